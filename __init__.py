@@ -1,0 +1,1 @@
+"""entrenous: a decentralised, peer-to-peer personal data network."""

@@ -1,0 +1,61 @@
+"""Every label that separates one use of a key or signature from another, in one table.
+
+A label is never reused for a second purpose and never redefined: a change of meaning is a new
+label.  `docs/spec.md` prints this table; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+PREFIX = "entrenous/1/"
+
+
+class Derive(StrEnum):
+    """First element of the list hashed by `digest.kdf` (after `PREFIX`)."""
+
+    COLLECTION = "collection"
+    DAYS = "days"
+    PAGE = "page"
+    NEXT = "next"
+    BACKUP = "backup"
+    PAIR = "pair"
+    RECEIPT = "receipt"
+    LOG_LEAF = "leaf"
+
+
+class Tag(StrEnum):
+    """Labels inside keyed or unkeyed digests, HPKE info and associated data."""
+
+    GENERATION = "generation"
+    STORE_TAG = "tag"
+    PAGE = "page"
+    DELIVERY = "delivery"
+    KEYS = "keys"
+    DAY_STEP = "day"
+    AT_REST = "at-rest"
+    KEYSTORE = "keystore"
+
+
+class Signed(StrEnum):
+    """The type of a signed object: `["entrenous/1/<type>", body, sig…]`."""
+
+    INCEPTION = "inception"
+    SUCCESSION = "succession"
+    READER_KEY = "reader-key"
+    CERTIFICATE = "certificate"
+    STATEMENT = "statement"
+    OWNER = "owner"
+    SEGMENT = "segment"
+    BUNDLE = "bundle"
+    KEYSET = "keyset"
+    REVOCATION = "revocation"
+    ROTATION = "rotation"
+    RECEIPT = "receipt"
+    ANSWER = "answer"
+    TERMS = "terms"
+
+
+def label(name: Derive | Tag | Signed) -> str:
+    """The full text of a label, as it stands in hashed and signed bytes."""
+    return PREFIX + name.value
