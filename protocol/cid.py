@@ -1,0 +1,49 @@
+"""Content identifiers: CID v1, dag-cbor, sha2-256; 36 bytes, or base32 text beginning with `b`.
+
+In UCAN `args` and `pol` and on the command line a CID is text; everywhere else bytes.  Only this
+one form is accepted: a second spelling of one CID would be a second name for one thing.
+
+Source: https://github.com/multiformats/cid
+"""
+
+from __future__ import annotations
+
+from multiformats import multibase
+
+from ..crypto.digest import sha256
+from .errors import WireError
+
+# version 1, codec dag-cbor (0x71), multihash sha2-256 (0x12) of 32 bytes (0x20)
+_HEAD = bytes((0x01, 0x71, 0x12, 0x20))
+CID_BYTES = len(_HEAD) + 32
+CID_CHARS = 59
+
+
+def cid_of(encoded: bytes) -> bytes:
+    """The CID of `encoded`, the canonical bytes of a value."""
+    return _HEAD + sha256(encoded)
+
+
+def check_cid(cid: bytes) -> bytes:
+    """Return `cid` if it has the one form that the formats use; else raise WireError."""
+    if len(cid) != CID_BYTES or not cid.startswith(_HEAD):
+        raise WireError("a CID here is version 1, dag-cbor, sha2-256")
+    return cid
+
+
+def cid_text(cid: bytes) -> str:
+    """The base32 text of a CID, 59 characters."""
+    return multibase.encode(cid, "base32")
+
+
+def cid_from_text(text: str) -> bytes:
+    """Read the base32 text of a CID.  Raises WireError."""
+    if len(text) != CID_CHARS or not text.startswith("b"):
+        raise WireError("a CID in text is 59 characters of base32 that begin with b")
+    try:
+        cid = multibase.decode(text)
+    except (ValueError, KeyError) as error:
+        raise WireError("a CID in text is not base32") from error
+    if cid_text(cid) != text:
+        raise WireError("a CID in text is not in its one canonical form")
+    return check_cid(cid)
