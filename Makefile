@@ -1,0 +1,56 @@
+# Two promises: `make demo` and `make test` work on a fresh machine, each alone.
+# Everything is installed into .venv from a lock with hashes; nothing else is touched.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready-run
+DEV    := $(VENV)/.ready-dev
+NODE   := tests/interop/node_modules/.ready
+
+.PHONY: demo run test check bench adversary sim fuzz lock interop-deps clean
+
+demo: $(READY)  ## three nodes, two organisations, one person: the whole story in about a minute
+	@$(BIN)/entrenous demo $(ARGS)
+
+run: $(READY)  ## your own node: the first start makes a home and shows the recovery words
+	@$(BIN)/entrenous init --if-missing && $(BIN)/entrenous up $(ARGS)
+
+test: $(DEV) interop-deps  ## everything that CI runs, but for the type checkers
+	$(BIN)/pytest -q $(ARGS)
+
+check: $(DEV)  ## mypy, pyright, ruff, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	PYTHONPATH=.import $(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+bench: $(DEV)  ## ratios against a limit measured in the same run
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+sim: $(DEV)  ## the simulated world: make sim ARGS="--seeds 100"
+	$(BIN)/python -m entrenous.simulations $(ARGS)
+
+interop-deps: $(NODE)
+
+$(NODE): tests/interop/package-lock.json
+	cd tests/interop && npm ci --no-audit --no-fund --silent
+	@touch $@
+
+$(READY): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEV): $(READY) requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+lock: $(DEV)  ## make the locks again from pyproject.toml
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock pyproject.toml --group build
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements-dev.lock pyproject.toml --group build --group dev
+
+clean:
+	rm -rf $(VENV) tests/interop/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis

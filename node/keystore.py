@@ -1,0 +1,156 @@
+"""The keystore: the few secrets from which a node opens everything else it holds.
+
+One file, sealed under a passphrase (Argon2id) or a key file.  It holds the device's key, the key
+that seals the rows of the store, the key that blinds its tags, the log's two keys and the vault's
+epochs.  Persona and reader keys are rows of the store, sealed under its key, so that a new persona
+and the pairing that needs it are one transaction.  The recovery secret is never here: only the
+public half of the backup key and the digests of the next persona keys are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from ..crypto.entropy import Entropy
+from ..crypto.keys import (
+    DeviceKey,
+    IndexKey,
+    LogKey,
+    LogSigningKey,
+    RecoverySecret,
+    StoreKey,
+    VaultSecret,
+)
+from ..crypto.recovery import backup_secret, next_digest
+from ..crypto.unlock import open_with_passphrase, seal_with_passphrase
+from ..protocol.errors import WireError
+from ..protocol.wire import Body, decode, encode
+from .errors import HomeError
+
+# `init` prepares this many successions, so that a new persona needs no words (formats.md).
+NEXT_DIGESTS = 1024
+EPOCH_BYTES = 16
+EPOCHS_MAX = 1024
+KEYSTORE_BYTES_MAX = 1024 * 1024
+
+_KEYS = (
+    "v",
+    "device",
+    "store",
+    "index",
+    "log",
+    "log_signing",
+    "backup",
+    "epochs",
+    "next",
+    "next_list",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """`e` names `V_e`: 16 random bytes beside a random secret."""
+
+    name: bytes
+    secret: VaultSecret
+
+
+@dataclass(frozen=True, slots=True)
+class Keystore:
+    """The opened keystore.  `epochs` is oldest first; `next_digests` are of list `next_list`."""
+
+    device: DeviceKey
+    store: StoreKey
+    index: IndexKey
+    log: LogKey
+    log_signing: LogSigningKey
+    backup_public: bytes
+    epochs: tuple[Epoch, ...]
+    next_digests: tuple[bytes, ...]
+    next_list: int
+
+    @classmethod
+    def create(cls, recovery: RecoverySecret, entropy: Entropy) -> Self:
+        """New random keys for a new node; what comes from `recovery` is its public half only."""
+        return cls(
+            device=DeviceKey.generate(entropy),
+            store=StoreKey.generate(entropy),
+            index=IndexKey.generate(entropy),
+            log=LogKey.generate(entropy),
+            log_signing=LogSigningKey.generate(entropy),
+            backup_public=backup_secret(recovery).public,
+            epochs=(new_epoch(entropy),),
+            next_digests=tuple(next_digest(recovery, 0, i) for i in range(NEXT_DIGESTS)),
+            next_list=0,
+        )
+
+    @property
+    def epoch(self) -> Epoch:
+        """The epoch under which new pages are encrypted."""
+        return self.epochs[-1]
+
+    def vault_secret(self, name: bytes) -> VaultSecret:
+        """`V_e` for the epoch `name`.  Raises HomeError if this node never had it."""
+        for epoch in self.epochs:
+            if epoch.name == name:
+                return epoch.secret
+        raise HomeError("a page names a vault epoch that this keystore does not hold")
+
+    def seal(self, passphrase: bytes, entropy: Entropy) -> bytes:
+        """The keystore as a file, sealed under `passphrase`."""
+        return seal_with_passphrase(passphrase, self.to_bytes(), entropy=entropy)
+
+    @classmethod
+    def open(cls, passphrase: bytes, sealed: bytes) -> Self:
+        """Open a keystore file.  Raises WrongPassphrase, HomeError."""
+        return cls.from_bytes(open_with_passphrase(passphrase, sealed))
+
+    def to_bytes(self) -> bytes:
+        """Every secret, encoded: to be sealed at once (keystore file, backup)."""
+        return encode(
+            {
+                "v": 1,
+                "device": self.device.secret_bytes(),
+                "store": self.store.secret_bytes(),
+                "index": self.index.secret_bytes(),
+                "log": self.log.secret_bytes(),
+                "log_signing": self.log_signing.secret_bytes(),
+                "backup": self.backup_public,
+                "epochs": [[epoch.name, epoch.secret.secret_bytes()] for epoch in self.epochs],
+                "next": b"".join(self.next_digests),
+                "next_list": self.next_list,
+            }
+        )
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Self:
+        """Read what `to_bytes` wrote.  Raises HomeError."""
+        try:
+            body = Body.open(decode(raw, bytes_max=KEYSTORE_BYTES_MAX), "the keystore", _KEYS)
+            digests = body.data("next", bytes_max=NEXT_DIGESTS * 32)
+            return cls(
+                device=DeviceKey(body.data("device")),
+                store=StoreKey(body.data("store")),
+                index=IndexKey(body.data("index")),
+                log=LogKey(body.data("log")),
+                log_signing=LogSigningKey(body.data("log_signing")),
+                backup_public=body.data("backup", length=32),
+                epochs=tuple(_epoch(item) for item in body.items("epochs", items_max=EPOCHS_MAX)),
+                next_digests=tuple(digests[i : i + 32] for i in range(0, len(digests), 32)),
+                next_list=body.integer("next_list"),
+            )
+        except WireError as error:
+            raise HomeError(f"the keystore was opened but is not readable: {error}") from error
+
+
+def new_epoch(entropy: Entropy) -> Epoch:
+    return Epoch(entropy.random_bytes(EPOCH_BYTES), VaultSecret.generate(entropy))
+
+
+def _epoch(item: object) -> Epoch:
+    match item:
+        case [bytes(name), bytes(secret)] if len(name) == EPOCH_BYTES:
+            return Epoch(name, VaultSecret(secret))
+        case _:
+            raise WireError("an epoch is a name of 16 bytes and a secret")
