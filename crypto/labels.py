@@ -22,6 +22,7 @@ class Derive(StrEnum):
     PAIR = "pair"
     RECEIPT = "receipt"
     LOG_LEAF = "leaf"
+    KEY_FILE = "key-file"
 
 
 class Tag(StrEnum):
@@ -35,6 +36,7 @@ class Tag(StrEnum):
     DAY_STEP = "day"
     AT_REST = "at-rest"
     KEYSTORE = "keystore"
+    RECORD_ID = "record-id"
 
 
 class Signed(StrEnum):

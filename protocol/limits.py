@@ -24,3 +24,91 @@ TEXT_CHARS_MAX = 4_096
 DID_CHARS_MAX = 128
 # A signed object that is not a delivery or an offer.
 SIGNED_BYTES_MAX = 256 * 1024
+
+# --- personas, grants, receipts -------------------------------------------------------------------
+# A certificate that lives longer would outlive the removal of its device (formats.md, Identity).
+CERTIFICATE_S_MAX = 30 * 86_400
+# Two clocks that were set by hand differ by this much; more is a fault to be told, not tolerated.
+CLOCK_SKEW_S_MAX = 60
+# Every command there is, four times over.
+COMMANDS_MAX = 64
+COMMAND_CHARS_MAX = 128
+# An invocation on an open stream is used at once; a longer life only widens the replay cache.
+INVOCATION_AHEAD_S_MAX = 300
+# What this program signs: a minute for a slow link, a minute for the clocks.
+INVOCATION_LIFE_S = 120
+# A spent invocation is remembered until it expired on any clock within the skew.
+REPLAY_KEPT_S = 60
+# Windows of one grant.  A person decides on each: more than this is not a choice any more.
+WINDOWS_MAX = 64
+# Delegations between owner and reader.  Each is one more party that a person must be told of.
+CHAIN_MAX = 8
+# A whole delegation or bundle; the policy of 64 windows has about 8 KiB.
+TOKEN_BYTES_MAX = 64 * 1024
+CLAUSES_MAX = 64
+RECIPIENTS_MAX = 64
+# A century: longer is for ever, and for ever is not a retention.
+RETENTION_DAYS_MAX = 36_525
+TERMS_BYTES_MAX = 32 * 1024
+REQUEST_BYTES_MAX = 64 * 1024
+# Sets of one keyset: (path, epoch, generation); four live generations a path, and room for epochs.
+KEYSET_SETS_MAX = 512
+# Nodes of one set: 30 for the cover of each of its windows.
+KEYSET_NODES_MAX = 1_920
+KEYSET_BYTES_MAX = SIGNED_BYTES_MAX
+# Parts of a delivery, 1 MiB each: ten years of minutes.
+DELIVERY_PARTS_MAX = 4_096
+PART_BYTES_MAX = 1024 * 1024
+# One window of pages (formats.md, Reading).
+WINDOW_BYTES_MAX = 1024 * 1024
+# The smallest page is about 1 KiB: no window holds more of them.
+WINDOW_PAGES_MAX = 1_024
+# A link must fit a QR code that a telephone reads from a screen.
+LINK_CHARS_MAX = 2_048
+ADDRESSES_MAX = 16
+ADDRESS_CHARS_MAX = 256
+# A one-time link that is not used within a day is better made anew (cli.md).
+INVITE_S_MAX = 7 * 86_400
+
+# --- capabilities ---------------------------------------------------------------------------------
+# A grant of 256 windows is about 23 KB; everything else in a token is small.
+TOKEN_BYTES_MAX = 32 * 1024
+# Owner, organisation, department, worker, device, with room; each one costs a signature to check.
+PROOFS_MAX = 8
+# A command of four words is long; ours have two.
+COMMAND_CHARS_MAX = 128
+# 12 to 16 random bytes are usual; a nonce is not a place to carry data.
+TOKEN_NONCE_BYTES_MAX = 64
+# UCAN: times are integers that a JavaScript number holds exactly.
+TIME_S_MAX = 2**53 - 1
+# A clause of a grant has four statements: 256 windows, with room.
+POLICY_STATEMENTS_MAX = 1_280
+# `not`, `or`, `and`, a comparison is four; nesting beyond eight is not meant for people.
+POLICY_DEPTH_MAX = 8
+# What evaluating all statements of a policy on one set of args may touch, in values: quantifiers
+# and deep comparisons multiply, and the one who wrote them is not the one who pays.
+POLICY_STEPS_MAX = 100_000
+SELECTOR_CHARS_MAX = 256
+SELECTOR_STEPS_MAX = 16
+PATTERN_CHARS_MAX = 256
+# Delegations already verified are remembered by their bytes, up to this many bytes in all.
+DELEGATIONS_REMEMBERED_BYTES_MAX = 1024 * 1024
+
+# --- files that readers take ----------------------------------------------------------------------
+# Ten years of half-hours as Green Button XML have about 60 MB; larger exports come in parts.
+FILE_BYTES_MAX = 64 * 1024 * 1024
+# What a reader is shown to say whether a file is its own; published Green Button files open with
+# two and a half KiB of comments.
+FILE_HEAD_BYTES = 8 * 1024
+# A year of minutes.
+FILE_ROWS_MAX = 600_000
+# About eight elements a reading, and what stands around them.
+FILE_ELEMENTS_MAX = 8 * FILE_ROWS_MAX
+# Elements held in memory at one time: readings leave it as they are read, what is left is frame.
+FILE_ELEMENTS_HELD_MAX = 100_000
+# Ours nest up to 11 deep; an unclosed OFX 1 field that is empty counts as one level.
+FILE_DEPTH_MAX = 64
+# One field or attribute of a file, in characters.
+FILE_TEXT_CHARS_MAX = 4_096
+# Series, or accounts, that one file may bring: each becomes a collection or a source of its own.
+FILE_SERIES_MAX = 32
