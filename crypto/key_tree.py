@@ -136,9 +136,10 @@ class _Walk:
     and not sixteen.  Holds one path, never a whole tree.
     """
 
-    __slots__ = ("_depth", "_keys", "_prefix", "_top")
+    __slots__ = ("_depth", "_keys", "_prefix", "_top", "first", "last")
 
     def __init__(self, top: TreeNode) -> None:
+        self.first, self.last = top.first, top.last
         self._top = self._depth = top.depth
         self._prefix = top.prefix
         self._keys = [top.key.secret_bytes()]
@@ -176,33 +177,34 @@ def derive_cover(root: TreeNode, first: int, last: int) -> tuple[TreeNode, ...]:
 
 
 class DayKeys:
-    """The day keys under a set of nodes, remembering the path last taken.
+    """The day keys under a set of nodes, remembering the path last taken below each.
 
-    Nodes may come in any order and may overlap (keysets add up); the lowest one that holds the day
-    is used.
+    Nodes may come in any order and may overlap (keysets add up): nodes of one collection and
+    generation that hold a day lead to the same key.
     """
 
-    __slots__ = ("_depths", "_nodes", "_walks")
+    __slots__ = ("_depths", "_nodes", "_walk", "_walks")
 
     def __init__(self, nodes: Iterable[TreeNode]) -> None:
         self._nodes = {(node.depth, node.prefix): node for node in nodes}
         self._depths = sorted({depth for depth, _ in self._nodes}, reverse=True)
         self._walks: dict[tuple[int, int], _Walk] = {}
+        self._walk: _Walk | None = None
 
     def key(self, day: int) -> DayKey:
         """The key of `day` (0 … 65 535).  Raises NoKey if no node holds it."""
+        walk = self._walk
+        if walk is None or not walk.first <= day <= walk.last:
+            walk = self._walk = self._walk_to(day)
+        return DayKey(walk.key(DEPTH, day))
+
+    def _walk_to(self, day: int) -> _Walk:
         if 0 <= day <= UNDATED:
             for depth in self._depths:
                 place = (depth, day >> (DEPTH - depth))
                 if place in self._nodes:
-                    return DayKey(self._walk(place).key(DEPTH, day))
+                    return self._walks.setdefault(place, _Walk(self._nodes[place]))
         raise NoKey(f"none of the keys held opens day {day}")
-
-    def _walk(self, place: tuple[int, int]) -> _Walk:
-        walk = self._walks.get(place)
-        if walk is None:
-            walk = self._walks[place] = _Walk(self._nodes[place])
-        return walk
 
 
 def day_key(nodes: Sequence[TreeNode], day: int) -> DayKey:

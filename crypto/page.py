@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from . import aead
 from .canonical import encode
-from .digest import kdf
+from .digest import blake2b256
 from .entropy import Entropy
 from .errors import BadCiphertext, BadKey
 from .keys import DayKey, PageKey
@@ -36,6 +36,11 @@ PAGE_SALT_BYTES = 32
 # Columns of small differences: higher levels cost time and gain nothing.
 _ZLIB_LEVEL = 6
 _LABEL = label(Tag.PAGE)
+# The bytes of `cb(["entrenous/1/page", page_id, page_salt])` before either of its byte strings.
+_SALT_HEAD = encode(bytes(PAGE_SALT_BYTES))[:-PAGE_SALT_BYTES]
+_KEY_HEAD = encode([label(Derive.PAGE), bytes(PAGE_ID_BYTES), bytes(PAGE_SALT_BYTES)])[
+    : -(PAGE_ID_BYTES + len(_SALT_HEAD) + PAGE_SALT_BYTES)
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,9 @@ def page_key(day: DayKey, page_id: bytes, salt: bytes) -> PageKey:
     """
     if len(page_id) != PAGE_ID_BYTES or len(salt) != PAGE_SALT_BYTES:
         raise BadKey(f"a page has an id of {PAGE_ID_BYTES} and a salt of {PAGE_SALT_BYTES} bytes")
-    return PageKey(kdf(day.secret_bytes(), Derive.PAGE, page_id, salt))
+    # One for each page, and the list never changes its shape: so its CBOR is put together here.
+    message = _KEY_HEAD + page_id + _SALT_HEAD + salt
+    return PageKey(blake2b256(message, key=day.secret_bytes()))
 
 
 def encrypt_page(key: PageKey, header: PageHeader, packed: bytes, *, entropy: Entropy) -> bytes:

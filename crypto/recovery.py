@@ -1,0 +1,29 @@
+"""What the words on paper can make again: the backup key, and the next key of every persona.
+
+A persona's inception names the digest of the key that will replace it.  The private half of that
+key is derived from the recovery secret, so it is on no device that could be stolen; its digests
+are made by `init`, 1,024 of list 0, so a new persona needs no words.
+
+Source: formats.md, "Identity" and "Backup".
+"""
+
+from __future__ import annotations
+
+from .digest import kdf, sha256
+from .keys import BackupSecret, PersonaKey, RecoverySecret
+from .labels import Derive
+
+
+def backup_secret(secret: RecoverySecret) -> BackupSecret:
+    """X25519 from `KDF(S, "backup")`; a node keeps its `.public` only."""
+    return BackupSecret(kdf(secret.secret_bytes(), Derive.BACKUP))
+
+
+def next_key(secret: RecoverySecret, list_no: int, i: int) -> PersonaKey:
+    """`next_i`: the Ed25519 seed `KDF(S, "next", list, i)`."""
+    return PersonaKey(kdf(secret.secret_bytes(), Derive.NEXT, list_no, i))
+
+
+def next_digest(secret: RecoverySecret, list_no: int, i: int) -> bytes:
+    """SHA-256 of the public half of `next_key`: what an inception names (32 bytes)."""
+    return sha256(next_key(secret, list_no, i).public)
