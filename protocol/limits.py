@@ -32,7 +32,6 @@ CERTIFICATE_S_MAX = 30 * 86_400
 CLOCK_SKEW_S_MAX = 60
 # Every command there is, four times over.
 COMMANDS_MAX = 64
-COMMAND_CHARS_MAX = 128
 # An invocation on an open stream is used at once; a longer life only widens the replay cache.
 INVOCATION_AHEAD_S_MAX = 300
 # What this program signs: a minute for a slow link, a minute for the clocks.
@@ -41,10 +40,6 @@ INVOCATION_LIFE_S = 120
 REPLAY_KEPT_S = 60
 # Windows of one grant.  A person decides on each: more than this is not a choice any more.
 WINDOWS_MAX = 64
-# Delegations between owner and reader.  Each is one more party that a person must be told of.
-CHAIN_MAX = 8
-# A whole delegation or bundle; the policy of 64 windows has about 8 KiB.
-TOKEN_BYTES_MAX = 64 * 1024
 CLAUSES_MAX = 64
 RECIPIENTS_MAX = 64
 # A century: longer is for ever, and for ever is not a retention.
@@ -71,18 +66,19 @@ ADDRESS_CHARS_MAX = 256
 INVITE_S_MAX = 7 * 86_400
 
 # --- capabilities ---------------------------------------------------------------------------------
-# A grant of 256 windows is about 23 KB; everything else in a token is small.
-TOKEN_BYTES_MAX = 32 * 1024
-# Owner, organisation, department, worker, device, with room; each one costs a signature to check.
-PROOFS_MAX = 8
+# A delegation, an invocation or a bundle; the policy of 64 windows has about 8 KiB.
+TOKEN_BYTES_MAX = 64 * 1024
+# Delegations between owner and reader: owner, organisation, department, worker, device, with room.
+# Each is one more party that a person must be told of, and one more signature to check.
+CHAIN_MAX = 8
 # A command of four words is long; ours have two.
 COMMAND_CHARS_MAX = 128
 # 12 to 16 random bytes are usual; a nonce is not a place to carry data.
 TOKEN_NONCE_BYTES_MAX = 64
 # UCAN: times are integers that a JavaScript number holds exactly.
 TIME_S_MAX = 2**53 - 1
-# A clause of a grant has four statements: 256 windows, with room.
-POLICY_STATEMENTS_MAX = 1_280
+# A window of a grant has four statements; WINDOWS_MAX of them, with room for a narrowing reader.
+POLICY_STATEMENTS_MAX = 512
 # `not`, `or`, `and`, a comparison is four; nesting beyond eight is not meant for people.
 POLICY_DEPTH_MAX = 8
 # What evaluating all statements of a policy on one set of args may touch, in values: quantifiers
@@ -112,3 +108,32 @@ FILE_DEPTH_MAX = 64
 FILE_TEXT_CHARS_MAX = 4_096
 # Series, or accounts, that one file may bring: each becomes a collection or a source of its own.
 FILE_SERIES_MAX = 32
+
+# --- records --------------------------------------------------------------------------------------
+# One day of one source is one page, and a page or its part of a delivery travels in one frame of
+# 1 MiB: this is the most that still fits with its envelope, before compression.
+PAGE_PLAIN_BYTES_MAX = 1024 * 1024 - 4096
+# One record every three seconds; the columns of more would not fit a page.
+PAGE_ROWS_MAX = 32_768
+# A decimal beyond 18 digits after the point is not money and not a measurement.
+SCALE_MAX = 18
+# Fields of a record, in bytes of UTF-8: a bank's identifier, a unit or kind, a line of text.
+RECORD_ID_BYTES_MAX = 255
+RECORD_UNIT_BYTES_MAX = 32
+RECORD_TEXT_BYTES_MAX = 1_024
+# A meter that is read once in four years is the longest interval known.
+INTERVAL_S_MAX = 4 * 366 * 86_400
+# Days of one statement: ten years (formats.md).
+STATEMENT_DAYS_MAX = 3_700
+STATEMENT_BYTES_MAX = 4_096
+# A range proof has two hashes a level; no tree here has more than 2^32 leaves.
+PROOF_HASHES_MAX = 64
+# Entries of one segment: one commit of an import, about 128 MiB of pages at most.
+SEGMENT_ENTRIES_MAX = 65_536
+SEGMENT_BYTES_MAX = 64 * 1024
+# CIDs of own segments that one segment replaces.
+SUPERSEDES_MAX = 1_024
+# One page's line in the catalogue: fixed fields and a path.
+ENTRY_BYTES_MAX = 1_024
+# What one delivery may bring, all parts together: held in memory while it is verified.
+DELIVERY_BYTES_MAX = 64 * 1024 * 1024
