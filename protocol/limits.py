@@ -137,3 +137,39 @@ SUPERSEDES_MAX = 1_024
 ENTRY_BYTES_MAX = 1_024
 # What one delivery may bring, all parts together: held in memory while it is verified.
 DELIVERY_BYTES_MAX = 64 * 1024 * 1024
+
+# --- session --------------------------------------------------------------------------------------
+# Before a peer has shown who it is: a certificate with 64 commands has 9 KiB at most.
+HELLO_BYTES_MAX = 16 * 1024
+# An unpaired peer may only say `/pair/open`: an inception, a certificate, a name.
+UNPAIRED_FRAME_BYTES_MAX = 64 * 1024
+UNPAIRED_CALLS_OPEN_MAX = 1
+# Calls of one side not yet ended.  Each may hold one window (1 MiB) at either end.
+CALLS_OPEN_MAX = 64
+# Calls that ended while the peer's frames for them were still under way: a little more than can
+# be open, several times over.
+LATE_CALLS_MAX = 1_024
+# Integers that a JavaScript number holds exactly.
+CALL_ID_MAX = 2**53 - 1
+# What we cut our own windows into, so that a small call passes between two frames of a large one.
+PAGE_SLICE_BYTES = 256 * 1024
+# Small frames are sent joined, up to this.
+SEND_BYTES = 64 * 1024
+# Chain, revocations of survivors: keysets of one offer.
+OFFER_KEYSETS_MAX = 64
+# A certificate is checked in a millisecond; the rest is the network's.
+HELLO_MS = 10_000
+# A frame has this long, and one second more for each FRAME_RATE_BYTES that it announces.
+FRAME_MS = 30_000
+FRAME_RATE_BYTES = 8 * 1024
+# An answer may wait for a large delivery to be checked and committed.
+CALL_MS = 120_000
+# All pages of a window, and its countersign: 1 MiB on a link shared by 64 of them.
+WINDOW_MS = 300_000
+# A silent peer is asked for a sign of life: soon if something is expected of it, rarely if not.
+PING_WAITING_MS = 30_000
+PING_IDLE_MS = 600_000
+PING_REPLY_MS = 60_000
+# A peer that follows the two lines above sends far fewer.
+PINGS_MAX = 10
+PINGS_WINDOW_MS = 10_000
