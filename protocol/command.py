@@ -1,0 +1,333 @@
+"""Commands: the table of what one node may ask of another, with the shape of each question.
+
+Everything that crosses the network is an invocation of a command, answered by a receipt or an
+answer.  A new feature is a new row here with its handler, never a new kind of message.
+
+There are two sorts.  `/record/read` is *on another's data*: its authority is a chain of
+delegations.  All others are *said in one's own name*: `iss = sub` is the sender's persona, `to`
+the recipient's, and what allows them is that the two are paired and that the recipient has not
+withdrawn the command.  `/pair/open` is the exception that makes a pair: its authority is the
+secret of an invite.
+
+In `args`, CIDs and digests are base32 text (formats.md, "Conventions"); the dataclasses here hold
+bytes.
+
+Source: formats.md, "Commands", "Pairing", "Grant".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from multiformats import multibase
+
+from ..crypto.keys import KEY_BYTES
+from .cid import cid_from_text, cid_text
+from .did import Did, check_did
+from .errors import CapabilityError, Code, WireError
+from .limits import (
+    DELIVERY_PARTS_MAX,
+    KEYSET_BYTES_MAX,
+    LINE_CHARS_MAX,
+    PART_BYTES_MAX,
+    SIGNED_BYTES_MAX,
+    TEXT_CHARS_MAX,
+    TOKEN_BYTES_MAX,
+)
+from .request import Request, request_from_value
+from .wire import VERSION, Body, Value
+
+SECRET_BYTES = 16
+NONCE_BYTES_MIN = 12
+NONCE_BYTES_MAX = 32
+
+
+class Cmd(StrEnum):
+    """Every command of this version."""
+
+    READ = "/record/read"
+    DELIVER = "/record/deliver"
+    REQUEST = "/grant/request"
+    DECIDE = "/grant/decide"
+    ACCEPT = "/grant/accept"
+    KEYS = "/grant/keys"
+    REVOKE = "/grant/revoke"
+    PAIR_OPEN = "/pair/open"
+
+
+# What a new pair may say to us in its own name until the owner withdraws a command.
+OWN_NAME = frozenset((Cmd.DELIVER, Cmd.REQUEST, Cmd.DECIDE, Cmd.ACCEPT, Cmd.KEYS, Cmd.REVOKE))
+
+
+def digest_text(digest: bytes) -> str:
+    """A 32-byte digest as it stands in `args`: multibase base32."""
+    return multibase.encode(digest, "base32")
+
+
+def digest_from_text(text: str) -> bytes:
+    """Read a 32-byte digest from `args`.  Raises WireError."""
+    try:
+        digest = multibase.decode(text) if text.startswith("b") and len(text) == 53 else b""
+    except (ValueError, KeyError) as error:
+        raise WireError("a digest in text is not base32") from error
+    if len(digest) != KEY_BYTES or digest_text(digest) != text:
+        raise WireError("a digest in text is 53 characters of base32 that begin with b")
+    return digest
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverArgs:
+    """`parts` are (SHA-256, length) of the sealed parts that follow the call, in order."""
+
+    to: Did
+    nonce: bytes
+    statement: bytes
+    parts: tuple[tuple[bytes, int], ...]
+
+    def value(self) -> dict[str, Value]:
+        parts: list[Value] = [[digest_text(digest), length] for digest, length in self.parts]
+        return {
+            "v": VERSION,
+            "to": self.to,
+            "nonce": self.nonce,
+            "statement": cid_text(self.statement),
+            "parts": parts,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RequestArgs:
+    to: Did
+    request: Request
+
+    def value(self) -> dict[str, Value]:
+        return {"v": VERSION, "to": self.to, "request": self.request.value()}
+
+
+@dataclass(frozen=True, slots=True)
+class DecideArgs:
+    """`request` is the CID of the request; a bundle grants, its absence refuses."""
+
+    to: Did
+    request: bytes
+    bundle: bytes | None
+    reason: str | None
+
+    def value(self) -> dict[str, Value]:
+        return {
+            "v": VERSION,
+            "to": self.to,
+            "request": cid_text(self.request),
+            "bundle": self.bundle,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptArgs:
+    """`grant` is the CID of the delegation, `terms` that of its terms."""
+
+    to: Did
+    grant: bytes
+    terms: bytes
+
+    def value(self) -> dict[str, Value]:
+        return {
+            "v": VERSION,
+            "to": self.to,
+            "grant": cid_text(self.grant),
+            "terms": cid_text(self.terms),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class KeysArgs:
+    """`keyset` is the signed object."""
+
+    to: Did
+    keyset: bytes
+
+    def value(self) -> dict[str, Value]:
+        return {"v": VERSION, "to": self.to, "keyset": self.keyset}
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeArgs:
+    """`revocation` is the signed object."""
+
+    to: Did
+    revocation: bytes
+
+    def value(self) -> dict[str, Value]:
+        return {"v": VERSION, "to": self.to, "revocation": self.revocation}
+
+
+@dataclass(frozen=True, slots=True)
+class PairOpenArgs:
+    """What a scanner says: the invite's secret, who it is, and its half `k` of the pair key."""
+
+    secret: bytes = field(repr=False)
+    inception: bytes
+    cert: bytes
+    name: str
+    k: bytes = field(repr=False)
+
+    def value(self) -> dict[str, Value]:
+        return {"v": VERSION, "secret": self.secret, **_introduction(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class PairAnswer:
+    """What the inviter answers: who it is for this scanner, and its half `k` of the pair key."""
+
+    inception: bytes
+    cert: bytes
+    name: str
+    k: bytes = field(repr=False)
+
+    def value(self) -> dict[str, Value]:
+        return _introduction(self)
+
+
+OwnArgs: TypeAlias = DeliverArgs | RequestArgs | DecideArgs | AcceptArgs | KeysArgs | RevokeArgs
+Outcome: TypeAlias = "str | int | bytes | PairAnswer"
+
+
+def parse_args(cmd: str, args: Value) -> OwnArgs | PairOpenArgs:
+    """The typed arguments of a command said in one's own name, or of `/pair/open`.
+
+    Raises CapabilityError(command) for a command that is not in the table, WireError for
+    arguments of another shape.  The arguments of a read are `grant.parse_read_args`.
+    """
+    row = TABLE.get(cmd)
+    if row is None:
+        raise CapabilityError(f"the command {cmd[:64]} is not known here", Code.COMMAND)
+    return row.parse(Body.open(args, f"{cmd} args", row.keys))
+
+
+def parse_out(cmd: str, out: Value) -> Outcome:
+    """The typed outcome of an `ok` answer to a command of the table.  Raises WireError."""
+    row = TABLE.get(cmd)
+    if row is None:
+        raise CapabilityError(f"the command {cmd[:64]} is not known here", Code.COMMAND)
+    return row.out(out)
+
+
+def _introduction(said: PairOpenArgs | PairAnswer) -> dict[str, Value]:
+    return {"inception": said.inception, "cert": said.cert, "name": said.name, "k": said.k}
+
+
+def _to(body: Body) -> Did:
+    return check_did(body.text("to"))
+
+
+def _deliver(body: Body) -> DeliverArgs:
+    nonce = body.data("nonce", bytes_max=NONCE_BYTES_MAX)
+    if len(nonce) < NONCE_BYTES_MIN:
+        raise WireError(f"{body.what}: a nonce has at least {NONCE_BYTES_MIN} bytes")
+    parts: list[tuple[bytes, int]] = []
+    for part in body.items("parts", items_max=DELIVERY_PARTS_MAX, items_min=1):
+        match part:
+            case [str(digest), int(length)] if (
+                not isinstance(length, bool) and 0 < length <= PART_BYTES_MAX
+            ):
+                parts.append((digest_from_text(digest), length))
+            case _:
+                raise WireError(f"{body.what}: a part is not [sha256, bytes up to 1 MiB]")
+    return DeliverArgs(_to(body), nonce, cid_from_text(body.text("statement")), tuple(parts))
+
+
+def _request(body: Body) -> RequestArgs:
+    return RequestArgs(_to(body), request_from_value(body.value("request")))
+
+
+def _decide(body: Body) -> DecideArgs:
+    bundle = body.maybe_data("bundle", bytes_max=SIGNED_BYTES_MAX)
+    reason = body.maybe_text("reason", chars_max=TEXT_CHARS_MAX)
+    return DecideArgs(_to(body), cid_from_text(body.text("request")), bundle, reason)
+
+
+def _accept(body: Body) -> AcceptArgs:
+    return AcceptArgs(
+        _to(body), cid_from_text(body.text("grant")), cid_from_text(body.text("terms"))
+    )
+
+
+def _keys(body: Body) -> KeysArgs:
+    return KeysArgs(_to(body), body.data("keyset", bytes_max=KEYSET_BYTES_MAX))
+
+
+def _revoke(body: Body) -> RevokeArgs:
+    return RevokeArgs(_to(body), body.data("revocation", bytes_max=SIGNED_BYTES_MAX))
+
+
+def _pair_open(body: Body) -> PairOpenArgs:
+    answer = _pair_answer(body)
+    return PairOpenArgs(
+        body.data("secret", length=SECRET_BYTES),
+        answer.inception,
+        answer.cert,
+        answer.name,
+        answer.k,
+    )
+
+
+def _pair_answer(body: Body) -> PairAnswer:
+    return PairAnswer(
+        body.data("inception", bytes_max=TOKEN_BYTES_MAX),
+        body.data("cert", bytes_max=TOKEN_BYTES_MAX),
+        body.text("name", chars_max=LINE_CHARS_MAX, chars_min=1),
+        body.data("k", length=KEY_BYTES),
+    )
+
+
+def _one_of(*words: str) -> Callable[[Value], str]:
+    def read(out: Value) -> str:
+        if not isinstance(out, str) or out not in words:
+            raise WireError(f"an outcome is not {' or '.join(words)}")
+        return out
+
+    return read
+
+
+def _keyset_out(out: Value) -> bytes:
+    if not isinstance(out, bytes) or len(out) > KEYSET_BYTES_MAX:
+        raise WireError("an outcome is not a keyset")
+    return out
+
+
+def _n_out(out: Value) -> int:
+    if not isinstance(out, int) or isinstance(out, bool) or out < 0:
+        raise WireError("an outcome is not the number of a keyset")
+    return out
+
+
+def _pair_out(out: Value) -> PairAnswer:
+    return _pair_answer(Body.open(out, "the answer to an invite", _INTRODUCTION))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One command: the exact keys of `args`, how to read them, how to read `out`."""
+
+    keys: tuple[str, ...]
+    parse: Callable[[Body], OwnArgs | PairOpenArgs]
+    out: Callable[[Value], Outcome]
+
+
+_INTRODUCTION = ("inception", "cert", "name", "k")
+
+TABLE: Mapping[str, Row] = {
+    Cmd.DELIVER: Row(
+        ("v", "to", "nonce", "statement", "parts"), _deliver, _one_of("stored", "held")
+    ),
+    Cmd.REQUEST: Row(("v", "to", "request"), _request, _one_of("queued")),
+    Cmd.DECIDE: Row(("v", "to", "request", "bundle", "reason"), _decide, _one_of("kept")),
+    Cmd.ACCEPT: Row(("v", "to", "grant", "terms"), _accept, _keyset_out),
+    Cmd.KEYS: Row(("v", "to", "keyset"), _keys, _n_out),
+    Cmd.REVOKE: Row(("v", "to", "revocation"), _revoke, _one_of("known")),
+    Cmd.PAIR_OPEN: Row(("v", "secret", *_INTRODUCTION), _pair_open, _pair_out),
+}
