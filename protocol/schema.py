@@ -1,0 +1,137 @@
+"""Schemas: what the records of a collection look like.
+
+A schema is named `name/version` and never redefined; a change is a new version.  It fixes the
+dtype of every column, so that a set of records has exactly one form as columns and a source can
+sign that form.  Rows are in order of (time, id); a schema without an `id` field has time as its
+id, and then no two rows share a time.
+
+`leaf` says what a source's statement commits to: each record (so that one can be shown alone) or
+the day as a whole.  A schema of the second kind is a regular series, whose pages are never
+compressed: their size is then a function of how many rows they hold, and does not tell who is
+away.
+
+Source: formats.md, "Page" and "Statement".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from ..crypto.canonical import encode
+from . import limits
+from .day import TIME_MAX_MS, TIME_MIN_MS
+from .errors import RecordError
+
+# dtype -> (struct code, bytes a value, lowest, highest) of whole numbers, little-endian
+INTEGERS: Final[Mapping[str, tuple[str, int, int, int]]] = {
+    f"{sign}{bits}": (
+        code.upper() if sign == "u" else code,
+        bits // 8,
+        0 if sign == "u" else -(1 << bits - 1),
+        (1 << bits) - 1 if sign == "u" else (1 << bits - 1) - 1,
+    )
+    for bits, code in ((8, "b"), (16, "h"), (32, "i"), (64, "q"))
+    for sign in "iu"
+}
+
+
+class Leaf(StrEnum):
+    """What one leaf of a statement's day covers."""
+
+    RECORD = "record"
+    PAGE = "page"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One column.  `low` and `high` bound a whole number's value, or a text's UTF-8 bytes.
+
+    A decimal has neither: its mantissa is any 64-bit integer, its scale 0 to `SCALE_MAX`.
+    """
+
+    name: str
+    dtype: str
+    optional: bool = False
+    low: int = 0
+    high: int = 0
+
+    @property
+    def code(self) -> str:
+        """The dtype as it stands in the columns: `?` before one that may be absent."""
+        return f"?{self.dtype}" if self.optional else self.dtype
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The columns of one kind of record.  `bucket` in bytes."""
+
+    name: str
+    fields: tuple[Field, ...]
+    bucket: int
+    leaf: Leaf
+    dated: bool = True
+    by_name: Mapping[str, Field] = field(init=False, repr=False, compare=False)
+    # (field, cb of its key ‖ the head of a pair ‖ cb of its dtype), in the order of a canonical map
+    layout: tuple[tuple[Field, bytes], ...] = field(init=False, repr=False, compare=False)
+    has_id: bool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        ordered = sorted(self.fields, key=lambda f: (len(f.name.encode()), f.name.encode()))
+        layout = tuple((f, encode(f.name) + b"\x82" + encode(f.code)) for f in ordered)
+        object.__setattr__(self, "by_name", {f.name: f for f in self.fields})
+        object.__setattr__(self, "layout", layout)
+        object.__setattr__(self, "has_id", "id" in self.by_name)
+
+    @property
+    def regular(self) -> bool:
+        """A regular series: signed by the day, and stored in pages of one size."""
+        return self.leaf is Leaf.PAGE
+
+
+# The widest offset from UTC ever in use is under 16 hours; 18 is ISO 8601 practice.
+_OFFSET_MIN = 18 * 60
+_TIME = Field("time", "d64", low=TIME_MIN_MS, high=TIME_MAX_MS)
+_OFFSET = Field("offset_min", "i16", low=-_OFFSET_MIN, high=_OFFSET_MIN)
+
+TRANSACTION = Schema(
+    name="transaction/1",
+    fields=(
+        Field("id", "str", low=1, high=limits.RECORD_ID_BYTES_MAX),
+        _TIME,
+        _OFFSET,
+        Field("amount", "dec"),
+        Field("currency", "str", low=1, high=limits.RECORD_UNIT_BYTES_MAX),
+        Field("label", "str", high=limits.RECORD_TEXT_BYTES_MAX),
+        Field("counterparty", "str", optional=True, high=limits.RECORD_TEXT_BYTES_MAX),
+        Field("kind", "str", high=limits.RECORD_UNIT_BYTES_MAX),
+    ),
+    bucket=1024,
+    leaf=Leaf.RECORD,
+)
+
+METER_READING = Schema(
+    name="meter-reading/1",
+    fields=(
+        _TIME,
+        _OFFSET,
+        Field("duration_s", "u32", high=limits.INTERVAL_S_MAX),
+        Field("value", "dec"),
+        Field("unit", "str", low=1, high=limits.RECORD_UNIT_BYTES_MAX),
+        Field("quality", "str", optional=True, high=limits.RECORD_UNIT_BYTES_MAX),
+    ),
+    bucket=2048,
+    leaf=Leaf.PAGE,
+)
+
+SCHEMAS: Final[Mapping[str, Schema]] = {s.name: s for s in (TRANSACTION, METER_READING)}
+
+
+def schema_named(name: str) -> Schema:
+    """The schema called `name`, e.g. `meter-reading/1`.  Raises RecordError."""
+    schema = SCHEMAS.get(name)
+    if schema is None:
+        raise RecordError("this program does not know the schema of these records")
+    return schema
