@@ -1,9 +1,8 @@
 """The tables, as the newest program makes them.  Counters, blinded tags and ciphertext only.
 
 What someone with the file and without the keys sees: how many rows of which table there are, their
-sizes (pages and their catalogue are padded before they come here), the order in which they were
-written, and the times at which something is due or expires.  No name, path, date of a record or
-persona (formats.md, "At rest").
+sizes (pages are padded before they come here), the order in which they were written, and the times
+at which something is due or expires.  No name, path, day or persona (formats.md, "At rest").
 
 `page` keeps its rowid: rows of 2 KiB are appended one after another and only 16-byte tags go to
 random places.  A table WITHOUT ROWID would push each page into overflow pages.

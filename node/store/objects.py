@@ -1,0 +1,126 @@
+"""Things that are kept whole and found by their name: personas, pairs, grants, keysets, …
+
+A name is any value of the formats (a CID, a DID, a list of both).  It is stored inside the sealed
+row, beside a tag made from it, so a kind can be listed and the table shows no name.  The kind is in
+clear: someone with the file sees how many grants there are, not which.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, unique
+
+from ...crypto.canonical import Value
+from .database import Tx
+from .errors import StoreConflict, StoreDamaged
+from .sealer import Sealer
+
+
+@unique
+class Kind(IntEnum):
+    """What an object is.  Numbers stand in the file: never change or reuse one."""
+
+    SETTING = 1
+    PERSONA = 2
+    PAIR = 3
+    INVITE = 4
+    CERTIFICATE = 5
+    READER_KEY = 6
+    REQUEST = 7
+    DECISION = 8
+    GRANT_GIVEN = 9
+    GRANT_HELD = 10
+    KEYSET_SENT = 11
+    KEYSET_HELD = 12
+    REVOCATION = 13
+    ROTATION = 14
+    TERMS = 15
+    STATEMENT = 16
+    DELIVERY = 17
+    COLLECTION = 18
+    IMPORT = 19
+    EPOCH = 20
+    GENERATION = 21
+    NEXT_KEYS = 22
+    ANSWER = 23
+    CURSOR = 24
+
+
+class Objects:
+    """The table `object`: one value under each (kind, name)."""
+
+    __slots__ = ("_sealer",)
+
+    def __init__(self, sealer: Sealer) -> None:
+        self._sealer = sealer
+
+    def put(self, tx: Tx, kind: Kind, name: Value, value: Value) -> None:
+        """Keep `value` under `name`, in place of what was there."""
+        tag, sealed = self._row(kind, name, value)
+        tx.execute(
+            "INSERT INTO object (kind, tag, sealed) VALUES (?, ?, ?) "
+            "ON CONFLICT (kind, tag) DO UPDATE SET sealed = excluded.sealed",
+            (kind.value, tag, sealed),
+        )
+
+    def add(self, tx: Tx, kind: Kind, name: Value, value: Value) -> None:
+        """Keep `value` under a `name` that is new.  Raises StoreConflict if it is taken."""
+        if not self.add_if_new(tx, kind, name, value):
+            raise StoreConflict(f"there is a {_word(kind)} of this name already")
+
+    def add_if_new(self, tx: Tx, kind: Kind, name: Value, value: Value) -> bool:
+        """As `add`; False, and nothing changed, if the name is taken."""
+        tag, sealed = self._row(kind, name, value)
+        return bool(
+            tx.execute(
+                "INSERT INTO object (kind, tag, sealed) VALUES (?, ?, ?) "
+                "ON CONFLICT DO NOTHING RETURNING 1",
+                (kind.value, tag, sealed),
+            )
+        )
+
+    def get(self, tx: Tx, kind: Kind, name: Value) -> Value:
+        """The value under `name`, or None."""
+        tag = self._sealer.tag("object", kind.value, name)
+        row = tx.one("SELECT sealed FROM object WHERE kind = ? AND tag = ?", (kind.value, tag))
+        return None if row is None else self._opened(kind, tag, row[0])[1]
+
+    def has(self, tx: Tx, kind: Kind, name: Value) -> bool:
+        tag = self._sealer.tag("object", kind.value, name)
+        found = tx.one("SELECT 1 FROM object WHERE kind = ? AND tag = ?", (kind.value, tag))
+        return found is not None
+
+    def all(self, tx: Tx, kind: Kind) -> list[tuple[Value, Value]]:
+        """Every (name, value) of a kind, in the order in which the names were first put."""
+        rows = tx.execute("SELECT tag, sealed FROM object WHERE kind = ? ORDER BY rowid", (kind,))
+        return [self._opened(kind, tag, sealed) for tag, sealed in rows]
+
+    def count(self, tx: Tx, kind: Kind) -> int:
+        row = tx.one("SELECT count(*) FROM object WHERE kind = ?", (kind.value,))
+        return 0 if row is None else int(row[0])
+
+    def delete(self, tx: Tx, kind: Kind, name: Value) -> bool:
+        """Forget `name`; whether there was one."""
+        tag = self._sealer.tag("object", kind.value, name)
+        return bool(
+            tx.execute(
+                "DELETE FROM object WHERE kind = ? AND tag = ? RETURNING 1", (kind.value, tag)
+            )
+        )
+
+    def _row(self, kind: Kind, name: Value, value: Value) -> tuple[bytes, bytes]:
+        tag = self._sealer.tag("object", kind.value, name)
+        return tag, self._sealer.seal(_place(kind), tag, [name, value])
+
+    def _opened(self, kind: Kind, tag: bytes, sealed: bytes) -> tuple[Value, Value]:
+        pair = self._sealer.open(_place(kind), tag, sealed)
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise StoreDamaged(f"a {_word(kind)} in the store has not the form of one")
+        return pair[0], pair[1]
+
+
+def _place(kind: Kind) -> str:
+    return f"object/{kind.value}"
+
+
+def _word(kind: Kind) -> str:
+    return kind.name.lower().replace("_", " ")

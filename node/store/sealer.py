@@ -1,0 +1,75 @@
+"""Names and contents of rows, so that a table shows neither.
+
+A row's **tag** is a keyed digest of what it is called: found again by who holds the index key,
+compared by nobody else, and different in every store (formats.md, "At rest").  Its content is
+sealed under the store key and bound to its place (table and tag): a row that was moved, swapped or
+altered on disk does not open, and is named.  An old copy of a row put back in its own place is not
+noticed here; that is what the log and its witnesses are for.
+"""
+
+from __future__ import annotations
+
+from ...crypto.at_rest import open_row, seal_row
+from ...crypto.canonical import Value, encode
+from ...crypto.digest import tag128
+from ...crypto.entropy import Entropy
+from ...crypto.errors import CryptoError
+from ...crypto.keys import IndexKey, StoreKey
+from ...crypto.labels import Tag
+from ...protocol.errors import WireError
+from ...protocol.wire import decode
+from .errors import StoreDamaged, StoreError
+
+# A row is sealed and opened whole, in memory.  The largest are the leaves of a segment: 32 bytes
+# for each of at most 2^18 pages.
+ROW_BYTES_MAX = 16 * 1024 * 1024
+ROW_ITEMS_MAX = 2_000_000
+
+
+class Sealer:
+    """Makes tags, seals and opens rows.  One for each store; shows nothing of its keys."""
+
+    __slots__ = ("_entropy", "_index", "_store")
+
+    def __init__(self, store_key: StoreKey, index_key: IndexKey, entropy: Entropy) -> None:
+        self._store = store_key
+        self._index = index_key
+        self._entropy = entropy
+
+    def tag(self, *parts: Value) -> bytes:
+        """The 16-byte blinded name of what `parts` name in clear."""
+        return tag128(self._index.secret_bytes(), Tag.STORE_TAG, *parts)
+
+    def seal(self, place: str, tag: bytes, value: Value) -> bytes:
+        """`value`, sealed for the row `tag` of `place`.  Raises StoreError if it is too large."""
+        return self.seal_bytes(place, tag, encode(value))
+
+    def open(self, place: str, tag: bytes, sealed: bytes) -> Value:
+        """What `seal` was given.  Raises StoreDamaged, naming the place."""
+        plain = self.open_bytes(place, tag, sealed)
+        try:
+            return decode(plain, bytes_max=ROW_BYTES_MAX, items_max=ROW_ITEMS_MAX)
+        except WireError as error:
+            raise StoreDamaged(f"a row of {place} opens and does not decode: {error}") from error
+
+    def seal_bytes(self, place: str, tag: bytes, plain: bytes) -> bytes:
+        """As `seal`, for content that is bytes already."""
+        if len(plain) > ROW_BYTES_MAX:
+            raise StoreError(f"a row of {place} has {len(plain)} bytes, over {ROW_BYTES_MAX}")
+        return seal_row(self._store, _aad(place, tag), plain, entropy=self._entropy)
+
+    def open_bytes(self, place: str, tag: bytes, sealed: bytes) -> bytes:
+        """As `open`, for content that is bytes.  Raises StoreDamaged, naming the place."""
+        try:
+            return open_row(self._store, _aad(place, tag), sealed)
+        except CryptoError as error:
+            raise StoreDamaged(
+                f"row {tag.hex()} of {place} was altered on disk, or is of another store"
+            ) from error
+
+    def __repr__(self) -> str:
+        return f"Sealer({self._store!r}, {self._index!r})"
+
+
+def _aad(place: str, tag: bytes) -> bytes:
+    return encode([place, tag])
