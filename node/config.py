@@ -1,0 +1,92 @@
+"""Settings of a node: `config.toml` in its home, each also as `ENTRENOUS_…` in the environment.
+
+Nothing secret is a setting.  What the node itself remembers (its port, its peers) is not here
+either: it stands in the store or in files of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Self, cast
+
+import platformdirs
+
+from .errors import HomeError, UsageError
+
+CONFIG_BYTES_MAX = 64 * 1024
+ENVIRONMENT_PREFIX = "ENTRENOUS_"
+
+
+class Role(StrEnum):
+    """Whose node this is.  A person is known to each peer by another persona; an organisation
+    is known to the world by one."""
+
+    PERSON = "person"
+    ORGANISATION = "organisation"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Settings, with their defaults.  `listen` is a multiaddr; port 0 is chosen at first start."""
+
+    name: str = "Home"
+    role: Role = Role.PERSON
+    listen: str = "/ip4/0.0.0.0/tcp/0"
+
+    @classmethod
+    def read(cls, home: Path, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read `home/config.toml`, then the environment over it.
+
+        Raises HomeError for a file that is not valid TOML, UsageError for a setting that is not
+        known or not of its type.
+        """
+        path = home / "config.toml"
+        found: dict[str, object] = {}
+        if path.exists():
+            raw = path.read_bytes()[: CONFIG_BYTES_MAX + 1]
+            if len(raw) > CONFIG_BYTES_MAX:
+                raise HomeError(f"config.toml is larger than {CONFIG_BYTES_MAX} bytes")
+            try:
+                found = cast("dict[str, object]", tomllib.loads(raw.decode()))
+            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+                raise HomeError(f"config.toml cannot be read: {error}") from error
+        names = {field.name for field in fields(cls)}
+        for key in found.keys() - names:
+            raise UsageError(f"config.toml names a setting that does not exist: {key}")
+        for name in names:
+            if (text := environment.get(ENVIRONMENT_PREFIX + name.upper())) is not None:
+                found[name] = text
+        return replace(cls(), **{key: _setting(key, value) for key, value in found.items()})
+
+    def text(self) -> str:
+        """These settings as TOML, to be written by `init`."""
+        lines = ["# Settings of this node.  Each can also be given as ENTRENOUS_<NAME>."]
+        lines += [f"{f.name} = {_toml_string(str(getattr(self, f.name)))}" for f in fields(self)]
+        return "\n".join(lines) + "\n"
+
+
+def _setting(name: str, value: object) -> str:
+    if not isinstance(value, str) or not value or len(value) > 256 or not value.isprintable():
+        raise UsageError(f"the setting {name} is one line of text")
+    if name == "role":
+        try:
+            return Role(value)
+        except ValueError:
+            raise UsageError("the setting role is person or organisation") from None
+    return value
+
+
+def _toml_string(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def default_home(environment: Mapping[str, str] = os.environ) -> Path:
+    """`ENTRENOUS_HOME`, or the platform's folder for a user's data."""
+    if (named := environment.get(ENVIRONMENT_PREFIX + "HOME")) is not None:
+        return Path(named)
+    return Path(platformdirs.user_data_dir("entrenous", appauthor=False))
