@@ -26,18 +26,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ...crypto.canonical import Value
-from ...crypto.digest import equal, hmac_sha256, kdf
+from ...crypto.digest import equal
 from ...crypto.entropy import Entropy
 from ...crypto.errors import CryptoError
 from ...crypto.keys import LogKey
-from ...crypto.labels import Derive
 from ...crypto.merkle import HASH_BYTES, Frontier, inclusion_proof, leaf_hash, tree_hash
+from ...protocol.receipt import leaf_data
 from .database import Row, Tx
 from .errors import LogBroken, StoreDamaged
 from .sealer import Sealer
 
 # Only a size that is a multiple of this leaves the node (formats.md).
 PADDED_TO = 64
+ROWS_AT_A_TIME = 1_000
 _PLACE = "receipt"
 _FRONTIER = "frontier"
 
@@ -113,10 +114,6 @@ class Log:
         """The audit path of one leaf in the tree of the first `size`.  Raises BadProof."""
         return inclusion_proof(self.leaves(tx, size), index)
 
-    def leaf_key(self, index: int) -> bytes:
-        """The key of one leaf: what a proof file reveals, and it reveals that leaf only."""
-        return kdf(self._key.secret_bytes(), Derive.LOG_LEAF, index)
-
     def at(self, tx: Tx, index: int) -> LogEntry | None:
         """The entry at `index`, or None.  Raises StoreDamaged."""
         row = tx.one(
@@ -152,7 +149,7 @@ class Log:
             if row[0] != index or index >= len(leaves):
                 raise LogBroken(f"the log has no receipt, or no leaf, at {min(index, row[0])}")
             entry = self._checked(row, fingerprint_of)
-            if not equal(leaf_hash(self._leaf_data(index, entry.fingerprint)), leaves[index]):
+            if not equal(leaf_hash(leaf_data(self._key, index, entry.fingerprint)), leaves[index]):
                 raise LogBroken(f"leaf {index} of the log does not belong to its receipt")
             receipts += entry.value is not None
         if self._count(tx) != len(leaves):
@@ -184,7 +181,7 @@ class Log:
     def _append(self, tx: Tx, tag: bytes, fingerprint: bytes, value: Value) -> int:
         frontier = self._frontier(tx)
         index = frontier.size
-        leaf = leaf_hash(self._leaf_data(index, fingerprint))
+        leaf = leaf_hash(leaf_data(self._key, index, fingerprint))
         tx.execute(
             "INSERT INTO receipt (log, idx, tag, sealed) VALUES (?, ?, ?, ?)",
             (self._number, index, tag, self._seal(index, tag, fingerprint, value)),
@@ -201,9 +198,6 @@ class Log:
         )
         return index
 
-    def _leaf_data(self, index: int, fingerprint: bytes) -> bytes:
-        return hmac_sha256(self.leaf_key(index), fingerprint)
-
     def _frontier(self, tx: Tx) -> Frontier:
         name = self._meta()
         row = tx.one("SELECT value FROM meta WHERE name = ?", (name,))
@@ -211,11 +205,14 @@ class Log:
             return Frontier()
         return Frontier.from_bytes(self._sealer.open_bytes(name, b"", row[0]))
 
-    def _rows(self, tx: Tx, first: int) -> list[Row]:
-        return tx.execute(
-            "SELECT idx, tag, sealed FROM receipt WHERE log = ? AND idx >= ? ORDER BY idx",
-            (self._number, first),
-        )
+    def _rows(self, tx: Tx, first: int) -> Iterator[Row]:
+        """The rows from `first` on, some at a time: a log is longer than memory is wide."""
+        while some := tx.execute(
+            "SELECT idx, tag, sealed FROM receipt WHERE log = ? AND idx >= ? ORDER BY idx LIMIT ?",
+            (self._number, first, ROWS_AT_A_TIME),
+        ):
+            yield from some
+            first = some[-1][0] + 1
 
     def _count(self, tx: Tx) -> int:
         row = tx.one("SELECT count(*) FROM receipt WHERE log = ?", (self._number,))
