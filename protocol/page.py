@@ -43,10 +43,10 @@ from . import limits
 from .cid import CID_BYTES, check_cid
 from .collection import check_path
 from .columns import read_columns, write_columns
-from .day import UNDATED, day_of
+from .day import UNDATED
 from .did import Did, check_did
 from .errors import RecordError, WireError
-from .record import Batch
+from .record import Batch, require_day
 from .schema import Schema, schema_named
 from .wire import Value, decode
 
@@ -221,7 +221,7 @@ def seal_page(
     or too many for one page.
     """
     schema = batch.schema
-    _check_page_day(batch, day)
+    require_day(batch, day)
     plaintext = _write_plaintext(batch, statement, salt_d)
     plain_len = len(plaintext)
     if plain_len > limits.PAGE_PLAIN_BYTES_MAX:
@@ -267,7 +267,7 @@ def open_page(entry: PageEntry, ciphertext: bytes, day_key: DayKey) -> OpenedPag
         packed, entry.codec, entry.plain_len, schema.bucket, limits.PAGE_PLAIN_BYTES_MAX
     )
     batch, salt_d = _read_plaintext(schema, plaintext, entry.count)
-    _check_page_day(batch, entry.day)
+    require_day(batch, entry.day)
     if (salt_d is None) is not (entry.statement is None):
         raise WireError("a page has a day's salt exactly if its source signed a statement")
     return OpenedPage(batch, salt_d)
@@ -299,14 +299,3 @@ def _read_plaintext(schema: Schema, plaintext: bytes, count: int) -> tuple[Batch
     if len(rest) != len(_SALT) + SALT_BYTES or not rest.startswith(_SALT):
         raise WireError("a page does not end with its day's salt")
     return batch, rest[len(_SALT) :]
-
-
-def _check_page_day(batch: Batch, day: int) -> None:
-    """Raise RecordError unless every record lies in `day` (rows are in order)."""
-    if not batch.schema.dated:
-        if day != UNDATED:
-            raise RecordError("undated records have no day")
-    elif day == UNDATED:
-        raise RecordError("dated records are not kept as undated")
-    elif len(batch) and not day_of(batch.times[0]) == day == day_of(batch.times[-1]):
-        raise RecordError("a page holds records of another day")

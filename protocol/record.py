@@ -172,6 +172,17 @@ def require_order(batch: Batch) -> None:
             raise RecordError(f"row {row} is not in order of time and id")
 
 
+def require_day(batch: Batch, day: int) -> None:
+    """Raise RecordError unless every record of a batch in order lies in `day`."""
+    if not batch.schema.dated:
+        if day != UNDATED:
+            raise RecordError("undated records have no day")
+    elif day == UNDATED:
+        raise RecordError("dated records are not kept as undated")
+    elif len(batch) and not day_of(batch.times[0]) == day == day_of(batch.times[-1]):
+        raise RecordError("here are records of another day")
+
+
 def series_interval(batch: Batch) -> int:
     """The one interval, in seconds, of a regular series; a path has one, or refuses the records.
 
