@@ -143,7 +143,7 @@ def make_keyset(
     """Seal `sets` to the reader and sign.  Raises LocalProtocolError if they pass a limit."""
     plaintext = encode({"k_grant": k_grant.secret_bytes(), "sets": [s.value() for s in sets]})
     sealed = seal(sealing.reader_key, sealing.info(n), plaintext, entropy=entropy)
-    body = {"v": VERSION, "dlg": sealing.grant, "n": n, "sealed": sealed}
+    body: dict[str, Value] = {"v": VERSION, "dlg": sealing.grant, "n": n, "sealed": sealed}
     signed = sign(Signed.KEYSET, body, key)
     if len(signed.raw) > KEYSET_BYTES_MAX or len(sets) > KEYSET_SETS_MAX:
         raise LocalProtocolError("a keyset is too large: encrypt old generations again first")

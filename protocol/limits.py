@@ -58,6 +58,8 @@ PART_BYTES_MAX = 1024 * 1024
 WINDOW_BYTES_MAX = 1024 * 1024
 # The smallest page is about 1 KiB: no window holds more of them.
 WINDOW_PAGES_MAX = 1_024
+# A read of a century at 32 windows a day.
+WINDOW_NUMBER_MAX = 1_200_000
 # A link must fit a QR code that a telephone reads from a screen.
 LINK_CHARS_MAX = 2_048
 ADDRESSES_MAX = 16

@@ -34,7 +34,7 @@ from .limits import (
     COMMANDS_MAX,
 )
 from .signed import SignedObject, parse, sign
-from .wire import VERSION, Body
+from .wire import VERSION, Body, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class ReaderKey:
 
 def make_reader_key(persona: PersonaKey, *, key: bytes, n: int) -> ReaderKey:
     """Sign X25519 public key number `n` (1 or more) of `persona`."""
-    body = {"v": VERSION, "did": did_of(persona.public), "key": key, "n": n}
+    body: dict[str, Value] = {"v": VERSION, "did": did_of(persona.public), "key": key, "n": n}
     return parse_reader_key(sign(Signed.READER_KEY, body, persona).raw)
 
 
@@ -138,7 +138,7 @@ class Succession:
 
 def make_succession(old: Did, new_key: PersonaKey) -> Succession:
     """Sign, with the next key that the recovery secret gives, that it replaces `old`."""
-    body = {"v": VERSION, "old": old, "new": did_of(new_key.public)}
+    body: dict[str, Value] = {"v": VERSION, "old": old, "new": did_of(new_key.public)}
     return parse_succession(sign(Signed.SUCCESSION, body, new_key).raw)
 
 
@@ -201,7 +201,7 @@ def make_certificate(
     if not now_ms <= exp_s * 1000 <= now_ms + CERTIFICATE_S_MAX * 1000:
         raise LocalProtocolError("a certificate ends in the future, at most 30 days from now")
     did = did_of(device.public) if isinstance(device, DeviceKey) else device
-    body = {
+    body: dict[str, Value] = {
         "v": VERSION,
         "persona": did_of(key.public),
         "device": did,

@@ -29,13 +29,10 @@ from .cid import CID_BYTES, check_cid
 from .day import UNDATED
 from .did import Did, check_did, public_of
 from .errors import CapabilityError, Code, RemoteProtocolError, WireError
-from .limits import WINDOW_BYTES_MAX, WINDOW_PAGES_MAX
+from .limits import WINDOW_BYTES_MAX, WINDOW_NUMBER_MAX, WINDOW_PAGES_MAX
 from .persona import Certificate
 from .signed import SignedObject, assemble, parse, sign, signing_bytes
 from .wire import VERSION, Body, Value
-
-# Windows of one read: ten years of the largest days, one window a day, with room.
-WINDOWS_OF_A_READ_MAX = 1_000_000
 
 _RECEIPT_KEYS = (
     "v",
@@ -113,7 +110,7 @@ def receipt_body_from_value(value: Value) -> ReceiptBody:
         dlg=_cid(body, "dlg"),
         server=check_did(body.text("server")),
         reader=check_did(body.text("reader")),
-        window=body.integer("window", high=WINDOWS_OF_A_READ_MAX),
+        window=body.integer("window", high=WINDOW_NUMBER_MAX),
         last=body.flag("last"),
         entries_root=body.data("entries_root", length=DIGEST_BYTES),
         first=body.integer("from", high=UNDATED),
@@ -308,7 +305,7 @@ def make_answer(
     device: DeviceKey, *, inv: bytes, code: Code, out: Value, t_ms: int, prev: bytes | None
 ) -> Answer:
     """Sign an answer.  `prev` as in receipts: the last one between these two."""
-    body = {
+    body: dict[str, Value] = {
         "v": VERSION,
         "inv": inv,
         "code": code.value,

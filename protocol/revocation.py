@@ -73,7 +73,7 @@ class Expiry:
 
 def make_revocation(key: PersonaKey, *, dlg: bytes, paths: Iterable[str], t_ms: int) -> Revocation:
     """Sign, as an issuer in its chain, that the delegation with CID `dlg` ends."""
-    body = {
+    body: dict[str, Value] = {
         "v": VERSION,
         "dlg": dlg,
         "paths": _sorted(paths),
@@ -133,7 +133,7 @@ def make_rotation(
     key: PersonaKey, *, paths: Iterable[str], t_ms: int, entropy: Entropy
 ) -> Rotation:
     """Sign, as the owner, that `paths` go on under new keys."""
-    body = {
+    body: dict[str, Value] = {
         "v": VERSION,
         "paths": _sorted(paths),
         "by": did_of(key.public),

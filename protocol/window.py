@@ -17,7 +17,7 @@ from .collection import check_path
 from .errors import WireError
 from .wire import Value
 
-DAY_MAX = UNDATED - 1
+DAY_MAX: int = UNDATED - 1
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,7 +33,7 @@ class Window:
 
     @property
     def undated(self) -> bool:
-        return self.first == UNDATED
+        return self.first > DAY_MAX
 
     def __contains__(self, other: Window) -> bool:
         return (

@@ -1,0 +1,451 @@
+"""Trust: whether what a peer asks is allowed, now.  The one door.
+
+Every call passes the same checks in the same order, and the first that fails names the refusal:
+
+    decode      strict bytes, good signatures                       malformed, version
+    aud         meant for this device                               audience
+    exp         neither over nor too far ahead                      expired, not-yet
+    chain       each delegation holds, in time and on these args    expired, not-yet, command, days,
+                                                                    collection, purpose, terms, …
+    pairing     the two personas of this stream                     unpaired, command
+    revocation  the grant is known here, and neither taken back     unknown-grant, revoked,
+                nor suspended                                       suspended
+    replay      this invocation has not been spent                  replay
+    args        exactly the arguments of the command                malformed
+
+There are three doors with this one order: a read of another's data (authority: a chain of grants),
+a command in one's own name (authority: the pair), and `/pair/open` (authority: an invite).  Only
+the three `Verified…` types open anything, and only these doors make them.
+
+What the node knows comes in as plain data (`Standing`), fetched in the same unit of work that will
+act, so no check can be true of one moment and acted on in another.  Nothing here changes anything:
+to spend the invocation is the caller's next step, in that same unit of work.
+
+Source: formats.md, "Session", "Grant", "Commands", "Pairing".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from typing import TypeVar
+
+from ..crypto.errors import CryptoError
+from .capability import (
+    Delegation,
+    Invocation,
+    VerifiedInvocation,
+    parse_invocation,
+    verify_chain,
+)
+from .command import OWN_NAME, Cmd, OwnArgs, PairOpenArgs, parse_args
+from .did import Did
+from .errors import (
+    CapabilityError,
+    Code,
+    GrantRefused,
+    RecordError,
+    WireError,
+)
+from .grant import ReadArgs, ReadGrant, parse_read_args, read_grant
+from .limits import CHAIN_MAX, INVOCATION_AHEAD_S_MAX, REPLAY_KEPT_S
+from .pairing import Introduction, OpenInvite, introduction, spend
+from .receipt import Asked
+from .refusal import ABOUT_ARGS, code_of, explain_read
+from .window import Window
+
+# --- what the node knows --------------------------------------------------------------------------
+
+
+class GrantStatus(StrEnum):
+    """How a grant stands.  A store keeps only the first three; the clock gives the others."""
+
+    LIVE = "live"
+    SUSPENDED = "suspended"
+    REVOKED = "revoked"
+    NOT_YET = "not-yet"
+    EXPIRED = "expired"
+
+
+def status_at(delegation: Delegation, kept: GrantStatus, now_ms: int) -> GrantStatus:
+    """How a grant stands at `now_ms`, given what the store keeps about it.
+
+    What was taken back stays so, whatever the clock says.
+    """
+    if kept is GrantStatus.REVOKED:
+        return kept
+    if delegation.exp is not None and now_ms > delegation.exp * 1000:
+        return GrantStatus.EXPIRED
+    if kept is GrantStatus.SUSPENDED:
+        return kept
+    if delegation.nbf is not None and now_ms < delegation.nbf * 1000:
+        return GrantStatus.NOT_YET
+    return kept
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two personas that know each other: one of ours, one of theirs.
+
+    `permits` are the commands that we let them say in their own name; the owner can withdraw each.
+    """
+
+    ours: Did
+    theirs: Did
+    permits: frozenset[str] = OWN_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What this node knows about one call, as data.
+
+    `device` is this device; `pair` the pair whose stream the call came on, None for a stranger;
+    `grants` how each delegation of the chain stands, by CID (the root must be there; others only
+    if they were taken back); `spent` the invocations remembered, by CID.
+    """
+
+    device: Did
+    pair: Pair | None
+    grants: Mapping[bytes, GrantStatus]
+    spent: Container[bytes]
+
+
+# --- what comes out -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedRead:
+    """A read that is allowed: made by `authorise_read` only."""
+
+    verified: VerifiedInvocation
+    grant: ReadGrant
+    args: ReadArgs
+    server: Did
+    # Remember the invocation as spent until this second.
+    spent_until_s: int
+
+    @property
+    def owner(self) -> Did:
+        return self.verified.inv.sub
+
+    @property
+    def reader(self) -> Did:
+        return self.verified.inv.iss
+
+    @property
+    def window(self) -> Window:
+        """The days that were asked for: all of them lie in the grant."""
+        return self.args.window
+
+    def asked(self) -> Asked:
+        """What the receipts of this read must add up to."""
+        return Asked(
+            self.verified.inv.cid,
+            self.grant.cid,
+            self.server,
+            self.reader,
+            self.window.first,
+            self.window.last,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedOwn:
+    """A command that its sender may say in its own name: made by `authorise_own` only."""
+
+    verified: VerifiedInvocation
+    pair: Pair
+    args: OwnArgs
+    spent_until_s: int
+
+    @property
+    def sender(self) -> Did:
+        return self.verified.inv.iss
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedMeeting:
+    """A stranger that may become a pair: made by `authorise_meeting` only.
+
+    `invite.spent_by` set means that this same scanner asks again: answer as before.
+    """
+
+    verified: VerifiedInvocation
+    invite: OpenInvite
+    args: PairOpenArgs
+    scanner: Introduction
+
+
+# --- the checks -----------------------------------------------------------------------------------
+
+
+class Step(StrEnum):
+    """The checks, in their order."""
+
+    DECODE = "decode"
+    AUD = "aud"
+    EXP = "exp"
+    CHAIN = "chain"
+    PAIRING = "pairing"
+    REVOCATION = "revocation"
+    REPLAY = "replay"
+    ARGS = "args"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A call whose invocation has the right form and signature; nothing is allowed yet."""
+
+    inv: Invocation
+    proofs: tuple[bytes, ...]
+
+    @property
+    def in_own_name(self) -> bool:
+        """Whether this is for `authorise_own` (or, for its command, `authorise_meeting`)."""
+        return self.inv.iss == self.inv.sub and not self.inv.prf and self.inv.cmd != Cmd.READ
+
+    @property
+    def grants(self) -> tuple[bytes, ...]:
+        """The CIDs whose status `Standing.grants` is to hold, root first."""
+        return self.inv.prf
+
+
+def hear(inv: bytes, proofs: Sequence[bytes]) -> Heard:
+    """The first check: decode.  Raises GrantRefused (malformed, version, too-much)."""
+    if len(proofs) > CHAIN_MAX:
+        raise GrantRefused("a call carries more proofs than a chain may have", Code.TOO_MUCH)
+    return Heard(_refusing(lambda: parse_invocation(inv)), tuple(proofs))
+
+
+def authorise_read(heard: Heard, standing: Standing, now_ms: int) -> VerifiedRead:
+    """Whether a read is allowed at `now_ms`.  Raises GrantRefused with the code of the check."""
+    case = _Case(heard, standing, now_ms)
+    _pass(READ_CHECKS, case)
+    verified, grant, args = case.verified, case.grant, case.read_args
+    assert verified is not None
+    assert grant is not None
+    assert args is not None
+    return VerifiedRead(verified, grant, args, standing.device, _spent_until(heard.inv))
+
+
+def authorise_own(heard: Heard, standing: Standing, now_ms: int) -> VerifiedOwn:
+    """Whether a command said in one's own name is allowed at `now_ms`.  Raises GrantRefused."""
+    case = _Case(heard, standing, now_ms)
+    _pass(OWN_CHECKS, case)
+    verified, args, pair = case.verified, case.own_args, standing.pair
+    assert verified is not None
+    assert pair is not None
+    assert args is not None
+    return VerifiedOwn(verified, pair, args, _spent_until(heard.inv))
+
+
+def authorise_meeting(
+    heard: Heard, device: Did, invites: Sequence[OpenInvite], transport: bytes, now_ms: int
+) -> VerifiedMeeting:
+    """Whether `/pair/open` is allowed: to whoever brings the secret of an invite, once.
+
+    `device` is this device; `transport` the 32-byte key that the stream proved.  There is no
+    replay check: the same scanner asking again is meant to get the same answer.
+    Raises GrantRefused.
+    """
+    case = _Case(heard, Standing(device, None, {}, ()), now_ms, invites, transport)
+    _pass(MEETING_CHECKS, case)
+    verified, invite, args, scanner = case.verified, case.invite, case.meeting_args, case.scanner
+    assert verified is not None
+    assert invite is not None
+    assert args is not None
+    assert scanner is not None
+    return VerifiedMeeting(verified, invite, args, scanner)
+
+
+@dataclass(slots=True)
+class _Case:
+    """One call on its way through the checks, with what they established."""
+
+    heard: Heard
+    standing: Standing
+    now_ms: int
+    invites: Sequence[OpenInvite] = ()
+    transport: bytes = b""
+    verified: VerifiedInvocation | None = None
+    grant: ReadGrant | None = None
+    read_args: ReadArgs | None = None
+    own_args: OwnArgs | None = None
+    invite: OpenInvite | None = None
+    meeting_args: PairOpenArgs | None = None
+    scanner: Introduction | None = None
+
+
+def _aud(case: _Case) -> None:
+    aud = case.heard.inv.aud
+    if aud is None:
+        raise GrantRefused("an invocation does not name the device it is meant for", Code.AUDIENCE)
+    if aud != case.standing.device:
+        raise GrantRefused("an invocation is meant for another device", Code.AUDIENCE)
+
+
+def _exp(case: _Case) -> None:
+    exp = case.heard.inv.exp
+    if exp is None:
+        raise GrantRefused("an invocation without an end is not accepted", Code.MALFORMED)
+    if case.now_ms > exp * 1000:
+        raise GrantRefused("an invocation has expired", Code.EXPIRED)
+    if exp * 1000 > case.now_ms + INVOCATION_AHEAD_S_MAX * 1000:
+        raise GrantRefused(
+            f"an invocation ends more than {INVOCATION_AHEAD_S_MAX} s from now: one of the two "
+            "clocks is wrong",
+            Code.NOT_YET,
+        )
+
+
+def _read_chain(case: _Case) -> None:
+    heard = case.heard
+    if not heard.inv.prf:
+        raise GrantRefused("a read comes without a grant", Code.UNKNOWN_GRANT)
+    try:
+        case.verified = verify_chain(heard.inv, heard.proofs, now_ms=case.now_ms)
+    except CapabilityError as error:
+        if error.code in ABOUT_ARGS:
+            explain_read(heard.inv, heard.proofs, error)
+        raise
+    grants = [read_grant(link, place=place) for place, link in enumerate(case.verified.chain)]
+    case.grant = grants[0]
+
+
+def _own_chain(case: _Case) -> None:
+    heard = case.heard
+    if heard.inv.prf or heard.proofs:
+        raise GrantRefused(
+            f"the command {heard.inv.cmd} is said in one's own name, without a grant", Code.COMMAND
+        )
+    case.verified = verify_chain(heard.inv, (), now_ms=case.now_ms)
+
+
+def _read_pairing(case: _Case) -> None:
+    pair, inv = case.standing.pair, case.heard.inv
+    if pair is None or (inv.sub, inv.iss) != (pair.ours, pair.theirs):
+        raise GrantRefused("the two personas of this call are not paired here", Code.UNPAIRED)
+
+
+def _own_pairing(case: _Case) -> None:
+    pair, inv = case.standing.pair, case.heard.inv
+    if pair is None or inv.sub != pair.theirs:
+        raise GrantRefused("the two personas of this call are not paired here", Code.UNPAIRED)
+    if "to" in inv.args and inv.args["to"] != pair.ours:
+        raise GrantRefused("the two personas of this call are not paired here", Code.UNPAIRED)
+    if inv.cmd not in OWN_NAME:
+        raise GrantRefused("this command is not one that a pair may say", Code.COMMAND)
+    if inv.cmd not in pair.permits:
+        raise GrantRefused(f"the owner has withdrawn {inv.cmd} from this pair", Code.COMMAND)
+
+
+def _meeting_pairing(case: _Case) -> None:
+    inv = case.heard.inv
+    if inv.cmd != Cmd.PAIR_OPEN:
+        raise GrantRefused(
+            f"a stranger may say {Cmd.PAIR_OPEN.value} and nothing else", Code.UNPAIRED
+        )
+    args = parse_args(inv.cmd, inv.args)
+    assert isinstance(args, PairOpenArgs)
+    case.invite = spend(case.invites, args, case.now_ms)
+    case.meeting_args = args
+
+
+def _revocation(case: _Case) -> None:
+    grants, prf = case.standing.grants, case.heard.inv.prf
+    if prf[0] not in grants:
+        raise GrantRefused("this grant is not one that this node gave", Code.UNKNOWN_GRANT)
+    held = [grants[cid] for cid in prf if cid in grants]
+    if GrantStatus.REVOKED in held:
+        raise GrantRefused("this grant has been taken back", Code.REVOKED)
+    if GrantStatus.SUSPENDED in held:
+        raise GrantRefused("this grant is suspended until its owner confirms it", Code.SUSPENDED)
+
+
+def _replay(case: _Case) -> None:
+    if case.heard.inv.cid in case.standing.spent:
+        raise GrantRefused("this invocation was already used: sign a new one", Code.REPLAY)
+
+
+def _read_args(case: _Case) -> None:
+    args = parse_read_args(case.heard.inv.args)
+    grant, verified = case.grant, case.verified
+    assert grant is not None
+    assert verified is not None
+    if len(args.under) != len(verified.chain) - 1:
+        raise GrantRefused(
+            "a read names terms of other sub-delegators than its chain has", Code.TERMS
+        )
+    # The policy has said so already; a second, simpler way to say it costs nothing.
+    if not any(args.window in window for window in grant.windows):
+        raise GrantRefused(f"the grant does not open {args.window}", Code.DAYS)
+    case.read_args = args
+
+
+def _own_args(case: _Case) -> None:
+    args = parse_args(case.heard.inv.cmd, case.heard.inv.args)
+    assert not isinstance(args, PairOpenArgs)
+    case.own_args = args
+
+
+def _meeting_args(case: _Case) -> None:
+    args = case.meeting_args
+    assert args is not None
+    case.scanner = introduction(
+        args, device=case.transport, now_ms=case.now_ms, iss=case.heard.inv.iss
+    )
+
+
+Check = tuple[Step, Callable[[_Case], None]]
+
+# DECODE is `hear`: a call that has not passed it has no type to stand here with.
+READ_CHECKS: tuple[Check, ...] = (
+    (Step.AUD, _aud),
+    (Step.EXP, _exp),
+    (Step.CHAIN, _read_chain),
+    (Step.PAIRING, _read_pairing),
+    (Step.REVOCATION, _revocation),
+    (Step.REPLAY, _replay),
+    (Step.ARGS, _read_args),
+)
+OWN_CHECKS: tuple[Check, ...] = (
+    (Step.AUD, _aud),
+    (Step.EXP, _exp),
+    (Step.CHAIN, _own_chain),
+    (Step.PAIRING, _own_pairing),
+    (Step.REPLAY, _replay),
+    (Step.ARGS, _own_args),
+)
+# An invite stands for the pairing; no replay check, see `authorise_meeting`.
+MEETING_CHECKS: tuple[Check, ...] = (
+    (Step.AUD, _aud),
+    (Step.EXP, _exp),
+    (Step.CHAIN, _own_chain),
+    (Step.PAIRING, _meeting_pairing),
+    (Step.ARGS, _meeting_args),
+)
+
+
+def _pass(checks: Sequence[Check], case: _Case) -> None:
+    for _, check in checks:
+        _refusing(partial(check, case))
+
+
+# --- passing the checks ---------------------------------------------------------------------------
+
+_T = TypeVar("_T")
+
+
+def _refusing(act: Callable[[], _T]) -> _T:
+    """Do `act`, turning what it raises about the input into one GrantRefused."""
+    try:
+        return act()
+    except (CapabilityError, WireError, RecordError, CryptoError) as error:
+        raise GrantRefused(str(error), code_of(error)) from error
+
+
+def _spent_until(inv: Invocation) -> int:
+    assert inv.exp is not None
+    return inv.exp + REPLAY_KEPT_S
