@@ -26,7 +26,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from . import limits
@@ -35,30 +35,77 @@ from .selector import UNRESOLVED, Key, Selector, Unresolved, parse_selector
 from .wire import Value
 
 
+class _Meter:
+    """Bounds one evaluation.
+
+    What a policy costs is bounded by its own size, except where it looks at many values: in
+    quantifiers, slices and deep comparisons.  These pay here.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def spend(self, steps: int) -> None:
+        self.left -= steps
+        if self.left < 0:
+            raise CapabilityError("a policy costs too much to evaluate", Code.TOO_MUCH)
+
+
 @dataclass(frozen=True, slots=True)
 class Equal:
+    """`==` and `!=`."""
+
     selector: Selector
     value: Value
     negated: bool
 
+    def holds(self, args: Value, meter: _Meter) -> bool:
+        found = self.selector.resolve(args, meter.spend)
+        if found is UNRESOLVED:
+            return False
+        return _same(found, self.value, meter) is not self.negated
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
+    """`<`, `<=`, `>`, `>=`."""
+
     selector: Selector
     sign: str
     bound: int
+    compare: Callable[[int, int], bool] = field(repr=False)
+
+    def holds(self, args: Value, meter: _Meter) -> bool:
+        found = self.selector.resolve(args, meter.spend)
+        # Not isinstance: true and false are integers to Python, and not to the policy.
+        return type(found) is int and self.compare(found, self.bound)
 
 
 @dataclass(frozen=True, slots=True)
 class Like:
+    """`like`: the literal pieces between the wildcards, one more than there are wildcards."""
+
     selector: Selector
-    # The literal pieces between the wildcards: one more than there are wildcards.
     pieces: tuple[str, ...]
+
+    def holds(self, args: Value, meter: _Meter) -> bool:
+        found = self.selector.resolve(args, meter.spend)
+        if not isinstance(found, str):
+            return False
+        meter.spend(1 + len(found) // 64)
+        return _matches(self.pieces, found)
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
+    """`not`."""
+
     statement: Statement
+
+    def holds(self, args: Value, meter: _Meter) -> bool:
+        return not self.statement.holds(args, meter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +114,12 @@ class Every:
 
     statements: tuple[Statement, ...]
 
+    def holds(self, args: Value, meter: _Meter) -> bool:
+        for statement in self.statements:  # noqa: SIM110  a generator costs more than the loop
+            if not statement.holds(args, meter):
+                return False
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class Either:
@@ -74,12 +127,33 @@ class Either:
 
     statements: tuple[Statement, ...]
 
+    def holds(self, args: Value, meter: _Meter) -> bool:
+        for statement in self.statements:
+            if statement.holds(args, meter):
+                return True
+        return not self.statements
+
 
 @dataclass(frozen=True, slots=True)
 class Quantified:
+    """`all` and `any`.  `size` is the number of statements below, itself included."""
+
     selector: Selector
     of_all: bool
     statement: Statement
+    size: int
+
+    def holds(self, args: Value, meter: _Meter) -> bool:
+        found = self.selector.resolve(args, meter.spend)
+        if isinstance(found, dict):
+            elements: Collection[Value] = found.values()
+        elif isinstance(found, list):
+            elements = found
+        else:
+            return False
+        meter.spend(len(elements) * self.size)
+        verdicts = (self.statement.holds(element, meter) for element in elements)
+        return all(verdicts) if self.of_all else any(verdicts)
 
 
 Statement: TypeAlias = Equal | Order | Like | Not | Every | Either | Quantified
@@ -115,10 +189,11 @@ class Policy:
         code of the argument that it looks at (`collection`, `days`, `purpose`, `terms`; else
         `command`), or `too-much` where evaluation would pass `POLICY_STEPS_MAX`.
         """
+        values = dict(args)
         meter = _Meter(limits.POLICY_STEPS_MAX)
         for statement in self.statements:
-            if not _holds(statement, args, meter):
-                selector = _culprit(statement, args, meter)
+            if not statement.holds(values, meter):
+                selector = _culprit(statement, values, meter)
                 raise CapabilityError(
                     f"the policy of a delegation does not allow these arguments: {selector.text}",
                     _code(selector),
@@ -128,20 +203,6 @@ class Policy:
 def _code(selector: Selector) -> Code:
     first = selector.steps[0] if selector.steps else None
     return _CODES.get(first.name, Code.COMMAND) if isinstance(first, Key) else Code.COMMAND
-
-
-class _Meter:
-    """Counts the values touched by one evaluation."""
-
-    __slots__ = ("left",)
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def spend(self, steps: int) -> None:
-        self.left -= steps
-        if self.left < 0:
-            raise CapabilityError("a policy costs too much to evaluate", Code.TOO_MUCH)
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -180,8 +241,9 @@ class _Reader:
             raise WireError("a statement of a policy has an unknown operator or the wrong length")
         selector = parse_selector(operands[0])
         if name in ("all", "any"):
+            before = self.count
             inner = self.statement(operands[1], depth + 1)
-            return Quantified(selector, of_all=name == "all", statement=inner)
+            return Quantified(selector, name == "all", inner, size=1 + self.count - before)
         return _leaf(name, selector, operands[1])
 
     def _connective(self, name: str, operands: Sequence[Value], depth: int) -> Statement:
@@ -200,9 +262,9 @@ def _leaf(name: str, selector: Selector, operand: Value) -> Statement:
     if name in ("==", "!="):
         return Equal(selector, operand, negated=name == "!=")
     if name in _SIGNS:
-        if not isinstance(operand, int) or isinstance(operand, bool):
+        if type(operand) is not int:
             raise WireError("what a policy compares with < <= > >= is an integer")
-        return Order(selector, name, operand)
+        return Order(selector, name, operand, _SIGNS[name])
     if name == "like":
         return Like(selector, _pieces(operand))
     raise WireError("a policy has an operator that is not known")
@@ -230,61 +292,27 @@ def _pieces(pattern: Value) -> tuple[str, ...]:
 # --- evaluating -----------------------------------------------------------------------------------
 
 
-def _holds(statement: Statement, args: Value, meter: _Meter) -> bool:
-    meter.spend(1)
-    if isinstance(statement, Every):
-        return all(_holds(inner, args, meter) for inner in statement.statements)
-    if isinstance(statement, Either):
-        inner_ones = statement.statements
-        return not inner_ones or any(_holds(inner, args, meter) for inner in inner_ones)
-    if isinstance(statement, Not):
-        return not _holds(statement.statement, args, meter)
-    found = statement.selector.resolve(args, meter.spend)
-    if found is UNRESOLVED:
-        return False
-    if isinstance(statement, Equal):
-        return _same(found, statement.value, meter) is not statement.negated
-    if isinstance(statement, Order):
-        if not isinstance(found, int) or isinstance(found, bool):
-            return False
-        return _SIGNS[statement.sign](found, statement.bound)
-    if isinstance(statement, Like):
-        return isinstance(found, str) and _matches(statement.pieces, found, meter)
-    elements = _elements(found)
-    if elements is None:
-        return False
-    meter.spend(len(elements))
-    verdicts = (_holds(statement.statement, item, meter) for item in elements)
-    return all(verdicts) if statement.of_all else any(verdicts)
-
-
-def _elements(value: Value | Unresolved) -> Collection[Value] | None:
-    if isinstance(value, Mapping):
-        return value.values()
-    return value if isinstance(value, list) else None
-
-
 def _same(a: Value | Unresolved, b: Value, meter: _Meter) -> bool:
     """Deep equality that, unlike Python's, tells `1` from `true`."""
-    meter.spend(1)
     if type(a) is not type(b):
         return False
     if isinstance(a, list) and isinstance(b, list):
+        meter.spend(1 + len(a))
         return len(a) == len(b) and all(_same(x, y, meter) for x, y in zip(a, b, strict=True))
-    if isinstance(a, Mapping) and isinstance(b, Mapping):
+    if isinstance(a, dict) and isinstance(b, dict):
+        meter.spend(1 + len(a))
         return a.keys() == b.keys() and all(_same(a[key], b[key], meter) for key in a)
     return a == b
 
 
-def _matches(pieces: tuple[str, ...], text: str, meter: _Meter) -> bool:
+def _matches(pieces: tuple[str, ...], text: str) -> bool:
     """Whether `text` is the pieces in order with anything between them.
 
     The leftmost place for each piece is as good as any other, so there is no backtracking.
     """
-    meter.spend(1 + len(text) // 64)
-    first, *middle, last = pieces if len(pieces) > 1 else (*pieces, "")
     if len(pieces) == 1:
-        return text == first
+        return text == pieces[0]
+    first, *middle, last = pieces
     if len(text) < len(first) + len(last) or not (text.startswith(first) and text.endswith(last)):
         return False
     position, end = len(first), len(text) - len(last)
@@ -326,6 +354,6 @@ def _first_failure(
     statements: Iterable[Statement], args: Value, meter: _Meter
 ) -> tuple[int, Selector]:
     for passed, inner in enumerate(statements):
-        if not _holds(inner, args, meter):
+        if not inner.holds(args, meter):
             return passed, _culprit(inner, args, meter)
     return 0, _ARGUMENTS

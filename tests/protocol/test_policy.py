@@ -1,0 +1,360 @@
+"""The policy language: what holds, what does not, what is not in it at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from entrenous.crypto.canonical import Link, Value
+from entrenous.protocol import limits
+from entrenous.protocol.errors import CapabilityError, Code, WireError
+from entrenous.protocol.policy import parse_policy
+from entrenous.protocol.selector import UNRESOLVED, parse_selector
+
+ARGS: Mapping[str, Value] = {
+    "from": 45_000,
+    "to": 45_029,
+    "yes": True,
+    "one": 1,
+    "none": None,
+    "text": "energy-audit",
+    "bytes": b"\x01\x02\x03",
+    "link": Link(b"\x01q"),
+    "list": [1, 2, {"b": 3}],
+    "empty": [],
+    "map": {"a": 1, "b": 2},
+    "odd key.": {'"q"': "quoted", "\\": "slash"},
+    "_u1": "name",
+}
+
+
+def holds(*statements: Value) -> bool:
+    try:
+        parse_policy(list(statements)).require(ARGS)
+    except CapabilityError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        ["==", ".from", 45_000],
+        ["==", ".list", [1, 2, {"b": 3}]],
+        ["==", ".link", Link(b"\x01q")],
+        ["!=", ".one", 2],
+        ["!=", ".one", True],
+        ["!=", ".yes", 1],
+        ["!=", ".text", b"energy-audit"],
+        ["!=", ".list", [True, 2, {"b": 3}]],
+        # A key that a map lacks is null (UCAN, "Validation"); only what lies beyond it fails.
+        ["==", ".missing", None],
+        ["!=", ".missing", 1],
+        ["<", ".from", 45_001],
+        ["<=", ".from", 45_000],
+        [">", ".from", 44_999],
+        [">=", ".from", 45_000],
+        ["like", ".text", "*"],
+        ["like", ".text", "energy-*"],
+        ["like", ".text", "e*g*-*t"],
+        ["like", ".text", "energy-audit"],
+        ["not", ["like", ".text", "energy-\\*"]],
+        ["and", []],
+        ["or", []],
+        ["or", [["==", ".one", 7], ["==", ".one", 1]]],
+        ["all", ".empty", ["==", ".", 1]],
+        ["all", ".map", [">", ".", 0]],
+        ["any", ".map", ["==", ".", 2]],
+        ["any", ".list", ["==", ".b", 3]],
+        ["not", ["any", ".bytes", ["==", ".", 1]]],
+    ],
+)
+def test_holds(statement: Value) -> None:
+    assert holds(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        ["==", ".one", True],
+        ["==", ".yes", 1],
+        ["==", ".one", "1"],
+        ["==", ".bytes", "\x01\x02\x03"],
+        ["==", ".missing.deeper", None],
+        ["!=", ".missing.deeper", 1],
+        ["!=", ".list[7]", 1],
+        ["<", ".text", 5],
+        [">=", ".yes", 0],
+        ["<=", ".none", 5],
+        [">", ".missing", 0],
+        ["like", ".text", "energy"],
+        ["like", ".text", "*audi"],
+        ["like", ".text", "energy-audit*audit"],
+        ["like", ".one", "*"],
+        ["like", ".bytes", "*"],
+        ["or", [["==", ".one", 7], ["==", ".one", 8]]],
+        ["any", ".empty", ["==", ".", 1]],
+        ["all", ".text", ["==", ".", 1]],
+        ["any", ".bytes", ["==", ".", 1]],
+        ["all", ".missing", ["==", ".", 1]],
+        ["all", ".list", [">", ".", 0]],
+    ],
+)
+def test_does_not_hold(statement: Value) -> None:
+    assert not holds(statement)
+
+
+def nested(depth: int) -> Value:
+    statement: Value = ["==", ".", 1]
+    for _ in range(depth - 1):
+        statement = ["not", statement]
+    return statement
+
+
+NOT_A_POLICY: list[Value] = [
+    None,
+    {},
+    "==",
+    ["==", ".a", 1],
+    [[]],
+    [[1, ".a", 1]],
+    [["===", ".a", 1]],
+    [["in", ".a", [1]]],
+    [["=", ".a", 1]],
+    [["exists", ".a"]],
+    [["", ".a", 1]],
+    [["AND", []]],
+    [["==", ".a"]],
+    [["==", ".a", 1, 2]],
+    [["==", 1, ".a"]],
+    [["<", ".a", "1"]],
+    [["<", ".a", True]],
+    [["<", ".a", None]],
+    [["like", ".a", 1]],
+    [["like", ".a", "x" * (limits.PATTERN_CHARS_MAX + 1)]],
+    [["not"]],
+    [["not", [["==", ".a", 1]]]],
+    [["not", ["==", ".a", 1], ["==", ".a", 2]]],
+    [["and", ["==", ".a", 1]]],
+    [["or", {}]],
+    [["or", [["==", ".a", 1], ["unknown", ".a", 1]]]],
+    [["and", [], []]],
+    [["all", ".a"]],
+    [["all", ".a", []]],
+    [["all", ".a", [["==", ".", 1]]]],
+    [["any", "a", ["==", ".", 1]]],
+    [nested(limits.POLICY_DEPTH_MAX + 1)],
+    [["==", ".a", 1]] * (limits.POLICY_STATEMENTS_MAX + 1),
+]
+
+
+@pytest.mark.parametrize("policy", NOT_A_POLICY, ids=lambda policy: repr(policy)[:60])
+def test_what_is_not_in_the_language_is_refused(policy: Value) -> None:
+    with pytest.raises(WireError):
+        parse_policy(policy)
+
+
+def test_the_limits_themselves_are_allowed() -> None:
+    parse_policy([nested(limits.POLICY_DEPTH_MAX)])
+    parse_policy([["==", ".a", 1]] * limits.POLICY_STATEMENTS_MAX)
+
+
+# --- selectors ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("selector", "value"),
+    [
+        (".from", 45_000),
+        ("._u1", "name"),
+        ('.["odd key."]["\\"q\\""]', "quoted"),
+        ('.["odd key."]["\\\\"]', "slash"),
+        (".list[0]", 1),
+        (".list[-1].b", 3),
+        (".list[1:]", [2, {"b": 3}]),
+        (".list[:-2]", [1]),
+        (".list[1:2]", [2]),
+        (".list[]", [1, 2, {"b": 3}]),
+        (".map[]", [1, 2]),
+        (".bytes[2]", 3),
+        (".bytes[1:]", b"\x02\x03"),
+        (".missing", None),
+        (".list[9]?", None),
+        (".list[9]???", None),
+        (".text.deeper?", None),
+        (".text[0]?", None),
+    ],
+)
+def test_selector(selector: str, value: Value) -> None:
+    assert parse_selector(selector).resolve(dict(ARGS), free) == value
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [".list[3]", ".list[-4]", ".list.b", ".text[0]", ".one[]", ".bytes[]", ".none.a", ".a.b",
+     ".a?.b", ".map[0]", ".list[0][0]"],
+)  # fmt: skip
+def test_selector_that_leads_nowhere(selector: str) -> None:
+    assert parse_selector(selector).resolve(dict(ARGS), free) is UNRESOLVED
+
+
+@pytest.mark.parametrize(
+    "selector",
+    ["", "a", "..", ".a..b", ".a.", ".a b", ".a-b", ".1", "[0]", ".[", ".[0", ".[x]", ".[0:1:2]",
+     ".[:]", ".[--1]", ".[1234567890]", '.["a', '.["a\\n"]', ".['a']", ".a | .b", ".a[0].[1]", "?",
+     ".?", ".a!", ".*", ".a\n", ".é", "." + "a" * limits.SELECTOR_CHARS_MAX,
+     ".a" * (limits.SELECTOR_STEPS_MAX + 1), None, 1, b".a"],
+)  # fmt: skip
+def test_what_is_not_a_selector_is_refused(selector: Value) -> None:
+    with pytest.raises(WireError):
+        parse_selector(selector)
+
+
+def free(steps: int) -> None:
+    """A meter that never runs out."""
+    assert steps >= 0
+
+
+# --- cost and blame -------------------------------------------------------------------------------
+
+
+def test_a_policy_that_multiplies_is_stopped() -> None:
+    every = ["all", ".rows", ["and", [["==", ".", 0]] * 400]]
+    with pytest.raises(CapabilityError, match="costs too much") as refused:
+        parse_policy([every]).require({"rows": [0] * 10_000})
+    assert refused.value.code is Code.TOO_MUCH
+    slices = [["!=", ".rows" + "[0:]" * 15, 1]] * limits.POLICY_STATEMENTS_MAX
+    with pytest.raises(CapabilityError, match="costs too much"):
+        parse_policy(slices).require({"rows": [0] * 10_000})
+    deep = [["==", ".rows", [0] * 10_000]] * 100
+    with pytest.raises(CapabilityError, match="costs too much"):
+        parse_policy(deep).require({"rows": [0] * 10_000})
+
+
+def test_a_pattern_cannot_backtrack() -> None:
+    policy = parse_policy([["like", ".a", "*a" * 128]])
+    with pytest.raises(CapabilityError, match="does not allow"):
+        policy.require({"a": "a" * 30_000 + "b"})
+
+
+GRANT = [
+    ["==", ".purpose", "audit"],
+    ["==", ".terms", "T"],
+    [
+        "or",
+        [
+            ["and", [["==", ".collection", "gas"], [">=", ".from", 10], ["<=", ".to", 20]]],
+            ["and", [["==", ".collection", "power"], [">=", ".from", 30], ["<=", ".to", 40]]],
+        ],
+    ],
+]
+READ: Mapping[str, Value] = {
+    "collection": "power", "from": 30, "to": 40, "purpose": "audit", "terms": "T",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changed", "code", "selector"),
+    [
+        ({"purpose": "marketing"}, Code.PURPOSE, ".purpose"),
+        ({"terms": "U"}, Code.TERMS, ".terms"),
+        ({"collection": "water"}, Code.COLLECTION, ".collection"),
+        ({"to": 41}, Code.DAYS, ".to"),
+        ({"from": 29}, Code.DAYS, ".from"),
+        ({"from": "30"}, Code.DAYS, ".from"),
+        ({"collection": "gas"}, Code.DAYS, ".to"),
+    ],
+)
+def test_a_refusal_names_what_it_is_about(
+    changed: Mapping[str, Value], code: Code, selector: str
+) -> None:
+    policy = parse_policy(GRANT)
+    policy.require(READ)
+    with pytest.raises(CapabilityError) as refused:
+        policy.require({**READ, **changed})
+    assert refused.value.code is code
+    assert str(refused.value).endswith(selector)
+
+
+# --- properties -----------------------------------------------------------------------------------
+
+leaves: st.SearchStrategy[Value] = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 3),
+    st.text("ab*\\", max_size=3),
+    st.binary(max_size=2),
+)
+values: st.SearchStrategy[Value] = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from("ab"), inner, max_size=2)
+    ),
+    max_leaves=6,
+)
+selectors = st.sampled_from([".", ".a", ".b?", ".a.b", ".[0]?", ".a[-1]", ".a[]", '.["b"][1:]'])
+
+
+def as_list(*parts: Value) -> Value:
+    return list(parts)
+
+
+statements: st.SearchStrategy[Value] = st.recursive(
+    st.one_of(
+        st.builds(as_list, st.sampled_from(["==", "!="]), selectors, values),
+        st.builds(as_list, st.sampled_from(["<", "<=", ">", ">="]), selectors, st.integers(-3, 3)),
+        st.builds(as_list, st.just("like"), selectors, st.text("ab*\\", max_size=4)),
+    ),
+    lambda inner: st.one_of(
+        st.builds(as_list, st.just("not"), inner),
+        st.builds(as_list, st.sampled_from(["and", "or"]), st.lists(inner, max_size=3)),
+        st.builds(as_list, st.sampled_from(["all", "any"]), selectors, inner),
+    ),
+    max_leaves=4,
+)
+arguments = st.dictionaries(st.sampled_from("ab"), values, max_size=2)
+
+
+def allows(policy: Value, args: Mapping[str, Value]) -> bool:
+    try:
+        parse_policy(policy).require(args)
+    except CapabilityError:
+        return False
+    return True
+
+
+@given(st.lists(statements, max_size=3), st.lists(statements, max_size=3), arguments)
+def test_a_statement_more_never_allows_more(
+    policy: list[Value], more: list[Value], args: dict[str, Value]
+) -> None:
+    assert allows(policy + more, args) == (allows(policy, args) and allows(more, args))
+
+
+@given(statements, arguments)
+def test_not_inverts(statement: Value, args: dict[str, Value]) -> None:
+    if depth_of(statement) < limits.POLICY_DEPTH_MAX:
+        assert allows([["not", statement]], args) is not allows([statement], args)
+
+
+def depth_of(statement: Value) -> int:
+    assert isinstance(statement, list)
+    inner = [part for part in statement[1:] if isinstance(part, list)]
+    return 1 + max((depth_of(part) for part in inner if part), default=0)
+
+
+@given(st.text("ab*", max_size=8), st.text("ab", max_size=8))
+def test_a_pattern_matches_as_its_definition_says(pattern: str, text: str) -> None:
+    assert allows([["like", ".a", pattern]], {"a": text}) == slowly(pattern, text)
+
+
+def slowly(pattern: str, text: str) -> bool:
+    """The definition, by every way to place the first wildcard."""
+    if "*" not in pattern:
+        return pattern == text
+    head, tail = pattern.split("*", 1)
+    return text.startswith(head) and any(
+        slowly(tail, text[start:]) for start in range(len(head), len(text) + 1)
+    )
