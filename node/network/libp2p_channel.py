@@ -1,0 +1,513 @@
+"""One connection to one device: TCP, proved and encrypted by Noise, cut into streams by Yamux.
+
+Three layers, each knowing only the one below:
+
+- `_Wire`: a TCP stream as py-libp2p wants one.  Reads are exact and buffered, and until the peer
+  has proved a key it may send no more than `UNPROVED_BYTES_MAX`.
+- the Noise session of py-libp2p (XX; the identity key signs the Noise key).  `remote_key` is the
+  *identity* key, taken from the peer id that was checked; py-libp2p's `get_remote_public_key`
+  returns the X25519 key of the handshake, which names nobody.
+- `Channel`: two tasks, one that reads and one that writes, around the Yamux machine.  Streams never
+  touch the socket: they put frames into the machine and wait.  So a task that is cancelled while
+  it sends cannot leave half a frame on a connection that others share.
+
+Each stream then agrees on `/entrenous/1` by multistream-select.
+"""
+
+# pyright: reportUnknownMemberType=false
+# Reason: libp2p installs trio-typing, whose stale stubs hide trio's own types from pyright.
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import trio
+
+from ...crypto.errors import BadKey
+from ...crypto.keys import KEY_BYTES, DeviceKey
+from .libp2p_parts import (
+    ID,
+    NOISE,
+    BaseLibp2pError,
+    ConnectionClosedError,
+    ConnectionType,
+    IRawConnection,
+    MessageTooLarge,
+    Multiselect,
+    MultiselectClient,
+    MultiselectCommunicator,
+    Noise,
+    PeerIDMismatchesPubkey,
+    ReadWriteCloser,
+    TProtocol,
+    X25519PrivateKey,
+    ed25519_pair,
+)
+from .transport import (
+    RECEIVE_BYTES,
+    PeerBusy,
+    StreamBroken,
+    StreamClosed,
+    TransportError,
+    WrongPeer,
+)
+from .yamux import BACKLOG_BYTES_MAX, Happening, MuxError, Yamux
+
+if TYPE_CHECKING:
+    # It has no stubs and no py.typed.
+    from multiaddr import Multiaddr  # type: ignore[import-untyped]  # pyright: ignore
+
+log = logging.getLogger(__name__)
+
+PROTOCOL = TProtocol("/entrenous/1")
+YAMUX = TProtocol("/yamux/1.0.0")
+# Three Noise messages and the names of two protocols: under 1 KiB between nodes of ours.  Others
+# add extensions and certificates.
+UNPROVED_BYTES_MAX = 16 * 1024
+# A protocol name, or a list of them, in multistream-select.
+WORD_BYTES_MAX = 1024
+# For the whole of the words exchanged before a stream is ours.
+WORDS_BYTES_MAX = 8 * 1024
+# A stream whose opener says nothing holds a place for this long.
+NEGOTIATION_S = 10
+# How long a peer may go on sending on a stream that we closed, before it is told by a reset.
+LINGER_S = 5.0
+# How long leaving waits for what is queued to go out, then for the peer to hang up.
+FAREWELL_S = 1.0
+# One Noise message: 65,535 bytes less the tag.
+NOISE_BYTES_MAX = 65_519
+# How much is asked of the socket at a time: a few Noise messages.
+SOCKET_BYTES = 256 * 1024
+
+_PEER_ID_PREFIX = bytes.fromhex("002408011220")
+
+
+class HandshakeFailed(TransportError):
+    """Whatever answered does not speak this protocol, or could not prove its key."""
+
+
+def peer_id(key: bytes) -> ID:
+    """The peer id of an Ed25519 key: identity multihash of its protobuf (libp2p's peer-ids)."""
+    if len(key) != KEY_BYTES:
+        raise BadKey(f"a device key has {KEY_BYTES} bytes, not {len(key)}")
+    return ID(_PEER_ID_PREFIX + key)
+
+
+def key_of(identity: ID) -> bytes:
+    """The Ed25519 key inside a peer id.  Raises HandshakeFailed for any other kind."""
+    raw = identity.to_bytes()
+    if len(raw) != len(_PEER_ID_PREFIX) + KEY_BYTES or not raw.startswith(_PEER_ID_PREFIX):
+        raise HandshakeFailed("the peer is not known by an Ed25519 key")
+    return raw[len(_PEER_ID_PREFIX) :]
+
+
+class _Wire(IRawConnection):
+    """A TCP stream with exact, buffered reads."""
+
+    def __init__(self, stream: trio.SocketStream, *, dialler: bool) -> None:
+        self.is_initiator = dialler
+        self._stream = stream
+        self._buffer = bytearray()
+        self._allowed: int | None = UNPROVED_BYTES_MAX
+
+    def proved(self) -> None:
+        self._allowed = None
+
+    async def read(self, n: int | None = None) -> bytes:
+        wanted = 1 if n is None else n
+        if self._allowed is not None:
+            self._allowed -= wanted
+            if self._allowed < 0:
+                raise MessageTooLarge("too many bytes before a key was proved")
+        while len(self._buffer) < wanted:
+            try:
+                more = await self._stream.receive_some(SOCKET_BYTES)
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                raise ConnectionClosedError("the connection was lost") from error
+            if not more:
+                raise ConnectionClosedError("the peer hung up")
+            self._buffer += more
+        data = bytes(self._buffer[:wanted])
+        del self._buffer[:wanted]
+        return data
+
+    async def write(self, data: bytes) -> None:
+        try:
+            await self._stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise ConnectionClosedError("the connection was lost") from error
+
+    async def hang_up(self) -> None:
+        """Say that nothing more comes."""
+        try:
+            await self._stream.send_eof()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            log.debug("the peer hung up first")
+
+    async def close(self) -> None:
+        self.close_now()
+        await trio.lowlevel.checkpoint()
+
+    def close_now(self) -> None:
+        self._stream.socket.close()
+
+    def get_remote_address(self) -> tuple[str, int] | None:
+        return None
+
+    def get_transport_addresses(self) -> list[Multiaddr]:
+        return []
+
+    def get_connection_type(self) -> ConnectionType:
+        return ConnectionType.DIRECT
+
+
+async def _agree(over: ReadWriteCloser, protocol: TProtocol, *, dialler: bool) -> None:
+    """One round of multistream-select for exactly one protocol."""
+    words = MultiselectCommunicator(over)
+    if dialler:
+        await MultiselectClient().select_one_of([protocol], words, NEGOTIATION_S)
+    else:
+        await Multiselect({protocol: None}).negotiate(words, NEGOTIATION_S)
+
+
+async def secure(stream: trio.SocketStream, device: DeviceKey, expected: bytes | None) -> Channel:
+    """Prove both keys over a fresh TCP stream.  `expected` is the key to find (None: we listen).
+
+    Raises WrongPeer, HandshakeFailed; the TCP stream is then closed.  Has no deadline of its own.
+    """
+    dialler = expected is not None
+    wire = _Wire(stream, dialler=dialler)
+    # The handshake's own key pair comes from the operating system, inside the library: Noise keys
+    # are per connection and a simulation does not use this adapter.
+    noise = Noise(ed25519_pair(device.secret_bytes()), X25519PrivateKey.new())
+    try:
+        await _agree(wire, NOISE, dialler=dialler)
+        if expected is None:
+            session = await noise.secure_inbound(wire)
+        else:
+            session = await noise.secure_outbound(wire, peer_id(expected))
+        remote_key = key_of(session.get_remote_peer())
+        await _agree(session, YAMUX, dialler=dialler)
+    except PeerIDMismatchesPubkey:
+        wire.close_now()
+        raise WrongPeer("another device answers at this address") from None
+    except Exception as error:
+        # Hostile bytes make the library and its parsers raise anything at all; every one of them
+        # means the same.
+        wire.close_now()
+        raise HandshakeFailed(f"the handshake failed ({type(error).__name__})") from error
+    except BaseException:
+        wire.close_now()
+        raise
+    wire.proved()
+    return Channel(session, wire, remote_key, dialler=dialler)
+
+
+class Channel:
+    """A proved connection and its streams.  `run` must be running for anything to move."""
+
+    def __init__(
+        self, session: ReadWriteCloser, wire: _Wire, remote_key: bytes, *, dialler: bool
+    ) -> None:
+        self.remote_key = remote_key
+        self.closed = trio.Event()
+        self._session = session
+        self._wire = wire
+        self._mux = Yamux(dialler=dialler)
+        self._streams: dict[int, Libp2pStream] = {}
+        self._to_send = trio.Event()
+        self._room = trio.Event()
+        self._blocked: set[Libp2pStream] = set()
+        self._nursery: trio.Nursery | None = None
+        self._busy_at = trio.current_time()
+        self._dropped = False
+        self.started = trio.Event()
+
+    @property
+    def usable(self) -> bool:
+        return (
+            self._nursery is not None
+            and not self._dropped
+            and not self._mux.gone
+            and not self._mux.going_away
+        )
+
+    def idle_for(self, seconds: float) -> bool:
+        """Whether no stream was open for so long."""
+        return self._mux.streams_open == 0 and trio.current_time() - self._busy_at >= seconds
+
+    @property
+    def streams_of_peer(self) -> int:
+        """How many streams the other side holds open here."""
+        return self._mux.streams_of_peer
+
+    async def run(self, admit: Callable[[], bool], arrived: Callable[[Libp2pStream], bool]) -> None:
+        """Move bytes until the connection ends.
+
+        `admit` says whether the peer may open one more; `arrived` takes a stream that speaks our
+        protocol.  False from either refuses it by a reset.
+        """
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                nursery.start_soon(self._write_frames)
+                self.started.set()
+                await self._read_frames(admit, arrived)
+                nursery.cancel_scope.cancel()
+        finally:
+            self._nursery = None
+            self._lose()
+            self._wire.close_now()
+            self.closed.set()
+
+    async def open_stream(self) -> Libp2pStream:
+        """A new stream that speaks our protocol.  Raises PeerBusy, StreamBroken."""
+        try:
+            stream = self._adopt(self._mux.open())
+        except MuxError as error:
+            raise StreamBroken(str(error)) from None
+        self.kick()
+        try:
+            await _agree(_Words(stream), PROTOCOL, dialler=True)
+        except (BaseLibp2pError, ValueError) as error:
+            lost = self._mux.gone
+            await stream.reset()
+            if lost:
+                raise StreamBroken("the connection was lost") from error
+            raise PeerBusy("the peer takes no stream of this protocol from us now") from error
+        except BaseException:
+            stream.reset_nowait()
+            raise
+        return stream
+
+    async def farewell(self) -> None:
+        """Leave: what is queued goes out, the peer is told, the socket is closed."""
+        with trio.move_on_after(FAREWELL_S):
+            self._mux.go_away()
+            self.kick()
+            while self._mux.backlog_bytes and not self._mux.gone:
+                await self._room.wait()
+            await self._wire.hang_up()
+            await self.closed.wait()
+        self._wire.close_now()
+
+    def drop(self) -> None:
+        """End the connection at once; `run` returns."""
+        self._dropped = True
+        self._wire.close_now()
+
+    # --- for streams ------------------------------------------------------------------------------
+
+    @property
+    def mux(self) -> Yamux:
+        return self._mux
+
+    def kick(self) -> None:
+        """Something may be queued: wake the writer."""
+        if self._mux.backlog_bytes:
+            self._to_send.set()
+
+    def when_room(self, stream: Libp2pStream) -> None:
+        """Wake this stream when the backlog has shrunk."""
+        self._blocked.add(stream)
+
+    def dispose(self, number: int) -> None:
+        """The owner is done with a stream; the peer has `LINGER_S` to be done too."""
+        stream = self._streams.pop(number, None)
+        self._busy_at = trio.current_time()
+        if stream is not None and self._mux.discard(number) and self._nursery is not None:
+            self._nursery.start_soon(self._linger, number)
+
+    # --- the two tasks ----------------------------------------------------------------------------
+
+    def _adopt(self, number: int) -> Libp2pStream:
+        stream = self._streams[number] = Libp2pStream(self, number)
+        return stream
+
+    async def _linger(self, number: int) -> None:
+        await trio.sleep(LINGER_S)
+        self._mux.reset(number)
+        self.kick()
+
+    async def _read_frames(
+        self, admit: Callable[[], bool], arrived: Callable[[Libp2pStream], bool]
+    ) -> None:
+        assert self._nursery is not None
+        try:
+            while True:
+                for happening, number in self._mux.receive_data(await self._session.read()):
+                    if happening is Happening.OPENED:
+                        stream = self._adopt(number)
+                        if admit():
+                            self._nursery.start_soon(self._welcome, stream, arrived)
+                        else:
+                            stream.reset_nowait()
+                    elif number in self._streams:
+                        self._streams[number].wake()
+                self.kick()
+        except MuxError as error:
+            log.warning("a connection was ended: %s", error)
+        except Exception as error:
+            # The peer hung up, or sent what Noise does not authenticate: the end either way.
+            log.debug("a connection ended (%s)", type(error).__name__)
+
+    async def _write_frames(self) -> None:
+        try:
+            while True:
+                while data := self._mux.data_to_send(NOISE_BYTES_MAX):
+                    await self._session.write(data)
+                    self._went_out()
+                self._to_send = trio.Event()
+                await self._to_send.wait()
+        except BaseLibp2pError as error:
+            log.debug("a connection ended (%s)", type(error).__name__)
+            self._wire.close_now()
+
+    def _went_out(self) -> None:
+        self._room.set()
+        self._room = trio.Event()
+        if self._blocked and self._mux.backlog_bytes <= BACKLOG_BYTES_MAX // 2:
+            blocked, self._blocked = self._blocked, set()
+            for stream in blocked:
+                stream.wake()
+
+    async def _welcome(self, stream: Libp2pStream, arrived: Callable[[Libp2pStream], bool]) -> None:
+        """Agree on the protocol with the opener of a stream, within its time."""
+        try:
+            await _agree(_Words(stream), PROTOCOL, dialler=False)
+        except (BaseLibp2pError, ValueError) as error:
+            log.debug("a stream was refused (%s)", type(error).__name__)
+            await stream.reset()
+            return
+        except BaseException:
+            stream.reset_nowait()
+            raise
+        if not arrived(stream):
+            await stream.reset()
+
+    def _lose(self) -> None:
+        for number in self._mux.connection_lost():
+            if number in self._streams:
+                self._streams[number].wake()
+        self._room.set()
+
+
+class Libp2pStream:
+    """One stream (`transport.Stream`)."""
+
+    def __init__(self, channel: Channel, number: int) -> None:
+        self._channel = channel
+        self._number = number
+        self._sending = trio.Lock()
+        self._stir = trio.Event()
+        self._closed = False
+
+    @property
+    def remote_key(self) -> bytes:
+        return self._channel.remote_key
+
+    def wake(self) -> None:
+        """Data came, or room, or the end."""
+        self._stir.set()
+        self._stir = trio.Event()
+
+    async def send_all(self, data: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+        async with self._sending:
+            self._check_open()
+            try:
+                view = memoryview(data)
+                while view:
+                    sent = self._channel.mux.send(self._number, view)
+                    view = view[sent:]
+                    if sent:
+                        self._channel.kick()
+                    else:
+                        self._channel.when_room(self)
+                        await self._stir.wait()
+            except MuxError as error:
+                raise StreamBroken(str(error)) from None
+            except trio.Cancelled:
+                self.reset_nowait()
+                raise
+
+    async def send_eof(self) -> None:
+        await trio.lowlevel.checkpoint()
+        async with self._sending:
+            self._channel.mux.finish(self._number)
+            self._channel.kick()
+
+    async def receive_some(self, max_bytes: int = RECEIVE_BYTES) -> bytes:
+        await trio.lowlevel.checkpoint()
+        while True:
+            self._check_open()
+            try:
+                data = self._channel.mux.read(self._number, max_bytes)
+            except MuxError as error:
+                raise StreamBroken(str(error)) from None
+            if data is not None:
+                self._channel.kick()
+                return data
+            await self._stir.wait()
+
+    async def aclose(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._channel.mux.finish(self._number)
+            self._channel.dispose(self._number)
+            self._channel.kick()
+            self.wake()
+        await trio.lowlevel.checkpoint()
+
+    def reset_nowait(self) -> None:
+        self._closed = True
+        self._channel.mux.reset(self._number)
+        self._channel.dispose(self._number)
+        self._channel.kick()
+        self.wake()
+
+    async def reset(self) -> None:
+        self.reset_nowait()
+        await trio.lowlevel.checkpoint()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StreamClosed("this stream is closed")
+
+
+class _Words(ReadWriteCloser):
+    """A stream as multistream-select reads it: exact, and bounded in each word and in all."""
+
+    def __init__(self, stream: Libp2pStream) -> None:
+        self._stream = stream
+        self._left = WORDS_BYTES_MAX
+
+    async def read(self, n: int | None = None) -> bytes:
+        wanted = 1 if n is None else n
+        self._left -= wanted
+        if wanted > WORD_BYTES_MAX or self._left < 0:
+            raise MessageTooLarge("the name of a protocol is too long")
+        got = b""
+        while len(got) < wanted:
+            try:
+                more = await self._stream.receive_some(wanted - len(got))
+            except TransportError as error:
+                raise ConnectionClosedError(str(error)) from error
+            if not more:
+                raise ConnectionClosedError("the stream ended")
+            got += more
+        return got
+
+    async def write(self, data: bytes) -> None:
+        try:
+            await self._stream.send_all(data)
+        except TransportError as error:
+            raise ConnectionClosedError(str(error)) from error
+
+    async def close(self) -> None:
+        await self._stream.aclose()
+
+    def get_remote_address(self) -> tuple[str, int] | None:
+        return None
