@@ -46,6 +46,8 @@ $(READY): requirements.lock pyproject.toml
 
 $(DEV): $(READY) requirements-dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	# trio-typing, which libp2p asks for, installs stubs that are older than trio's own types and hide them
+	rm -rf $(VENV)/lib/python3*/site-packages/trio-stubs
 	@touch $@
 
 lock: $(DEV)  ## make the locks again from pyproject.toml

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from ..crypto.digest import DIGEST_BYTES, hmac_sha256, kdf
 from ..crypto.keys import DeviceKey, GrantKey, LogKey, PairKey, PersonaKey, Secret, verify_signature
 from ..crypto.labels import Derive, Signed
-from .cid import CID_BYTES, check_cid
+from .cid import CID_BYTES, check_cid, cid_of
 from .day import UNDATED
 from .did import Did, check_did, public_of
 from .errors import CapabilityError, Code, RemoteProtocolError, WireError
@@ -100,6 +100,11 @@ class ReceiptBody:
             "t_ms": self.t_ms,
             "prev": self.prev,
         }
+
+    @property
+    def cid(self) -> bytes:
+        """The name of the receipt with this body, whoever has signed it: 36 bytes."""
+        return cid_of(signing_bytes(Signed.RECEIPT, self.value()))
 
 
 def receipt_body_from_value(value: Value) -> ReceiptBody:
