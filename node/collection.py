@@ -7,7 +7,7 @@ Months are kept so that a read knows where to look; counts so that a list needs 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from ..crypto.key_tree import generation
@@ -16,14 +16,20 @@ from ..protocol.schema import Schema, schema_named
 from ..protocol.wire import Body, Value
 from .errors import NotFound
 from .store.database import Tx
+from .store.errors import StoreDamaged
 from .store.objects import Kind, Objects
 
 MONTHS_MAX = 3_000
+# Generations with pages: four, and those of earlier epochs until they are encrypted again.
+LIVE_MAX = 4_096
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """One collection of one owner.  `interval_s` is that of a regular series, 0 for any other."""
+    """One collection of one owner.  `interval_s` is that of a regular series, 0 for any other.
+
+    `live` counts the pages of each (epoch, generation) that has some: what a keyset must open.
+    """
 
     path: str
     schema: Schema
@@ -31,6 +37,7 @@ class Collection:
     months: tuple[int, ...]
     pages: int
     records: int
+    live: Mapping[tuple[bytes, bytes], int]
 
     def value(self) -> Value:
         return {
@@ -40,6 +47,7 @@ class Collection:
             "months": list(self.months),
             "pages": self.pages,
             "records": self.records,
+            "live": [[epoch, gen, pages] for (epoch, gen), pages in sorted(self.live.items())],
         }
 
     @classmethod
@@ -47,7 +55,7 @@ class Collection:
         body = Body.open(
             value,
             "a collection",
-            ("path", "schema", "interval_s", "months", "pages", "records"),
+            ("path", "schema", "interval_s", "months", "pages", "records", "live"),
         )
         months = body.items("months", items_max=MONTHS_MAX)
         return cls(
@@ -57,15 +65,29 @@ class Collection:
             tuple(month for month in months if isinstance(month, int)),
             body.integer("pages"),
             body.integer("records"),
+            dict(_live(item) for item in body.items("live", items_max=LIVE_MAX)),
         )
 
-    def grown(self, *, months: Iterable[int], pages: int, records: int) -> Collection:
-        """This collection with so much more in it (or less: counts may be negative)."""
+    @classmethod
+    def new(cls, path: str, schema: Schema, interval_s: int) -> Collection:
+        return cls(path, schema, interval_s, (), 0, 0, {})
+
+    def grown(
+        self, *, months: Iterable[int], records: int, pages: Mapping[tuple[bytes, bytes], int]
+    ) -> Collection:
+        """This collection with so much more in it (or less: counts may be negative).
+
+        `pages` counts them by (epoch, generation).
+        """
+        live = dict(self.live)
+        for name, count in pages.items():
+            live[name] = live.get(name, 0) + count
         return replace(
             self,
             months=tuple(sorted({*self.months, *months})),
-            pages=self.pages + pages,
+            pages=self.pages + sum(pages.values()),
             records=self.records + records,
+            live={name: count for name, count in live.items() if count > 0},
         )
 
 
@@ -117,3 +139,11 @@ class Collections:
 
 def _owner(name: Value) -> Value:
     return name[0] if isinstance(name, list) and name else None
+
+
+def _live(item: Value) -> tuple[tuple[bytes, bytes], int]:
+    match item:
+        case [bytes(epoch), bytes(gen), int(pages)]:
+            return (epoch, gen), pages
+        case _:
+            raise StoreDamaged("a collection in the store counts its pages in another form")

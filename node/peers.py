@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from ..crypto.entropy import Entropy
 from ..crypto.keys import PairKey, PersonaKey, ReaderSecret
@@ -31,6 +32,10 @@ from .errors import NodeError, NotFound, UsageError
 from .keystore import Keystore
 from .store.database import Tx
 from .store.objects import Kind, Objects
+
+# What this node itself stored was verified when it came; a second look costs a lookup only.
+_inception = lru_cache(maxsize=4096)(parse_inception)
+_certificate = lru_cache(maxsize=4096)(parse_certificate)
 
 # A certificate is renewed at each start and when less than half of its life is left.
 CERTIFICATE_LIFE_S = 30 * 86_400
@@ -70,8 +75,8 @@ class OwnPersona:
         return cls(
             PersonaKey(body.data("seed")),
             tuple(ReaderSecret(_data(item)) for item in body.items("readers", items_max=1024)),
-            parse_inception(body.data("inception")),
-            parse_certificate(body.data("certificate")),
+            _inception(body.data("inception")),
+            _certificate(body.data("certificate")),
         )
 
 
@@ -119,8 +124,8 @@ class Pair:
         return cls(
             body.text("name"),
             check_did(body.text("own")),
-            parse_inception(body.data("inception")),
-            parse_certificate(body.data("certificate")),
+            _inception(body.data("inception")),
+            _certificate(body.data("certificate")),
             PairKey(body.data("key")),
             _texts(body.items("addresses", items_max=ADDRESSES_KEPT_MAX)),
             frozenset(_texts(body.items("withdrawn", items_max=256))),

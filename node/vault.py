@@ -14,7 +14,7 @@ rest is still returned.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -232,9 +232,9 @@ class Vault:
                 collection = self._collection_for(tx, path, schema, interval)
                 self._put_pages(tx, path, pages, origin)
                 months = {month_of(piece.day) for piece in chunk}
+                count = {(self._keystore.epoch.name, gen): written.pages}
                 self.collections.put(
-                    tx,
-                    collection.grown(months=months, pages=written.pages, records=written.records),
+                    tx, collection.grown(months=months, pages=count, records=written.records)
                 )
                 if also is not None:
                     also(tx, written)
@@ -248,7 +248,7 @@ class Vault:
     def _collection_for(self, tx: Tx, path: str, schema: Schema, interval: int) -> Collection:
         found = self.collections.find(tx, path)
         if found is None:
-            return Collection(path, schema, interval, (), 0, 0)
+            return Collection.new(path, schema, interval)
         if found.schema is not schema:
             raise RecordError(f"{path} holds {found.schema.name}, not {schema.name}")
         if interval and found.interval_s and interval != found.interval_s:
@@ -397,8 +397,16 @@ class Vault:
                 removed += [one for one in stored if doomed(one)]
                 self._store.catalogue.replace(tx, "", path, month, [one.value() for one in kept])
         self._store.pages.delete(tx, [one.place() for one in removed])
-        records = sum(parse_entry(one.raw).count for one in removed)
-        self.collections.put(tx, collection.grown(months=(), pages=-len(removed), records=-records))
+        entries = [parse_entry(one.raw) for one in removed]
+        lost = Counter((entry.epoch, entry.gen) for entry in entries)
+        self.collections.put(
+            tx,
+            collection.grown(
+                months=(),
+                pages={name: -count for name, count in lost.items()},
+                records=-sum(entry.count for entry in entries),
+            ),
+        )
         return len(removed)
 
 
