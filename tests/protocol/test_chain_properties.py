@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -96,17 +97,19 @@ def test_what_a_chain_allows_each_of_its_beginnings_allows(
     # Once refused, refused for good: no later link brings anything back.
     assert verdicts == sorted(verdicts, reverse=True)
     # And the verdict is what the links say one by one, with nothing else in it.
-    assert verdicts[-1] == all(
+    each_holds = all(
         (step.cmd == "/" or f"{cmd}/".startswith(f"{step.cmd}/"))
         and step.first <= first
         and last <= step.last
         and step.nbf <= now_s
         and (step.exp is None or now_s <= step.exp)
         for step in steps
-    ) * all(
-        wide.cmd == "/" or f"{narrow.cmd}/".startswith(f"{wide.cmd}/")
-        for wide, narrow in zip(steps, steps[1:], strict=False)
     )
+    each_narrows = all(
+        wide.cmd == "/" or f"{narrow.cmd}/".startswith(f"{wide.cmd}/")
+        for wide, narrow in pairwise(steps)
+    )
+    assert verdicts[-1] == (each_holds and each_narrows)
 
 
 def test_what_is_remembered_changes_no_verdict_and_has_a_bound() -> None:
