@@ -137,19 +137,25 @@ class AiosqliteDatabase:
         self._connections: tuple[Connection, ...] = ()
 
     async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
-            bridge = self._bridge = await stack.enter_async_context(open_bridge())
-            stack.push_async_callback(self.aclose)  # also if what follows fails
-            self._connections += (await self._opened(partial(open_writer, self._path)),)
-            self._connections += (await self._opened(partial(open_reader, self._path)),)
-            nursery = await stack.enter_async_context(trio.open_nursery())
-            for line, connection in zip(self._lines, self._connections, strict=True):
-                line.serve_soon(nursery, bridge, connection)
-            self._stack = stack.pop_all()
+        # The files are opened first and in a plain thread: what goes wrong there is the caller's
+        # to read, and would come out of an asyncio loop wrapped in groups.
+        opened = await trio.to_thread.run_sync(_open_both, self._path)
+        try:
+            self._bridge = await self._stack.enter_async_context(open_bridge())
+            for connection in opened:
+                self._connections += (await self._adopted(connection),)
+            nursery = await self._stack.enter_async_context(trio.open_nursery())
+            for line, taken in zip(self._lines, self._connections, strict=True):
+                line.serve_soon(nursery, self._bridge, taken)
+        except BaseException:
+            await self._close_all()
+            for connection in opened:
+                connection.close()  # a second time does nothing
+            raise
         return self
 
-    async def _opened(self, connector: Callable[[], sqlite3.Connection]) -> Connection:
-        connection = Connection(connector, iter_chunk_size=64)
+    async def _adopted(self, opened: sqlite3.Connection) -> Connection:
+        connection = Connection(lambda: opened, iter_chunk_size=64)
         await self._bridge.cross(connection.__aenter__)
         return connection
 
@@ -159,6 +165,9 @@ class AiosqliteDatabase:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self._close_all()
+
+    async def _close_all(self) -> None:
         await self.aclose()
         # Not shielded: a scope opened here could not outlive those that are closed inside it.
         stack, self._stack = self._stack, AsyncExitStack()
@@ -187,3 +196,12 @@ class AiosqliteDatabase:
             connections, self._connections = self._connections, ()
             for connection in reversed(connections):
                 await self._bridge.cross(connection.close)
+
+
+def _open_both(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+    writer = open_writer(path, any_thread=True)
+    try:
+        return writer, open_reader(path, any_thread=True)
+    except BaseException:
+        writer.close()
+        raise

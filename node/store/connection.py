@@ -18,20 +18,23 @@ BUSY_TIMEOUT_S = 10.0
 PAGE_BYTES = 8192
 
 
-def open_writer(path: Path | None, *, durable: bool = True) -> sqlite3.Connection:
+def open_writer(
+    path: Path | None, *, durable: bool = True, any_thread: bool = False
+) -> sqlite3.Connection:
     """Open, and if need be create or migrate, the store at `path`; None is memory (simulations).
 
-    `durable=False` leaves out the fsync: for simulations, never for a home.
+    `durable=False` leaves out the fsync: for simulations, never for a home.  `any_thread`: it will
+    be handed to another thread, which is then the only one to use it.
     Raises StoreError, StoreTooNew, StoreDamaged; a file that is refused is not changed.
     """
     if path is not None:
         _make_private(path)
-    return _prepared(path, durable=durable, writes=True)
+    return _prepared(path, durable=durable, any_thread=any_thread, writes=True)
 
 
-def open_reader(path: Path) -> sqlite3.Connection:
+def open_reader(path: Path, *, any_thread: bool = False) -> sqlite3.Connection:
     """Open a second connection that cannot write.  Raises StoreError."""
-    return _prepared(path, durable=True, writes=False)
+    return _prepared(path, durable=True, any_thread=any_thread, writes=False)
 
 
 def copy_into(source: sqlite3.Connection, target: Path) -> None:
@@ -59,12 +62,15 @@ def copy_file(source: Path, target: Path) -> None:
         connection.close()
 
 
-def _prepared(path: Path | None, *, durable: bool, writes: bool) -> sqlite3.Connection:
+def _prepared(
+    path: Path | None, *, durable: bool, any_thread: bool, writes: bool
+) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(
             ":memory:" if path is None else path,
             timeout=BUSY_TIMEOUT_S,
             isolation_level=None,  # transactions begin and end where transaction.py says
+            check_same_thread=not any_thread,
         )
     except sqlite3.Error as error:
         raise store_error(error) from error

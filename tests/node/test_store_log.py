@@ -1,0 +1,189 @@
+"""The log: what was logged leads to its root, and what was tampered with is found and named."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from entrenous.crypto.digest import sha256
+from entrenous.crypto.entropy import SeededEntropy
+from entrenous.crypto.errors import BadSignature
+from entrenous.crypto.keys import IndexKey, LogKey, StoreKey
+from entrenous.crypto.merkle import leaf_hash, tree_hash, verify_inclusion
+from entrenous.node.store.connection import open_writer
+from entrenous.node.store.database import Tx
+from entrenous.node.store.errors import LogBroken, StoreConflict, StoreDamaged
+from entrenous.node.store.log import PADDED_TO, Log, LogEntry
+from entrenous.node.store.sealer import Sealer
+from entrenous.node.store.transaction import commit_group
+from entrenous.protocol.receipt import leaf_data
+
+RECEIPTS = 21
+ENTROPY = SeededEntropy(b"log")
+SEALER = Sealer(StoreKey.generate(ENTROPY), IndexKey.generate(ENTROPY), ENTROPY)
+KEY = LogKey.generate(ENTROPY)
+
+
+def fingerprint(number: int) -> bytes:
+    return sha256(b"fingerprint %d" % number)
+
+
+def cid(number: int) -> bytes:
+    return b"cid %d" % number
+
+
+def run(path: Path, unit: Callable[[Tx], Any]) -> Any:
+    with closing(open_writer(path, durable=False)) as connection:
+        return commit_group(connection, (unit,))[0].unwrap()
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log(SEALER, KEY)
+
+
+@pytest.fixture
+def path(tmp_path: Path, log: Log) -> Path:
+    path = tmp_path / "store.db"
+
+    def unit(tx: Tx) -> None:
+        for number in range(RECEIPTS):
+            index = log.append(tx, cid(number), fingerprint(number), {"receipt": number})
+            assert index == number
+
+    run(path, unit)
+    return path
+
+
+def test_the_root_is_the_tree_over_the_leaves_of_the_formats(path: Path, log: Log) -> None:
+    expected = [leaf_hash(leaf_data(KEY, n, fingerprint(n))) for n in range(RECEIPTS)]
+    assert run(path, log.leaves) == expected
+    assert run(path, log.size) == RECEIPTS
+    assert run(path, log.root) == tree_hash(expected)
+    assert run(path, lambda tx: log.leaves(tx, 5)) == expected[:5]
+    proof = run(path, lambda tx: log.inclusion(tx, 3, 10))
+    verify_inclusion(10, 3, expected[3], proof, tree_hash(expected[:10]))
+
+
+def test_receipts_are_found_by_index_and_cid(path: Path, log: Log) -> None:
+    entry = LogEntry(4, fingerprint(4), {"receipt": 4})
+    assert run(path, lambda tx: log.at(tx, 4)) == entry
+    assert run(path, lambda tx: log.find(tx, cid(4))) == entry
+    assert run(path, lambda tx: log.at(tx, RECEIPTS)) is None
+    assert run(path, lambda tx: log.find(tx, b"another")) is None
+    found = run(path, lambda tx: list(log.entries(tx, 18)))
+    assert [entry.index for entry in found] == [18, 19, 20]
+
+
+def test_a_receipt_is_logged_once(path: Path, log: Log) -> None:
+    root = run(path, log.root)
+    with pytest.raises(StoreConflict):
+        run(path, lambda tx: log.append(tx, cid(3), fingerprint(3), None))
+    assert (run(path, log.root), run(path, log.size)) == (root, RECEIPTS)
+
+
+def test_a_unit_that_fails_takes_its_leaf_back(path: Path, log: Log) -> None:
+    def unit(tx: Tx) -> None:
+        log.append(tx, b"new", fingerprint(99), None)
+        raise ValueError
+
+    root = run(path, log.root)
+    with pytest.raises(ValueError, match=r"^$"):
+        run(path, unit)
+    assert run(path, log.root) == root
+    assert run(path, log.verify_all) == RECEIPTS
+
+
+def test_the_countersignature_changes_no_leaf(path: Path, log: Log) -> None:
+    root = run(path, log.root)
+    run(path, lambda tx: log.amend(tx, 7, {"receipt": 7, "countersigned": True}))
+    assert run(path, log.root) == root
+    entry = run(path, lambda tx: log.find(tx, cid(7)))
+    assert entry == LogEntry(7, fingerprint(7), {"receipt": 7, "countersigned": True})
+    assert run(path, log.verify_all) == RECEIPTS
+    with pytest.raises(StoreDamaged, match="no leaf 99"):
+        run(path, lambda tx: log.amend(tx, 99, None))
+
+
+def test_padding_hides_the_size_and_counts_as_nothing(path: Path, log: Log) -> None:
+    assert run(path, lambda tx: log.pad(tx, ENTROPY)) == PADDED_TO
+    assert run(path, lambda tx: log.pad(tx, ENTROPY)) == PADDED_TO
+    assert run(path, log.verify_all) == RECEIPTS
+    assert len(run(path, lambda tx: list(log.entries(tx)))) == RECEIPTS
+    run(path, lambda tx: log.append(tx, b"next", fingerprint(99), 1))
+    assert run(path, log.size) == PADDED_TO + 1
+    assert run(path, lambda tx: log.pad(tx, ENTROPY)) == 2 * PADDED_TO
+    assert run(path, log.verify_all) == RECEIPTS + 1
+
+
+def test_two_logs_stand_apart(path: Path, log: Log) -> None:
+    second = Log(SEALER, LogKey.generate(ENTROPY), number=1)
+    assert run(path, second.size) == 0
+    run(path, lambda tx: second.append(tx, cid(0), fingerprint(0), "second"))
+    assert run(path, second.leaves) != run(path, lambda tx: log.leaves(tx, 1))
+    assert run(path, second.verify_all) == 1
+    assert run(path, log.verify_all) == RECEIPTS
+
+
+def test_verify_computes_fingerprints_again_when_asked(path: Path, log: Log) -> None:
+    def again(entry: LogEntry) -> bytes:
+        match entry.value:
+            case {"receipt": int(number)}:
+                return fingerprint(number)
+            case _:
+                raise AssertionError(entry)
+
+    def altered(entry: LogEntry) -> bytes:
+        return bytes(32) if entry.index == 5 else entry.fingerprint
+
+    def unsigned(entry: LogEntry) -> bytes:
+        raise BadSignature("the signature does not verify under the key it names")
+
+    assert run(path, lambda tx: log.verify_all(tx, again)) == RECEIPTS
+    with pytest.raises(LogBroken, match="receipt 5 of the log is not the one that was logged"):
+        run(path, lambda tx: log.verify_all(tx, altered))
+    with pytest.raises(LogBroken, match="receipt 0 of the log does not verify: the signature"):
+        run(path, lambda tx: log.verify_all(tx, unsigned))
+
+
+TAMPERING = {
+    "a receipt removed": ("DELETE FROM receipt WHERE idx = 4", "no receipt, or no leaf, at 4"),
+    "the last receipt removed": ("DELETE FROM receipt WHERE idx = 20", "21 leaves and 20 receipts"),
+    "a leaf removed": ("DELETE FROM leaf WHERE idx = 4", "leaf 4 of the log is missing"),
+    "the last leaf removed": ("DELETE FROM leaf WHERE idx = 20", "no receipt, or no leaf, at 20"),
+    "the last of both removed": (
+        "DELETE FROM leaf WHERE idx = 20; DELETE FROM receipt WHERE idx = 20",
+        "do not lead to its root",
+    ),
+    "a leaf altered": ("UPDATE leaf SET hash = zeroblob(32) WHERE idx = 4", "leaf 4 of the log"),
+    "a leaf cut short": ("UPDATE leaf SET hash = x'00' WHERE idx = 4", "leaf 4 of the log"),
+    "a receipt altered": ("UPDATE receipt SET sealed = zeroblob(99) WHERE idx = 4", "receipt 4"),
+    "two receipts change places": (
+        "UPDATE receipt SET idx = 99 WHERE idx = 4; UPDATE receipt SET idx = 4 WHERE idx = 5;"
+        "UPDATE receipt SET idx = 5 WHERE idx = 99",
+        "receipt 4 of the log does not verify",
+    ),
+    "everything removed": ("DELETE FROM receipt; DELETE FROM leaf", "do not lead to its root"),
+    "the end of the tree removed": ("DELETE FROM meta", "do not lead to its root"),
+}
+
+
+@pytest.mark.parametrize("what", TAMPERING)
+def test_tampering_is_found_and_named(path: Path, log: Log, what: str) -> None:
+    statements, sentence = TAMPERING[what]
+    with closing(sqlite3.connect(path)) as thief:
+        thief.executescript(statements)
+    with pytest.raises(LogBroken, match=sentence):
+        run(path, log.verify_all)
+
+
+def test_an_altered_end_of_the_tree_does_not_open(path: Path, log: Log) -> None:
+    with closing(sqlite3.connect(path)) as thief, thief:
+        thief.execute("UPDATE meta SET value = zeroblob(80)")
+    with pytest.raises(StoreDamaged, match="log/0/frontier was altered"):
+        run(path, log.root)
