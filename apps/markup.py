@@ -66,7 +66,7 @@ class Element:
     name: str
     line: int
     space: str = ""
-    attributes: Mapping[str, str] = _NONE
+    attributes: Mapping[str, str] = field(default_factory=lambda: _NONE)
     text: str = ""
     children: list[Element] = field(default_factory=list["Element"])
 
