@@ -218,11 +218,11 @@ class Channel:
         self._mux = Yamux(dialler=dialler)
         self._streams: dict[int, Libp2pStream] = {}
         self._to_send = trio.Event()
-        self._room = trio.Event()
         self._blocked: set[Libp2pStream] = set()
         self._nursery: trio.Nursery | None = None
         self._busy_at = trio.current_time()
         self._dropped = False
+        self._leaving = False
         self.started = trio.Event()
 
     @property
@@ -284,12 +284,10 @@ class Channel:
 
     async def farewell(self) -> None:
         """Leave: what is queued goes out, the peer is told, the socket is closed."""
+        self._mux.go_away()
+        self._leaving = True
+        self._to_send.set()
         with trio.move_on_after(FAREWELL_S):
-            self._mux.go_away()
-            self.kick()
-            while self._mux.backlog_bytes and not self._mux.gone:
-                await self._room.wait()
-            await self._wire.hang_up()
             await self.closed.wait()
         self._wire.close_now()
 
@@ -359,6 +357,9 @@ class Channel:
                 while data := self._mux.data_to_send(NOISE_BYTES_MAX):
                     await self._session.write(data)
                     self._went_out()
+                if self._leaving:
+                    await self._wire.hang_up()
+                    return
                 self._to_send = trio.Event()
                 await self._to_send.wait()
         except BaseLibp2pError as error:
@@ -366,8 +367,6 @@ class Channel:
             self._wire.close_now()
 
     def _went_out(self) -> None:
-        self._room.set()
-        self._room = trio.Event()
         if self._blocked and self._mux.backlog_bytes <= BACKLOG_BYTES_MAX // 2:
             blocked, self._blocked = self._blocked, set()
             for stream in blocked:
@@ -391,7 +390,6 @@ class Channel:
         for number in self._mux.connection_lost():
             if number in self._streams:
                 self._streams[number].wake()
-        self._room.set()
 
 
 class Libp2pStream:

@@ -420,6 +420,10 @@ class MemoryNetwork:
         assert self._handler is not None
         try:
             await self._handler(stream)
+        except TransportError as error:
+            # The peer left in the middle: everyday, and no fault of the handler.
+            log.debug("a stream ended: %s", error)
+            await stream.reset()
         except Exception as error:
             log.error("a stream handler failed: %s", type(error).__name__, exc_info=error)
             await stream.reset()
