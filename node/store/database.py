@@ -16,6 +16,7 @@ What a caller may rely on:
   begun is waited for and its answer returned.
 - `read(unit)` sees one consistent state, at least as new as every write answered before it began.
 - A unit must not keep its `tx`, nor change anything outside itself that a rollback should undo.
+  In the daemon it runs in another thread: what it looks at outside itself must not change.
 
 What it does not do: retry.  A unit that failed has told its caller so.
 """
