@@ -22,7 +22,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from . import limits
-from .cid import cid_of
 from .delegation import Delegation, parse_delegation
 from .did import Did
 from .envelope import covers
@@ -147,17 +146,25 @@ def _collect(
         return tuple(_named(cid, proofs.get(cid), inv.version) for cid in inv.prf)
     if len(proofs) > len(inv.prf):
         raise CapabilityError("more proofs came with an invocation than it names", Code.MALFORMED)
-    by_cid = {cid_of(raw): raw for raw in proofs}
-    chain = tuple(_named(cid, by_cid.get(cid), inv.version) for cid in inv.prf)
-    return chain
+    came = {
+        link.cid: link for link in (parse_delegation(raw, version=inv.version) for raw in proofs)
+    }
+    try:
+        return tuple([came[cid] for cid in inv.prf])
+    except KeyError:
+        raise _absent() from None
 
 
 def _named(cid: bytes, raw: bytes | None, version: str) -> Delegation:
     if raw is None:
-        raise CapabilityError(
-            "a delegation that an invocation names did not come with it", Code.UNKNOWN_GRANT
-        )
+        raise _absent()
     delegation = parse_delegation(raw, version=version)
     if delegation.cid != cid:
         raise CapabilityError("a proof is not the one that its CID names", Code.MALFORMED)
     return delegation
+
+
+def _absent() -> CapabilityError:
+    return CapabilityError(
+        "a delegation that an invocation names did not come with it", Code.UNKNOWN_GRANT
+    )

@@ -21,6 +21,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from . import limits
@@ -112,6 +113,12 @@ def parse_selector(text: Value) -> Selector:
     """Read a selector.  Raises WireError for anything outside the table above."""
     if not isinstance(text, str) or not 1 <= len(text) <= limits.SELECTOR_CHARS_MAX:
         raise WireError(f"a selector is text of 1 to {limits.SELECTOR_CHARS_MAX} characters")
+    return _parse(text)
+
+
+# Grants use the same few selectors over and over; a Selector is a value, and may be shared.
+@lru_cache(maxsize=256)
+def _parse(text: str) -> Selector:
     if not text.startswith("."):
         raise WireError("a selector begins with a dot")
     if text == ".":
