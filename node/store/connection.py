@@ -13,8 +13,8 @@ from .transaction import store_error
 
 # Another connection of this node may hold a lock for the length of one group or one checkpoint.
 BUSY_TIMEOUT_S = 10.0
-# Fixed when a store is made.  8 KiB holds three pages of 2 KiB, where 4 KiB would hold one: the file
-# is a third smaller and bulk writes 1.1 to 1.6 times as fast, against single small rows at three
+# Fixed when a store is made.  8 KiB holds three pages of 2 KiB, where 4 KiB holds one: the file is
+# a third smaller and bulk writes 1.1 to 1.6 times as fast, against single small rows at three
 # quarters of the speed (docs/adr/0002-units-of-work.md).
 PAGE_BYTES = 8192
 
