@@ -92,7 +92,7 @@ class Collection:
 
 
 class Collections:
-    """Collections in the store; `owner` is "" for the own vault, else a DID whose pages were lent."""
+    """Collections in the store.  `owner` is "" for the own vault, else the DID that lent pages."""
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects

@@ -16,7 +16,6 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from ..crypto.keys import GrantKey, PairKey
-from ..protocol.cid import cid_text
 from ..protocol.did import Did
 from ..protocol.errors import ProtocolError
 from ..protocol.persona import Certificate, parse_certificate
@@ -77,13 +76,17 @@ class Logged:
 
 @dataclass(frozen=True, slots=True)
 class LogReport:
-    """What `log verify` found.  `receipts` were countersigned; `one_sided` were not (yet)."""
+    """What `log verify` found.  `receipts` were countersigned; `one_sided` were not (yet).
+
+    `gaps` counts words of a peer that follow one which this node took and did not live to keep.
+    """
 
     size: int
     root: bytes
     receipts: int
     one_sided: int
     answers: int
+    gaps: int
 
 
 class Receipts:
@@ -133,13 +136,13 @@ class Receipts:
 
         Raises LogBroken, naming the first row that is wrong.
         """
-        chains: dict[tuple[Way, Did, Did], set[bytes]] = {}
+        chains: dict[tuple[Way, Did, Did], _Chain] = {}
         counts = {"receipts": 0, "one_sided": 0, "answers": 0}
 
         def check(entry: LogEntry) -> bytes:
             logged = logged_of(entry)
             self._check_signatures(tx, logged)
-            _check_chain(chains, logged)
+            chains.setdefault((logged.way, logged.own, logged.their), _Chain()).add(logged)
             if isinstance(logged.word, Answer):
                 counts["answers"] += 1
             else:
@@ -150,7 +153,14 @@ class Receipts:
             self._store.log.verify_all(tx, check)
         except ProtocolError as error:
             raise LogBroken(f"a word in the log does not verify: {error}") from error
-        return LogReport(self._store.log.size(tx), self._store.log.root(tx), **counts)
+        gaps = 0
+        for (way, _, _), chain in chains.items():
+            missing = chain.missing()
+            if missing and way is Way.GIVEN:
+                raise LogBroken(f"receipt {missing[0]} of the log follows one that is not there")
+            gaps += len(missing)
+        log = self._store.log
+        return LogReport(log.size(tx), log.root(tx), gaps=gaps, **counts)
 
     def _check_signatures(self, tx: Tx, logged: Logged) -> None:
         raw = self._store.objects.get(tx, Kind.CERTIFICATE, logged.certificate)
@@ -163,16 +173,23 @@ class Receipts:
             logged.word.verify(certificate, logged.word.inv)
 
 
-def _check_chain(chains: dict[tuple[Way, Did, Did], set[bytes]], logged: Logged) -> None:
-    """`prev` names nothing, or a word that came before in the same direction of the same pair."""
-    word = logged.word
-    prev = word.body.prev if isinstance(word, Receipt) else word.prev
-    known = chains.setdefault((logged.way, logged.own, logged.their), set())
-    if prev is not None and prev not in known:
-        raise LogBroken(
-            f"receipt {logged.index} of the log follows {cid_text(prev)}, which is not in the log"
-        )
-    known.add(word.cid)
+class _Chain:
+    """One direction of one pair: each word names the one before it."""
+
+    def __init__(self) -> None:
+        self._cids: set[bytes] = set()
+        self._prevs: list[tuple[int, bytes]] = []
+
+    def add(self, logged: Logged) -> None:
+        word = logged.word
+        prev = word.body.prev if isinstance(word, Receipt) else word.prev
+        self._cids.add(word.cid)
+        if prev is not None:
+            self._prevs.append((logged.index, prev))
+
+    def missing(self) -> list[int]:
+        """The rows that follow a word that is not there."""
+        return [index for index, prev in self._prevs if prev not in self._cids]
 
 
 def logged_of(entry: LogEntry) -> Logged:

@@ -1,0 +1,469 @@
+"""Lending: what the owner decides, gives, serves and takes back.
+
+    request ──decide──> grant, bundle ──accept──> keyset ──read──> windows
+                            └──────────revoke──> new generation, keysets for the others
+
+A **grant given** is kept whole: the bundle as signed, the grant's key, how it stands, and which
+keysets the reader has acknowledged.  Each keyset is complete: it opens every live generation of
+the granted days, so only the newest counts.
+
+Taking back is one unit of work: the revocation, the growth of `R` for each path (from which the
+next generation follows), new keysets for the survivors on these paths, and what is to be said to
+whom.  Once it has returned, nothing more is served and nothing new opens with the old keys.
+
+Everything here is a function of a transaction; `Database.write` makes each one thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from ..crypto.entropy import Entropy
+from ..crypto.keys import GrantKey
+from ..protocol.cid import CID_BYTES
+from ..protocol.command import AcceptArgs, Cmd, DecideArgs, KeysArgs, RevokeArgs
+from ..protocol.did import Did, check_did
+from ..protocol.errors import Code, GrantRefused
+from ..protocol.grant import Bundle, issue_grant, make_bundle, parse_bundle
+from ..protocol.keyset import PathKeys, make_keyset, next_n, path_keys
+from ..protocol.request import Request, parse_request
+from ..protocol.revocation import make_revocation
+from ..protocol.trust import GrantStatus, status_at
+from ..protocol.window import Window
+from ..protocol.wire import Body, Value
+from .collection import Collections
+from .errors import NotFound, UsageError
+from .inbox import Inbox, RequestState
+from .keystore import Keystore
+from .outgoing import Outgoing
+from .peers import Pair, Peers
+from .store.database import Tx
+from .store.errors import StoreDamaged
+from .store.objects import Kind, Objects
+
+NONCE_BYTES = 16
+GRANT_LIFE_S_MAX = 10 * 366 * 86_400
+# Grants on one path; each is one more reader that a revocation must give new keys.
+GRANTS_ON_PATH_MAX = 100_000
+
+# What this node itself stored was verified when it was made; a second look costs a lookup only.
+_bundle = lru_cache(maxsize=4096)(parse_bundle)
+_KEYS = (
+    "own",
+    "their",
+    "bundle",
+    "request",
+    "k_grant",
+    "status",
+    "issued_ms",
+    "ended_ms",
+    "keyset",
+    "n",
+    "acknowledged",
+    "opens",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GrantGiven:
+    """One grant, as its owner keeps it.
+
+    `keyset` is the newest, as signed (None before the reader accepted); `n` its number and
+    `acknowledged` the newest number that the reader has said it holds, 0 for none.  `opens` are
+    the (path, epoch, generation) that keysets up to the acknowledged one open.
+    """
+
+    own: Did
+    their: Did
+    bundle: Bundle
+    request: bytes | None
+    k_grant: GrantKey
+    kept: GrantStatus
+    issued_ms: int
+    ended_ms: int | None
+    keyset: bytes | None
+    n: int
+    acknowledged: int
+    opens: tuple[tuple[str, bytes, bytes], ...]
+
+    @property
+    def cid(self) -> bytes:
+        return self.bundle.grant.cid
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        return self.bundle.grant.windows
+
+    @property
+    def exp_s(self) -> int:
+        return self.bundle.grant.exp_s
+
+    def status(self, now_ms: int) -> GrantStatus:
+        return status_at(self.bundle.grant.delegation, self.kept, now_ms)
+
+    def value(self) -> Value:
+        return {
+            "own": self.own,
+            "their": self.their,
+            "bundle": self.bundle.signed.raw,
+            "request": self.request,
+            "k_grant": self.k_grant.secret_bytes(),
+            "status": self.kept.value,
+            "issued_ms": self.issued_ms,
+            "ended_ms": self.ended_ms,
+            "keyset": self.keyset,
+            "n": self.n,
+            "acknowledged": self.acknowledged,
+            "opens": [list(one) for one in self.opens],
+        }
+
+    @classmethod
+    def from_value(cls, value: Value) -> GrantGiven:
+        body = Body.open(value, "a grant given", _KEYS)
+        return cls(
+            check_did(body.text("own")),
+            check_did(body.text("their")),
+            _bundle(body.data("bundle")),
+            body.maybe_data("request", length=CID_BYTES),
+            GrantKey(body.data("k_grant")),
+            GrantStatus(body.text("status")),
+            body.integer("issued_ms"),
+            body.maybe_integer("ended_ms"),
+            body.maybe_data("keyset"),
+            body.integer("n"),
+            body.integer("acknowledged"),
+            tuple(_opened(item) for item in body.items("opens", items_max=65_536)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """What a revocation did: survivors got new keys; `still` are the reader's other live grants
+    on the same days, under which it goes on reading."""
+
+    grant: bytes
+    revocation: bytes
+    survivors: int
+    still: tuple[bytes, ...]
+
+
+class Lending:
+    """The owner's side of every grant."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        peers: Peers,
+        collections: Collections,
+        inbox: Inbox,
+        outgoing: Outgoing,
+        keystore: Keystore,
+        entropy: Entropy,
+    ) -> None:
+        self._objects = objects
+        self._peers = peers
+        self._collections = collections
+        self._inbox = inbox
+        self._outgoing = outgoing
+        self._keystore = keystore
+        self._entropy = entropy
+
+    # reading
+
+    def get(self, tx: Tx, cid: bytes) -> GrantGiven:
+        """Raises NotFound."""
+        if (grant := self.find(tx, cid)) is None:
+            raise NotFound("this node gave no such grant: see `entrenous grants`")
+        return grant
+
+    def find(self, tx: Tx, cid: bytes) -> GrantGiven | None:
+        value = self._objects.get(tx, Kind.GRANT_GIVEN, cid)
+        return None if value is None else GrantGiven.from_value(value)
+
+    def all(self, tx: Tx) -> list[GrantGiven]:
+        found = self._objects.all(tx, Kind.GRANT_GIVEN)
+        return [GrantGiven.from_value(value) for _, value in found]
+
+    def statuses(self, tx: Tx, cids: Iterable[bytes], now_ms: int) -> Mapping[bytes, GrantStatus]:
+        """How each delegation of a chain stands here: the root if we gave it, others if revoked."""
+        found: dict[bytes, GrantStatus] = {}
+        for cid in cids:
+            if (grant := self.find(tx, cid)) is not None:
+                found[cid] = grant.status(now_ms)
+            elif self._objects.has(tx, Kind.REVOCATION, cid):
+                found[cid] = GrantStatus.REVOKED
+        return found
+
+    def live_on(self, tx: Tx, path: str, now_ms: int) -> list[GrantGiven]:
+        """The grants that hold now and have days of `path`."""
+        value = self._objects.get(tx, Kind.SETTING, ["grants-on", path])
+        cids = value if isinstance(value, list) else []
+        grants = (self.find(tx, cid) for cid in cids if isinstance(cid, bytes))
+        holding = (GrantStatus.LIVE, GrantStatus.NOT_YET, GrantStatus.SUSPENDED)
+        return [grant for grant in grants if grant and grant.status(now_ms) in holding]
+
+    # deciding
+
+    def grant(
+        self, tx: Tx, request: bytes, windows: Sequence[Window], exp_s: int, now_ms: int
+    ) -> GrantGiven:
+        """Grant a request, narrowed to `windows`, until `exp_s`; the bundle goes to the outbox.
+
+        Raises NotFound, UsageError if the request was decided already, GrantRefused if `windows`
+        is wider than what was asked.
+        """
+        asked = self._inbox.get(tx, request)
+        wanted = parse_request(asked.raw)
+        _check_narrowed(asked.state, wanted, windows, exp_s, now_ms)
+        pair = self._peers.pair(tx, asked.own, asked.their)
+        persona = self._peers.persona(tx, asked.own)
+        issued = issue_grant(
+            persona.key,
+            aud=asked.their,
+            windows=windows,
+            terms=wanted.terms,
+            exp_s=exp_s,
+            nonce=self._entropy.random_bytes(NONCE_BYTES),
+        )
+        bundle = make_bundle(
+            persona.key, issued, terms=wanted.terms, reader_key=pair.inception.reader_key
+        )
+        given = GrantGiven(
+            own=asked.own,
+            their=asked.their,
+            bundle=bundle,
+            request=request,
+            k_grant=GrantKey.generate(self._entropy),
+            kept=GrantStatus.LIVE,
+            issued_ms=now_ms,
+            ended_ms=None,
+            keyset=None,
+            n=0,
+            acknowledged=0,
+            opens=(),
+        )
+        self._objects.add(tx, Kind.GRANT_GIVEN, given.cid, given.value())
+        for path in issued.paths:
+            self._index(tx, path, given.cid)
+        self._inbox.decided(tx, request, RequestState.GRANTED, given.cid, None)
+        args = DecideArgs(asked.their, request, bundle.signed.raw, None)
+        self._outgoing.put(tx, pair, Cmd.DECIDE, args.value(), now_ms)
+        return given
+
+    def refuse(self, tx: Tx, request: bytes, reason: str | None, now_ms: int) -> None:
+        """Refuse a request; the answer goes to the outbox.  Raises NotFound, UsageError."""
+        asked = self._inbox.get(tx, request)
+        _check_open(asked.state)
+        pair = self._peers.pair(tx, asked.own, asked.their)
+        self._inbox.decided(tx, request, RequestState.REFUSED, None, reason)
+        args = DecideArgs(asked.their, request, None, reason)
+        self._outgoing.put(tx, pair, Cmd.DECIDE, args.value(), now_ms)
+
+    # keys
+
+    def accepted(self, tx: Tx, pair: Pair, args: AcceptArgs, now_ms: int) -> bytes:
+        """The reader accepts a grant and its terms: the keyset, as signed.
+
+        Said again, it gets the keyset that is current.  Raises GrantRefused.
+        """
+        grant = self.find(tx, args.grant)
+        if grant is None or (grant.own, grant.their) != (pair.own, pair.their):
+            raise GrantRefused("this grant is not one that this node gave", Code.UNKNOWN_GRANT)
+        _check_holds(grant.status(now_ms))
+        if args.terms != grant.bundle.terms.cid:
+            raise GrantRefused("these are not the terms of this grant", Code.TERMS)
+        fresh = self._with_keyset(tx, grant, now_ms)
+        assert fresh.keyset is not None
+        return fresh.keyset
+
+    def acknowledged(self, tx: Tx, cid: bytes, n: int) -> None:
+        """The reader says that it holds keyset `n` of a grant.  Anything else changes nothing."""
+        grant = self.find(tx, cid)
+        if grant is None or n <= grant.acknowledged or n > grant.n or grant.keyset is None:
+            return
+        self._save(tx, replace(grant, acknowledged=n, opens=self._opens(tx, grant, n)))
+
+    def unacknowledged(self, grant: GrantGiven) -> tuple[bytes, ...]:
+        """The keysets that a read answer must carry, so that the reader has no gap."""
+        if grant.keyset is None or grant.n == grant.acknowledged:
+            return ()
+        return (grant.keyset,)
+
+    def _with_keyset(self, tx: Tx, grant: GrantGiven, now_ms: int) -> GrantGiven:
+        """`grant` with a keyset that opens every live generation of its days."""
+        sets = self._sets(tx, grant)
+        names = [[one.path, one.epoch, one.gen] for one in sets]
+        sent = self._objects.get(tx, Kind.KEYSET_SENT, [grant.cid, grant.n])
+        if grant.keyset is not None and sent == names:
+            return grant
+        n = next_n(grant.n or None, now_ms)
+        persona = self._peers.persona(tx, grant.own)
+        keyset = make_keyset(
+            persona.key,
+            grant.bundle.sealing(),
+            n=n,
+            k_grant=grant.k_grant,
+            sets=sets,
+            entropy=self._entropy,
+        )
+        self._objects.add(tx, Kind.KEYSET_SENT, [grant.cid, n], names)
+        fresh = replace(grant, keyset=keyset.signed.raw, n=n)
+        self._save(tx, fresh)
+        return fresh
+
+    def _sets(self, tx: Tx, grant: GrantGiven) -> list[PathKeys]:
+        sets: list[PathKeys] = []
+        for path in grant.bundle.grant.paths:
+            collection = self._collections.find(tx, path)
+            live: set[tuple[bytes, bytes]] = set()
+            if collection is not None:
+                live.update(collection.live)
+            live.add((self._keystore.epoch.name, self._collections.generation(tx, path)))
+            for epoch, gen in sorted(live):
+                found = path_keys(
+                    self._keystore.vault_secret(epoch),
+                    epoch=epoch,
+                    path=path,
+                    gen=gen,
+                    windows=grant.windows,
+                    exp_s=grant.exp_s,
+                )
+                if found is not None:
+                    sets.append(found)
+        return sets
+
+    def _opens(self, tx: Tx, grant: GrantGiven, n: int) -> tuple[tuple[str, bytes, bytes], ...]:
+        names = self._objects.get(tx, Kind.KEYSET_SENT, [grant.cid, n])
+        fresh = [_opened(name) for name in names] if isinstance(names, list) else []
+        return tuple(sorted({*grant.opens, *fresh}))
+
+    # taking back
+
+    def revoke(self, tx: Tx, cid: bytes, now_ms: int) -> TakenBack:
+        """Take a grant back.  Raises NotFound, UsageError if it was taken back already."""
+        grant = self.get(tx, cid)
+        if grant.kept is GrantStatus.REVOKED:
+            raise UsageError("this grant was taken back already")
+        persona = self._peers.persona(tx, grant.own)
+        pair = self._peers.pair(tx, grant.own, grant.their)
+        paths = grant.bundle.grant.paths
+        revocation = make_revocation(persona.key, dlg=cid, paths=paths, t_ms=now_ms)
+        self._objects.add(tx, Kind.REVOCATION, cid, revocation.signed.raw)
+        self._save(tx, replace(grant, kept=GrantStatus.REVOKED, ended_ms=now_ms))
+        survivors = self._rotate(tx, paths, revocation.cid, now_ms)
+        args = RevokeArgs(grant.their, revocation.signed.raw)
+        self._outgoing.put(tx, pair, Cmd.REVOKE, args.value(), now_ms)
+        return TakenBack(cid, revocation.cid, survivors, self._still(tx, grant, now_ms))
+
+    def expire(self, tx: Tx, now_ms: int) -> int:
+        """Rotate the paths of the grants that have run out; how many grants.
+
+        The CID of the delegation itself enters `R`, so that every device derives the same.
+        """
+        ended = 0
+        for grant in self.all(tx):
+            if grant.ended_ms is None and grant.status(now_ms) is GrantStatus.EXPIRED:
+                self._save(tx, replace(grant, ended_ms=grant.exp_s * 1000))
+                self._rotate(tx, grant.bundle.grant.paths, grant.cid, now_ms)
+                ended += 1
+        return ended
+
+    def next_expiry_ms(self, tx: Tx) -> int | None:
+        """When the next grant runs out, or None."""
+        ends = [grant.exp_s * 1000 for grant in self.all(tx) if grant.ended_ms is None]
+        return min(ends, default=None)
+
+    def _rotate(self, tx: Tx, paths: Sequence[str], cause: bytes, now_ms: int) -> int:
+        """A new generation for `paths`, and new keys for whoever still reads there."""
+        for path in paths:
+            self._collections.take_back(tx, path, cause)
+        survivors: dict[bytes, GrantGiven] = {}
+        for path in paths:
+            survivors |= {grant.cid: grant for grant in self.live_on(tx, path, now_ms)}
+        for grant in survivors.values():
+            if grant.keyset is None:
+                continue  # not accepted yet: its first keyset will hold the new generation
+            fresh = self._with_keyset(tx, grant, now_ms)
+            assert fresh.keyset is not None
+            pair = self._peers.pair(tx, grant.own, grant.their)
+            args = KeysArgs(grant.their, fresh.keyset)
+            self._outgoing.put(tx, pair, Cmd.KEYS, args.value(), now_ms)
+        return len(survivors)
+
+    def _still(self, tx: Tx, gone: GrantGiven, now_ms: int) -> tuple[bytes, ...]:
+        others: set[bytes] = set()
+        for window in gone.windows:
+            for grant in self.live_on(tx, window.collection, now_ms):
+                if grant.their == gone.their and any(
+                    _overlap(window, other) for other in grant.windows
+                ):
+                    others.add(grant.cid)
+        return tuple(sorted(others))
+
+    def _index(self, tx: Tx, path: str, cid: bytes) -> None:
+        name: Value = ["grants-on", path]
+        value = self._objects.get(tx, Kind.SETTING, name)
+        cids = value if isinstance(value, list) else []
+        if len(cids) >= GRANTS_ON_PATH_MAX:
+            raise UsageError(f"{path} has {GRANTS_ON_PATH_MAX} grants: take some back first")
+        self._objects.put(tx, Kind.SETTING, name, [*cids, cid])
+
+    def _save(self, tx: Tx, grant: GrantGiven) -> None:
+        self._objects.put(tx, Kind.GRANT_GIVEN, grant.cid, grant.value())
+
+
+def _check_open(state: RequestState) -> None:
+    if state is not RequestState.WAITING:
+        raise UsageError(f"this request was {state.value} already")
+
+
+def _check_narrowed(
+    state: RequestState, wanted: Request, windows: Sequence[Window], exp_s: int, now_ms: int
+) -> None:
+    """What is granted was asked for, is not empty, and ends."""
+    _check_open(state)
+    if not windows:
+        raise UsageError("nothing is left to grant: choose days that were asked for")
+    for window in windows:
+        if not any(_inside(window, item) for item in wanted.items):
+            raise GrantRefused(f"{window} is more than was asked for", Code.DAYS)
+    if not now_ms < exp_s * 1000 <= now_ms + GRANT_LIFE_S_MAX * 1000:
+        raise UsageError("a grant ends in the future, and within ten years")
+
+
+def _inside(window: Window, item: Window) -> bool:
+    same = window.collection == item.collection or window.collection.startswith(
+        item.collection + "/"
+    )
+    return same and item.first <= window.first <= window.last <= item.last
+
+
+def _overlap(one: Window, other: Window) -> bool:
+    return (
+        one.collection == other.collection and one.first <= other.last and other.first <= one.last
+    )
+
+
+def _check_holds(status: GrantStatus) -> None:
+    """Raise GrantRefused unless the grant holds now, or will."""
+    match status:
+        case GrantStatus.REVOKED:
+            raise GrantRefused("this grant has been taken back", Code.REVOKED)
+        case GrantStatus.EXPIRED:
+            raise GrantRefused("this grant has expired", Code.EXPIRED)
+        case GrantStatus.SUSPENDED:
+            raise GrantRefused(
+                "this grant is suspended until its owner confirms it", Code.SUSPENDED
+            )
+        case GrantStatus.LIVE | GrantStatus.NOT_YET:
+            return
+
+
+def _opened(item: Value) -> tuple[str, bytes, bytes]:
+    match item:
+        case [str(path), bytes(epoch), bytes(gen)]:
+            return path, epoch, gen
+        case _:
+            raise StoreDamaged("a grant in the store names its keys in another form")

@@ -1,0 +1,62 @@
+"""What is still to be said to peers: arguments of commands, in the store until answered.
+
+An outbox holds arguments, never tokens: the invocation is signed when it is sent, so that it is
+fresh however long the peer was away.  Receivers are idempotent, so what was sent just before a
+crash is sent again without harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import trio
+
+from ..protocol.command import Cmd
+from ..protocol.did import Did
+from ..protocol.wire import Value
+from .peers import Pair
+from .store.database import Tx
+from .store.errors import StoreDamaged
+from .store.outbox import Item, Outbox
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One command to say in one's own name."""
+
+    own: Did
+    their: Did
+    cmd: Cmd
+    args: Mapping[str, Value]
+
+
+class Outgoing:
+    """The outbox, in words of the protocol.  `changed` wakes whoever sends."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._changed = trio.Event()
+
+    def put(self, tx: Tx, pair: Pair, cmd: Cmd, args: Mapping[str, Value], due_ms: int) -> int:
+        """Say `cmd` to `pair` from `due_ms` on; the item's id."""
+        value: Value = [pair.own, pair.their, cmd.value, args]
+        return self._outbox.put(tx, pair.their, value, due_ms=due_ms)
+
+    def notify(self) -> None:
+        """Something may be due: call it once the unit of work that put it is durable."""
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def wait(self) -> None:
+        """Sleep until `notify`."""
+        await self._changed.wait()
+
+
+def message_of(item: Item) -> Message:
+    """Read an item of the outbox.  Raises StoreDamaged."""
+    match item.value:
+        case [str(own), str(their), str(cmd), dict(args)]:
+            return Message(Did(own), Did(their), Cmd(cmd), args)
+        case _:
+            raise StoreDamaged("a row of the outbox has not the form of a command")
