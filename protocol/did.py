@@ -8,8 +8,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NewType
 
-from multiformats import multibase
-
 from ..crypto.keys import KEY_BYTES
 from .errors import WireError
 from .limits import DID_CHARS_MAX
@@ -19,6 +17,8 @@ Did = NewType("Did", str)
 _PREFIX = "did:key:"
 # multicodec ed25519-pub (0xed) as a varint
 _ED25519 = bytes((0xED, 0x01))
+_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_BASE58_VALUES = {character: value for value, character in enumerate(_BASE58)}
 
 
 @lru_cache(maxsize=4096)
@@ -26,7 +26,7 @@ def did_of(public: bytes) -> Did:
     """The DID of a 32-byte Ed25519 public key."""
     if len(public) != KEY_BYTES:
         raise WireError(f"an Ed25519 public key has {KEY_BYTES} bytes, not {len(public)}")
-    return Did(_PREFIX + multibase.encode(_ED25519 + public, "base58btc"))
+    return Did(f"{_PREFIX}z{_base58(_ED25519 + public)}")
 
 
 @lru_cache(maxsize=4096)
@@ -34,10 +34,7 @@ def public_of(did: str) -> bytes:
     """The 32-byte Ed25519 public key that `did` names.  Raises WireError for any other DID."""
     if len(did) > DID_CHARS_MAX or not did.startswith(_PREFIX + "z"):
         raise WireError("a DID here is did:key with an Ed25519 key")
-    try:
-        raw = multibase.decode(did[len(_PREFIX) :])
-    except (ValueError, KeyError) as error:
-        raise WireError("a did:key is not base58btc") from error
+    raw = _from_base58(did[len(_PREFIX) + 1 :])
     if len(raw) != len(_ED25519) + KEY_BYTES or not raw.startswith(_ED25519):
         raise WireError("a DID here is did:key with an Ed25519 key")
     if did_of(raw[len(_ED25519) :]) != did:
@@ -49,3 +46,25 @@ def check_did(text: str) -> Did:
     """Return `text` as a DID, or raise WireError."""
     public_of(text)
     return Did(text)
+
+
+# Base58 over big integers: `multiformats` takes 0.3 ms for one DID, and a chain names six.  Leading
+# zero bytes need no care: what is encoded here begins with the multicodec.
+
+
+def _base58(data: bytes) -> str:
+    number, characters = int.from_bytes(data, "big"), ""
+    while number:
+        number, digit = divmod(number, 58)
+        characters = _BASE58[digit] + characters
+    return characters
+
+
+def _from_base58(text: str) -> bytes:
+    number = 0
+    for character in text:
+        value = _BASE58_VALUES.get(character)
+        if value is None:
+            raise WireError("a did:key is not base58btc")
+        number = number * 58 + value
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")

@@ -1,0 +1,219 @@
+"""Serving a read: which pages go out, in which windows, with which proofs.
+
+A **plan** lists the pages of the days asked, in order of day, and cuts them into windows of at
+most 1 MiB that tile these days.  Pages go out exactly as they are stored: no key is touched.  For
+each window the device signs what it offers; heads of segments, entries and range proofs show that
+it vouched for these pages when it wrote them; statements with their proofs of days let the reader
+verify what the source signed on just these days.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TypeVar
+
+from ..crypto.merkle import HASH_BYTES, Tree, tree_hash
+from ..protocol.limits import WINDOW_BYTES_MAX, WINDOW_PAGES_MAX
+from ..protocol.page import entry_leaf
+from ..protocol.receipt import ReceiptBody
+from ..protocol.segment import RunProof
+from ..protocol.statement import Statement, parse_statement
+from ..protocol.trust import VerifiedRead
+from ..protocol.wire import Body, Value
+from .store.database import Tx
+from .store.errors import StoreDamaged
+from .store.objects import Kind
+from .store.store import Store
+from .vault import Stored, Vault
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+# Trees over the leaves of segments and statements, kept so that a proof costs a few lookups; a
+# segment of 1,024 pages takes about 100 KB.
+TREES_KEPT = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The pages of one window; days `first … last`, inclusive, of those asked."""
+
+    first: int
+    last: int
+    pages: tuple[Stored, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(page.length for page in self.pages)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPlan:
+    """A read that was authorised, cut into windows."""
+
+    read: VerifiedRead
+    slices: tuple[Slice, ...]
+
+    def body(self, number: int, t_ms: int, prev: bytes | None) -> ReceiptBody:
+        """The receipt of window `number`."""
+        window, asked = self.slices[number], self.read.asked()
+        return ReceiptBody(
+            inv=asked.inv,
+            dlg=asked.dlg,
+            server=asked.server,
+            reader=asked.reader,
+            window=number,
+            last=number == len(self.slices) - 1,
+            entries_root=tree_hash([entry_leaf(page.raw) for page in window.pages]),
+            first=window.first,
+            last_day=window.last,
+            pages=len(window.pages),
+            size=window.size,
+            t_ms=t_ms,
+            prev=prev,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What goes with the pages of a window: heads, one proof a run, statements with proofs."""
+
+    heads: tuple[bytes, ...]
+    proofs: tuple[Value, ...]
+    statements: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    cid: bytes
+    head: bytes
+    tree: Tree
+
+
+class Serving:
+    """Plans reads and gathers what goes with their pages."""
+
+    def __init__(self, store: Store, vault: Vault) -> None:
+        self._store = store
+        self._vault = vault
+        self._segments: OrderedDict[int, _Segment] = OrderedDict()
+        self._statements: OrderedDict[bytes, tuple[Statement, Tree]] = OrderedDict()
+
+    def plan(self, tx: Tx, read: VerifiedRead) -> ReadPlan:
+        """The windows of a read: at least one, empty if there is no page."""
+        asked = read.window
+        stored = self._vault.stored(tx, asked.collection, asked.first, asked.last)
+        # Within a window, runs of one segment are contiguous; days stay in order across windows.
+        return ReadPlan(read, tuple(_cut(stored, asked.first, asked.last)))
+
+    def pages(self, tx: Tx, window: Slice) -> list[bytes]:
+        """The ciphertexts of a window.  Raises StoreDamaged naming a page that is gone."""
+        places = [page.place() for page in window.pages]
+        found: list[bytes] = []
+        for page, ciphertext in zip(
+            window.pages, self._store.pages.get_many(tx, places), strict=True
+        ):
+            if ciphertext is None or len(ciphertext) != page.length:
+                raise StoreDamaged(f"a page of {page.path} is damaged and cannot be served")
+            found.append(ciphertext)
+        return found
+
+    def evidence(self, tx: Tx, plan: ReadPlan, number: int) -> Evidence:
+        """What shows that the pages of window `number` are the device's, and the source's.
+
+        Statements go with the first window, for all the days of the read.
+        """
+        heads: dict[int, bytes] = {}
+        proofs: list[Value] = []
+        for seq, first, size in _runs(plan.slices[number].pages):
+            segment = self._segment(tx, seq)
+            heads[seq] = segment.head
+            hashes = segment.tree.range_proof(first, first + size - 1)
+            proofs.append(RunProof(segment.cid, first, size, tuple(hashes)).value())
+        statements = self._statement_proofs(tx, plan) if number == 0 else ()
+        return Evidence(tuple(heads.values()), tuple(proofs), statements)
+
+    def _statement_proofs(self, tx: Tx, plan: ReadPlan) -> tuple[Value, ...]:
+        asked = plan.read.window
+        named = {page.statement for window in plan.slices for page in window.pages}
+        proofs: list[Value] = []
+        for cid in sorted(cid for cid in named if cid is not None):
+            statement, tree = self._statement(tx, cid)
+            first, last = max(asked.first, statement.first), min(asked.last, statement.last)
+            hashes = tree.range_proof(first - statement.first, last - statement.first)
+            proofs.append([statement.raw, first, last, hashes])
+        return tuple(proofs)
+
+    def _segment(self, tx: Tx, seq: int) -> _Segment:
+        found = self._segments.get(seq)
+        if found is None:
+            match self._store.segments.head(tx, seq):
+                case [bytes(cid), bytes(raw)]:
+                    found = _Segment(cid, raw, Tree(self._store.segments.leaves(tx, seq)))
+                case _:
+                    raise StoreDamaged(f"segment {seq} is missing")
+            _keep(self._segments, seq, found)
+        return found
+
+    def _statement(self, tx: Tx, cid: bytes) -> tuple[Statement, Tree]:
+        found = self._statements.get(cid)
+        if found is None:
+            statement, leaves = kept_statement(self._store.objects.get(tx, Kind.STATEMENT, cid))
+            found = (statement, Tree(leaves))
+            _keep(self._statements, cid, found)
+        return found
+
+
+def statement_value(statement: Statement, leaves: Sequence[bytes]) -> Value:
+    """How a statement is kept: as signed, with the leaf of each of its days."""
+    return {"raw": statement.raw, "leaves": b"".join(leaves)}
+
+
+def kept_statement(value: Value) -> tuple[Statement, list[bytes]]:
+    """Read what `statement_value` wrote.  Raises StoreDamaged."""
+    if value is None:
+        raise StoreDamaged("the statement of a page is missing")
+    body = Body.open(value, "a statement in the store", ("raw", "leaves"))
+    joined = body.data("leaves")
+    leaves = [joined[at : at + HASH_BYTES] for at in range(0, len(joined), HASH_BYTES)]
+    return parse_statement(body.data("raw")), leaves
+
+
+def _cut(stored: Sequence[Stored], first: int, last: int) -> Iterable[Slice]:
+    """Windows of at most 1 MiB that tile `first … last`; a day too large for one is in both."""
+    start, at = 0, first
+    while True:
+        end, size = start, 0
+        while end < len(stored) and end - start < WINDOW_PAGES_MAX:
+            size += stored[end].length
+            if size > WINDOW_BYTES_MAX:
+                break
+            end += 1
+        if end == len(stored):
+            yield Slice(at, last, _by_segment(stored[start:end]))
+            return
+        through = stored[end - 1].day
+        yield Slice(at, through, _by_segment(stored[start:end]))
+        at = through if stored[end].day == through else through + 1
+        start = end
+
+
+def _by_segment(pages: Iterable[Stored]) -> tuple[Stored, ...]:
+    return tuple(sorted(pages, key=lambda page: (page.segment, page.index)))
+
+
+def _runs(pages: Sequence[Stored]) -> Iterable[tuple[int, int, int]]:
+    """(segment, first index, size) of each contiguous run, in sent order."""
+    numbered = enumerate(pages)
+    for (segment, _), group in groupby(numbered, lambda p: (p[1].segment, p[1].index - p[0])):
+        run = [page for _, page in group]
+        yield segment, run[0].index, len(run)
+
+
+def _keep(kept: OrderedDict[_K, _V], name: _K, value: _V) -> None:
+    kept[name] = value
+    if len(kept) > TREES_KEPT:
+        kept.popitem(last=False)
