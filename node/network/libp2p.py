@@ -234,14 +234,15 @@ class Libp2pNetwork:
 
     async def _greet(self, stream: trio.SocketStream) -> None:
         """Let a connection from outside prove its key, in its time."""
-        from .libp2p_channel import HandshakeFailed, secure
+        from .libp2p_channel import Channel
+        from .libp2p_handshake import HandshakeFailed, secure
 
         channel: Channel | None = None
         try:
             if self.connections < CONNECTIONS_MAX:
                 _keep_alive(stream)
                 with trio.move_on_after(HANDSHAKE_S):
-                    channel = await secure(stream, self._key, None)
+                    channel = Channel(await secure(stream, self._key, None))
         except (HandshakeFailed, OSError) as error:
             log.debug("a connection was refused: %s", error)
         finally:
@@ -275,6 +276,8 @@ class Libp2pNetwork:
                 return
 
     def _admits(self, device: bytes) -> bool:
+        if self._arrivals is None:
+            return False
         held = sum(channel.streams_of_peer for channel in self._channels.get(device, ()))
         return held <= STREAMS_PER_PEER_MAX
 
@@ -363,7 +366,8 @@ class Libp2pNetwork:
         return won[0]
 
     async def _connect_at(self, device: bytes, place: TcpAddress) -> Channel:
-        from .libp2p_channel import HandshakeFailed, secure
+        from .libp2p_channel import Channel
+        from .libp2p_handshake import HandshakeFailed, secure
 
         try:
             stream = await trio.open_tcp_stream(place.host, place.port)
@@ -371,7 +375,7 @@ class Libp2pNetwork:
             raise PeerAway(f"nobody answers at {place}: {error}") from None
         try:
             _keep_alive(stream)
-            return await secure(stream, self._key, device)
+            return Channel(await secure(stream, self._key, device))
         except HandshakeFailed as error:
             raise PeerAway(f"no device of this network answers at {place}: {error}") from None
         except OSError as error:

@@ -1,15 +1,9 @@
-"""One connection to one device: TCP, proved and encrypted by Noise, cut into streams by Yamux.
+"""One connection to one device, cut into streams by Yamux.
 
-Three layers, each knowing only the one below:
-
-- `_Wire`: a TCP stream as py-libp2p wants one.  Reads are exact and buffered, and until the peer
-  has proved a key it may send no more than `UNPROVED_BYTES_MAX`.
-- the Noise session of py-libp2p (XX; the identity key signs the Noise key).  `remote_key` is the
-  *identity* key, taken from the peer id that was checked; py-libp2p's `get_remote_public_key`
-  returns the X25519 key of the handshake, which names nobody.
-- `Channel`: two tasks, one that reads and one that writes, around the Yamux machine.  Streams never
-  touch the socket: they put frames into the machine and wait.  So a task that is cancelled while
-  it sends cannot leave half a frame on a connection that others share.
+Two tasks, one that reads and one that writes, around the Yamux machine.  Streams never touch the
+socket: they put frames into the machine and wait.  So a task that is cancelled while it sends
+cannot leave half a frame on a connection that others share, and a peer that does not read holds
+nobody up but those who send to it.
 
 Each stream then agrees on `/entrenous/1` by multistream-select.
 """
@@ -21,201 +15,44 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import trio
 
-from ...crypto.errors import BadKey
-from ...crypto.keys import KEY_BYTES, DeviceKey
+from .libp2p_handshake import Secured, agree
 from .libp2p_parts import (
-    ID,
-    NOISE,
     BaseLibp2pError,
     ConnectionClosedError,
-    ConnectionType,
-    IRawConnection,
     MessageTooLarge,
-    Multiselect,
-    MultiselectClient,
-    MultiselectCommunicator,
-    Noise,
-    PeerIDMismatchesPubkey,
     ReadWriteCloser,
     TProtocol,
-    X25519PrivateKey,
-    ed25519_pair,
 )
-from .transport import (
-    RECEIVE_BYTES,
-    PeerBusy,
-    StreamBroken,
-    StreamClosed,
-    TransportError,
-    WrongPeer,
-)
+from .transport import RECEIVE_BYTES, PeerBusy, StreamBroken, StreamClosed, TransportError
 from .yamux import BACKLOG_BYTES_MAX, Happening, MuxError, Yamux
-
-if TYPE_CHECKING:
-    # It has no stubs and no py.typed.
-    from multiaddr import Multiaddr  # type: ignore[import-untyped]  # pyright: ignore
 
 log = logging.getLogger(__name__)
 
 PROTOCOL = TProtocol("/entrenous/1")
-YAMUX = TProtocol("/yamux/1.0.0")
-# Three Noise messages and the names of two protocols: under 1 KiB between nodes of ours.  Others
-# add extensions and certificates.
-UNPROVED_BYTES_MAX = 16 * 1024
 # A protocol name, or a list of them, in multistream-select.
 WORD_BYTES_MAX = 1024
 # For the whole of the words exchanged before a stream is ours.
 WORDS_BYTES_MAX = 8 * 1024
-# A stream whose opener says nothing holds a place for this long.
-NEGOTIATION_S = 10
 # How long a peer may go on sending on a stream that we closed, before it is told by a reset.
 LINGER_S = 5.0
 # How long leaving waits for what is queued to go out, then for the peer to hang up.
 FAREWELL_S = 1.0
 # One Noise message: 65,535 bytes less the tag.
 NOISE_BYTES_MAX = 65_519
-# How much is asked of the socket at a time: a few Noise messages.
-SOCKET_BYTES = 256 * 1024
-
-_PEER_ID_PREFIX = bytes.fromhex("002408011220")
-
-
-class HandshakeFailed(TransportError):
-    """Whatever answered does not speak this protocol, or could not prove its key."""
-
-
-def peer_id(key: bytes) -> ID:
-    """The peer id of an Ed25519 key: identity multihash of its protobuf (libp2p's peer-ids)."""
-    if len(key) != KEY_BYTES:
-        raise BadKey(f"a device key has {KEY_BYTES} bytes, not {len(key)}")
-    return ID(_PEER_ID_PREFIX + key)
-
-
-def key_of(identity: ID) -> bytes:
-    """The Ed25519 key inside a peer id.  Raises HandshakeFailed for any other kind."""
-    raw = identity.to_bytes()
-    if len(raw) != len(_PEER_ID_PREFIX) + KEY_BYTES or not raw.startswith(_PEER_ID_PREFIX):
-        raise HandshakeFailed("the peer is not known by an Ed25519 key")
-    return raw[len(_PEER_ID_PREFIX) :]
-
-
-class _Wire(IRawConnection):
-    """A TCP stream with exact, buffered reads."""
-
-    def __init__(self, stream: trio.SocketStream, *, dialler: bool) -> None:
-        self.is_initiator = dialler
-        self._stream = stream
-        self._buffer = bytearray()
-        self._allowed: int | None = UNPROVED_BYTES_MAX
-
-    def proved(self) -> None:
-        self._allowed = None
-
-    async def read(self, n: int | None = None) -> bytes:
-        wanted = 1 if n is None else n
-        if self._allowed is not None:
-            self._allowed -= wanted
-            if self._allowed < 0:
-                raise MessageTooLarge("too many bytes before a key was proved")
-        while len(self._buffer) < wanted:
-            try:
-                more = await self._stream.receive_some(SOCKET_BYTES)
-            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                raise ConnectionClosedError("the connection was lost") from error
-            if not more:
-                raise ConnectionClosedError("the peer hung up")
-            self._buffer += more
-        data = bytes(self._buffer[:wanted])
-        del self._buffer[:wanted]
-        return data
-
-    async def write(self, data: bytes) -> None:
-        try:
-            await self._stream.send_all(data)
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise ConnectionClosedError("the connection was lost") from error
-
-    async def hang_up(self) -> None:
-        """Say that nothing more comes."""
-        try:
-            await self._stream.send_eof()
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            log.debug("the peer hung up first")
-
-    async def close(self) -> None:
-        self.close_now()
-        await trio.lowlevel.checkpoint()
-
-    def close_now(self) -> None:
-        self._stream.socket.close()
-
-    def get_remote_address(self) -> tuple[str, int] | None:
-        return None
-
-    def get_transport_addresses(self) -> list[Multiaddr]:
-        return []
-
-    def get_connection_type(self) -> ConnectionType:
-        return ConnectionType.DIRECT
-
-
-async def _agree(over: ReadWriteCloser, protocol: TProtocol, *, dialler: bool) -> None:
-    """One round of multistream-select for exactly one protocol."""
-    words = MultiselectCommunicator(over)
-    if dialler:
-        await MultiselectClient().select_one_of([protocol], words, NEGOTIATION_S)
-    else:
-        await Multiselect({protocol: None}).negotiate(words, NEGOTIATION_S)
-
-
-async def secure(stream: trio.SocketStream, device: DeviceKey, expected: bytes | None) -> Channel:
-    """Prove both keys over a fresh TCP stream.  `expected` is the key to find (None: we listen).
-
-    Raises WrongPeer, HandshakeFailed; the TCP stream is then closed.  Has no deadline of its own.
-    """
-    dialler = expected is not None
-    wire = _Wire(stream, dialler=dialler)
-    # The handshake's own key pair comes from the operating system, inside the library: Noise keys
-    # are per connection and a simulation does not use this adapter.
-    noise = Noise(ed25519_pair(device.secret_bytes()), X25519PrivateKey.new())
-    try:
-        await _agree(wire, NOISE, dialler=dialler)
-        if expected is None:
-            session = await noise.secure_inbound(wire)
-        else:
-            session = await noise.secure_outbound(wire, peer_id(expected))
-        remote_key = key_of(session.get_remote_peer())
-        await _agree(session, YAMUX, dialler=dialler)
-    except PeerIDMismatchesPubkey:
-        wire.close_now()
-        raise WrongPeer("another device answers at this address") from None
-    except Exception as error:
-        # Hostile bytes make the library and its parsers raise anything at all; every one of them
-        # means the same.
-        wire.close_now()
-        raise HandshakeFailed(f"the handshake failed ({type(error).__name__})") from error
-    except BaseException:
-        wire.close_now()
-        raise
-    wire.proved()
-    return Channel(session, wire, remote_key, dialler=dialler)
 
 
 class Channel:
     """A proved connection and its streams.  `run` must be running for anything to move."""
 
-    def __init__(
-        self, session: ReadWriteCloser, wire: _Wire, remote_key: bytes, *, dialler: bool
-    ) -> None:
-        self.remote_key = remote_key
+    def __init__(self, secured: Secured) -> None:
+        self.remote_key = secured.remote_key
         self.closed = trio.Event()
-        self._session = session
-        self._wire = wire
-        self._mux = Yamux(dialler=dialler)
+        self._session = secured.session
+        self._wire = secured.wire
+        self._mux = Yamux(dialler=secured.dialler)
         self._streams: dict[int, Libp2pStream] = {}
         self._to_send = trio.Event()
         self._blocked: set[Libp2pStream] = set()
@@ -270,7 +107,7 @@ class Channel:
             raise StreamBroken(str(error)) from None
         self.kick()
         try:
-            await _agree(_Words(stream), PROTOCOL, dialler=True)
+            await agree(_Words(stream), PROTOCOL, dialler=True)
         except (BaseLibp2pError, ValueError) as error:
             lost = self._mux.gone
             await stream.reset()
@@ -375,7 +212,7 @@ class Channel:
     async def _welcome(self, stream: Libp2pStream, arrived: Callable[[Libp2pStream], bool]) -> None:
         """Agree on the protocol with the opener of a stream, within its time."""
         try:
-            await _agree(_Words(stream), PROTOCOL, dialler=False)
+            await agree(_Words(stream), PROTOCOL, dialler=False)
         except (BaseLibp2pError, ValueError) as error:
             log.debug("a stream was refused (%s)", type(error).__name__)
             await stream.reset()

@@ -109,7 +109,7 @@ async def test_a_whole_host_dials_us() -> None:
             trio.open_nursery() as nursery,
         ):
             # Late, as the adapter itself loads it.
-            from entrenous.node.network.libp2p_channel import peer_id
+            from entrenous.node.network.libp2p_handshake import peer_id
 
             nursery.start_soon(network.serve, echo)
             name = f"{network.addresses[0]}/p2p/{peer_id(OURS.public)}"

@@ -562,6 +562,38 @@ async def relay(listener: trio.SocketListener, port: int, cut_at: int) -> None:
             nursery.cancel_scope.cancel()
 
 
+async def test_a_full_house_refuses_the_next_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("entrenous.node.network.libp2p.CONNECTIONS_MAX", 1)
+    async with (
+        real(ALICE) as alice,
+        real(BOB) as bob,
+        real(CAROL) as carol,
+        trio.open_nursery() as nursery,
+    ):
+        nursery.start_soon(bob.serve, echo)
+        stream = await dial(alice, bob)
+        with pytest.raises(PeerAway):
+            await dial(carol, bob, 2.0)
+        await stream.send_all(b"x")
+        assert await stream.receive_some() == b"x"
+        await stream.aclose()
+        nursery.cancel_scope.cancel()
+
+
+async def test_connections_without_a_stream_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("entrenous.node.network.libp2p.IDLE_S", 0.1)
+    async with real(ALICE) as alice, real(BOB) as bob, trio.open_nursery() as nursery:
+        nursery.start_soon(bob.serve, echo)
+        stream = await dial(alice, bob)
+        await trio.sleep(0.3)
+        assert alice.connections == bob.connections == 1
+        await stream.aclose()
+        with trio.fail_after(5):
+            while alice.connections or bob.connections:  # noqa: ASYNC110  # a count has no event
+                await trio.sleep(0.02)
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_port_in_use_is_named() -> None:
     async with real(ALICE) as alice:
         with pytest.raises(ListenFailed, match="/tcp/"):
