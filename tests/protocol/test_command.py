@@ -1,0 +1,147 @@
+"""The table of commands: arguments and outcomes in their exact shape, anything else refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from entrenous.crypto.keys import PersonaKey
+from entrenous.protocol.cid import cid_of, cid_text
+from entrenous.protocol.command import (
+    OWN_NAME,
+    TABLE,
+    AcceptArgs,
+    Cmd,
+    DecideArgs,
+    DeliverArgs,
+    KeysArgs,
+    OwnArgs,
+    PairAnswer,
+    PairOpenArgs,
+    RequestArgs,
+    RevokeArgs,
+    digest_from_text,
+    digest_text,
+    parse_args,
+    parse_out,
+)
+from entrenous.protocol.did import did_of
+from entrenous.protocol.errors import CapabilityError, Code, ProtocolError, VersionError, WireError
+from entrenous.protocol.request import Request
+from entrenous.protocol.terms import Terms
+from entrenous.protocol.window import Window
+from entrenous.protocol.wire import Value, decode, encode
+
+TO = did_of(PersonaKey(bytes([1]) * 32).public)
+CID = cid_of(b"something")
+TERMS = Terms("dpv:ServiceProvision", 30, (), None, ())
+REQUEST = Request(TO, (Window("energy", 1, 2),), TERMS.purpose, TERMS, 9, "")
+ANSWER = PairAnswer(b"inception", b"cert", "Bank", bytes(32))
+
+ARGS: Mapping[Cmd, OwnArgs | PairOpenArgs] = {
+    Cmd.DELIVER: DeliverArgs(TO, bytes(12), CID, ((bytes(32), 9), (bytes([1]) * 32, 1024 * 1024))),
+    Cmd.REQUEST: RequestArgs(TO, REQUEST),
+    Cmd.DECIDE: DecideArgs(TO, CID, b"bundle", None),
+    Cmd.ACCEPT: AcceptArgs(TO, CID, CID),
+    Cmd.KEYS: KeysArgs(TO, b"keyset"),
+    Cmd.REVOKE: RevokeArgs(TO, b"revocation"),
+    Cmd.PAIR_OPEN: PairOpenArgs(bytes(16), b"inception", b"cert", "Home", bytes(32)),
+}
+
+
+def test_every_command_is_in_the_table_once() -> None:
+    assert set(ARGS) == set(TABLE) == set(OWN_NAME) | {Cmd.PAIR_OPEN}
+    assert set(Cmd) == set(TABLE) | {Cmd.READ}
+
+
+@pytest.mark.parametrize("cmd", ARGS)
+def test_args_go_there_and_back_through_bytes(cmd: Cmd) -> None:
+    value = ARGS[cmd].value()
+    assert set(value) == set(TABLE[cmd].keys)
+    assert parse_args(cmd, decode(encode(value))) == ARGS[cmd]
+
+
+CHANGES = [(cmd, key) for cmd, args in ARGS.items() for key in args.value()]
+
+
+@pytest.mark.parametrize(("cmd", "key"), CHANGES)
+def test_a_field_missing_or_of_another_type_is_refused(cmd: Cmd, key: str) -> None:
+    value = ARGS[cmd].value()
+    without = {name: found for name, found in value.items() if name != key}
+    with pytest.raises(WireError):
+        parse_args(cmd, without)
+    others: list[Value] = [True, -1, [None], {"x": 1}]
+    for other in others:
+        with pytest.raises(ProtocolError):
+            parse_args(cmd, {**value, key: other})
+
+
+@pytest.mark.parametrize("cmd", ARGS)
+def test_a_field_too_many_or_a_later_version_is_refused(cmd: Cmd) -> None:
+    with pytest.raises(WireError, match="not known"):
+        parse_args(cmd, {**ARGS[cmd].value(), "also": 1})
+    with pytest.raises(VersionError):
+        parse_args(cmd, {**ARGS[cmd].value(), "v": 2})
+
+
+@pytest.mark.parametrize(
+    ("cmd", "changed"),
+    [
+        (Cmd.DELIVER, {"parts": []}),
+        (Cmd.DELIVER, {"parts": [[digest_text(bytes(32)), 0]]}),
+        (Cmd.DELIVER, {"parts": [[digest_text(bytes(32)), 1024 * 1024 + 1]]}),
+        (Cmd.DELIVER, {"parts": [[bytes(32), 1]]}),
+        (Cmd.DELIVER, {"nonce": bytes(11)}),
+        (Cmd.DELIVER, {"nonce": bytes(33)}),
+        (Cmd.DELIVER, {"statement": CID}),
+        (Cmd.ACCEPT, {"grant": cid_text(CID).upper()}),
+        (Cmd.ACCEPT, {"to": "did:key:z6Mk"}),
+        (Cmd.PAIR_OPEN, {"secret": bytes(15)}),
+        (Cmd.PAIR_OPEN, {"name": ""}),
+        (Cmd.PAIR_OPEN, {"name": "x" * 257}),
+    ],
+)
+def test_values_out_of_limits_are_refused(cmd: Cmd, changed: dict[str, Value]) -> None:
+    with pytest.raises(WireError):
+        parse_args(cmd, {**ARGS[cmd].value(), **changed})
+
+
+def test_a_command_that_is_not_in_the_table_is_refused() -> None:
+    for cmd in ("/grant", "/grant/burn", "", Cmd.READ):
+        with pytest.raises(CapabilityError) as refused:
+            parse_args(cmd, {})
+        assert refused.value.code is Code.COMMAND
+
+
+OUTS: Mapping[Cmd, tuple[list[Value], list[Value]]] = {
+    Cmd.DELIVER: (["stored", "held"], ["kept", None, 1]),
+    Cmd.REQUEST: (["queued"], ["stored", None]),
+    Cmd.DECIDE: (["kept"], ["queued", b"kept"]),
+    Cmd.ACCEPT: ([b"keyset"], ["keyset", None, bytes(300_000)]),
+    Cmd.KEYS: ([0, 2**50], [-1, True, "5"]),
+    Cmd.REVOKE: (["known"], ["unknown", []]),
+    Cmd.PAIR_OPEN: ([], [None, {}, {**ANSWER.value(), "v": 1}, {**ANSWER.value(), "k": b""}]),
+}
+
+
+@pytest.mark.parametrize("cmd", OUTS)
+def test_outcomes_have_their_exact_shape(cmd: Cmd) -> None:
+    good, bad = OUTS[cmd]
+    for out in good:
+        assert parse_out(cmd, out) == out
+    for out in bad:
+        with pytest.raises(WireError):
+            parse_out(cmd, out)
+
+
+def test_the_answer_to_an_invite_goes_there_and_back() -> None:
+    assert parse_out(Cmd.PAIR_OPEN, decode(encode(ANSWER.value()))) == ANSWER
+
+
+def test_digests_in_text_have_one_form() -> None:
+    text = digest_text(bytes(range(32)))
+    assert digest_from_text(text) == bytes(range(32))
+    for other in (text.upper(), text[:-1], text + "a", "", "z" + text[1:], "b" + "1" * 52):
+        with pytest.raises(WireError):
+            digest_from_text(other)
