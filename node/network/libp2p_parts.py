@@ -7,8 +7,8 @@ asks that a module of that name stands in `sys.modules`, with a `__path__`.  So 
 `__init__` does nothing but gather their children are put there unexecuted, and empty classes stand
 for four that are named and, here, never used.  Measured one after the other on a busy machine:
 1.1 s, 48 MB and 503 modules in the whole process, instead of 3.5 s, 91 MB and 1,340.  If
-something executed `libp2p` before us, it is complete and nothing of this is done;
-`importlib.reload(libp2p)` completes it afterwards.
+something executed `libp2p` before us, it is complete and nothing of this is done.  Afterwards the
+rest of py-libp2p cannot be imported in the same process: who needs more of it adds it here.
 
 Import this module late: it is the expensive one.
 """
