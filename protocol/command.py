@@ -17,13 +17,14 @@ Source: formats.md, "Commands", "Pairing", "Grant".
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from multiformats import multibase
-
+from ..crypto.digest import DIGEST_BYTES
 from ..crypto.keys import KEY_BYTES
 from .cid import cid_from_text, cid_text
 from .did import Did, check_did
@@ -64,16 +65,17 @@ OWN_NAME = frozenset((Cmd.DELIVER, Cmd.REQUEST, Cmd.DECIDE, Cmd.ACCEPT, Cmd.KEYS
 
 def digest_text(digest: bytes) -> str:
     """A 32-byte digest as it stands in `args`: multibase base32."""
-    return multibase.encode(digest, "base32")
+    return "b" + base64.b32encode(digest).decode().rstrip("=").lower()
 
 
 def digest_from_text(text: str) -> bytes:
     """Read a 32-byte digest from `args`.  Raises WireError."""
     try:
-        digest = multibase.decode(text) if text.startswith("b") and len(text) == 53 else b""
-    except (ValueError, KeyError) as error:
+        # 52 digits stand for 32 bytes and four spare bits, which must be zero.
+        digest = base64.b32decode(text[1:].upper() + "====") if len(text) == 53 else b""
+    except (binascii.Error, ValueError) as error:
         raise WireError("a digest in text is not base32") from error
-    if len(digest) != KEY_BYTES or digest_text(digest) != text:
+    if len(digest) != DIGEST_BYTES or digest_text(digest) != text:
         raise WireError("a digest in text is 53 characters of base32 that begin with b")
     return digest
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ..crypto.keys import KEY_BYTES, PersonaKey, SigningKey
 from ..crypto.labels import Signed
@@ -218,9 +219,11 @@ class ReadGrant:
         return tuple(sorted({window.collection for window in self.windows}))
 
 
+@lru_cache(maxsize=1024)
 def read_grant(delegation: Delegation, *, place: int = 0) -> ReadGrant:
     """Take `delegation`, at `place` of its chain (0: the root), as a grant.
 
+    A pure function, remembered: the same few grants stand behind thousands of reads.
     Raises CapabilityError (malformed, command, unknown-grant) for a delegation that is not one.
     """
     if delegation.cmd != Cmd.READ:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+from multiformats import multibase
 
 from entrenous.crypto.keys import PersonaKey
 from entrenous.protocol.cid import cid_of, cid_text
@@ -141,7 +142,16 @@ def test_the_answer_to_an_invite_goes_there_and_back() -> None:
 
 def test_digests_in_text_have_one_form() -> None:
     text = digest_text(bytes(range(32)))
+    assert text == multibase.encode(bytes(range(32)), "base32")
     assert digest_from_text(text) == bytes(range(32))
-    for other in (text.upper(), text[:-1], text + "a", "", "z" + text[1:], "b" + "1" * 52):
+    for other in (
+        text.upper(),
+        text[:-1],
+        text + "a",
+        "",
+        "z" + text[1:],
+        "b" + "1" * 52,
+        text[:-1] + "b",
+    ):
         with pytest.raises(WireError):
             digest_from_text(other)

@@ -386,7 +386,7 @@ def test_an_altered_proof_is_refused() -> None:
         raw[place] ^= 1
         with pytest.raises(GrantRefused) as refused:
             authorise_read(Heard(heard.inv, (bytes(raw),)), STANDING, NOW_MS)
-        assert refused.value.code is Code.UNKNOWN_GRANT
+        assert refused.value.code in (Code.MALFORMED, Code.VERSION, Code.UNKNOWN_GRANT)
     with pytest.raises(GrantRefused):
         authorise_read(Heard(heard.inv, (*heard.proofs, *heard.proofs)), STANDING, NOW_MS)
 
