@@ -444,10 +444,10 @@ def open_pages(
             damaged.append(Damaged(entry.path, entry.day, entry.page_id, str(error)))
             continue
         (unsigned if entry.statement is None else signed).append(opened.batch)
-    return Reading(_merged(schema, signed, unsigned), pages, tuple(damaged))
+    return Reading(merged(schema, signed, unsigned), pages, tuple(damaged))
 
 
-def _merged(schema: Schema, signed: Sequence[Batch], unsigned: Sequence[Batch]) -> Batch:
+def merged(schema: Schema, signed: Sequence[Batch], unsigned: Sequence[Batch]) -> Batch:
     """One batch in order of time, without the second telling of any fact."""
     whole = concat(schema, [*signed, *unsigned])
     names = list(
