@@ -275,9 +275,14 @@ def _read_bytes_head(data: bytes, at: int) -> tuple[int, int]:
     first = data[at] if at < len(data) else 0
     if 0x40 <= first < 0x58:
         return first - 0x40, at + 1
-    width = {0x58: 1, 0x59: 2, 0x5A: 4}.get(first, 0)
-    length = int.from_bytes(data[at + 1 : at + 1 + width], "big")
-    end = at + 1 + width
-    if not width or data[at:end] != _bytes_head(length):
+    width, least = _WIDTHS.get(first, (0, 1))
+    at += 1
+    length = int.from_bytes(data[at : at + width], "big")
+    # A head cut short reads as a smaller length, whose bytes are then missing too.
+    if length < least:
         raise WireError("a column is not bytes with the shortest head")
-    return length, end
+    return length, at + width
+
+
+# head -> (bytes of the length that follow, the least length that needs them)
+_WIDTHS = {0x58: (1, 24), 0x59: (2, 0x100), 0x5A: (4, 0x10000)}

@@ -19,8 +19,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise, repeat
-from operator import lt
+from itertools import chain, pairwise, repeat
+from operator import itemgetter, lt
 from typing import TypeAlias, cast
 
 from ..crypto.canonical import Value
@@ -227,18 +227,14 @@ def texts_fit(f: Field, values: Sequence[str]) -> bool:
 
 
 def _decimals_fit(values: Sequence[tuple[int, int]]) -> bool:
-    if set(map(len, values)) != {2}:
-        return False
-    mantissas, scales = cast("Iterator[tuple[int, ...]]", zip(*values, strict=True))
-    if set(map(type, mantissas)) != {int} or set(map(type, scales)) != {int}:
+    if set(map(len, values)) != {2} or set(map(type, chain.from_iterable(values))) != {int}:
         return False
     _, _, low, high = _MANTISSA
-    return (
-        min(mantissas) >= low
-        and max(mantissas) <= high
-        and min(scales) >= 0
-        and max(scales) <= limits.SCALE_MAX
-    )
+    # Pairs are ordered by their mantissas first.
+    if min(values)[0] < low or max(values)[0] > high:
+        return False
+    scales: set[int] = set(map(itemgetter(1), values))
+    return min(scales) >= 0 and max(scales) <= limits.SCALE_MAX
 
 
 def _order_keys(batch: Batch) -> list[tuple[int, str]]:

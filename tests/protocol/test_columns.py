@@ -80,7 +80,7 @@ def test_round_trip_both_ways(batch: Batch) -> None:
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(batches(), st.data())
 def test_whatever_is_accepted_is_the_one_form(batch: Batch, data: st.DataObject) -> None:
     """Alter bytes at random: either refused, or the bytes of the rows that come out."""
