@@ -26,10 +26,12 @@ from typing import TypeAlias
 
 from ..crypto.digest import DIGEST_BYTES
 from ..crypto.keys import KEY_BYTES
+from .address import check_addresses
 from .cid import cid_from_text, cid_text
 from .did import Did, check_did
 from .errors import CapabilityError, Code, WireError
 from .limits import (
+    ADDRESSES_MAX,
     DELIVERY_PARTS_MAX,
     KEYSET_BYTES_MAX,
     LINE_CHARS_MAX,
@@ -176,6 +178,7 @@ class PairOpenArgs:
     cert: bytes
     name: str
     k: bytes = field(repr=False)
+    addresses: tuple[str, ...] = ()
 
     def value(self) -> dict[str, Value]:
         return {"v": VERSION, "secret": self.secret, **_introduction(self)}
@@ -189,6 +192,7 @@ class PairAnswer:
     cert: bytes
     name: str
     k: bytes = field(repr=False)
+    addresses: tuple[str, ...] = ()
 
     def value(self) -> dict[str, Value]:
         return _introduction(self)
@@ -219,7 +223,13 @@ def parse_out(cmd: str, out: Value) -> Outcome:
 
 
 def _introduction(said: PairOpenArgs | PairAnswer) -> dict[str, Value]:
-    return {"inception": said.inception, "cert": said.cert, "name": said.name, "k": said.k}
+    return {
+        "inception": said.inception,
+        "cert": said.cert,
+        "name": said.name,
+        "k": said.k,
+        "addresses": list(said.addresses),
+    }
 
 
 def _to(body: Body) -> Did:
@@ -274,6 +284,7 @@ def _pair_open(body: Body) -> PairOpenArgs:
         answer.cert,
         answer.name,
         answer.k,
+        answer.addresses,
     )
 
 
@@ -283,6 +294,7 @@ def _pair_answer(body: Body) -> PairAnswer:
         body.data("cert", bytes_max=TOKEN_BYTES_MAX),
         body.text("name", chars_max=LINE_CHARS_MAX, chars_min=1),
         body.data("k", length=KEY_BYTES),
+        check_addresses(body.items("addresses", items_max=ADDRESSES_MAX), "an introduction"),
     )
 
 
@@ -320,7 +332,7 @@ class Row:
     out: Callable[[Value], Outcome]
 
 
-_INTRODUCTION = ("inception", "cert", "name", "k")
+_INTRODUCTION = ("inception", "cert", "name", "k", "addresses")
 
 TABLE: Mapping[str, Row] = {
     Cmd.DELIVER: Row(

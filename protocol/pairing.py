@@ -30,7 +30,7 @@ from ..crypto.labels import Derive
 from .command import SECRET_BYTES, PairAnswer, PairOpenArgs
 from .did import Did, did_of
 from .errors import CapabilityError, Code, GrantRefused, VersionError, WireError
-from .limits import ADDRESS_CHARS_MAX, ADDRESSES_MAX, INVITE_S_MAX, LINK_CHARS_MAX
+from .limits import INVITE_S_MAX, LINK_CHARS_MAX
 from .persona import Certificate, Inception, parse_certificate, parse_inception
 from .wire import VERSION, Value, decode, encode
 
@@ -73,7 +73,9 @@ def parse_link(text: str) -> Invite:
             and type(exp_s) is int
             and exp_s >= 0
         ):
-            invite = Invite(device, _addresses(addresses), secret, exp_s)
+            invite = Invite(
+                device, check_addresses(addresses, "an invite", at_least=1), secret, exp_s
+            )
         case _:
             raise WireError("this invite is damaged, or not an invite of entrenous")
     if invite.link() != text:
@@ -91,23 +93,6 @@ def check_invite(invite: Invite, now_ms: int) -> None:
         )
 
 
-def _addresses(values: Sequence[Value]) -> tuple[str, ...]:
-    if not 1 <= len(values) <= ADDRESSES_MAX:
-        raise WireError(f"an invite names 1 to {ADDRESSES_MAX} addresses")
-    found: list[str] = []
-    for value in values:
-        if (
-            not isinstance(value, str)
-            or not 1 < len(value) <= ADDRESS_CHARS_MAX
-            or not value.startswith("/")
-            or not value.isascii()
-            or not value.isprintable()
-        ):
-            raise WireError("an address of an invite is not a multiaddr")
-        found.append(value)
-    return tuple(found)
-
-
 @dataclass(frozen=True, slots=True)
 class Introduction:
     """The other side of a meeting, everything that it signed verified."""
@@ -116,6 +101,7 @@ class Introduction:
     certificate: Certificate
     name: str
     k: bytes = field(repr=False)
+    addresses: tuple[str, ...]
 
 
 def introduction(
@@ -133,7 +119,7 @@ def introduction(
     if certificate.persona != inception.did:
         raise CapabilityError("a certificate is of another persona", Code.AUDIENCE)
     certificate.check(now_ms, device)
-    return Introduction(inception, certificate, said.name, said.k)
+    return Introduction(inception, certificate, said.name, said.k, said.addresses)
 
 
 @dataclass(frozen=True, slots=True)
