@@ -1,0 +1,293 @@
+"""Deliveries: an organisation hands data back, and a person's device takes it in.
+
+The organisation signs a statement over the records, seals records and salts to the person's
+reader key, and keeps the sealed parts until they have been taken.  The person's device opens
+them, holds every record against the statement, encrypts its own pages and commits; only then it
+answers `stored`.  The same delivery again is answered `stored` at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..crypto.entropy import Entropy
+from ..protocol.cid import CID_BYTES
+from ..protocol.command import Cmd, DeliverArgs
+from ..protocol.delivery import (
+    Announced,
+    Delivered,
+    announce,
+    check_announced,
+    open_parts,
+    pack_parts,
+)
+from ..protocol.errors import Code, GrantRefused
+from ..protocol.limits import PART_BYTES_MAX
+from ..protocol.record import Batch
+from ..protocol.statement import NONCE_BYTES, Statement, StatementDay, make_statement
+from ..protocol.wire import Body, Value
+from .errors import NotFound, UsageError
+from .offload import Offload
+from .outgoing import Outgoing
+from .peers import OwnPersona, Pair, Peers
+from .serving import statement_value
+from .store.database import Tx
+from .store.errors import StoreDamaged
+from .store.objects import Kind
+from .store.store import Store
+from .vault import Piece, Vault, Written
+
+# All the parts of one delivery together: they are held in memory until the last has come.
+DELIVERY_BYTES_MAX = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A delivery that this node made: `records` on days `first … last`, in `parts` sealed parts."""
+
+    statement: bytes
+    path: str
+    records: int
+    first: int
+    last: int
+    parts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A delivery that this node took in."""
+
+    statement: bytes
+    src: str
+    path: str
+    first: int
+    last: int
+    records: int
+    t_ms: int
+
+    def value(self) -> Value:
+        return {
+            "statement": self.statement,
+            "src": self.src,
+            "path": self.path,
+            "first": self.first,
+            "last": self.last,
+            "records": self.records,
+            "t_ms": self.t_ms,
+        }
+
+    @classmethod
+    def from_value(cls, value: Value) -> Received:
+        body = Body.open(
+            value,
+            "a delivery in the store",
+            ("statement", "src", "path", "first", "last", "records", "t_ms"),
+        )
+        return cls(
+            body.data("statement", length=CID_BYTES),
+            body.text("src"),
+            body.text("path"),
+            body.integer("first"),
+            body.integer("last"),
+            body.integer("records"),
+            body.integer("t_ms"),
+        )
+
+
+class Deliveries:
+    """Both sides of handing data back."""
+
+    def __init__(
+        self,
+        store: Store,
+        peers: Peers,
+        vault: Vault,
+        outgoing: Outgoing,
+        entropy: Entropy,
+        offload: Offload,
+    ) -> None:
+        self._store = store
+        self._peers = peers
+        self._vault = vault
+        self._outgoing = outgoing
+        self._entropy = entropy
+        self._offload = offload
+
+    # the organisation
+
+    async def deliver(self, peer: str, path: str, batch: Batch, now_ms: int) -> Sent:
+        """Sign and seal `batch` for `peer`, and put it in the outbox.
+
+        Every day from the first record to the last is in the statement, empty ones too.
+        Raises NotFound, UsageError for no records, RecordError.
+        """
+        if not len(batch):
+            raise UsageError("there are no records to deliver")
+        pair, persona = await self._store.database.read(lambda tx: self._both(tx, peer))
+        nonce = self._entropy.random_bytes(NONCE_BYTES)
+        statement, parts = await self._offload.run(
+            lambda: self._pack(persona, pair, path, batch, nonce)
+        )
+        announced = announce(parts)
+        check_announced(announced)
+        args = DeliverArgs(
+            pair.their,
+            nonce,
+            statement.cid,
+            tuple((part.digest, part.length) for part in announced),
+        )
+
+        def unit(tx: Tx) -> None:
+            for number, part in enumerate(parts):
+                name: Value = ["part", statement.cid, number]
+                self._store.objects.add(tx, Kind.DELIVERY, name, part)
+            self._outgoing.put(tx, pair, Cmd.DELIVER, args.value(), now_ms)
+
+        await self._store.database.write(unit)
+        self._outgoing.notify()
+        return Sent(statement.cid, path, len(batch), statement.first, statement.last, len(parts))
+
+    def parts(self, tx: Tx, args: DeliverArgs) -> list[bytes]:
+        """The sealed parts of a delivery that is in the outbox."""
+        found: list[bytes] = []
+        for number in range(len(args.parts)):
+            part = self._store.objects.get(tx, Kind.DELIVERY, ["part", args.statement, number])
+            if not isinstance(part, bytes):
+                raise StoreDamaged("a part of a delivery is missing from the store")
+            found.append(part)
+        return found
+
+    def taken(self, tx: Tx, args: DeliverArgs) -> None:
+        """The peer has stored it: the sealed parts are not needed any more."""
+        for number in range(len(args.parts)):
+            self._store.objects.delete(tx, Kind.DELIVERY, ["part", args.statement, number])
+
+    def _both(self, tx: Tx, peer: str) -> tuple[Pair, OwnPersona]:
+        pair = self._peers.named(tx, peer)
+        return pair, self._peers.persona(tx, pair.own)
+
+    def _pack(
+        self, persona: OwnPersona, pair: Pair, path: str, batch: Batch, nonce: bytes
+    ) -> tuple[Statement, list[bytes]]:
+        pieces = [day for day, _ in batch.sorted().by_day()]
+        statement, days = make_statement(
+            batch.sorted(),
+            self._entropy,
+            key=persona.key,
+            sub=pair.their,
+            path=path,
+            first=pieces[0],
+            last=pieces[-1],
+            nonce=nonce,
+        )
+        parts = pack_parts(
+            statement,
+            days,
+            reader_key=pair.inception.reader_key,
+            to=pair.their,
+            nonce=nonce,
+            entropy=self._entropy,
+        )
+        return statement, parts
+
+    # the person
+
+    def has(self, tx: Tx, statement: bytes) -> bool:
+        """Whether this statement was taken in already."""
+        return self._store.objects.has(tx, Kind.STATEMENT, statement)
+
+    async def receive(
+        self, pair: Pair, args: DeliverArgs, parts: Sequence[bytes], now_ms: int
+    ) -> None:
+        """Verify a delivery and write its pages, in one unit of work.
+
+        Raises WireError, CryptoError, StatementError, RecordError, GrantRefused: nothing is
+        written then.
+        """
+        persona = await self._store.database.read(lambda tx: self._peers.persona(tx, pair.own))
+        announced = [Announced(digest, length) for digest, length in args.parts]
+        delivered = await self._offload.run(
+            lambda: open_parts(
+                parts,
+                announced,
+                secret=persona.reader,
+                src=pair.their,
+                to=pair.own,
+                nonce=args.nonce,
+                statement=args.statement,
+            )
+        )
+        await self._write(delivered, now_ms)
+
+    async def _write(self, delivered: Delivered, now_ms: int) -> None:
+        statement = delivered.statement
+        leaves = [day.leaf for day in delivered.days]
+        records = sum(len(day.batch) for day in delivered.days)
+
+        def also(tx: Tx, _: Written) -> None:
+            if self.has(tx, statement.cid):
+                raise _AlreadyTakenError
+            self._store.objects.add(
+                tx, Kind.STATEMENT, statement.cid, statement_value(statement, leaves)
+            )
+            received = Received(
+                statement.cid,
+                statement.src,
+                statement.path,
+                statement.first,
+                statement.last,
+                records,
+                now_ms,
+            )
+            self._store.objects.add(tx, Kind.DELIVERY, ["in", statement.cid], received.value())
+
+        try:
+            await self._vault.write(
+                statement.path,
+                statement.schema,
+                [_piece(day) for day in delivered.days],
+                origin=statement.cid,
+                statement=statement.cid,
+                also=also,
+                atomic=True,
+            )
+        except _AlreadyTakenError:
+            return
+
+    def received(self, tx: Tx) -> list[Received]:
+        """Every delivery that was taken in."""
+        return [
+            Received.from_value(value)
+            for name, value in self._store.objects.all(tx, Kind.DELIVERY)
+            if isinstance(name, list) and name[:1] == ["in"]
+        ]
+
+    def statement_of(self, tx: Tx, cid: bytes) -> Value:
+        """A statement as kept.  Raises NotFound."""
+        value = self._store.objects.get(tx, Kind.STATEMENT, cid)
+        if value is None:
+            raise NotFound("this node has no such statement")
+        return value
+
+
+class _AlreadyTakenError(Exception):
+    """The same delivery came twice at once."""
+
+
+def check_delivery(args: DeliverArgs) -> None:
+    """Refuse a delivery by what it announces, before a byte of it is kept."""
+    total = 0
+    for _, length in args.parts:
+        if not 0 < length <= PART_BYTES_MAX:
+            raise GrantRefused("a part of a delivery is larger than 1 MiB", Code.TOO_MUCH)
+        total += length
+    if total > DELIVERY_BYTES_MAX:
+        raise GrantRefused(
+            f"a delivery of {total} bytes passes the limit of {DELIVERY_BYTES_MAX}",
+            Code.TOO_MUCH,
+        )
+
+
+def _piece(day: StatementDay) -> Piece:
+    return Piece(day.day, day.batch, day.salt)
