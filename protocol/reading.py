@@ -38,7 +38,7 @@ Decimal: TypeAlias = tuple[int, int]
 
 # A column of decimals means nothing without the column that says of what.
 _UNIT_OF: Final[Mapping[str, str]] = {"amount": "currency", "value": "unit"}
-_NUMBER = re.compile(r"([+-]?)([0-9]{1,18})(?:\.([0-9]{0,18}))?|([+-]?)\.([0-9]{1,18})")
+_NUMBER = re.compile(r"([+-]?)([0-9]{1,19})(?:\.([0-9]{0,18}))?|([+-]?)\.([0-9]{1,18})")
 _MANTISSA_MAX = 2**63 - 1
 _SCALE_MAX = 18
 _NAME_CHARS_MAX = 80

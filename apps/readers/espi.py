@@ -37,7 +37,7 @@ from typing import Final
 from ...protocol.collection import check_path
 from ...protocol.day import TIME_MAX_MS, TIME_MIN_MS
 from ...protocol.errors import RecordError
-from ...protocol.limits import FILE_SERIES_MAX, INTERVAL_S_MAX
+from ...protocol.limits import FILE_SERIES_MAX, INTERVAL_S_MAX, RECORD_UNIT_BYTES_MAX
 from ...protocol.reading import (
     Decimal,
     Extract,
@@ -54,6 +54,7 @@ from ..atom import Entry, Links, entry_of, seconds_of
 from ..clock import ZONE_S_MAX, Clock, Rule
 from ..markup import Element, first_tag, read_xml
 
+_NAME: Final = "espi"
 _NAMESPACE = b"http://naesb.org/espi"
 _ROOTS: Final = frozenset({b"feed", b"entry"})
 
@@ -176,7 +177,9 @@ def _scaled(value: Decimal, power: int) -> Decimal:
 class EspiReader:
     """The reader of Green Button files of electricity, gas, heat and cold."""
 
-    name: Final = "espi"
+    @property
+    def name(self) -> str:
+        return _NAME
 
     def sniff(self, head: bytes, filename: str) -> bool:
         """Whether the file is an Atom feed or entry that speaks of ESPI in its first bytes."""
@@ -259,7 +262,7 @@ class _Feed:
             items.append(ExtractItem(path, batch, source_name("meter", series.meter)))
         if not items:
             raise self._refuse("the file holds no readings of electricity, gas, heat or cold")
-        return Extract(EspiReader.name, tuple(items), tuple(self._notes))
+        return Extract(_NAME, tuple(items), tuple(self._notes))
 
     def _series(self) -> list[_Series]:
         """The readings by meter, kind and interval length, in the order of the file."""
@@ -386,9 +389,9 @@ class _Feed:
                     raise self._refuse("the interval overlaps the one before it", reading.line)
                 end_s = reading.start_s + reading.duration_s
         if twice:
-            self._notes.append(f"{twice} readings stand in the file twice; kept once.")
+            self._notes.append(f"Readings said twice in the file and kept once: {twice}.")
         if corrected:
-            self._notes.append(f"{corrected} readings were replaced by later ones in the file.")
+            self._notes.append(f"Readings replaced by later ones in the file: {corrected}.")
         return readings
 
     def _clock(self, entry: Entry) -> Clock:
@@ -414,7 +417,8 @@ class _Feed:
                 raise self._refuse(f"the quality code {shown(code)!r} is not known", line)
             if _QUALITIES[code] not in names:
                 names.append(_QUALITIES[code])
-        return "+".join(names) or None
+        text = "+".join(names)
+        return (text if len(text) <= RECORD_UNIT_BYTES_MAX else "mixed") or None
 
     def _whole(self, element: Element, name: str, line: int) -> int:
         text = element.value(name)

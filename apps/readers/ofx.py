@@ -52,6 +52,7 @@ from ...protocol.record import Batch
 from ...protocol.schema import TRANSACTION
 from ..markup import Builder, Element, decoded, first_tag, read_xml
 
+_NAME: Final = "ofx"
 PATH: Final = check_path("finance/accounts/transactions")
 
 _KINDS: Final = frozenset(
@@ -187,8 +188,10 @@ class _Statements:
         if not items:
             self.notes.append("The statement holds no transactions.")
         for what, count in sorted(self._left_out.items()):
-            self.notes.append(f"Left out: {count} {what} transactions, which are not read.")
-        return Extract(OfxReader.name, tuple(items), tuple(self.notes))
+            self.notes.append(
+                f"Left out, because they are not read: {what} transactions ({count})."
+            )
+        return Extract(_NAME, tuple(items), tuple(self.notes))
 
     def _batch(self, account: _Account, transactions: list[_Transaction]) -> Batch:
         by_id = self._named(account, transactions)
@@ -236,10 +239,10 @@ class _Statements:
                         t.line,
                     )
         if twice:
-            self.notes.append(f"{twice} transactions stand in the file twice; kept once.")
+            self.notes.append(f"Transactions said twice in the file and kept once: {twice}.")
         if alike:
             self.notes.append(
-                f"{alike.total()} transactions have no FITID; their ids come from what they say."
+                f"Transactions without a FITID, whose ids come from what they say: {alike.total()}."
             )
         return by_id
 
@@ -408,7 +411,9 @@ def _plain(text: str, filename: str, line: int) -> str:
 class OfxReader:
     """The reader of OFX 1, OFX 2 and QFX."""
 
-    name: Final = "ofx"
+    @property
+    def name(self) -> str:
+        return _NAME
 
     def sniff(self, head: bytes, filename: str) -> bool:
         """Whether the file has OFX's header, or is markup whose first element is OFX."""
