@@ -2,32 +2,36 @@
 
     batch → (day, records) → page + entry → pages, catalogue and segment in one transaction
 
-A write encrypts outside the transaction and commits in chunks.  Each chunk is a unit of work: its
-pages, their rows in the catalogue, the segment by which this device vouches for them, the counts
-of the collection, and whatever the caller adds (an import's journal, a delivery's statement).  The
-unit checks that the generation is still the one that was encrypted under; if a revocation came
-between, the chunk is encrypted again.
+A write encrypts outside the transaction and commits in chunks, the next one encrypted while one is
+committed.  Each chunk is a unit of work: its pages, their rows in the catalogue, the segment by
+which this device vouches for them, the counts of the collection, and whatever the caller adds (an
+import's journal, a delivery's statement).  The unit checks that the generation is still the one
+that was encrypted under; if a revocation came between, the chunk is encrypted again.
 
-A read opens what it can.  A page that was altered on disk is named in `Reading.damaged`, and the
-rest is still returned.
+A few records (`write_now`) are encrypted inside the unit itself: that costs less than asking for
+the generation first, and nothing can come between.
+
+A read opens what it can: `stored.py`.
 """
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import threading
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+import trio
 
 from ..crypto.entropy import Entropy
-from ..crypto.errors import CryptoError
-from ..crypto.key_tree import UNDATED, DayKeys, collection_key, tree_root
+from ..crypto.key_tree import DayKeys, collection_key, tree_root
 from ..protocol.cid import CID_BYTES
 from ..protocol.collection import check_path
-from ..protocol.day import date_of, month_of
+from ..protocol.day import month_of
 from ..protocol.did import did_of
-from ..protocol.errors import ProtocolError, RecordError
-from ..protocol.page import PageEntry, open_page, parse_entry, seal_page
-from ..protocol.record import Batch, concat, series_interval
+from ..protocol.errors import RecordError
+from ..protocol.page import PageEntry, parse_entry
 from ..protocol.schema import Schema
 from ..protocol.segment import make_segment
 from ..protocol.wire import Value
@@ -35,10 +39,23 @@ from .collection import Collection, Collections
 from .errors import NodeError
 from .keystore import Keystore
 from .offload import Offload
+from .overlap import overlapped
+from .sealing import Piece, Sealed, SealedPage, Written, interval_of, pieces_of, seal_pieces
 from .store.database import Tx
-from .store.errors import StoreDamaged
-from .store.pages import PageAt
 from .store.store import Store
+from .stored import Damaged, Reading, Stored, open_pages
+
+__all__ = [
+    "Damaged",
+    "Piece",
+    "Reading",
+    "Sealed",
+    "Stored",
+    "Vault",
+    "Written",
+    "open_pages",
+    "pieces_of",
+]
 
 # Pages of one unit of work.  Larger units hold the writer longer, smaller ones cost an fsync more
 # often: 1,024 pages are about 2 MiB and 60 ms.
@@ -48,115 +65,16 @@ DAY_KEYS_KEPT = 64
 _PAGE_COUNTER = "page"
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """The records of one day from one source.  `salt` is the source's, if it signed a statement."""
-
-    day: int
-    batch: Batch
-    salt: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """Where a page is kept and how it is vouched for.
-
-    `owner` is "" for a page of this vault, else the DID that lent it.  `origin` names the import
-    or delivery it came with.
-    """
-
-    owner: str
-    path: str
-    day: int
-    seq: int
-    segment: int
-    index: int
-    length: int
-    statement: bytes | None
-    origin: bytes
-    writer: bytes
-    raw: bytes
-
-    def value(self) -> Value:
-        return [
-            self.day,
-            self.seq,
-            self.segment,
-            self.index,
-            self.length,
-            self.statement,
-            self.origin,
-            self.writer,
-            self.raw,
-        ]
-
-    @classmethod
-    def from_value(cls, owner: str, path: str, value: Value) -> Stored:
-        match value:
-            case [
-                int(day),
-                int(seq),
-                int(segment),
-                int(index),
-                int(length),
-                statement,
-                bytes(origin),
-                bytes(writer),
-                bytes(raw),
-            ] if statement is None or isinstance(statement, bytes):
-                return cls(
-                    owner, path, day, seq, segment, index, length, statement, origin, writer, raw
-                )
-            case _:
-                raise StoreDamaged("a row of the catalogue has not the form of one")
-
-    def place(self) -> PageAt:
-        """Where the ciphertext is.  A lent page is kept apart from one's own by its owner."""
-        return PageAt(self.owner + self.path, self.day, self.writer, self.seq)
-
-
-@dataclass(frozen=True, slots=True)
-class Damaged:
-    """A page that could not be opened, named so that a person can find it."""
-
-    path: str
-    day: int
-    page_id: bytes
-    reason: str
-
-    def sentence(self) -> str:
-        day = "undated records" if self.day == UNDATED else date_of(self.day)
-        return f"{self.path}, {day}: page {self.page_id.hex()[:8]} is damaged ({self.reason})"
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a read found: records in order of time, and the pages that would not open."""
-
-    batch: Batch
-    pages: int
-    damaged: tuple[Damaged, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """One committed chunk: `pages` and `records` in it, and how much of the whole is done now."""
-
-    pages: int
-    records: int
-    pages_done: int
-    pages_total: int
-
-
-@dataclass(frozen=True, slots=True)
-class _SealedPage:
-    entry: PageEntry
-    raw: bytes
-    ciphertext: bytes
-
-
 class _GenerationMovedError(Exception):
     """A revocation came between encrypting and committing."""
+
+
+class _Trees(threading.local):
+    """Trees of days, for one thread: a tree remembers the path it last took, so two threads that
+    walked the same one at once would come to a wrong key."""
+
+    def __init__(self) -> None:
+        self.kept: OrderedDict[tuple[str, bytes, bytes], DayKeys] = OrderedDict()
 
 
 Also = Callable[[Tx, Written], None]
@@ -173,8 +91,30 @@ class Vault:
         self._entropy = entropy
         self._offload = offload
         self._writer = did_of(keystore.device.public)
-        self._day_keys: OrderedDict[tuple[str, bytes, bytes], DayKeys] = OrderedDict()
+        self._trees = _Trees()
+        self._locks: defaultdict[str, trio.Lock] = defaultdict(trio.Lock)
+        self._changes: Counter[str] = Counter()
         self.collections = Collections(store.objects)
+
+    @property
+    def store(self) -> Store:
+        return self._store
+
+    @property
+    def offload(self) -> Offload:
+        return self._offload
+
+    def alone_on(self, path: str) -> trio.Lock:
+        """The lock of those who look at what `path` holds before they write to it."""
+        return self._locks[path]
+
+    def changes(self, path: str) -> int:
+        """A number that differs whenever records of `path` were written or removed."""
+        return self._changes[path]
+
+    def changed(self, path: str) -> None:
+        """Records of `path` were written or removed by a unit of the caller's."""
+        self._changes[path] += 1
 
     # writing
 
@@ -197,58 +137,170 @@ class Vault:
         in `also` can go on from it.  Raises RecordError (schema, interval), StoreError.
         """
         check_path(path)
-        interval = _interval(schema, pieces)
-        step = len(pieces) if atomic else CHUNK_PAGES
-        done = 0
-        for start in range(0, max(len(pieces), 1), max(step, 1)):
-            chunk = pieces[start : start + step]
-            records = sum(len(piece.batch) for piece in chunk)
-            written = Written(len(chunk), records, start + len(chunk), len(pieces))
-            await self._write_chunk(path, schema, interval, chunk, written, origin, statement, also)
-            done += records
+        interval_of(schema, pieces)  # of the whole, before any of it is written
+        done = records = 0
+
+        async def seal(chunk: Sequence[Piece]) -> Sealed:
+            return await self.seal(path, schema, chunk, statement=statement)
+
+        async def commit(sealed: Sealed) -> None:
+            nonlocal done, records
+            done += len(sealed.pages)
+            records += sealed.records
+            written = Written(len(sealed.pages), sealed.records, done, len(pieces))
+            more = None if also is None else partial(_with, also, written)
+            await self.commit(sealed, origin=origin, also=more)
             if progress is not None:
                 progress(written)
-        return done
 
-    async def _write_chunk(
+        chunks = [pieces] if atomic else _chunks(pieces)
+        await overlapped(chunks, seal, commit)
+        return records
+
+    async def seal(
         self,
         path: str,
         schema: Schema,
-        interval: int,
-        chunk: Sequence[Piece],
-        written: Written,
-        origin: bytes,
-        statement: bytes | None,
-        also: Also | None,
+        pieces: Sequence[Piece],
+        *,
+        statement: bytes | None = None,
+    ) -> Sealed:
+        """Encrypt `pieces` under the present generation, in a thread.  Raises RecordError."""
+        gen = await self._store.database.read(lambda tx: self.collections.generation(tx, path))
+        return await self._offload.run(lambda: self._seal(path, schema, pieces, gen, statement))
+
+    async def commit(
+        self, sealed: Sealed, *, origin: bytes, also: Callable[[Tx], None] | None = None
     ) -> None:
-        while True:
-            gen = await self._store.database.read(lambda tx: self.collections.generation(tx, path))
-            seal = _Sealing(path, gen, statement)
-            pages = await self._offload.run(lambda seal=seal: self._seal(chunk, seal))
+        """Store what was sealed, and what `also` adds, in one transaction.
 
-            def unit(tx: Tx, gen: bytes = gen, pages: Sequence[_SealedPage] = pages) -> None:
-                if self.collections.generation(tx, path) != gen:
+        What is encrypted under a generation that has passed is encrypted again first.
+        Raises RecordError (schema, interval), StoreError.
+        """
+
+        def unit(tx: Tx) -> None:
+            if sealed.pages:
+                if self.collections.generation(tx, sealed.path) != sealed.gen:
                     raise _GenerationMovedError
-                collection = self._collection_for(tx, path, schema, interval)
-                self._put_pages(tx, path, pages, origin)
-                months = {month_of(piece.day) for piece in chunk}
-                count = {(self._keystore.epoch.name, gen): written.pages}
-                self.collections.put(
-                    tx, collection.grown(months=months, pages=count, records=written.records)
-                )
-                if also is not None:
-                    also(tx, written)
+                self._put(tx, sealed, origin)
+            if also is not None:
+                also(tx)
 
+        while True:
             try:
                 await self._store.database.write(unit)
             except _GenerationMovedError:
+                sealed = await self.seal(
+                    sealed.path, sealed.schema, sealed.pieces, statement=sealed.statement
+                )
                 continue
+            self.changed(sealed.path)
             return
 
-    def _collection_for(self, tx: Tx, path: str, schema: Schema, interval: int) -> Collection:
+    def write_now(
+        self,
+        tx: Tx,
+        path: str,
+        schema: Schema,
+        pieces: Sequence[Piece],
+        *,
+        origin: bytes,
+        supersedes: Sequence[bytes] = (),
+    ) -> int:
+        """Encrypt and store a few pieces inside the caller's unit; the number of records.
+
+        `supersedes`: CIDs of segments of which the caller removes everything in the same unit.
+        The caller says `changed` once the unit is committed.  Raises RecordError.
+        """
+        gen = self.collections.generation(tx, check_path(path))
+        sealed = self._seal(path, schema, pieces, gen, None)
+        self._put(tx, sealed, origin, supersedes)
+        return sealed.records
+
+    def _seal(
+        self,
+        path: str,
+        schema: Schema,
+        pieces: Sequence[Piece],
+        gen: bytes,
+        statement: bytes | None,
+    ) -> Sealed:
+        epoch = self._keystore.epoch.name
+        return seal_pieces(
+            path,
+            schema,
+            pieces,
+            keys=self._keys(path, epoch, gen),
+            epoch=epoch,
+            gen=gen,
+            statement=statement,
+            writer=self._writer,
+            entropy=self._entropy,
+        )
+
+    def _put(self, tx: Tx, sealed: Sealed, origin: bytes, supersedes: Sequence[bytes] = ()) -> None:
+        """Pages, segment, catalogue rows and counts of one chunk."""
+        path, pages = sealed.path, sealed.pages
+        if not pages:
+            return
+        collection = self._collection_for(tx, sealed)
+        device = self._keystore.device.public
+        number = self._store.ledger.counter(tx, _PAGE_COUNTER)
+        self._store.ledger.raise_to(tx, _PAGE_COUNTER, number + len(pages))
+        segment, index_of = self._vouch(tx, pages, supersedes)
+        months: defaultdict[int, list[Value]] = defaultdict(list)
+        rows: list[tuple[str, int, bytes, int, bytes]] = []
+        for seq, page in enumerate(pages, start=number):
+            entry = page.entry
+            stored = Stored(
+                owner="",
+                path=path,
+                day=entry.day,
+                seq=seq,
+                segment=segment,
+                index=index_of[entry.page_id],
+                length=entry.length,
+                statement=entry.statement,
+                origin=origin,
+                writer=device,
+                raw=page.raw,
+            )
+            months[month_of(entry.day)].append(stored.value())
+            rows.append((path, entry.day, device, seq, page.ciphertext))
+        self._store.pages.put_many(tx, rows)
+        for month, values in months.items():
+            self._store.catalogue.append(tx, "", path, month, values)
+        count = {(self._keystore.epoch.name, sealed.gen): len(pages)}
+        self.collections.put(
+            tx, collection.grown(months=months, pages=count, records=sealed.records)
+        )
+
+    def _vouch(
+        self, tx: Tx, pages: Sequence[SealedPage], supersedes: Sequence[bytes]
+    ) -> tuple[int, dict[bytes, int]]:
+        """Sign a segment over `pages`: its number, and the place of each page id in it."""
+        latest = self._store.segments.latest(tx)
+        seq = 0 if latest is None else latest[0] + 1
+        segment = make_segment(
+            [page.entry for page in pages],
+            encoded=[page.raw for page in pages],
+            device=self._keystore.device,
+            seq=seq,
+            prev=None if latest is None else head_cid(latest[1]),
+            supersedes=supersedes,
+            entropy=self._entropy,
+        )
+        head: Value = [segment.head.cid, segment.head.raw]
+        self._store.segments.append(tx, seq, segment.head.cid, head, segment.leaves)
+        return seq, {entry.page_id: index for index, entry in enumerate(segment.entries)}
+
+    def _collection_for(self, tx: Tx, sealed: Sealed) -> Collection:
+        path, schema, interval = sealed.path, sealed.schema, sealed.interval_s
         found = self.collections.find(tx, path)
         if found is None:
             return Collection.new(path, schema, interval)
+        if not found.pages:  # emptied: what it held before binds nobody
+            return replace(found, schema=schema, interval_s=interval)
         if found.schema is not schema:
             raise RecordError(f"{path} holds {found.schema.name}, not {schema.name}")
         if interval and found.interval_s and interval != found.interval_s:
@@ -256,71 +308,7 @@ class Vault:
                 f"{path} holds readings every {found.interval_s} s; "
                 f"these are every {interval} s: give them another path"
             )
-        return found
-
-    def _seal(self, chunk: Sequence[Piece], sealing: _Sealing) -> list[_SealedPage]:
-        epoch = self._keystore.epoch
-        keys = self._keys(sealing.path, epoch.name, sealing.gen)
-        pages: list[_SealedPage] = []
-        for piece in chunk:
-            entry, ciphertext = seal_page(
-                piece.batch,
-                day_key=keys.key(piece.day),
-                path=sealing.path,
-                day=piece.day,
-                epoch=epoch.name,
-                gen=sealing.gen,
-                statement=sealing.statement,
-                salt_d=piece.salt,
-                writer=self._writer,
-                entropy=self._entropy,
-            )
-            pages.append(_SealedPage(entry, entry.encoded(), ciphertext))
-        return pages
-
-    def _put_pages(self, tx: Tx, path: str, pages: Sequence[_SealedPage], origin: bytes) -> None:
-        """Pages, segment and catalogue rows of one chunk."""
-        if not pages:
-            return
-        device = self._keystore.device.public
-        first_seq = self._store.ledger.counter(tx, _PAGE_COUNTER)
-        self._store.ledger.raise_to(tx, _PAGE_COUNTER, first_seq + len(pages))
-        latest = self._store.segments.latest(tx)
-        segment = make_segment(
-            [page.entry for page in pages],
-            device=self._keystore.device,
-            seq=0 if latest is None else latest[0] + 1,
-            prev=None if latest is None else _head_cid(latest[1]),
-            supersedes=(),
-            entropy=self._entropy,
-        )
-        seq = 0 if latest is None else latest[0] + 1
-        self._store.segments.append(
-            tx, seq, segment.head.cid, [segment.head.cid, segment.head.raw], segment.leaves
-        )
-        index_of = {entry.page_id: index for index, entry in enumerate(segment.entries)}
-        months: dict[int, list[Value]] = {}
-        rows: list[tuple[str, int, bytes, int, bytes]] = []
-        for number, page in enumerate(pages, start=first_seq):
-            entry = page.entry
-            stored = Stored(
-                "",
-                path,
-                entry.day,
-                number,
-                seq,
-                index_of[entry.page_id],
-                entry.length,
-                entry.statement,
-                origin,
-                device,
-                page.raw,
-            )
-            months.setdefault(month_of(entry.day), []).append(stored.value())
-            rows.append((path, entry.day, device, number, page.ciphertext))
-        self._store.pages.put_many(tx, rows)
-        for month, values in months.items():
-            self._store.catalogue.append(tx, "", path, month, values)
+        return replace(found, interval_s=found.interval_s or interval)
 
     # reading
 
@@ -339,6 +327,11 @@ class Vault:
             (one for one in found if first <= one.day <= last), key=lambda one: (one.day, one.seq)
         )
 
+    def ciphertexts(self, tx: Tx, stored: Sequence[Stored]) -> list[tuple[Stored, bytes | None]]:
+        """Each of `stored` with its ciphertext, None where the row is gone."""
+        found = self._store.pages.get_many(tx, [one.place() for one in stored])
+        return list(zip(stored, found, strict=True))
+
     async def read(self, path: str, first: int, last: int) -> Reading:
         """The records of one's own collection on days `first … last`, in order of time.
 
@@ -348,34 +341,24 @@ class Vault:
 
         def unit(tx: Tx) -> tuple[Collection, list[tuple[Stored, bytes | None]]]:
             collection = self.collections.get(tx, path)
-            stored = self.stored(tx, path, first, last)
-            return collection, list(
-                zip(
-                    stored,
-                    self._store.pages.get_many(tx, [one.place() for one in stored]),
-                    strict=True,
-                )
-            )
+            return collection, self.ciphertexts(tx, self.stored(tx, path, first, last))
 
         collection, found = await self._store.database.read(unit)
-        return await self._offload.run(lambda: self._open_all(collection.schema, found))
-
-    def _open_all(self, schema: Schema, found: Iterable[tuple[Stored, bytes | None]]) -> Reading:
-        return open_pages(schema, found, self.keys_of)
+        return await self._offload.run(lambda: open_pages(collection.schema, found, self.keys_of))
 
     def keys_of(self, entry: PageEntry) -> DayKeys:
-        """The tree of days that opens a page of this vault.  Raises HomeError."""
+        """The tree of days that opens a page of this vault, for this thread.  Raises HomeError."""
         return self._keys(entry.path, entry.epoch, entry.gen)
 
     def _keys(self, path: str, epoch: bytes, gen: bytes) -> DayKeys:
+        kept = self._trees.kept
         name = (path, epoch, gen)
-        keys = self._day_keys.get(name)
+        keys = kept.get(name)
         if keys is None:
             secret = self._keystore.vault_secret(epoch)
-            keys = DayKeys([tree_root(collection_key(secret, path, gen))])
-            self._day_keys[name] = keys
-            if len(self._day_keys) > DAY_KEYS_KEPT:
-                self._day_keys.popitem(last=False)
+            keys = kept[name] = DayKeys([tree_root(collection_key(secret, path, gen))])
+            if len(kept) > DAY_KEYS_KEPT:
+                kept.popitem(last=False)
         return keys
 
     # removing
@@ -385,97 +368,58 @@ class Vault:
 
         Run inside `Database.erase`, which overwrites them.  The number of pages removed.
         """
-        collection = self.collections.get(tx, path)
+        return len(self._remove(tx, path, self.collections.get(tx, path).months, doomed))
+
+    def remove_of_day(self, tx: Tx, path: str, day: int, doomed: Callable[[Stored], bool]) -> int:
+        """As `remove`, looking at one day only."""
+        return len(
+            self._remove(
+                tx, path, (month_of(day),), lambda stored: stored.day == day and doomed(stored)
+            )
+        )
+
+    def _remove(
+        self, tx: Tx, path: str, months: Sequence[int], doomed: Callable[[Stored], bool]
+    ) -> list[Stored]:
         removed: list[Stored] = []
-        for month in collection.months:
-            stored = [
-                Stored.from_value("", path, value)
-                for value in self._store.catalogue.rows(tx, "", path, (month,))
-            ]
-            kept = [one for one in stored if not doomed(one)]
-            if len(kept) < len(stored):
-                removed += [one for one in stored if doomed(one)]
-                self._store.catalogue.replace(tx, "", path, month, [one.value() for one in kept])
+        for month in months:
+            rows = self._store.catalogue.rows(tx, "", path, (month,))
+            kept: list[Value] = []
+            before = len(removed)
+            for value in rows:
+                stored = Stored.from_value("", path, value)
+                if doomed(stored):
+                    removed.append(stored)
+                else:
+                    kept.append(value)
+            if len(removed) > before:
+                self._store.catalogue.replace(tx, "", path, month, kept)
         self._store.pages.delete(tx, [one.place() for one in removed])
         entries = [parse_entry(one.raw) for one in removed]
         lost = Counter((entry.epoch, entry.gen) for entry in entries)
-        self.collections.put(
-            tx,
-            collection.grown(
-                months=(),
-                pages={name: -count for name, count in lost.items()},
-                records=-sum(entry.count for entry in entries),
-            ),
+        collection = self.collections.get(tx, path).grown(
+            months=(),
+            pages={name: -count for name, count in lost.items()},
+            records=-sum(entry.count for entry in entries),
         )
-        return len(removed)
+        self.collections.put(tx, collection)
+        return removed
 
 
-@dataclass(frozen=True, slots=True)
-class _Sealing:
-    path: str
-    gen: bytes
-    statement: bytes | None
+def _with(also: Also, written: Written, tx: Tx) -> None:
+    also(tx, written)
 
 
-def pieces_of(batch: Batch) -> list[Piece]:
-    """The records of a batch by day, in order."""
-    return [Piece(day, records) for day, records in batch.sorted().by_day()]
-
-
-def open_pages(
-    schema: Schema,
-    found: Iterable[tuple[Stored, bytes | None]],
-    keys_of: Callable[[PageEntry], DayKeys],
-) -> Reading:
-    """Open what can be opened; name what cannot.  Of two records with one name, the signed wins."""
-    signed: list[Batch] = []
-    unsigned: list[Batch] = []
-    damaged: list[Damaged] = []
-    pages = 0
-    for stored, ciphertext in found:
-        entry = parse_entry(stored.raw)
-        pages += 1
-        if ciphertext is None:
-            damaged.append(Damaged(entry.path, entry.day, entry.page_id, "its bytes are gone"))
-            continue
-        try:
-            opened = open_page(entry, ciphertext, keys_of(entry).key(entry.day))
-        except (CryptoError, ProtocolError) as error:
-            damaged.append(Damaged(entry.path, entry.day, entry.page_id, str(error)))
-            continue
-        (unsigned if entry.statement is None else signed).append(opened.batch)
-    return Reading(merged(schema, signed, unsigned), pages, tuple(damaged))
-
-
-def merged(schema: Schema, signed: Sequence[Batch], unsigned: Sequence[Batch]) -> Batch:
-    """One batch in order of time, without the second telling of any fact."""
-    whole = concat(schema, [*signed, *unsigned])
-    names = list(
-        zip(whole.times, whole.columns["id"], strict=True) if schema.has_id else whole.times
-    )
-    if len(set(names)) == len(names):
-        return whole.sorted()
-    first_of: dict[object, int] = {}
-    for row, name in enumerate(names):
-        first_of.setdefault(name, row)
-    kept = list(first_of.values())
-    columns = {name: [column[i] for i in kept] for name, column in whole.columns.items()}
-    return Batch(schema, columns, whole.checked).sorted()
-
-
-def _interval(schema: Schema, pieces: Sequence[Piece]) -> int:
-    """The one interval of a regular series in seconds; 0 for other schemas and for no records."""
-    if not schema.regular:
-        return 0
-    intervals = {series_interval(piece.batch) for piece in pieces if len(piece.batch)}
-    if len(intervals) > 1:
-        raise RecordError(f"one collection has one interval length; here are {len(intervals)}")
-    return intervals.pop() if intervals else 0
-
-
-def _head_cid(head: Value) -> bytes:
+def head_cid(head: Value) -> bytes:
+    """The CID in a segment's head as the store keeps it, `[cid, raw]`."""
     match head:
         case [bytes(cid), bytes()] if len(cid) == CID_BYTES:
             return cid
         case _:
             raise NodeError("the head of a segment in the store has not the form of one")
+
+
+def _chunks(pieces: Sequence[Piece]) -> Iterator[Sequence[Piece]]:
+    # No pieces are one empty chunk: what `also` adds is still committed.
+    for start in range(0, max(len(pieces), 1), CHUNK_PAGES):
+        yield pieces[start : start + CHUNK_PAGES]

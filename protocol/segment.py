@@ -107,13 +107,21 @@ def make_segment(
     seq: int,
     prev: bytes | None,
     supersedes: Sequence[bytes] = (),
+    encoded: Iterable[bytes] | None = None,
     entropy: Entropy,
 ) -> Segment:
     """Sign for pages that this device wrote.  `prev` and `supersedes` are CIDs of its segments.
 
+    `encoded`: `cb` of each of `entries`, for a caller that has it already.
+
     Raises LocalProtocolError for no entries, too many, one twice, or another device's.
     """
-    ordered = tuple(sorted(entries, key=_place))
+    given = list(entries)
+    raws = [entry.encoded() for entry in given] if encoded is None else list(encoded)
+    if len(raws) != len(given):
+        raise LocalProtocolError("a segment has the bytes of each of its entries")
+    raw_of = {entry.page_id: raw for entry, raw in zip(given, raws, strict=True)}
+    ordered = tuple(sorted(given, key=_place))
     if not 0 < len(ordered) <= limits.SEGMENT_ENTRIES_MAX:
         raise LocalProtocolError(f"a segment has 1 to {limits.SEGMENT_ENTRIES_MAX} entries")
     dev = did_of(device.public)
@@ -126,7 +134,7 @@ def make_segment(
     size = 1 << (len(ordered) - 1).bit_length()
     noise = entropy.random_bytes((size - len(ordered)) * HASH_BYTES)
     padding = (noise[at : at + HASH_BYTES] for at in range(0, len(noise), HASH_BYTES))
-    leaves = (*(entry.leaf() for entry in ordered), *padding)
+    leaves = (*(entry_leaf(raw_of[entry.page_id]) for entry in ordered), *padding)
     body: dict[str, Value] = {
         "v": VERSION,
         "dev": dev,
