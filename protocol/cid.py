@@ -8,13 +8,19 @@ Source: https://github.com/multiformats/cid
 
 from __future__ import annotations
 
-from multiformats import multibase
+import base64
+
+from multiformats import multicodec, multihash
 
 from ..crypto.digest import sha256
 from .errors import WireError
 
-# version 1, codec dag-cbor (0x71), multihash sha2-256 (0x12) of 32 bytes (0x20)
-_HEAD = bytes((0x01, 0x71, 0x12, 0x20))
+# version 1, then codec and multihash by their names in the multiformats table
+_HEAD = (
+    bytes((1,))
+    + multicodec.get("dag-cbor").wrap(b"")
+    + multihash.get("sha2-256").wrap(bytes(32))[:-32]
+)
 CID_BYTES = len(_HEAD) + 32
 CID_CHARS = 59
 
@@ -33,7 +39,7 @@ def check_cid(cid: bytes) -> bytes:
 
 def cid_text(cid: bytes) -> str:
     """The base32 text of a CID, 59 characters."""
-    return multibase.encode(cid, "base32")
+    return "b" + base64.b32encode(cid).decode().rstrip("=").lower()
 
 
 def cid_from_text(text: str) -> bytes:
@@ -41,8 +47,8 @@ def cid_from_text(text: str) -> bytes:
     if len(text) != CID_CHARS or not text.startswith("b"):
         raise WireError("a CID in text is 59 characters of base32 that begin with b")
     try:
-        cid = multibase.decode(text)
-    except (ValueError, KeyError) as error:
+        cid = base64.b32decode(text[1:].upper() + "=" * (-(CID_CHARS - 1) % 8))
+    except ValueError as error:
         raise WireError("a CID in text is not base32") from error
     if cid_text(cid) != text:
         raise WireError("a CID in text is not in its one canonical form")

@@ -8,6 +8,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NewType
 
+from multiformats import multicodec
+
 from ..crypto.keys import KEY_BYTES
 from .errors import WireError
 from .limits import DID_CHARS_MAX
@@ -15,8 +17,7 @@ from .limits import DID_CHARS_MAX
 Did = NewType("Did", str)
 
 _PREFIX = "did:key:"
-# multicodec ed25519-pub (0xed) as a varint
-_ED25519 = bytes((0xED, 0x01))
+_ED25519 = multicodec.get("ed25519-pub").wrap(b"")
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BASE58_VALUES = {character: value for value, character in enumerate(_BASE58)}
 

@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from ..crypto.digest import equal, kdf
 from ..crypto.keys import KEY_BYTES, PairKey
 from ..crypto.labels import Derive
+from .address import check_addresses
 from .command import SECRET_BYTES, PairAnswer, PairOpenArgs
 from .did import Did, did_of
 from .errors import CapabilityError, Code, GrantRefused, VersionError, WireError
