@@ -353,8 +353,6 @@ class Session:
         if withdrawn:
             call.arriving = Arriving(offer, spans)
             return
-        if call.delivers:
-            raise RemoteProtocolError("pages are offered to a call that delivers")
         call.check_place(offer, by_us=False)
         call.take_window(offer)
         if spans:

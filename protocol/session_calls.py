@@ -65,6 +65,8 @@ class Call:
         """
         error = LocalProtocolError if by_us else RemoteProtocolError
         receipt = offer.receipt
+        if self.delivers or self.parts:
+            raise error("pages are offered to a call that delivers")
         if receipt.inv != self.inv:
             raise error("an offer's receipt names another invocation")
         if receipt.window != self.window:

@@ -235,7 +235,7 @@ def test_two_sessions_that_act_at_random_never_blame_each_other(data: st.DataObj
                 case 0:
                     calls[who].append(end.call(INV))
                 case 1:
-                    calls[who].append(end.call(INV, (), [b"x" * 50] * 3))
+                    calls[who].append(end.call(b"a delivery", (), [b"x" * 50] * 3))
                 case 2:
                     end.answer(data.draw(st.sampled_from(calls[peer] or [0])), b"answer")
                 case 3:
