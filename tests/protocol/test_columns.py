@@ -161,6 +161,11 @@ BAD: dict[str, tuple[str, Value, type[ProtocolError]]] = {
     "scale out of range": ("value", ["dec", pack("<3q", 5, 5, 5) + b"\x01\x01\x13"], RecordError),
     "no scales": ("value", ["dec", pack("<3q", 5, 5, 5)], WireError),
     "bitmap padding": ("quality", ["?str", b"\x0e" + pack("<3I", 0, 2, 4) + b"abok"], WireError),
+    "bitmap padding, its text there": (
+        "quality",
+        ["?str", b"\x0e" + pack("<4I", 0, 2, 4, 5) + b"abokx"],
+        WireError,
+    ),
     "no bitmap": ("quality", ["?str", b""], WireError),
     "bitmap alone": ("quality", ["?str", b"\x00"], WireError),
     "more present than there": (

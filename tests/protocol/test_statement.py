@@ -291,6 +291,20 @@ def test_a_record_beside_its_proof_is_a_record() -> None:
         verify_record(statement, {**found[3].batch.row(1), "amount": 5}, proof)
 
 
+def test_a_source_that_signs_a_record_under_another_day_proves_nothing() -> None:
+    statement, _ = signed(TRANSACTION, 1)
+    day = StatementDay(
+        FIRST, bytes(32), Batch.from_rows(TRANSACTION, [transfer(FIRST + 1, 0)]), b""
+    )
+    leaf = day_leaf(TRANSACTION, FIRST, day.salt, day.batch)
+    lie = parse_statement(
+        sign(Signed.STATEMENT, {**statement.signed.body, "root": leaf}, SOURCE).raw
+    )
+    proof = prove_record(lie, [leaf], day, 0)
+    with pytest.raises(StatementError, match="another day"):
+        verify_record(lie, day.batch.row(0), proof)
+
+
 def test_what_has_no_proof_of_its_own() -> None:
     statement, found = signed(TRANSACTION, 4)
     for index in (-1, 3):
