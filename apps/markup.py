@@ -30,6 +30,7 @@ from defusedxml.ElementTree import (  # type: ignore[import-untyped]  # the pack
 )
 
 from ..protocol.limits import (
+    FILE_ATTRIBUTES_MAX,
     FILE_DEPTH_MAX,
     FILE_ELEMENTS_HELD_MAX,
     FILE_ELEMENTS_MAX,
@@ -121,7 +122,11 @@ class Builder:
             raise refusal(self._filename, "the file has too many elements to be an export", line)
         if attributes is None:
             attributes = _NONE
+        elif len(attributes) > FILE_ATTRIBUTES_MAX:
+            raise refusal(self._filename, f"<{shown(name)}> has too many attributes", line)
         elif max(map(len, attributes.values())) > FILE_TEXT_CHARS_MAX:
+            raise self._too_long(name, line)
+        if len(name) > FILE_TEXT_CHARS_MAX:
             raise self._too_long(name, line)
         self._open.append(Element(name, line, space, attributes))
 
@@ -287,7 +292,13 @@ def first_tag(head: bytes) -> bytes:
     while True:
         while head[at : at + 1].isspace():
             at += 1
-        for opening, closing in ((b"<?", b"?>"), (b"<!--", b"-->"), (b"<!", b">")):
+        # A DTD is passed over so that the reader whose file it is can refuse it by name.
+        subset = b"[" in head[at : head.find(b">", at)]
+        for opening, closing in (
+            (b"<?", b"?>"),
+            (b"<!--", b"-->"),
+            (b"<!", b"]>" if subset else b">"),
+        ):
             if head.startswith(opening, at):
                 end = head.find(closing, at)
                 break

@@ -108,6 +108,14 @@ FILE_ELEMENTS_HELD_MAX = 100_000
 FILE_DEPTH_MAX = 64
 # One field or attribute of a file, in characters.
 FILE_TEXT_CHARS_MAX = 4_096
+# Attributes of one element; exports have four.
+FILE_ATTRIBUTES_MAX = 64
+# Files of one folder or archive: ten years of monthly exports of eight accounts.
+FILES_MAX = 1_000
+# All members of one archive together, inflated.
+ARCHIVE_BYTES_MAX = 512 * 1024 * 1024
+# Text of readings deflates to a fiftieth; what deflates to less than this is made to.
+ARCHIVE_RATIO_MAX = 200
 # Series, or accounts, that one file may bring: each becomes a collection or a source of its own.
 FILE_SERIES_MAX = 32
 

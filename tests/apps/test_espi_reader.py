@@ -150,6 +150,8 @@ def test_the_real_gas_file_is_refused_in_one_sentence(shared: Path) -> None:
     ("zone", "start", "end", "standard_s"),
     [
         ("America/New_York", 0x360E2000, 0xB40E2000, -18000),
+        # the same, said as the Sunday on or after the 8th and the 1st
+        ("America/New_York", 0x328E2000, 0xB21E2000, -18000),
         ("Europe/Paris", 0x3E0E2000, 0xAE0E3000, 3600),
         # first Sunday of October at 2:00 to first Sunday of April at 3:00, south of the equator
         ("Australia/Sydney", 0xA40E2000, 0x440E3000, 36000),
@@ -169,6 +171,15 @@ def test_summer_time_by_the_time_zone_database(
         expected.append(int(delta.total_seconds()) // 60)
     assert clock.offsets(moments) == expected
     assert len(set(expected)) == 2
+
+
+def test_a_rule_on_a_fixed_day() -> None:
+    rule = Rule.from_bits(10 << 28 | 31 << 20 | 3 << 12 | 90)
+    assert rule is None
+    rule = Rule.from_bits(10 << 28 | 30 << 20 | 3 << 12 | 90)
+    assert rule is not None
+    moment = datetime.datetime(2024, 10, 30, 3, 1, 30, tzinfo=datetime.UTC)
+    assert rule.local_s(2024) == moment.timestamp()
 
 
 @pytest.mark.parametrize("bits", [0, 0xD60E2000, 0x36002000, 0x300E2000, 0x3C0E2000, 0x360F8000])

@@ -56,6 +56,28 @@ BOMBS: dict[str, Callable[[bytes], bytes]] = {
     "unclosed comment": lambda form: form % (b"", b"<!--" * 500_000),
     "unclosed CDATA": lambda form: form % (b"", b"<![CDATA[" * 500_000),
 }
+# What each is refused for: a bomb that is stopped by chance, elsewhere, is not stopped.
+REASONS = {
+    "billion laughs": "declares a DTD",
+    "external entity": "declares a DTD",
+    "external DTD": "declares a DTD",
+    "parameter entity": "declares a DTD",
+    "undefined entity": "undefined entity",
+    "a million nested": "nested over",
+    "too many side by side": "too many elements",
+    "huge attribute": "characters",
+    "huge name": "characters",
+    "huge text": "characters",
+    "wrong encoding": "does not fit the encoding",
+    "encoding of another kind": "'rot13' is not read here",
+    "UTF-7": "'utf-7' is not read here",
+    "NUL bytes": "NUL",
+    "two roots": "junk after document element",
+    "unclosed comment": "not sound",
+    "unclosed CDATA": "characters",
+    "many attributes": "too many attributes",
+    "UTF-16 half": "(does not fit the encoding|not an OFX file)",
+}
 
 
 def read_or_refuse(reader: Reader, data: bytes) -> None:
@@ -81,7 +103,7 @@ def test_bombs_are_refused_soon_and_small(bomb: str, form: bytes, reader: Reader
     tracemalloc.start()
     began = time.perf_counter()
     try:
-        with pytest.raises(ReaderError, match=r"^hostile"):
+        with pytest.raises(ReaderError, match=f"^hostile.*{REASONS[bomb]}"):
             reader.read(data, "hostile")
         _, peak = tracemalloc.get_traced_memory()
     finally:
