@@ -37,6 +37,7 @@ class Tag(StrEnum):
     AT_REST = "at-rest"
     KEYSTORE = "keystore"
     RECORD_ID = "record-id"
+    IMPORT = "import"
 
 
 class Signed(StrEnum):

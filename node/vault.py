@@ -243,7 +243,7 @@ class Vault:
         path, pages = sealed.path, sealed.pages
         if not pages:
             return
-        collection = self._collection_for(tx, sealed)
+        collection = self.fitting(tx, path, sealed.schema, sealed.interval_s)
         device = self._keystore.device.public
         number = self._store.ledger.counter(tx, _PAGE_COUNTER)
         self._store.ledger.raise_to(tx, _PAGE_COUNTER, number + len(pages))
@@ -294,21 +294,24 @@ class Vault:
         self._store.segments.append(tx, seq, segment.head.cid, head, segment.leaves)
         return seq, {entry.page_id: index for index, entry in enumerate(segment.entries)}
 
-    def _collection_for(self, tx: Tx, sealed: Sealed) -> Collection:
-        path, schema, interval = sealed.path, sealed.schema, sealed.interval_s
+    def fitting(self, tx: Tx, path: str, schema: Schema, interval_s: int) -> Collection:
+        """The collection to which such records would be added, new or as it stands.
+
+        Raises RecordError if it holds others.
+        """
         found = self.collections.find(tx, path)
         if found is None:
-            return Collection.new(path, schema, interval)
+            return Collection.new(path, schema, interval_s)
         if not found.pages:  # emptied: what it held before binds nobody
-            return replace(found, schema=schema, interval_s=interval)
+            return replace(found, schema=schema, interval_s=interval_s)
         if found.schema is not schema:
             raise RecordError(f"{path} holds {found.schema.name}, not {schema.name}")
-        if interval and found.interval_s and interval != found.interval_s:
+        if interval_s and found.interval_s and interval_s != found.interval_s:
             raise RecordError(
                 f"{path} holds readings every {found.interval_s} s; "
-                f"these are every {interval} s: give them another path"
+                f"these are every {interval_s} s: give them another path"
             )
-        return replace(found, interval_s=found.interval_s or interval)
+        return replace(found, interval_s=found.interval_s or interval_s)
 
     # reading
 

@@ -1,0 +1,421 @@
+"""Imports: a file that a person was given becomes records of the vault, once.
+
+    file ── reader ──> extract ── by path and day ──> pieces ── doubles left out ──> pages
+
+`preview` reads and writes nothing.  `commit` writes in chunks, and each chunk's transaction also
+moves the journal on (`journal.py`), so a crash leaves a state that the journal names and importing
+the file again goes on from there.  A file that is done changes nothing.  `undo` removes exactly
+what one import brought and overwrites it.
+
+Steps, each of which a crash may follow:
+
+    1 read        the bytes are read and understood; nothing is written
+    2 begun       the journal names every path of the file, and what each is to bring
+    3 sealed      a chunk is encrypted
+    4 written     a chunk and its journal are in a transaction that is not committed yet
+    5 committed   they are durable
+    6 done        the last chunk of the last path is
+
+What it does not do: keep the file, or fetch one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, MutableSequence, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from ..protocol.errors import ReaderError, RecordError
+from ..protocol.reading import Reader, refusal, summary
+from .checkpoint import UNWATCHED, Checkpoint
+from .clock import Clock
+from .doubles import Known, Sifted, sift
+from .errors import NotFound, UsageError
+from .files import handed_in
+from .import_plan import Chunk, Plan, ReadFile, chunks_of, installed_readers, read_file
+from .import_report import (
+    Imported,
+    Preview,
+    PreviewItem,
+    PreviewSource,
+    Progress,
+    Report,
+    Skipped,
+    Source,
+    Undone,
+)
+from .journal import Event, Import, Journal, State, after
+from .overlap import overlapped
+from .sealing import Piece, Sealed
+from .store.database import Tx
+from .stored import Damaged, Stored, open_stored
+from .vault import CHUNK_PAGES, Vault
+
+__all__ = [
+    "Imported",
+    "Imports",
+    "Preview",
+    "PreviewItem",
+    "PreviewSource",
+    "Progress",
+    "Report",
+    "Skipped",
+    "Source",
+    "Step",
+    "Undone",
+]
+
+# So much of an id must be given: less is a slip, not a choice.
+ID_DIGITS_MIN = 4
+
+Result = TypeVar("Result")
+
+
+class Step(StrEnum):
+    """The numbered steps of an import, as a `Checkpoint` is told them."""
+
+    READ = "import 1 read"
+    BEGUN = "import 2 begun"
+    SEALED = "import 3 sealed"
+    WRITTEN = "import 4 written"
+    COMMITTED = "import 5 committed"
+    DONE = "import 6 done"
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A chunk whose new records are encrypted."""
+
+    chunk: Chunk
+    sifted: Sifted
+    sealed: Sealed
+
+
+class Imports:
+    """Files into the vault.  `readers` are asked for at first use: loading them takes time."""
+
+    def __init__(
+        self,
+        vault: Vault,
+        clock: Clock,
+        *,
+        readers: Callable[[], Iterable[Reader]] = installed_readers,
+        checkpoint: Checkpoint = UNWATCHED,
+        chunk_pages: int = CHUNK_PAGES,
+    ) -> None:
+        self._vault = vault
+        self._database = vault.store.database
+        self._clock = clock
+        self._load_readers = readers
+        self._readers: tuple[Reader, ...] = ()
+        self._checkpoint = checkpoint
+        self._chunk_pages = chunk_pages
+        self._journal = Journal(vault.store.objects)
+
+    async def preview(self, path: Path, into: str | None = None) -> tuple[Preview, ...]:
+        """What `commit` would write, for each file at `path`.  Writes nothing.
+
+        Files of a folder or archive that no reader knows are left out.
+        Raises ReaderError, RecordError, NotFound.
+        """
+        previews: list[Preview] = []
+        await self._each(path, into, self._preview, previews)
+        return tuple(previews)
+
+    async def commit(
+        self,
+        path: Path,
+        into: str | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Report:
+        """Write the records of each file at `path` that are not in the vault yet.
+
+        `into` names another path than the reader's, for files that bring one collection.
+        A file of a folder or archive that is refused is left out and named; one alone raises.
+        Raises ReaderError, RecordError, NotFound, StoreError.
+        """
+
+        async def commit(file: ReadFile) -> tuple[Imported, ...]:
+            return await self._commit(file, progress)
+
+        imported: list[tuple[Imported, ...]] = []
+        skipped = await self._each(path, into, commit, imported)
+        return Report(tuple(one for some in imported for one in some), skipped)
+
+    async def undo(self, id: str) -> Undone:
+        """Remove and overwrite what the import `id` brought; nothing if that is undone already.
+
+        `id` may be shortened while it names one import.  Raises UsageError, NotFound, StoreError.
+        """
+        row = await self._database.read(lambda tx: self._named(tx, id))
+        async with self._vault.alone_on(row.path):
+            pages = await self._database.erase(lambda tx: self._undo(tx, row.id))
+            self._vault.changed(row.path)
+        return Undone(row.id.hex(), row.path, pages, row.records if pages else 0)
+
+    async def list(self) -> tuple[Source, ...]:
+        """Every import and its state, oldest first."""
+        return tuple(map(Source.of, await self._database.read(self._journal.all)))
+
+    # each file
+
+    async def _each(
+        self,
+        path: Path,
+        into: str | None,
+        work: Callable[[ReadFile], Awaitable[Result]],
+        results: MutableSequence[Result],
+    ) -> tuple[Skipped, ...]:
+        """Read each file at `path` and do `work` with it; those that were refused."""
+        if not self._readers:
+            self._readers = await self._vault.offload.run(lambda: tuple(self._load_readers()))
+        files = await self._vault.offload.run(lambda: handed_in(path))
+        skipped: list[Skipped] = []
+        for file in files:
+            try:
+                read = await self._vault.offload.run(partial(read_file, file, self._readers, into))
+                self._checkpoint.reached(Step.READ)
+                results.append(await work(read))
+            except (ReaderError, RecordError) as error:
+                if len(files) == 1:
+                    raise
+                skipped.append(Skipped(file.name, str(error)))
+        if not results:
+            raise refusal(
+                str(path), f"none of its {len(files)} files was read: {skipped[0].reason}"
+            )
+        return tuple(skipped)
+
+    async def _preview(self, file: ReadFile) -> Preview:
+        items: list[PreviewItem] = []
+        summaries = summary(file.extract).items
+        for plan in file.plans:
+            row = await self._database.read(lambda tx, plan=plan: self._journal.find(tx, plan.id))
+            refused = await self._refusal(plan)
+            new = duplicates = differing = 0
+            for chunk in chunks_of(plan, 0, self._chunk_pages):
+                sifted = await self._sifted(plan, chunk.pieces)
+                new += sifted.records
+                duplicates += sifted.duplicates
+                differing += sifted.differing
+            parts = [
+                part
+                for part, item in zip(summaries, file.extract.items, strict=True)
+                if file.path_of(item) == plan.path
+            ]
+            items.append(
+                PreviewItem(
+                    path=plan.path,
+                    sources=tuple(PreviewSource.of(part) for part in parts),
+                    new=new,
+                    duplicates=duplicates,
+                    differing=differing,
+                    state=None if row is None else row.state.value,
+                    refused=refused,
+                )
+            )
+        return Preview(file.name, file.extract.reader, tuple(items), file.extract.notes)
+
+    async def _refusal(self, plan: Plan) -> str | None:
+        """The sentence with which the vault would refuse `plan`, or None."""
+
+        def unit(tx: Tx) -> None:
+            self._vault.fitting(tx, plan.path, plan.schema, plan.interval_s)
+
+        try:
+            await self._database.read(unit)
+        except RecordError as error:
+            return str(error)
+        return None
+
+    # committing
+
+    async def _commit(
+        self, file: ReadFile, progress: Callable[[Progress], None] | None
+    ) -> tuple[Imported, ...]:
+        async with AsyncExitStack() as locks:
+            # In one order, so that two imports never wait for each other.
+            for path in sorted(plan.path for plan in file.plans):
+                await locks.enter_async_context(self._vault.alone_on(path))
+            begun = await self._database.write(lambda tx: self._begin(tx, file))
+            self._checkpoint.reached(Step.BEGUN)
+            imported = [
+                await self._commit_plan(file, plan, row, already, progress)
+                for plan, (row, already) in zip(file.plans, begun, strict=True)
+            ]
+        self._checkpoint.reached(Step.DONE)
+        return tuple(imported)
+
+    def _begin(self, tx: Tx, file: ReadFile) -> list[tuple[Import, bool]]:
+        """A row for every path of the file, and whether that path is done already.
+
+        All are held against what the vault has before the first is written.  Raises RecordError.
+        """
+        rows: list[tuple[Import, bool]] = []
+        for plan in file.plans:
+            self._vault.fitting(tx, plan.path, plan.schema, plan.interval_s)
+            found = self._journal.find(tx, plan.id)
+            same_plan = found is not None and found.plan == plan.digest
+            if found is not None and found.state is State.DONE and same_plan:
+                rows.append((found, True))
+                continue
+            row = Import(
+                id=plan.id,
+                file=file.name,
+                reader=file.extract.reader,
+                path=plan.path,
+                state=after(None if found is None else found.state, Event.BEGIN),
+                plan=plan.digest,
+                pieces=len(plan.pieces),
+                done_pieces=0,
+                records=0 if found is None else found.records,
+                duplicates=0,
+                differing=0,
+                first=plan.pieces[0].day,
+                last=plan.pieces[-1].day,
+                changed_ms=self._clock.now_ms(),
+                done_ms=None if found is None else found.done_ms,
+            )
+            if found is not None and found.state is State.BEGUN and same_plan:
+                row = replace(
+                    row,
+                    done_pieces=found.done_pieces,
+                    duplicates=found.duplicates,
+                    differing=found.differing,
+                )
+            self._journal.put(tx, row)
+            rows.append((row, False))
+        return rows
+
+    async def _commit_plan(
+        self,
+        file: ReadFile,
+        plan: Plan,
+        row: Import,
+        already: bool,
+        progress: Callable[[Progress], None] | None,
+    ) -> Imported:
+        new = 0
+
+        async def prepare(chunk: Chunk) -> _Ready:
+            sifted = await self._sifted(plan, chunk.pieces)
+            sealed = await self._vault.seal(plan.path, plan.schema, sifted.pieces)
+            self._checkpoint.reached(Step.SEALED)
+            return _Ready(chunk, sifted, sealed)
+
+        async def finish(ready: _Ready) -> None:
+            nonlocal row, new
+            then = self._moved_on(row, ready)
+
+            def journal(tx: Tx) -> None:
+                self._journal.put(tx, then)
+                self._checkpoint.reached(Step.WRITTEN)
+
+            await self._vault.commit(ready.sealed, origin=plan.id, also=journal)
+            row, new = then, new + ready.sifted.records
+            self._checkpoint.reached(Step.COMMITTED)
+            if progress is not None:
+                progress(Progress(file.name, plan.path, row.done_pieces, row.pieces))
+
+        if not already:
+            chunks = chunks_of(plan, row.done_pieces, self._chunk_pages)
+            await overlapped(chunks, prepare, finish)
+        return Imported(
+            id=row.id.hex(),
+            file=file.name,
+            reader=row.reader,
+            path=row.path,
+            new=new,
+            records=row.records,
+            duplicates=row.duplicates,
+            differing=row.differing,
+            already=already,
+            notes=file.extract.notes,
+        )
+
+    def _moved_on(self, row: Import, ready: _Ready) -> Import:
+        """The row once a chunk is committed."""
+        now_ms = self._clock.now_ms()
+        finished = ready.chunk.done == row.pieces
+        return replace(
+            row,
+            state=after(row.state, Event.FINISH) if finished else row.state,
+            done_pieces=ready.chunk.done,
+            records=row.records + ready.sifted.records,
+            duplicates=row.duplicates + ready.sifted.duplicates,
+            differing=row.differing + ready.sifted.differing,
+            changed_ms=now_ms,
+            done_ms=now_ms if finished else row.done_ms,
+        )
+
+    async def _sifted(self, plan: Plan, pieces: Sequence[Piece]) -> Sifted:
+        """What of `pieces` the vault does not hold.  Reads only."""
+        if not pieces:
+            return Sifted((), 0, 0)
+        # A time lies in one day; an id might stand on another day between the first and the last.
+        days = None if plan.schema.has_id else {piece.day for piece in pieces}
+
+        def unit(tx: Tx) -> list[tuple[Stored, bytes | None]]:
+            stored = self._vault.stored(tx, plan.path, pieces[0].day, pieces[-1].day)
+            wanted = [one for one in stored if days is None or one.day in days]
+            return self._vault.ciphertexts(tx, wanted)
+
+        found = await self._database.read(unit)
+        return await self._vault.offload.run(lambda: self._sift(plan, pieces, found))
+
+    def _sift(
+        self, plan: Plan, pieces: Sequence[Piece], found: Sequence[tuple[Stored, bytes | None]]
+    ) -> Sifted:
+        known: list[Known] = []
+        for stored, ciphertext in found:
+            opened = open_stored(stored, ciphertext, self._vault.keys_of)
+            # What will not open is not there: the file brings it again.
+            if not isinstance(opened, Damaged):
+                known.append(Known(stored.origin == plan.id, opened))
+        return sift(pieces, known)
+
+    # undoing
+
+    def _named(self, tx: Tx, id: str) -> Import:
+        text = id.lower()
+        if len(text) < ID_DIGITS_MIN or set(text) - set("0123456789abcdef"):
+            raise UsageError(f"an import is named by {ID_DIGITS_MIN} or more of its hex digits")
+        found = [row for row in self._journal.all(tx) if row.id.hex().startswith(text)]
+        if not found:
+            raise NotFound(f"there is no import {text}: see `entrenous imports`")
+        if len(found) > 1:
+            raise UsageError(f"{len(found)} imports begin with {text}: give more of the id")
+        return found[0]
+
+    def _undo(self, tx: Tx, id: bytes) -> int:
+        row = self._journal.get(tx, id)
+        if row.state is State.UNDONE:
+            return 0
+        now_ms = self._clock.now_ms()
+        pages = 0
+        if self._vault.collections.find(tx, row.path) is not None:
+            pages = self._vault.remove(tx, row.path, lambda stored: stored.origin == id)
+        self._journal.put(
+            tx,
+            replace(
+                row,
+                state=after(row.state, Event.UNDO),
+                done_pieces=0,
+                records=0,
+                duplicates=0,
+                differing=0,
+                changed_ms=now_ms,
+            ),
+        )
+        if not pages:
+            return 0
+        for other in self._journal.all(tx):
+            shares = other.path == row.path and other.duplicates + other.differing
+            if shares and other.state is not State.UNDONE:
+                state = after(other.state, Event.NEIGHBOUR_UNDONE)
+                self._journal.put(tx, replace(other, state=state, changed_ms=now_ms))
+        return pages
