@@ -21,7 +21,7 @@ from ..crypto.merkle import tree_hash
 from ..protocol.cid import CID_BYTES
 from ..protocol.command import AcceptArgs, Cmd, DecideArgs, RequestArgs
 from ..protocol.day import month_of
-from ..protocol.did import Did, check_did, public_of
+from ..protocol.did import Did, check_did
 from ..protocol.errors import Code, GrantRefused, ProtocolError, RemoteProtocolError
 from ..protocol.grant import Bundle, check_bundle, parse_bundle
 from ..protocol.invocation import Invocation, issue_invocation
@@ -29,6 +29,7 @@ from ..protocol.keyset import GrantKeys, open_keyset, parse_keyset
 from ..protocol.limits import INVOCATION_LIFE_S
 from ..protocol.offer import Offer
 from ..protocol.page import OpenedPage, PageEntry, entry_leaf, open_page, parse_entry
+from ..protocol.persona import Certificate
 from ..protocol.receipt import Asked as AskedRead
 from ..protocol.receipt import Receipt, ReceiptBody, check_next, offered
 from ..protocol.record import Batch
@@ -49,7 +50,7 @@ from .store.database import Tx
 from .store.errors import StoreDamaged
 from .store.objects import Kind
 from .store.store import Store
-from .vault import Damaged, Stored, merged
+from .stored import Damaged, Stored, told_once
 
 NONCE_BYTES = 16
 KEYSETS_KEPT_MAX = 65_536
@@ -130,9 +131,10 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Lent:
-    """What a fetch brought: records, what their sources signed, what would not open."""
+    """What a fetch brought: records (None if no page opened), what their sources signed, what
+    would not open."""
 
-    batch: Batch
+    batch: Batch | None
     pages: int
     size: int
     windows: int
@@ -312,7 +314,7 @@ class Borrowing:
         held = self._grant_for(tx, pair, window, now_ms)
         keys = self.keys(tx, held)
         persona = self._peers.persona(tx, pair.own)
-        server = pair.certificate.device
+        server = self._peers.pair(tx, pair.own, pair.their).certificate.device
         invocation = issue_invocation(
             persona.key,
             sub=held.bundle.root.delegation.iss,
@@ -431,19 +433,19 @@ class Borrowing:
 
 
 def check_window(
-    fetching: Fetching, offer: Offer, pages: Sequence[bytes], pair: Pair
+    fetching: Fetching, offer: Offer, pages: Sequence[bytes], certificate: Certificate
 ) -> CheckedWindow:
     """Hold a window against everything it claims; the session has checked each page's digest.
 
     Raises RemoteProtocolError, WireError, BadSignature, StatementError: nothing is kept then.
     """
-    receipt = offered(offer.receipt.value(), offer.sig, pair.certificate)
+    receipt = offered(offer.receipt.value(), offer.sig, certificate)
     check_next(receipt.body, fetching.asked, fetching.previous)
     raws = tuple(offer.entries)
     if tree_hash([entry_leaf(raw) for raw in raws]) != receipt.body.entries_root:
         raise RemoteProtocolError("the entries of a window are not those of its receipt")
     for head in map(parse_segment_head, offer.heads):
-        if public_of(head.dev) != pair.device:
+        if head.dev != certificate.device:
             raise RemoteProtocolError("a segment is signed by another device than the server")
         fetching.heads[head.cid] = head
     entries = tuple(_verified_entries(fetching, offer.proofs, raws))
@@ -486,11 +488,13 @@ def open_lent(
     return opened, provenance, tuple(damaged)
 
 
-def lent_batch(opened: Sequence[tuple[PageEntry, OpenedPage]], schema_name: str) -> Batch:
-    """The records of opened pages, in order of time, each fact once."""
+def lent_batch(opened: Sequence[tuple[PageEntry, OpenedPage]]) -> Batch | None:
+    """The records of opened pages, in order of time, each fact once; None without any page."""
+    if not opened:
+        return None
     signed = [page.batch for entry, page in opened if entry.statement is not None]
     unsigned = [page.batch for entry, page in opened if entry.statement is None]
-    return merged(schema_named(schema_name), signed, unsigned)
+    return told_once(opened[0][1].batch.schema, [*signed, *unsigned])
 
 
 def _provenance(

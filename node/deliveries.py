@@ -23,7 +23,7 @@ from ..protocol.delivery import (
     pack_parts,
 )
 from ..protocol.errors import Code, GrantRefused
-from ..protocol.limits import PART_BYTES_MAX
+from ..protocol.limits import DELIVERY_BYTES_MAX, PART_BYTES_MAX
 from ..protocol.record import Batch
 from ..protocol.statement import NONCE_BYTES, Statement, StatementDay, make_statement
 from ..protocol.wire import Body, Value
@@ -31,15 +31,13 @@ from .errors import NotFound, UsageError
 from .offload import Offload
 from .outgoing import Outgoing
 from .peers import OwnPersona, Pair, Peers
+from .sealing import Piece, Written
 from .serving import statement_value
 from .store.database import Tx
 from .store.errors import StoreDamaged
 from .store.objects import Kind
 from .store.store import Store
-from .vault import Piece, Vault, Written
-
-# All the parts of one delivery together: they are held in memory until the last has come.
-DELIVERY_BYTES_MAX = 256 * 1024 * 1024
+from .vault import Vault
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ import structlog
 import trio
 
 from ..protocol.errors import LocalProtocolError, RemoteProtocolError
+from ..protocol.persona import Certificate
 from ..protocol.receipt import check_prev, parse_answer
 from ..protocol.session import Session
 from ..protocol.session_event import (
@@ -46,6 +47,7 @@ from .peers import Pair
 
 log = structlog.get_logger()
 
+Greet: TypeAlias = "Callable[[Link, HelloReceived], Awaitable[None]]"
 Reply: TypeAlias = AnswerReceived | RefuseReceived | WindowReceived | PagesAltered | CallTimedOut
 Demand: TypeAlias = (
     CallReceived | PartReceived | CountersignReceived | RefuseReceived | CallTimedOut
@@ -55,6 +57,14 @@ Demand: TypeAlias = (
 _REPLIES_MAX = 4
 # What waits for the door of one call: parts, until they are taken.  The session counts the rest.
 _READ_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A reply, and the number of the peer's signed words up to and with it."""
+
+    number: int
+    event: Reply
 
 
 @dataclass(slots=True)
@@ -80,18 +90,30 @@ class Chain:
         self.signed += 1
         return self.signed
 
+    def keeps(self, number: int) -> bool:
+        """Whether word `number` of the peer is newer than all that were kept; called inside a
+        unit of work that keeps it."""
+        if number <= self.taken_kept:
+            return False
+        self.taken_kept = number
+        return True
+
 
 class Link:
     """One session.  `pair` is None until it is open, and for a stranger's for ever."""
 
-    def __init__(self, stream: Stream, session: Session, clock: Clock) -> None:
+    def __init__(
+        self, stream: Stream, session: Session, clock: Clock, *, dialled: bool = False
+    ) -> None:
         self._stream = stream
         self.session = session
         self._clock = clock
         self._wake = trio.Event()
-        self._callers: dict[int, trio.MemorySendChannel[Reply]] = {}
+        self._callers: dict[int, trio.MemorySendChannel[Arrived]] = {}
         self.chain = Chain()
+        self.dialled = dialled
         self.pair: Pair | None = None
+        self.certificate: Certificate | None = None
         self.opened = trio.Event()
         self.closed = trio.Event()
         self.ending: Closed | None = None
@@ -101,6 +123,14 @@ class Link:
         """The device key that the transport proved: 32 bytes."""
         return self._stream.remote_key
 
+    @property
+    def server(self) -> Certificate:
+        """The certificate under which the other side signs on this link.  Raises Away before it
+        has shown one."""
+        if self.certificate is None:
+            raise Away("the other side has not said who it is")
+        return self.certificate
+
     # asking
 
     async def ask(
@@ -109,7 +139,7 @@ class Link:
         """Make a call; waits while too many are open.  Raises Away once the link is closed."""
         while not self.closed.is_set():
             if self.session.calls_free > 0:
-                send, receive = trio.open_memory_channel[Reply](_REPLIES_MAX)
+                send, receive = trio.open_memory_channel[Arrived](_REPLIES_MAX)
                 number = self.session.call(inv, proofs, parts)
                 self._callers[number] = send
                 self.wake()
@@ -155,7 +185,7 @@ class Link:
 
     async def run(
         self,
-        greet: Callable[[Link, HelloReceived], Awaitable[None]],
+        greet: Greet,
         serve: Callable[[Link, Demand], None],
     ) -> None:
         """Pump until the session ends.  `greet` decides on a hello, `serve` takes what is asked."""
@@ -171,7 +201,7 @@ class Link:
 
     async def _read(
         self,
-        greet: Callable[[Link, HelloReceived], Awaitable[None]],
+        greet: Greet,
         serve: Callable[[Link, Demand], None],
     ) -> None:
         while self.ending is None:
@@ -184,7 +214,7 @@ class Link:
 
     async def _drain(
         self,
-        greet: Callable[[Link, HelloReceived], Awaitable[None]],
+        greet: Greet,
         serve: Callable[[Link, Demand], None],
     ) -> None:
         while (event := self.session.next_event()) is not None:
@@ -214,7 +244,7 @@ class Link:
         if channel is None:
             return
         try:
-            channel.send_nowait(event)
+            channel.send_nowait(Arrived(self.chain.taken_number, event))
         except (trio.WouldBlock, trio.BrokenResourceError):
             self.forget(event.call)
 
@@ -277,9 +307,9 @@ class Asking:
 
     link: Link
     number: int
-    _replies: trio.MemoryReceiveChannel[Reply]
+    _replies: trio.MemoryReceiveChannel[Arrived]
 
-    async def reply(self) -> Reply:
+    async def reply(self) -> Arrived:
         """The next reply.  Raises Away when the link closes first."""
         try:
             return await self._replies.receive()

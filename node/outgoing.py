@@ -32,7 +32,7 @@ class Message:
 
 
 class Outgoing:
-    """The outbox, in words of the protocol.  `changed` wakes whoever sends."""
+    """The outbox, in words of the protocol.  `notify` wakes whoever sends."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
@@ -43,14 +43,15 @@ class Outgoing:
         value: Value = [pair.own, pair.their, cmd.value, args]
         return self._outbox.put(tx, pair.their, value, due_ms=due_ms)
 
+    @property
+    def changed(self) -> trio.Event:
+        """Set at the next `notify`.  Take it before looking at the outbox, then wait for it."""
+        return self._changed
+
     def notify(self) -> None:
         """Something may be due: call it once the unit of work that put it is durable."""
         self._changed.set()
         self._changed = trio.Event()
-
-    async def wait(self) -> None:
-        """Sleep until `notify`."""
-        await self._changed.wait()
 
 
 def message_of(item: Item) -> Message:

@@ -27,7 +27,8 @@ from .store.database import Tx
 from .store.errors import StoreDamaged
 from .store.objects import Kind
 from .store.store import Store
-from .vault import Stored, Vault
+from .stored import Stored
+from .vault import Vault
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")

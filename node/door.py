@@ -1,0 +1,547 @@
+"""The door: everything that a peer asks passes here, in one order.
+
+    decode → chain → pairing → revocation → replay → args        protocol/trust.py
+           → act → receipt or answer → log                       one unit of work
+           → send                                                only once that unit is durable
+
+What is decided, done, signed and logged for one call is one unit of work, so a crash leaves all of
+it or nothing, and nothing is said that was not kept.  A refusal is signed and logged like any
+other answer.  To a stranger the door says an unsigned code, and opens for `/pair/open` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Container, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import structlog
+import trio
+
+from ..crypto.errors import CryptoError
+from ..crypto.keys import DeviceKey
+from ..protocol.command import (
+    AcceptArgs,
+    Cmd,
+    DecideArgs,
+    DeliverArgs,
+    KeysArgs,
+    OwnArgs,
+    RequestArgs,
+    RevokeArgs,
+)
+from ..protocol.did import Did, did_of
+from ..protocol.errors import Code, GrantRefused, ProtocolError
+from ..protocol.offer import Offer
+from ..protocol.receipt import Receipt, countersigned, make_answer, sign_receipt
+from ..protocol.refusal import code_of
+from ..protocol.session_event import (
+    CallReceived,
+    CountersignReceived,
+    PartReceived,
+)
+from ..protocol.trust import (
+    GrantStatus,
+    Heard,
+    Standing,
+    VerifiedOwn,
+    authorise_meeting,
+    authorise_own,
+    authorise_read,
+    hear,
+)
+from ..protocol.trust import Pair as TrustedPair
+from ..protocol.wire import Value
+from .borrowing import Borrowing
+from .checkpoint import Checkpoint
+from .clock import Clock
+from .deliveries import Deliveries, check_delivery
+from .inbox import Asked, Inbox, RequestState
+from .lending import GrantGiven, Lending
+from .link import Demand, Link
+from .meeting import Meeting
+from .outgoing import Outgoing
+from .peers import Pair, Peers
+from .receipts import Receipts, Way
+from .serving import ReadPlan, Serving
+from .store.database import Tx
+from .store.errors import StoreDamaged, StoreError
+from .store.ledger import Ledger
+from .store.store import Store
+
+log = structlog.get_logger()
+T = TypeVar("T")
+E = TypeVar("E", CallReceived, CountersignReceived)
+
+# Requests of one peer that wait for a decision: beyond that it is pestering.
+REQUESTS_WAITING_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Something signed and logged, to be let out in its place."""
+
+    number: int
+    let_out: Callable[[], None]
+
+
+@dataclass(slots=True)
+class Reading:
+    """A read that is being served: window `number` is with the reader."""
+
+    heard: Heard
+    plan: ReadPlan
+    receipt: Receipt
+    number: int
+
+
+@dataclass(slots=True)
+class Parts:
+    """The parts of a delivery as they arrive."""
+
+    wanted: int | None = None
+    got: list[bytes] = field(default_factory=lambda: list[bytes]())
+    gone: bool = False
+    changed: trio.Event = field(default_factory=trio.Event)
+
+    def add(self, data: bytes) -> None:
+        self.got.append(data)
+        self.changed.set()
+
+    async def whole(self) -> Sequence[bytes] | None:
+        """All parts, or None if the peer gave up."""
+        while not self.gone and (self.wanted is None or len(self.got) < self.wanted):
+            await self.changed.wait()
+            self.changed = trio.Event()
+        return None if self.gone else self.got
+
+
+@dataclass(frozen=True, slots=True)
+class _Done(Generic[T]):
+    value: T
+
+
+class _Spent(Container[bytes]):
+    """The invocations that the ledger remembers, as the trust checks look at them."""
+
+    def __init__(self, ledger: Ledger, tx: Tx) -> None:
+        self._ledger = ledger
+        self._tx = tx
+
+    def __contains__(self, cid: object) -> bool:
+        return isinstance(cid, bytes) and self._ledger.seen(self._tx, cid)
+
+
+class Door:
+    """Serves what peers ask of this node."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        device: DeviceKey,
+        clock: Clock,
+        peers: Peers,
+        receipts: Receipts,
+        meeting: Meeting,
+        inbox: Inbox,
+        lending: Lending,
+        borrowing: Borrowing,
+        deliveries: Deliveries,
+        serving: Serving,
+        outgoing: Outgoing,
+        addresses: Callable[[], Sequence[str]],
+        checkpoint: Checkpoint,
+    ) -> None:
+        self._store = store
+        self._device = device
+        self._did = did_of(device.public)
+        self._clock = clock
+        self._peers = peers
+        self._receipts = receipts
+        self._meeting = meeting
+        self._inbox = inbox
+        self._lending = lending
+        self._borrowing = borrowing
+        self._deliveries = deliveries
+        self._serving = serving
+        self._outgoing = outgoing
+        self._addresses = addresses
+        self._checkpoint = checkpoint
+        self._readings: dict[tuple[int, int], Reading] = {}
+        self._parts: dict[tuple[int, int], Parts] = {}
+
+    def demand(self, link: Link, event: Demand, nursery: trio.Nursery) -> None:
+        """Take one event of a link.  What needs the store runs in a task of its own."""
+        name = (id(link), event.call)
+        match event:
+            case CallReceived():
+                self._parts[name] = Parts()
+                nursery.start_soon(self._guarded, link, event, self._call)
+            case PartReceived():
+                if (parts := self._parts.get(name)) is not None:
+                    parts.add(event.data)
+            case CountersignReceived():
+                nursery.start_soon(self._guarded, link, event, self._countersigned)
+            case _:
+                self._readings.pop(name, None)
+                if (parts := self._parts.pop(name, None)) is not None:
+                    parts.gone = True
+                    parts.changed.set()
+
+    def forget(self, link: Link) -> None:
+        """A link is closed: nothing of it is waited for any more."""
+        for name in [name for name in self._readings if name[0] == id(link)]:
+            del self._readings[name]
+        for name in [name for name in self._parts if name[0] == id(link)]:
+            parts = self._parts.pop(name)
+            parts.gone = True
+            parts.changed.set()
+
+    async def _guarded(
+        self, link: Link, event: E, act: Callable[[Link, E], Awaitable[None]]
+    ) -> None:
+        """A failure of our own closes this link, says nothing to the peer, and goes to the log."""
+        try:
+            await act(link, event)
+        except StoreError as error:
+            log.error("door_store", reason=str(error))
+            link.close("the store could not keep what was to be said")
+        finally:
+            if isinstance(event, CallReceived):
+                self._parts.pop((id(link), event.call), None)
+
+    async def _call(self, link: Link, event: CallReceived) -> None:
+        try:
+            heard = hear(event.inv, event.proofs)
+        except GrantRefused as refusal:
+            self._say_unsigned(link, event.call, refusal)
+            return
+        if link.pair is None:
+            await self._meet(link, event.call, heard)
+        elif heard.inv.cmd == Cmd.READ:
+            await self._read(link, link.pair, event.call, heard)
+        elif heard.inv.cmd == Cmd.DELIVER:
+            await self._deliver(link, link.pair, event.call, heard)
+        else:
+            await self._own(link, link.pair, event.call, heard)
+
+    # strangers
+
+    async def _meet(self, link: Link, call: int, heard: Heard) -> None:
+        now_ms = self._clock.now_ms()
+        secret = heard.inv.args.get("secret")
+
+        def unit(tx: Tx) -> bytes:
+            invites = self._meeting.open_invites(tx, secret if isinstance(secret, bytes) else b"")
+            verified = authorise_meeting(heard, self._did, invites, link.remote_key, now_ms)
+            answer = self._meeting.met(tx, verified, self._addresses(), now_ms)
+            return make_answer(
+                self._device,
+                inv=heard.inv.cid,
+                code=Code.OK,
+                out=answer.value(),
+                t_ms=now_ms,
+                prev=None,
+            ).signed.raw
+
+        try:
+            raw = await self._store.database.write(unit)
+        except GrantRefused as refusal:
+            self._say_unsigned(link, call, refusal)
+            return
+        self._checkpoint.reached("pair.kept")
+        link.session.answer(call, raw)
+        link.wake()
+
+    @staticmethod
+    def _say_unsigned(link: Link, call: int, refusal: GrantRefused) -> None:
+        if not link.closed.is_set():
+            link.session.refuse(call, refusal.code, str(refusal))
+            link.wake()
+
+    # reads
+
+    async def _read(self, link: Link, pair: Pair, call: int, heard: Heard) -> None:
+        now_ms = self._clock.now_ms()
+
+        def act(tx: Tx) -> tuple[Reading, Ready]:
+            statuses = self._lending.statuses(tx, heard.grants, now_ms)
+            standing = Standing(
+                self._did, self._trusted(tx, pair), statuses, _Spent(self._store.ledger, tx)
+            )
+            read = authorise_read(heard, standing, now_ms)
+            self._store.ledger.first_time(tx, heard.inv.cid, read.spent_until_s)
+            plan = self._serving.plan(tx, read)
+            grant = self._lending.get(tx, read.grant.cid)
+            return self._offer(tx, link, call, heard, plan, grant, 0, now_ms)
+
+        self._checkpoint.reached("read.asked")
+        await self._serve_window(link, pair, call, heard, act)
+
+    async def _countersigned(self, link: Link, event: CountersignReceived) -> None:
+        """Keep the reader's signature; then offer the next window, if the grant still holds."""
+        name = (id(link), event.call)
+        reading = self._readings.pop(name, None)
+        pair = link.pair
+        if reading is None or pair is None or event.window != reading.number:
+            return
+        self._checkpoint.reached("read.countersigned")
+        try:
+            receipt = countersigned(reading.receipt, event.sig)
+        except CryptoError as error:
+            self._say_unsigned(link, event.call, GrantRefused(str(error), Code.MALFORMED))
+            return
+        now_ms = self._clock.now_ms()
+        root = reading.plan.read.grant.cid
+
+        def keep(tx: Tx) -> None:
+            self._receipts.countersigned(tx, receipt)
+            if event.keys is not None:
+                self._lending.acknowledged(tx, root, event.keys)
+
+        if event.last:
+            await self._store.database.write(keep)
+            self._checkpoint.reached("read.kept")
+            return
+
+        def act(tx: Tx) -> tuple[Reading, Ready]:
+            keep(tx)
+            grant = self._lending.get(tx, root)
+            _check_live(grant.status(now_ms))
+            return self._offer(
+                tx, link, event.call, reading.heard, reading.plan, grant, reading.number + 1, now_ms
+            )
+
+        await self._serve_window(link, pair, event.call, reading.heard, act, always=keep)
+
+    async def _serve_window(
+        self,
+        link: Link,
+        pair: Pair,
+        call: int,
+        heard: Heard,
+        act: Callable[[Tx], tuple[Reading, Ready]],
+        always: Callable[[Tx], None] | None = None,
+    ) -> None:
+        """Offer what `act` gives, or answer with its refusal; `always` is kept even then."""
+
+        def unit(tx: Tx) -> tuple[Reading | None, Ready]:
+            result = _attempt(tx, act)
+            if isinstance(result, _Done):
+                return result.value
+            if always is not None:
+                always(tx)
+            return None, self._answer(tx, link, pair, call, heard, result.code, str(result))
+
+        reading, ready = await self._store.database.write(unit)
+        self._checkpoint.reached("read.logged")
+        if reading is not None:
+            self._readings[id(link), call] = reading
+        link.in_order(ready.number, ready.let_out)
+
+    def _offer(
+        self,
+        tx: Tx,
+        link: Link,
+        call: int,
+        heard: Heard,
+        plan: ReadPlan,
+        grant: GrantGiven,
+        number: int,
+        now_ms: int,
+    ) -> tuple[Reading, Ready]:
+        """Sign and log window `number`.  Everything that can fail comes before the signature."""
+        try:
+            pages = self._serving.pages(tx, plan.slices[number])
+        except StoreDamaged as error:
+            raise GrantRefused(str(error), Code.BUSY) from error
+        evidence = self._serving.evidence(tx, plan, number)
+        persona = self._peers.persona(tx, grant.own)
+        receipt = sign_receipt(plan.body(number, now_ms, link.chain.given), self._device)
+        self._receipts.add(
+            tx,
+            Way.GIVEN,
+            grant.own,
+            grant.their,
+            receipt,
+            grant.k_grant,
+            persona.certificate,
+        )
+        offer = Offer(
+            receipt=receipt.body,
+            sig=receipt.signed.signatures[0],
+            heads=evidence.heads,
+            entries=[page.raw for page in plan.slices[number].pages],
+            proofs=evidence.proofs,
+            statements=evidence.statements,
+            keysets=self._lending.unacknowledged(grant) if number == 0 else (),
+        )
+        order = link.chain.number(receipt.cid)
+        reading = Reading(heard, plan, receipt, number)
+        return reading, Ready(order, lambda: link.session.offer(call, offer, pages))
+
+    # commands in one's own name
+
+    async def _own(self, link: Link, pair: Pair, call: int, heard: Heard) -> None:
+        now_ms = self._clock.now_ms()
+
+        def act(tx: Tx) -> Value:
+            verified = self._authorised(tx, pair, heard, now_ms)
+            return self._act(tx, verified, pair, now_ms)
+
+        await self._finish(link, pair, call, heard, act)
+        self._outgoing.notify()
+
+    def _authorised(self, tx: Tx, pair: Pair, heard: Heard, now_ms: int) -> VerifiedOwn:
+        """The checks of a command in one's own name; the invocation is spent."""
+        standing = Standing(self._did, self._trusted(tx, pair), {}, _Spent(self._store.ledger, tx))
+        verified = authorise_own(heard, standing, now_ms)
+        self._store.ledger.first_time(tx, heard.inv.cid, verified.spent_until_s)
+        return verified
+
+    def _act(self, tx: Tx, verified: VerifiedOwn, pair: Pair, now_ms: int) -> Value:
+        args: OwnArgs = verified.args
+        match args:
+            case RequestArgs():
+                self._requested(tx, pair, args, now_ms)
+                return "queued"
+            case DecideArgs():
+                self._borrowing.decided(tx, pair, args, now_ms)
+                return "kept"
+            case AcceptArgs():
+                return self._lending.accepted(tx, pair, args, now_ms)
+            case KeysArgs():
+                return self._borrowing.keyset(tx, pair, args.keyset)
+            case RevokeArgs():
+                self._borrowing.revoked(tx, pair, args.revocation)
+                return "known"
+            case DeliverArgs():
+                raise GrantRefused("a delivery is not taken this way", Code.COMMAND)
+
+    def _requested(self, tx: Tx, pair: Pair, args: RequestArgs, now_ms: int) -> None:
+        request = args.request
+        if request.from_did != pair.their:
+            raise GrantRefused("a request names another persona than its sender", Code.AUDIENCE)
+        waiting = sum(
+            asked.state is RequestState.WAITING and asked.their == pair.their
+            for _, asked in self._inbox.all(tx)
+        )
+        if waiting >= REQUESTS_WAITING_MAX:
+            raise GrantRefused(f"{waiting} requests wait for a decision already", Code.TOO_MUCH)
+        asked = Asked(
+            pair.own, pair.their, request.encode(), RequestState.WAITING, now_ms, None, None
+        )
+        self._inbox.add(tx, request.cid, asked)
+
+    # deliveries
+
+    async def _deliver(self, link: Link, pair: Pair, call: int, heard: Heard) -> None:
+        now_ms = self._clock.now_ms()
+
+        def admit(tx: Tx) -> DeliverArgs | None:
+            args = self._authorised(tx, pair, heard, now_ms).args
+            assert isinstance(args, DeliverArgs)
+            check_delivery(args)
+            return None if self._deliveries.has(tx, args.statement) else args
+
+        admitted = await self._store.database.write(lambda tx: _attempt(tx, admit))
+        self._checkpoint.reached("deliver.admitted")
+
+        def answer(tx: Tx) -> Value:
+            if isinstance(admitted, GrantRefused):
+                raise admitted
+            return "stored"
+
+        failed: GrantRefused | None = None
+        if isinstance(admitted, _Done) and admitted.value is not None:
+            try:
+                if not await self._take(link, pair, call, admitted.value, now_ms):
+                    return
+            except (ProtocolError, CryptoError) as error:
+                failed = GrantRefused(str(error), code_of(error))
+        if failed is not None:
+            admitted = failed
+        await self._finish(link, pair, call, heard, answer)
+
+    async def _take(
+        self, link: Link, pair: Pair, call: int, args: DeliverArgs, now_ms: int
+    ) -> bool:
+        """Wait for the parts, verify them, write pages.  False if the peer gave up."""
+        parts = self._parts.get((id(link), call))
+        if parts is None:
+            return False
+        parts.wanted = len(args.parts)
+        whole = await parts.whole()
+        if whole is None:
+            return False
+        self._checkpoint.reached("deliver.parts")
+        await self._deliveries.receive(pair, args, whole, now_ms)
+        self._checkpoint.reached("deliver.written")
+        return True
+
+    # answers
+
+    async def _finish(
+        self, link: Link, pair: Pair, call: int, heard: Heard, act: Callable[[Tx], Value]
+    ) -> None:
+        """Do `act` and answer with what it gives, or with its refusal: one unit of work."""
+
+        def unit(tx: Tx) -> Ready:
+            result = _attempt(tx, act)
+            if isinstance(result, _Done):
+                return self._answer(tx, link, pair, call, heard, Code.OK, result.value)
+            return self._answer(tx, link, pair, call, heard, result.code, str(result))
+
+        ready = await self._store.database.write(unit)
+        self._checkpoint.reached("answer.logged")
+        link.in_order(ready.number, ready.let_out)
+
+    def _answer(
+        self, tx: Tx, link: Link, pair: Pair, call: int, heard: Heard, code: Code, out: Value
+    ) -> Ready:
+        """Sign and log an answer."""
+        answer = make_answer(
+            self._device,
+            inv=heard.inv.cid,
+            code=code,
+            out=out,
+            t_ms=self._clock.now_ms(),
+            prev=link.chain.given,
+        )
+        persona = self._peers.persona(tx, pair.own)
+        self._receipts.add(
+            tx, Way.GIVEN, pair.own, pair.their, answer, pair.key, persona.certificate
+        )
+        order = link.chain.number(answer.cid)
+        return Ready(order, lambda: link.session.answer(call, answer.signed.raw))
+
+    def _trusted(self, tx: Tx, pair: Pair) -> TrustedPair | None:
+        """The pair as it stands now: the owner may have withdrawn a command meanwhile."""
+        fresh = self._peers.find(tx, pair.own, pair.their)
+        if fresh is None:
+            return None
+        permits = TrustedPair(Did(fresh.own), fresh.their).permits - fresh.withdrawn
+        return TrustedPair(Did(fresh.own), fresh.their, permits)
+
+
+def _attempt(tx: Tx, act: Callable[[Tx], T]) -> _Done[T] | GrantRefused:
+    """Do `act`; a refusal undoes what it did and is returned, not raised."""
+    tx.execute("SAVEPOINT act")
+    try:
+        value = act(tx)
+    except (ProtocolError, CryptoError) as error:
+        tx.execute("ROLLBACK TO act")
+        tx.execute("RELEASE act")
+        if isinstance(error, GrantRefused):
+            return error
+        return GrantRefused(str(error), code_of(error))
+    tx.execute("RELEASE act")
+    return _Done(value)
+
+
+def _check_live(status: GrantStatus) -> None:
+    if status is GrantStatus.REVOKED:
+        raise GrantRefused("this grant has been taken back", Code.REVOKED)
+    if status is not GrantStatus.LIVE:
+        raise GrantRefused(f"this grant is {status.value} now", Code.SUSPENDED)

@@ -1,0 +1,402 @@
+"""The exchange: the links to peers, and asking over them.
+
+There is one link for each pair of personas, whoever dialled it.  `link_to` gives the one that is
+open or dials; if both sides dialled at once, the stream of the lower device key stays.  At each
+hello both sides say how far they have come in the other's words, and go on from there; a peer that
+names a word which this device signed and does not know shows that this node was set back, and
+nothing is served to it.
+
+What is read over a link is `fetcher.py`, what waits in the outbox `post.py`, what peers ask
+`door.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+import trio
+
+from ..crypto.entropy import Entropy
+from ..crypto.keys import DeviceKey
+from ..protocol.command import (
+    Cmd,
+    PairAnswer,
+    parse_out,
+)
+from ..protocol.errors import Code, RemoteProtocolError
+from ..protocol.hello import stays
+from ..protocol.invocation import Invocation, issue_invocation
+from ..protocol.limits import INVOCATION_LIFE_S
+from ..protocol.pairing import Invite, check_invite
+from ..protocol.persona import Certificate
+from ..protocol.receipt import Answer, parse_answer
+from ..protocol.session import Session
+from ..protocol.session_event import (
+    AnswerReceived,
+    CallTimedOut,
+    HelloReceived,
+    PagesAltered,
+    RefuseReceived,
+    WindowReceived,
+)
+from ..protocol.wire import Value
+from .clock import Clock
+from .door import Door
+from .errors import Away, Refused
+from .link import Arrived, Greet, Link
+from .meeting import Meeting
+from .network.transport import Network, Stream, TransportError
+from .outgoing import Outgoing
+from .peers import OwnPersona, Pair, Peers
+from .receipts import Receipts, Way
+from .store.database import Tx
+from .store.store import Store
+
+log = structlog.get_logger()
+
+DIAL_S = 15.0
+HELLO_S = 15.0
+NONCE_BYTES = 16
+# A peer that is away is tried after 1, 2, 4 … seconds, at the latest every ten minutes.
+RETRY_FIRST_MS = 1_000
+RETRY_LAST_MS = 600_000
+# Links at one time: each holds one stream and about 100 KB.
+LINKS_MAX = 2_048
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a peer answered to a command."""
+
+    invocation: Invocation
+    answer: Answer
+
+
+class Exchange:
+    """Every link of this node."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        device: DeviceKey,
+        clock: Clock,
+        entropy: Entropy,
+        network: Network,
+        peers: Peers,
+        receipts: Receipts,
+        meeting: Meeting,
+        outgoing: Outgoing,
+        door: Door,
+    ) -> None:
+        self._store = store
+        self._device = device
+        self._clock = clock
+        self._entropy = entropy
+        self._network = network
+        self._peers = peers
+        self._receipts = receipts
+        self._meeting = meeting
+        self._outgoing = outgoing
+        self._door = door
+        self._links: dict[tuple[str, str], Link] = {}
+        self._dialling: dict[tuple[str, str], trio.Lock] = {}
+        self._nursery: trio.Nursery | None = None
+
+    async def run(self) -> None:
+        """Serve and say until cancelled."""
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                await self._network.serve(self._inbound)
+        finally:
+            self._nursery = None
+
+    @property
+    def connected(self) -> frozenset[tuple[str, str]]:
+        """The pairs (own, their) whose link is open."""
+        return frozenset(name for name, link in self._links.items() if not link.closed.is_set())
+
+    # links
+
+    async def _inbound(self, stream: Stream) -> None:
+        if len(self._links) >= LINKS_MAX:
+            await stream.reset()
+            return
+        session = Session.listener(stream.remote_key, self._clock.now_ms())
+        link = Link(stream, session, self._clock)
+        await self._run(link, self._greet)
+
+    async def _run(self, link: Link, greet: Greet) -> None:
+        try:
+            async with trio.open_nursery() as nursery:
+                await link.run(greet, lambda link, event: self._door.demand(link, event, nursery))
+                nursery.cancel_scope.deadline = trio.current_time() + 10
+        finally:
+            self._door.forget(link)
+            if link.pair is not None:
+                name = (link.pair.own, link.pair.their)
+                if self._links.get(name) is link:
+                    del self._links[name]
+        if link.ending is not None and link.ending.error is not None:
+            log.warning("link_fault", reason=link.ending.sentence)
+
+    async def _greet(self, link: Link, hello: HelloReceived) -> None:
+        """Decide on a dialler's hello: a stranger may open a pairing, a pair goes on."""
+        if hello.cert is None:
+            link.session.accept(None, None)
+            return
+        found = await self._store.database.read(lambda tx: self._recognise(tx, hello))
+        if found is None:
+            link.session.refuse(0, Code.UNPAIRED, "the two personas are not paired here")
+            return
+        pair, persona, last = found
+        if not self._wins(link, pair):
+            link.session.refuse(0, Code.BUSY, "there is a stream between these two already")
+            return
+        if not await self._resume(link, pair, hello.cert, hello.last, last):
+            return
+        link.session.accept(persona.certificate, last)
+        self._registered(link, pair)
+
+    def _recognise(
+        self, tx: Tx, hello: HelloReceived
+    ) -> tuple[Pair, OwnPersona, bytes | None] | None:
+        if hello.cert is None or hello.peer is None:
+            return None
+        pair = self._peers.find(tx, hello.peer, hello.cert.persona)
+        if pair is None:
+            return None
+        return pair, self._peers.persona(tx, pair.own), self._peers.last_taken(tx, pair)
+
+    def _wins(self, link: Link, pair: Pair) -> bool:
+        """Whether an inbound stream replaces what there is: see `protocol.hello.stays`."""
+        old = self._links.get((pair.own, pair.their))
+        if old is None or old.closed.is_set():
+            return True
+        if old.dialled and not stays(link.remote_key, self._device.public):
+            return False
+        old.close("the peer opened a new stream")
+        return True
+
+    async def _resume(
+        self,
+        link: Link,
+        pair: Pair,
+        certificate: Certificate,
+        theirs: bytes | None,
+        ours: bytes | None,
+    ) -> bool:
+        """Go on from the last word that each side has of the other.
+
+        False, and the session refused, if the peer holds a word of ours that we do not know.
+        """
+
+        def unit(tx: Tx) -> bool:
+            if certificate.exp_s > pair.certificate.exp_s:
+                fresh = Pair(
+                    pair.name,
+                    pair.own,
+                    pair.inception,
+                    certificate,
+                    pair.key,
+                    pair.addresses,
+                    pair.withdrawn,
+                    pair.paired_ms,
+                )
+                self._peers.save(tx, fresh)
+            self._store.outbox.hurry(tx, pair.their, self._clock.now_ms())
+            return theirs is None or self._receipts.knows(tx, theirs)
+
+        if not await self._store.database.write(unit):
+            sentence = (
+                "the other side holds a receipt that this node signed and does not know: this "
+                "node was set back to an older state and serves nothing to it"
+            )
+            log.error("rolled_back", peer=pair.name)
+            link.session.refuse(0, Code.SUSPENDED, sentence)
+            return False
+        link.certificate = certificate
+        link.chain.given = theirs
+        link.chain.taken = ours
+        return True
+
+    def _registered(self, link: Link, pair: Pair) -> None:
+        link.pair = pair
+        self._links[pair.own, pair.their] = link
+        self._outgoing.notify()
+
+    async def link_to(self, pair: Pair) -> Link:
+        """The open link to a peer, dialled if need be.  Raises Away, Refused."""
+        name = (pair.own, pair.their)
+        async with self._dialling.setdefault(name, trio.Lock()):
+            link = self._links.get(name)
+            if link is not None and not link.closed.is_set():
+                return link
+            return await self._dial(pair)
+
+    async def _dial(self, pair: Pair) -> Link:
+        nursery = self._nursery
+        if nursery is None:
+            raise Away("this node is not on the network: start it with `entrenous up`")
+        persona, last = await self._store.database.read(
+            lambda tx: (self._peers.persona(tx, pair.own), self._peers.last_taken(tx, pair))
+        )
+        link = await self._open(pair.device, pair.addresses, pair.name)
+
+        async def greet(link: Link, hello: HelloReceived) -> None:
+            if hello.cert is not None and await self._resume(
+                link, pair, hello.cert, hello.last, last
+            ):
+                self._registered(link, pair)
+
+        link.session.hello(persona.certificate, pair.their, last)
+        nursery.start_soon(self._run, link, greet)
+        await self._until_open(link, pair.name)
+        return link
+
+    async def _open(self, device: bytes, addresses: Sequence[str], name: str) -> Link:
+        try:
+            stream = await self._network.dial(device, addresses, DIAL_S)
+        except TransportError as error:
+            raise Away(f"{name} is away: {error}") from error
+        session = Session.dialler(stream.remote_key, self._clock.now_ms())
+        return Link(stream, session, self._clock, dialled=True)
+
+    @staticmethod
+    async def _until_open(link: Link, name: str) -> None:
+        with trio.move_on_after(HELLO_S):
+            await link.opened.wait()
+        if link.closed.is_set() or not link.opened.is_set():
+            link.close()
+            ending = link.ending
+            if ending is not None and ending.code is not None and ending.code is not Code.BUSY:
+                raise Refused(f"{name} refuses: {ending.sentence}", ending.code.value)
+            raise Away(f"{name} did not answer")
+
+    # pairing
+
+    async def pair(self, invite: Invite, name: str | None) -> Pair:
+        """Answer an invite that was scanned.  Raises GrantRefused, Away, Refused."""
+        now_ms = self._clock.now_ms()
+        check_invite(invite, now_ms)
+        scanning = await self._store.database.write(
+            lambda tx: self._meeting.scan(tx, invite, name, now_ms)
+        )
+        nursery = self._nursery
+        if nursery is None:
+            raise Away("this node is not on the network: start it with `entrenous up`")
+        link = await self._open(invite.device, invite.addresses, "the inviter")
+        link.session.hello(None, None, None)
+        nursery.start_soon(self._run, link, _no_greeting)
+        await self._until_open(link, "the inviter")
+        asked = self._meeting.ask(scanning, self._network.addresses, now_ms)
+        with await link.ask(asked.raw) as asking:
+            answer = answer_of(await asking.reply())
+        link.close()
+        if answer.code is not Code.OK:
+            raise refusal_of(answer, "the inviter")
+        out = parse_out(Cmd.PAIR_OPEN, answer.out)
+        assert isinstance(out, PairAnswer)
+        return await self._store.database.write(
+            lambda tx: self._meeting.answered(tx, scanning, out, now_ms)
+        )
+
+    # asking
+
+    async def say(
+        self,
+        pair: Pair,
+        cmd: str,
+        args: Mapping[str, Value],
+        *,
+        parts: Sequence[bytes] = (),
+    ) -> Said:
+        """Say a command in one's own name; the answer, whatever its code, is logged.
+
+        Raises Away, Refused for a refusal without a signed word.
+        """
+        link = await self.link_to(pair)
+        persona = await self._store.database.read(lambda tx: self._peers.persona(tx, pair.own))
+        invocation = issue_invocation(
+            persona.key,
+            sub=persona.did,
+            cmd=cmd,
+            args=args,
+            prf=(),
+            exp=self._clock.now_ms() // 1000 + INVOCATION_LIFE_S,
+            nonce=self._entropy.random_bytes(NONCE_BYTES),
+            aud=link.server.device,
+        )
+        return await self.invoke(pair, invocation, (), parts=parts)
+
+    async def invoke(
+        self,
+        pair: Pair,
+        invocation: Invocation,
+        proofs: Sequence[bytes],
+        *,
+        parts: Sequence[bytes] = (),
+    ) -> Said:
+        """Send an invocation that is signed already, and log the answer.
+
+        Raises as `say`; a read that is answered with pages is not asked this way: Refused.
+        """
+        link = await self.link_to(pair)
+        with await link.ask(invocation.raw, proofs, parts) as asking:
+            arrived = await asking.reply()
+            if isinstance(arrived.event, WindowReceived):
+                sentence = "the other side offers pages: fetch them instead"
+                link.session.refuse(asking.number, Code.COMMAND, sentence)
+                link.wake()
+                raise Refused(sentence, Code.OK.value)
+            answer = answer_of(arrived)
+        await self.keep_answer(link, pair, arrived.number, invocation, answer)
+        return Said(invocation, answer)
+
+    async def keep_answer(
+        self, link: Link, pair: Pair, number: int, invocation: Invocation, answer: Answer
+    ) -> None:
+        """Verify and log what the peer answered.  Raises BadSignature, CapabilityError."""
+        certificate = link.server
+        answer.verify(certificate, invocation.cid)
+
+        def unit(tx: Tx) -> None:
+            self._receipts.add(tx, Way.TAKEN, pair.own, pair.their, answer, pair.key, certificate)
+            if link.chain.keeps(number):
+                self._peers.took(tx, pair, answer.cid)
+
+        await self._store.database.write(unit)
+
+
+async def _no_greeting(_link: Link, _hello: HelloReceived) -> None:
+    """A stranger's hello says nothing that must be decided on."""
+
+
+def answer_of(arrived: Arrived) -> Answer:
+    """The signed answer that ends a call, not yet verified.
+
+    Raises Refused for an unsigned refusal, Away for silence, RemoteProtocolError for pages that
+    are not those offered or that nobody asked for.
+    """
+    match arrived.event:
+        case AnswerReceived(raw=raw):
+            return parse_answer(raw)
+        case RefuseReceived(code=code, sentence=sentence):
+            raise Refused(f"refused: {sentence}", code.value)
+        case CallTimedOut():
+            raise Away("the other side did not answer in time; try again")
+        case PagesAltered(places=places):
+            raise RemoteProtocolError(
+                f"{len(places)} pages came altered: the other side's disk or program is damaged"
+            )
+        case WindowReceived():
+            raise RemoteProtocolError("pages came in answer to a command")
+
+
+def refusal_of(answer: Answer, name: str) -> Refused:
+    """What an answer that is not `ok` means, in a sentence."""
+    reason = answer.out if isinstance(answer.out, str) else answer.code.value
+    return Refused(f"{name} refuses: {reason[:300]}", answer.code.value)

@@ -1,0 +1,188 @@
+"""A node: everything of one home, wired together.
+
+`Node` holds the parts and runs them; each part is handed what it needs and nothing else.  What a
+node stands on (database, network, clock, entropy, where long work runs) comes in from outside, so
+the same node runs in the daemon and in a simulated world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import trio
+
+from ..crypto.entropy import Entropy
+from .borrowing import Borrowing
+from .checkpoint import UNWATCHED, Checkpoint
+from .clock import Clock
+from .config import Config
+from .deliveries import Deliveries
+from .door import Door
+from .exchange import Exchange
+from .fetcher import Fetcher
+from .imports import Imports
+from .inbox import Inbox, Side
+from .keystore import Keystore
+from .lending import Lending
+from .meeting import Meeting
+from .network.transport import Network
+from .offload import Offload
+from .outgoing import Outgoing
+from .peers import Peers
+from .post import Post
+from .receipts import Receipts
+from .serving import Serving
+from .store.database import Database, Tx
+from .store.store import Store
+from .vault import Vault
+
+# How often a node looks for grants that have run out and certificates to renew.
+HOUSEKEEPING_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a node stands on."""
+
+    database: Database
+    network: Network
+    clock: Clock
+    entropy: Entropy
+    offload: Offload
+    checkpoint: Checkpoint = UNWATCHED
+
+
+class Node:
+    """One node.  `run` puts it on the network; without it, it reads and writes its own home."""
+
+    def __init__(self, ground: Ground, keystore: Keystore, config: Config) -> None:
+        self.config = config
+        self.keystore = keystore
+        self.clock = ground.clock
+        self.entropy = ground.entropy
+        self.network = ground.network
+        self.store = Store.over(
+            ground.database,
+            store_key=keystore.store,
+            index_key=keystore.index,
+            log_key=keystore.log,
+            log_number=0,
+            entropy=ground.entropy,
+        )
+        objects = self.store.objects
+        self.outgoing = Outgoing(self.store.outbox)
+        self.peers = Peers(objects, keystore, ground.entropy)
+        self.receipts = Receipts(self.store)
+        self.vault = Vault(self.store, keystore, ground.entropy, ground.offload)
+        self.imports = Imports(self.vault, ground.clock, checkpoint=ground.checkpoint)
+        self.inbox = Inbox(objects, Side.IN)
+        self.asked = Inbox(objects, Side.OUT)
+        collections = self.vault.collections
+        self.lending = Lending(
+            objects,
+            self.peers,
+            collections,
+            self.inbox,
+            self.outgoing,
+            keystore,
+            ground.entropy,
+        )
+        self.borrowing = Borrowing(
+            self.store,
+            self.peers,
+            collections,
+            self.asked,
+            self.outgoing,
+            keystore.device.public,
+            ground.entropy,
+        )
+        self.deliveries = Deliveries(
+            self.store, self.peers, self.vault, self.outgoing, ground.entropy, ground.offload
+        )
+        self.serving = Serving(self.store, self.vault)
+        self.meeting = Meeting(
+            objects,
+            self.peers,
+            ground.entropy,
+            keystore.device.public,
+            config.role,
+            config.name,
+        )
+        door = Door(
+            store=self.store,
+            device=keystore.device,
+            clock=ground.clock,
+            peers=self.peers,
+            receipts=self.receipts,
+            meeting=self.meeting,
+            inbox=self.inbox,
+            lending=self.lending,
+            borrowing=self.borrowing,
+            deliveries=self.deliveries,
+            serving=self.serving,
+            outgoing=self.outgoing,
+            addresses=self.addresses,
+            checkpoint=ground.checkpoint,
+        )
+        self.exchange = Exchange(
+            store=self.store,
+            device=keystore.device,
+            clock=ground.clock,
+            entropy=ground.entropy,
+            network=ground.network,
+            peers=self.peers,
+            receipts=self.receipts,
+            meeting=self.meeting,
+            outgoing=self.outgoing,
+            door=door,
+        )
+        self.fetcher = Fetcher(
+            store=self.store,
+            clock=ground.clock,
+            offload=ground.offload,
+            peers=self.peers,
+            receipts=self.receipts,
+            borrowing=self.borrowing,
+            vault=self.vault,
+            exchange=self.exchange,
+            checkpoint=ground.checkpoint,
+        )
+        self._post = Post(
+            store=self.store,
+            clock=ground.clock,
+            peers=self.peers,
+            asked=self.asked,
+            lending=self.lending,
+            borrowing=self.borrowing,
+            deliveries=self.deliveries,
+            outgoing=self.outgoing,
+            exchange=self.exchange,
+            checkpoint=ground.checkpoint,
+        )
+
+    def addresses(self) -> Sequence[str]:
+        """Where others can dial this node; empty while it is not on the network."""
+        return self.network.addresses
+
+    async def run(self) -> None:
+        """Serve peers, say what waits, keep house; until cancelled."""
+        async with trio.open_nursery() as nursery:
+            await self.keep_house()
+            nursery.start_soon(self.exchange.run)
+            nursery.start_soon(self._post.run)
+            while True:
+                await trio.sleep(HOUSEKEEPING_S)
+                await self.keep_house()
+
+    async def keep_house(self) -> None:
+        """Take back what has expired, renew certificates, forget spent invocations."""
+        now_ms = self.clock.now_ms()
+
+        def unit(tx: Tx) -> None:
+            self.lending.expire(tx, now_ms)
+            self.peers.renew_certificates(tx, now_ms)
+            self.store.ledger.forget_expired(tx, now_ms // 1000)
+
+        await self.store.database.write(unit)
+        self.outgoing.notify()
