@@ -104,6 +104,11 @@ class Vault:
     def offload(self) -> Offload:
         return self._offload
 
+    @property
+    def device(self) -> bytes:
+        """The public key of this device, as it stands in `Stored.writer`."""
+        return self._keystore.device.public
+
     def alone_on(self, path: str) -> trio.Lock:
         """The lock of those who look at what `path` holds before they write to it."""
         return self._locks[path]
@@ -329,6 +334,11 @@ class Vault:
         return sorted(
             (one for one in found if first <= one.day <= last), key=lambda one: (one.day, one.seq)
         )
+
+    def stored_of_month(self, tx: Tx, path: str, month: int) -> list[Stored]:
+        """The pages of one month of this vault, as they were written."""
+        rows = self._store.catalogue.rows(tx, "", path, (month,))
+        return [Stored.from_value("", path, value) for value in rows]
 
     def ciphertexts(self, tx: Tx, stored: Sequence[Stored]) -> list[tuple[Stored, bytes | None]]:
         """Each of `stored` with its ciphertext, None where the row is gone."""

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from entrenous.crypto.entropy import SeededEntropy
+from entrenous.crypto.entropy import Entropy, SeededEntropy, SystemEntropy
 from entrenous.crypto.keys import RecoverySecret
 from entrenous.node.keystore import Keystore
 from entrenous.node.offload import InlineOffload, ThreadOffload
@@ -47,7 +47,8 @@ class Home:
 @asynccontextmanager
 async def open_home(backend: str, path: Path | None, seed: bytes = b"home") -> AsyncGenerator[Home]:
     """`backend` is "aiosqlite" (threads, as in the daemon) or "inline" (as in simulations)."""
-    entropy = SeededEntropy(seed)
+    # a seeded stream is for one thread
+    entropy: Entropy = SystemEntropy() if backend == "aiosqlite" else SeededEntropy(seed)
     if backend == "aiosqlite":
         assert path is not None
         database: AiosqliteDatabase | InlineDatabase = AiosqliteDatabase(path)
