@@ -61,7 +61,10 @@ class Config:
         for name in names:
             if (text := environment.get(ENVIRONMENT_PREFIX + name.upper())) is not None:
                 found[name] = text
-        return replace(cls(), **{key: _setting(key, value) for key, value in found.items()})
+        settings = {key: _line(key, value) for key, value in found.items()}
+        role = settings.pop("role", None)
+        config = replace(cls(), **settings)
+        return config if role is None else replace(config, role=_role(role))
 
     def text(self) -> str:
         """These settings as TOML, to be written by `init`."""
@@ -70,15 +73,17 @@ class Config:
         return "\n".join(lines) + "\n"
 
 
-def _setting(name: str, value: object) -> str:
+def _line(name: str, value: object) -> str:
     if not isinstance(value, str) or not value or len(value) > 256 or not value.isprintable():
         raise UsageError(f"the setting {name} is one line of text")
-    if name == "role":
-        try:
-            return Role(value)
-        except ValueError:
-            raise UsageError("the setting role is person or organisation") from None
     return value
+
+
+def _role(value: str) -> Role:
+    try:
+        return Role(value)
+    except ValueError:
+        raise UsageError("the setting role is person or organisation") from None
 
 
 def _toml_string(text: str) -> str:

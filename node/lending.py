@@ -294,7 +294,7 @@ class Lending:
     def _with_keyset(self, tx: Tx, grant: GrantGiven, now_ms: int) -> GrantGiven:
         """`grant` with a keyset that opens every live generation of its days."""
         sets = self._sets(tx, grant)
-        names = [[one.path, one.epoch, one.gen] for one in sets]
+        names: list[Value] = [[one.path, one.epoch, one.gen] for one in sets]
         sent = self._objects.get(tx, Kind.KEYSET_SENT, [grant.cid, grant.n])
         if grant.keyset is not None and sent == names:
             return grant

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 import trio
@@ -81,12 +82,7 @@ class Post:
             while True:
                 changed = self._outgoing.changed
                 now_ms = self._clock.now_ms()
-                items, due_ms = await self._store.database.read(
-                    lambda tx, now_ms=now_ms: (
-                        self._store.outbox.due(tx, now_ms),
-                        self._store.outbox.next_due_ms(tx),
-                    )
-                )
+                items, due_ms = await self._store.database.read(partial(self._waiting, now_ms))
                 for peer in sorted({item.to for item in items} - self._posting):
                     self._posting.add(peer)
                     mine = [item for item in items if item.to == peer]
@@ -97,6 +93,9 @@ class Post:
                     wait_s = (due_ms - now_ms) / 1000
                 with trio.move_on_after(wait_s):
                     await changed.wait()
+
+    def _waiting(self, now_ms: int, tx: Tx) -> tuple[list[Item], int | None]:
+        return self._store.outbox.due(tx, now_ms), self._store.outbox.next_due_ms(tx)
 
     async def _post_to(self, peer: str, items: Sequence[Item]) -> None:
         """Say what waits for one peer, in order; the first that fails ends this try."""
@@ -151,8 +150,8 @@ class Post:
                 assert isinstance(keyset, bytes)
                 self._borrowing.keyset(tx, pair, keyset)
             case KeysArgs() if answer.code is Code.OK:
-                keyset = parse_keyset(args.keyset, pair.own)
-                self._lending.acknowledged(tx, keyset.grant, keyset.n)
+                sent = parse_keyset(args.keyset, pair.own)
+                self._lending.acknowledged(tx, sent.grant, sent.n)
             case RequestArgs() if answer.code is not Code.OK:
                 reason = answer.out if isinstance(answer.out, str) else answer.code.value
                 cid = args.request.cid
