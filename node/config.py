@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Self, cast
@@ -61,10 +61,13 @@ class Config:
         for name in names:
             if (text := environment.get(ENVIRONMENT_PREFIX + name.upper())) is not None:
                 found[name] = text
-        settings = {key: _line(key, value) for key, value in found.items()}
-        role = settings.pop("role", None)
-        config = replace(cls(), **settings)
-        return config if role is None else replace(config, role=_role(role))
+        lines = {key: _line(key, value) for key, value in found.items()}
+        usual = cls()
+        return cls(
+            name=lines.get("name", usual.name),
+            role=_role(lines.get("role", usual.role)),
+            listen=lines.get("listen", usual.listen),
+        )
 
     def text(self) -> str:
         """These settings as TOML, to be written by `init`."""
