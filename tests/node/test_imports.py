@@ -235,7 +235,7 @@ async def test_refusals_name_the_file_and_change_nothing(backend: str, tmp_path:
                 await imports.commit(path)
             with pytest.raises(error, match=words):
                 await imports.preview(path)
-        with pytest.raises(NotFound, match="gone.ofx cannot be read"):
+        with pytest.raises(NotFound, match="gone\\.ofx cannot be read"):
             await imports.commit(tmp_path / "gone.ofx")
         good = saved(tmp_path, bank_file(1, months=1), "good.ofx")
         for into in ("Nowhere at all", "nowhere/at-all"):
