@@ -262,7 +262,9 @@ async def test_pages_that_changed_places_are_named(home: Home) -> None:
         (_, one), (_, two) = home.vault.ciphertexts(tx, [first, second])
         assert one is not None
         assert two is not None
-        home.store.pages.put_many(tx, [(*first.place(), two), (*second.place(), one)])
+        for stored, ct in ((first, two), (second, one)):
+            at = stored.place()
+            home.store.pages.put_many(tx, [(at.path, at.day, at.device, at.seq, ct)])
 
     await home.database.write(swap)
     reading = await home.vault.read(CURVE, DAY, DAY + 2)
