@@ -1,14 +1,17 @@
-"""What every test may ask for."""
+"""What every test may ask for, and the rule that no check stops being made unnoticed."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+ALLOWED_SKIPS = Path(__file__).with_name("allowed-skips.txt")
+NO_SHARED = "the folder of shared vectors and samples is not here (ENTRENOUS_SHARED)"
 IN_CI = os.environ.get("CI") == "true"
 
 if not IN_CI:
@@ -22,13 +25,69 @@ if not IN_CI:
 def shared() -> Path:
     """The folder of published vectors and real samples, `ENTRENOUS_SHARED` or `../shared`.
 
-    It is not part of the repository.  Without it a test is skipped on a desk and fails in CI:
-    there, a missing vector would be a check that silently stopped being made.
+    It is not part of the repository, so a test that needs it is skipped where it is not.  Whoever
+    names a folder means it: then a missing one fails.
     """
-    folder = Path(os.environ.get("ENTRENOUS_SHARED", REPOSITORY.parent / "shared"))
+    named = os.environ.get("ENTRENOUS_SHARED")
+    folder = REPOSITORY / (named or "../shared")
     if folder.is_dir():
         return folder
-    reason = "the folder of shared vectors and samples is not here (ENTRENOUS_SHARED)"
+    if named:
+        pytest.fail("ENTRENOUS_SHARED names a folder that is not there")
+    pytest.skip(NO_SHARED)
+
+
+# --- skips ----------------------------------------------------------------------------------------
+
+
+def allowed_skips(text: str) -> frozenset[str]:
+    """The reasons that `allowed-skips.txt` lists."""
+    lines = map(str.strip, text.splitlines())
+    return frozenset(line for line in lines if line and not line.startswith("#"))
+
+
+class Skips:
+    """Collects why tests were left out; with CI=true, a reason that is not listed fails the run."""
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        self.allowed = frozenset(allowed)
+        self.found: dict[str, int] = {}
+
+    def unlisted(self) -> list[str]:
+        """The reasons found that nobody allowed, sorted."""
+        return sorted(self.found.keys() - self.allowed)
+
+    def _add(self, report: pytest.CollectReport | pytest.TestReport) -> None:
+        if not report.skipped:
+            return
+        reason = getattr(report, "wasxfail", None)
+        if reason is None:
+            where = report.longrepr
+            said = where[2] if isinstance(where, tuple) else str(where)
+            reason = said.removeprefix("Skipped: ")
+        else:
+            reason = f"xfail: {str(reason).removeprefix('reason: ')}"
+        self.found[reason] = self.found.get(reason, 0) + 1
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self._add(report)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._add(report)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        passing = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+        if self.unlisted() and session.exitstatus in passing:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for reason in self.unlisted():
+            terminalreporter.write_line(
+                f"not in tests/allowed-skips.txt, so this run fails: {reason}", red=True
+            )
+
+
+def pytest_configure(config: pytest.Config) -> None:
     if IN_CI:
-        pytest.fail(reason)
-    pytest.skip(reason)
+        config.pluginmanager.register(Skips(allowed_skips(ALLOWED_SKIPS.read_text())), "skips")
