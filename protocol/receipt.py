@@ -32,6 +32,7 @@ from .errors import CapabilityError, Code, RemoteProtocolError, WireError
 from .limits import WINDOW_BYTES_MAX, WINDOW_NUMBER_MAX, WINDOW_PAGES_MAX
 from .persona import Certificate
 from .signed import SignedObject, assemble, parse, sign, signing_bytes
+from .signed import countersigned as both_sign
 from .wire import VERSION, Body, Value
 
 _RECEIPT_KEYS = (
@@ -161,20 +162,23 @@ class Receipt:
 
 def sign_receipt(body: ReceiptBody, device: DeviceKey) -> Receipt:
     """The server's word: a one-sided receipt."""
-    return parse_receipt(sign(Signed.RECEIPT, body.value(), device).raw)
+    return Receipt(body, sign(Signed.RECEIPT, body.value(), device))
 
 
 def countersign(receipt: Receipt, persona: PersonaKey) -> bytes:
     """The reader's signature over the same body (64 bytes), after it has stored the pages."""
-    return persona.sign(signing_bytes(Signed.RECEIPT, receipt.signed.body))
+    return persona.sign(receipt.signed.message)
 
 
 def countersigned(receipt: Receipt, signature: bytes) -> Receipt:
     """The two-sided receipt, the reader's signature verified.  Raises BadSignature."""
-    message = signing_bytes(Signed.RECEIPT, receipt.signed.body)
-    verify_signature(public_of(receipt.body.reader), message, signature)
-    server = receipt.signed.signatures[0]
-    return Receipt(receipt.body, assemble(Signed.RECEIPT, receipt.signed.body, server, signature))
+    verify_signature(public_of(receipt.body.reader), receipt.signed.message, signature)
+    return with_countersignature(receipt, signature)
+
+
+def with_countersignature(receipt: Receipt, signature: bytes) -> Receipt:
+    """The two-sided receipt, for whoever has made or checked the reader's signature itself."""
+    return Receipt(receipt.body, both_sign(receipt.signed, signature))
 
 
 def offered(value: Value, signature: bytes, certificate: Certificate) -> Receipt:
@@ -190,10 +194,7 @@ def offered(value: Value, signature: bytes, certificate: Certificate) -> Receipt
 
 def parse_receipt(raw: bytes) -> Receipt:
     """Read a receipt with one signature or two.  Nothing is verified.  Raises WireError."""
-    try:
-        signed = parse(raw, Signed.RECEIPT, signatures=2)
-    except WireError:
-        signed = parse(raw, Signed.RECEIPT, signatures=1)
+    signed = parse(raw, Signed.RECEIPT, signatures=1, signatures_max=2)
     return Receipt(receipt_body_from_value(signed.body), signed)
 
 

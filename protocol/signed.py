@@ -33,11 +33,16 @@ class SignedObject:
     raw: bytes
     cid: bytes
 
+    @property
+    def message(self) -> bytes:
+        """The bytes that are signed and named: `signing_bytes`, cut out of `raw`."""
+        return _message(self.raw, len(self.signatures))
+
     def verify(self, *publics: bytes) -> None:
         """Check each signature under the public key at the same place.  Raises BadSignature."""
         if len(publics) != len(self.signatures):
             raise WireError(f"a {self.kind.value} carries {len(self.signatures)} signatures")
-        message = signing_bytes(self.kind, self.body)
+        message = self.message
         for public, signature in zip(publics, self.signatures, strict=True):
             verify_signature(public, message, signature)
 
@@ -45,21 +50,39 @@ class SignedObject:
 def sign(kind: Signed, body: Mapping[str, Value], *keys: SigningKey) -> SignedObject:
     """Sign `body` with each of `keys`, in order."""
     message = signing_bytes(kind, body)
-    return assemble(kind, body, *(key.sign(message) for key in keys))
+    return _assembled(kind, body, message, tuple(key.sign(message) for key in keys))
 
 
 def assemble(kind: Signed, body: Mapping[str, Value], *signatures: bytes) -> SignedObject:
     """Put signatures made elsewhere beside the body that they are over."""
-    raw = encode([label(kind), body, *signatures])
-    return SignedObject(kind, body, signatures, raw, cid_of(signing_bytes(kind, body)))
+    return _assembled(kind, body, signing_bytes(kind, body), signatures)
+
+
+def countersigned(signed: SignedObject, signature: bytes) -> SignedObject:
+    """The same object with one more signature at its end."""
+    signatures = (*signed.signatures, signature)
+    return _assembled(signed.kind, signed.body, signed.message, signatures)
 
 
 def parse(
-    raw: bytes, kind: Signed, *, signatures: int = 1, bytes_max: int = SIGNED_BYTES_MAX
+    raw: bytes,
+    kind: Signed,
+    *,
+    signatures: int = 1,
+    signatures_max: int | None = None,
+    bytes_max: int = SIGNED_BYTES_MAX,
 ) -> SignedObject:
-    """Read the form of a signed object.  Nothing is verified yet.  Raises WireError."""
+    """Read the form of a signed object.  Nothing is verified yet.  Raises WireError.
+
+    It has `signatures`, or up to `signatures_max` where that is given.
+    """
     value = decode(raw, bytes_max=bytes_max)
-    if not isinstance(value, list) or len(value) != 2 + signatures or value[0] != label(kind):
+    most = signatures if signatures_max is None else signatures_max
+    if (
+        not isinstance(value, list)
+        or not 2 + signatures <= len(value) <= 2 + most
+        or value[0] != label(kind)
+    ):
         raise WireError(f"this is not a {kind.value} with {signatures} signature(s)")
     body = value[1]
     if not isinstance(body, dict):
@@ -69,4 +92,29 @@ def parse(
         if not isinstance(signature, bytes) or len(signature) != SIGNATURE_BYTES:
             raise WireError(f"a signature of a {kind.value} is not {SIGNATURE_BYTES} bytes")
         found.append(signature)
-    return SignedObject(kind, body, tuple(found), raw, cid_of(signing_bytes(kind, body)))
+    return SignedObject(kind, body, tuple(found), raw, cid_of(_message(raw, len(found))))
+
+
+# What is signed is all of the object but its signatures, under a shorter head.  The form is
+# canonical, so both are cut and joined without encoding a body again: a signed object is made and
+# read several times in every read of a page.
+
+_LIST = 0x80
+_UNSIGNED = bytes((_LIST | 2,))
+_SIGNATURE = bytes((0x58, SIGNATURE_BYTES))
+
+
+def _assembled(
+    kind: Signed, body: Mapping[str, Value], message: bytes, signatures: tuple[bytes, ...]
+) -> SignedObject:
+    if any(len(signature) != SIGNATURE_BYTES for signature in signatures):
+        raise WireError(f"a signature of a {kind.value} is not {SIGNATURE_BYTES} bytes")
+    head = bytes((_LIST | (2 + len(signatures)),))
+    tail = b"".join(_SIGNATURE + signature for signature in signatures)
+    return SignedObject(kind, body, signatures, head + message[1:] + tail, cid_of(message))
+
+
+def _message(raw: bytes, signatures: int) -> bytes:
+    """`signing_bytes` of the object whose canonical bytes are `raw`."""
+    end = len(raw) - signatures * (len(_SIGNATURE) + SIGNATURE_BYTES)
+    return _UNSIGNED + raw[1:end]
