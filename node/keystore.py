@@ -71,8 +71,14 @@ class Keystore:
     next_list: int
 
     @classmethod
-    def create(cls, recovery: RecoverySecret, entropy: Entropy) -> Self:
-        """New random keys for a new node; what comes from `recovery` is its public half only."""
+    def create(
+        cls, recovery: RecoverySecret, entropy: Entropy, *, successions: int = NEXT_DIGESTS
+    ) -> Self:
+        """New random keys for a new node; what comes from `recovery` is its public half only.
+
+        `successions` are prepared: a home has the 1,024 of the formats, a simulated node needs as
+        many as it makes personas.
+        """
         return cls(
             device=DeviceKey.generate(entropy),
             store=StoreKey.generate(entropy),
@@ -81,7 +87,7 @@ class Keystore:
             log_signing=LogSigningKey.generate(entropy),
             backup_public=backup_secret(recovery).public,
             epochs=(new_epoch(entropy),),
-            next_digests=tuple(next_digest(recovery, 0, i) for i in range(NEXT_DIGESTS)),
+            next_digests=tuple(next_digest(recovery, 0, i) for i in range(successions)),
             next_list=0,
         )
 

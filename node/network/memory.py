@@ -56,8 +56,10 @@ class MemoryWorld:
         self,
         seed: bytes = b"memory",
         weather: Callable[[bytes, bytes], Weather] = lambda sender, receiver: CALM,
+        overhears: Callable[[bytes, bytes, bytes], None] = lambda sender, receiver, piece: None,
     ) -> None:
         self.weather = weather
+        self._overhears = overhears
         self._entropy = SeededEntropy(seed)
         self._listening: dict[str, MemoryNetwork] = {}
         self._cuts: list[tuple[frozenset[bytes], frozenset[bytes]]] = []
@@ -93,6 +95,10 @@ class MemoryWorld:
 
     def weather_between(self, sender: bytes, receiver: bytes) -> Weather:
         return self.weather(sender, receiver)
+
+    def overhears(self, sender: bytes, receiver: bytes, piece: bytes) -> None:
+        """A piece is handed to the network: whoever keeps a trace of the world hears it."""
+        self._overhears(sender, receiver, piece)
 
     def is_cut(self, a: bytes, b: bytes) -> bool:
         return any(

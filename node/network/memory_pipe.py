@@ -49,6 +49,7 @@ class Air(Protocol):
 
     def weather_between(self, sender: bytes, receiver: bytes) -> Weather: ...
     def is_cut(self, a: bytes, b: bytes) -> bool: ...
+    def overhears(self, sender: bytes, receiver: bytes, piece: bytes) -> None: ...
     async def wait_change(self) -> None: ...
 
 
@@ -102,6 +103,7 @@ class Pipe:
         weather = self._world.weather_between(self._sender, self._receiver)
         if weather.reset_chance and self._lot.draw() < weather.reset_chance:
             return False
+        self._world.overhears(self._sender, self._receiver, piece)
         self._pieces.append((self._due(), piece))
         self._held += len(piece)
         self._wake()
