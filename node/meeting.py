@@ -275,5 +275,4 @@ class Meeting:
             addresses=other.addresses,
             withdrawn=frozenset(),
             paired_ms=now_ms,
-            last=None,
         )

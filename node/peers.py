@@ -17,7 +17,6 @@ from functools import lru_cache
 
 from ..crypto.entropy import Entropy
 from ..crypto.keys import PairKey, PersonaKey, ReaderSecret
-from ..protocol.cid import CID_BYTES
 from ..protocol.did import Did, check_did, did_of, public_of
 from ..protocol.persona import (
     Certificate,
@@ -82,10 +81,7 @@ class OwnPersona:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One relationship.  `device` is the other side's 32-byte device key.
-
-    `last` is the CID of the newest receipt or answer that both sides signed, or None.
-    """
+    """One relationship.  `device` is the other side's 32-byte device key."""
 
     name: str
     own: Did
@@ -95,7 +91,6 @@ class Pair:
     addresses: tuple[str, ...]
     withdrawn: frozenset[str]
     paired_ms: int
-    last: bytes | None
 
     @property
     def their(self) -> Did:
@@ -115,7 +110,6 @@ class Pair:
             "addresses": list(self.addresses),
             "withdrawn": sorted(self.withdrawn),
             "paired_ms": self.paired_ms,
-            "last": self.last,
         }
 
     @classmethod
@@ -130,7 +124,6 @@ class Pair:
             _texts(body.items("addresses", items_max=ADDRESSES_KEPT_MAX)),
             frozenset(_texts(body.items("withdrawn", items_max=256))),
             body.integer("paired_ms"),
-            body.maybe_data("last", length=CID_BYTES),
         )
 
 
@@ -143,7 +136,6 @@ _PAIR_KEYS = (
     "addresses",
     "withdrawn",
     "paired_ms",
-    "last",
 )
 
 
@@ -182,10 +174,10 @@ class Peers:
 
     def persona(self, tx: Tx, did: Did) -> OwnPersona:
         """The persona `did` of ours.  Raises NotFound."""
-        value = self._objects.get(tx, Kind.PERSONA, did)
-        if value is None:
+        persona = self._objects.read(tx, Kind.PERSONA, did, OwnPersona.from_value)
+        if persona is None:
             raise NotFound("this node has no such persona")
-        return OwnPersona.from_value(value)
+        return persona
 
     def public_persona(self, tx: Tx, now_ms: int) -> OwnPersona:
         """The one persona by which the world knows an organisation; made when first asked for."""
@@ -235,8 +227,7 @@ class Peers:
 
     def find(self, tx: Tx, own: str, their: str) -> Pair | None:
         """The pair of these two personas, or None."""
-        value = self._objects.get(tx, Kind.PAIR, [own, their])
-        return None if value is None else Pair.from_value(value)
+        return self._objects.read(tx, Kind.PAIR, [own, their], Pair.from_value)
 
     def pair(self, tx: Tx, own: str, their: str) -> Pair:
         """The pair of these two personas.  Raises NotFound."""
@@ -254,6 +245,17 @@ class Peers:
                 raise NotFound(
                     f"no peer is called {clean_name(name)}; `entrenous peers` lists them"
                 )
+
+    # how far the two have come
+
+    def last_taken(self, tx: Tx, pair: Pair) -> bytes | None:
+        """The CID of the last word that the peer signed and this node kept, or None."""
+        cid = self._objects.get(tx, Kind.CURSOR, [pair.own, pair.their])
+        return cid if isinstance(cid, bytes) else None
+
+    def took(self, tx: Tx, pair: Pair, cid: bytes) -> None:
+        """Keep `cid` as the last word that was taken from the peer."""
+        self._objects.put(tx, Kind.CURSOR, [pair.own, pair.their], cid)
 
     def all(self, tx: Tx) -> list[Pair]:
         return [Pair.from_value(value) for _, value in self._objects.all(tx, Kind.PAIR)]
