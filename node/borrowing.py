@@ -239,14 +239,17 @@ class Borrowing:
 
     def get(self, tx: Tx, cid: bytes) -> GrantHeld:
         """Raises NotFound."""
-        value = self._store.objects.get(tx, Kind.GRANT_HELD, cid)
-        if value is None:
+        held = self._find(tx, cid)
+        if held is None:
             raise NotFound("this node holds no such grant: see `entrenous grants`")
-        return GrantHeld.from_value(value)
+        return held
 
     def all(self, tx: Tx) -> list[GrantHeld]:
-        found = self._store.objects.all(tx, Kind.GRANT_HELD)
-        return [GrantHeld.from_value(value) for _, value in found]
+        found = self._store.objects.read_all(tx, Kind.GRANT_HELD, GrantHeld.from_value)
+        return [held for _, held in found]
+
+    def _find(self, tx: Tx, cid: bytes) -> GrantHeld | None:
+        return self._store.objects.read(tx, Kind.GRANT_HELD, cid, GrantHeld.from_value)
 
     # keys
 
@@ -256,10 +259,9 @@ class Borrowing:
         Raises GrantRefused, WireError, CryptoError if it is not for a grant of this pair.
         """
         keyset = parse_keyset(raw, pair.their)
-        value = self._store.objects.get(tx, Kind.GRANT_HELD, keyset.grant)
-        if value is None:
+        held = self._find(tx, keyset.grant)
+        if held is None:
             raise GrantRefused("a keyset is for a grant that is not held", Code.UNKNOWN_GRANT)
-        held = GrantHeld.from_value(value)
         if keyset.n in held.keysets:
             return keyset.n
         persona = self._peers.persona(tx, held.own)
@@ -290,10 +292,9 @@ class Borrowing:
     def revoked(self, tx: Tx, pair: Pair, raw: bytes) -> None:
         """The owner has taken a grant back.  Raises GrantRefused, BadSignature."""
         revocation = parse_revocation(raw)
-        value = self._store.objects.get(tx, Kind.GRANT_HELD, revocation.dlg)
-        if value is None:
+        held = self._find(tx, revocation.dlg)
+        if held is None:
             raise GrantRefused("this takes back a grant that is not held", Code.UNKNOWN_GRANT)
-        held = GrantHeld.from_value(value)
         chain = [link.delegation for link in held.bundle.links]
         check_revocation(revocation, chain, held.bundle.root.paths)
         if held.kept is not GrantStatus.REVOKED and pair.their == held.their:

@@ -98,8 +98,7 @@ class Collections:
         self._objects = objects
 
     def find(self, tx: Tx, path: str, owner: str = "") -> Collection | None:
-        value = self._objects.get(tx, Kind.COLLECTION, [owner, path])
-        return None if value is None else Collection.from_value(value)
+        return self._objects.read(tx, Kind.COLLECTION, [owner, path], Collection.from_value)
 
     def get(self, tx: Tx, path: str, owner: str = "") -> Collection:
         """Raises NotFound."""

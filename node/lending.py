@@ -179,12 +179,11 @@ class Lending:
         return grant
 
     def find(self, tx: Tx, cid: bytes) -> GrantGiven | None:
-        value = self._objects.get(tx, Kind.GRANT_GIVEN, cid)
-        return None if value is None else GrantGiven.from_value(value)
+        return self._objects.read(tx, Kind.GRANT_GIVEN, cid, GrantGiven.from_value)
 
     def all(self, tx: Tx) -> list[GrantGiven]:
-        found = self._objects.all(tx, Kind.GRANT_GIVEN)
-        return [GrantGiven.from_value(value) for _, value in found]
+        found = self._objects.read_all(tx, Kind.GRANT_GIVEN, GrantGiven.from_value)
+        return [grant for _, grant in found]
 
     def statuses(self, tx: Tx, cids: Iterable[bytes], now_ms: int) -> Mapping[bytes, GrantStatus]:
         """How each delegation of a chain stands here: the root if we gave it, others if revoked."""

@@ -327,10 +327,7 @@ class Vault:
             return []
         low, high = month_of(first), month_of(last)
         months = [month for month in collection.months if low <= month <= high]
-        found = (
-            Stored.from_value(owner, path, value)
-            for value in self._store.catalogue.rows(tx, owner, path, months)
-        )
+        found = self._store.catalogue.read(tx, owner, path, months, Stored.from_value)
         return sorted(
             (one for one in found if first <= one.day <= last), key=lambda one: (one.day, one.seq)
         )

@@ -11,12 +11,16 @@ row is, not which.  `page_salt` stands here and nowhere else: what is erased her
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from ...crypto.canonical import Value
 from .database import Tx
 from .errors import StoreDamaged
 from .sealer import Sealer
+
+T = TypeVar("T")
 
 _PLACE = "catalogue"
 
@@ -41,16 +45,35 @@ class Catalogue:
         Raises StoreDamaged.
         """
         entries: list[Value] = []
+        for tag, sealed in self._sealed(tx, owner, path, months):
+            entries.extend(_entries(self._sealer.open(_PLACE, tag, sealed)))
+        return entries
+
+    def read(
+        self,
+        tx: Tx,
+        owner: str,
+        path: str,
+        months: Iterable[int],
+        form: Callable[[str, str, Value], T],
+    ) -> list[T]:
+        """`form(owner, path, entry)` of each entry that `rows` gives, see `Sealer.read`."""
+        read = _Formed(owner, path, form)
+        return [
+            entry
+            for tag, sealed in self._sealed(tx, owner, path, months)
+            for entry in self._sealer.read(_PLACE, tag, sealed, read)
+        ]
+
+    def _sealed(
+        self, tx: Tx, owner: str, path: str, months: Iterable[int]
+    ) -> Iterable[tuple[bytes, bytes]]:
         for month in months:
             tag = self._tag(owner, path, month)
             for (sealed,) in tx.execute(
                 "SELECT sealed FROM catalogue WHERE tag = ? ORDER BY id", (tag,)
             ):
-                some = self._sealer.open(_PLACE, tag, sealed)
-                if not isinstance(some, list):
-                    raise StoreDamaged("a row of the catalogue is not a list of entries")
-                entries.extend(some)
-        return entries
+                yield tag, sealed
 
     def replace(self, tx: Tx, owner: str, path: str, month: int, entries: Sequence[Value]) -> None:
         """Put `entries` in place of everything of that month; none deletes it."""
@@ -60,6 +83,7 @@ class Catalogue:
 
     def delete(self, tx: Tx, owner: str, path: str, months: Iterable[int]) -> int:
         """Forget `months`; how many rows there were.  Inside `Database.erase` for good."""
+        self._sealer.forget()
         return tx.executemany(
             "DELETE FROM catalogue WHERE tag = ?",
             ((self._tag(owner, path, month),) for month in months),
@@ -67,3 +91,21 @@ class Catalogue:
 
     def _tag(self, owner: str, path: str, month: int) -> bytes:
         return self._sealer.tag("catalogue", owner, path, month)
+
+
+@dataclass(frozen=True, slots=True)
+class _Formed(Generic[T]):
+    """Reads a row of the catalogue, each entry by `form`."""
+
+    owner: str
+    path: str
+    form: Callable[[str, str, Value], T]
+
+    def __call__(self, row: Value) -> tuple[T, ...]:
+        return tuple([self.form(self.owner, self.path, entry) for entry in _entries(row)])
+
+
+def _entries(row: Value) -> Sequence[Value]:
+    if not isinstance(row, list):
+        raise StoreDamaged("a row of the catalogue is not a list of entries")
+    return row

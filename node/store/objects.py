@@ -7,12 +7,17 @@ clear: someone with the file sees how many grants there are, not which.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import IntEnum, unique
+from typing import Generic, TypeVar
 
 from ...crypto.canonical import Value
 from .database import Tx
 from .errors import StoreConflict, StoreDamaged
 from .sealer import Sealer
+
+T = TypeVar("T")
 
 
 @unique
@@ -69,6 +74,8 @@ class Objects:
 
     def add_if_new(self, tx: Tx, kind: Kind, name: Value, value: Value) -> bool:
         """As `add`; False, and nothing changed, if the name is taken."""
+        if self.has(tx, kind, name):
+            return False
         tag, sealed = self._row(kind, name, value)
         return bool(
             tx.execute(
@@ -83,6 +90,17 @@ class Objects:
         tag = self._sealer.tag("object", kind.value, name)
         row = tx.one("SELECT sealed FROM object WHERE kind = ? AND tag = ?", (kind.value, tag))
         return None if row is None else self._opened(kind, tag, row[0])[1]
+
+    def read(self, tx: Tx, kind: Kind, name: Value, form: Callable[[Value], T]) -> T | None:
+        """`form` of the value under `name`, or None; for what is read often, see `Sealer.read`."""
+        tag = self._sealer.tag("object", kind.value, name)
+        row = tx.one("SELECT sealed FROM object WHERE kind = ? AND tag = ?", (kind.value, tag))
+        return None if row is None else self._read(kind, tag, row[0], form)[1]
+
+    def read_all(self, tx: Tx, kind: Kind, form: Callable[[Value], T]) -> list[tuple[Value, T]]:
+        """As `all`, each value read by `form`."""
+        rows = tx.execute("SELECT tag, sealed FROM object WHERE kind = ? ORDER BY rowid", (kind,))
+        return [self._read(kind, tag, sealed, form) for tag, sealed in rows]
 
     def has(self, tx: Tx, kind: Kind, name: Value) -> bool:
         tag = self._sealer.tag("object", kind.value, name)
@@ -112,10 +130,30 @@ class Objects:
         return tag, self._sealer.seal(_place(kind), tag, [name, value])
 
     def _opened(self, kind: Kind, tag: bytes, sealed: bytes) -> tuple[Value, Value]:
-        pair = self._sealer.open(_place(kind), tag, sealed)
-        if not isinstance(pair, list) or len(pair) != 2:
-            raise StoreDamaged(f"a {_word(kind)} in the store has not the form of one")
-        return pair[0], pair[1]
+        return _pair(self._sealer.open(_place(kind), tag, sealed), kind)
+
+    def _read(
+        self, kind: Kind, tag: bytes, sealed: bytes, form: Callable[[Value], T]
+    ) -> tuple[Value, T]:
+        return self._sealer.read(_place(kind), tag, sealed, _Formed(kind, form))
+
+
+@dataclass(frozen=True, slots=True)
+class _Formed(Generic[T]):
+    """Reads the name of an object, and its value by `form`."""
+
+    kind: Kind
+    form: Callable[[Value], T]
+
+    def __call__(self, row: Value) -> tuple[Value, T]:
+        name, value = _pair(row, self.kind)
+        return name, self.form(value)
+
+
+def _pair(row: Value, kind: Kind) -> tuple[Value, Value]:
+    if not isinstance(row, list) or len(row) != 2:
+        raise StoreDamaged(f"a {_word(kind)} in the store has not the form of one")
+    return row[0], row[1]
 
 
 def _place(kind: Kind) -> str:

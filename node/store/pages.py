@@ -18,6 +18,9 @@ from .sealer import Sealer
 # One statement asks for this many tags: well below SQLite's limit on parameters, and above it a
 # statement costs nothing beside its rows.
 TAGS_PER_STATEMENT = 256
+# sqlite3 gives up the interpreter's lock for every statement, and one row each means asking for it
+# back a thousand times from a thread that encrypts; with many rows the two run side by side.
+ROWS_PER_INSERT = 128
 
 
 class PageAt(NamedTuple):
@@ -43,11 +46,16 @@ class Pages:
         A page that is there already is replaced: it was encrypted again.
         """
         tag = self._sealer.tag
-        return tx.executemany(
-            "INSERT INTO page (tag, ct) VALUES (?, ?) "
-            "ON CONFLICT (tag) DO UPDATE SET ct = excluded.ct",
-            ((tag(path, day, device, seq), ct) for path, day, device, seq, ct in rows),
-        )
+        cells = [(tag(path, day, device, seq), ct) for path, day, device, seq, ct in rows]
+        for start in range(0, len(cells), ROWS_PER_INSERT):
+            some = cells[start : start + ROWS_PER_INSERT]
+            marks = ",".join(["(?,?)"] * len(some))
+            tx.execute(
+                f"INSERT INTO page (tag, ct) VALUES {marks} "
+                "ON CONFLICT (tag) DO UPDATE SET ct = excluded.ct",
+                [cell for row in some for cell in row],
+            )
+        return len(cells)
 
     def get(self, tx: Tx, path: str, day: int, device: bytes, seq: int) -> bytes | None:
         """The ciphertext of one page, or None."""

@@ -9,6 +9,9 @@ noticed here; that is what the log and its witnesses are for.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from ...crypto.at_rest import open_row, seal_row
 from ...crypto.canonical import Value, encode
 from ...crypto.digest import tag128
@@ -19,6 +22,9 @@ from ...crypto.labels import Tag
 from ...protocol.errors import WireError
 from ...protocol.wire import decode
 from .errors import StoreDamaged, StoreError
+from .remembered import Remembered
+
+T = TypeVar("T")
 
 # A row is sealed and opened whole, in memory.  The largest are the leaves of a segment: 32 bytes
 # for each of at most 2^18 pages.
@@ -29,12 +35,13 @@ ROW_ITEMS_MAX = 2_000_000
 class Sealer:
     """Makes tags, seals and opens rows.  One for each store; shows nothing of its keys."""
 
-    __slots__ = ("_entropy", "_index", "_store")
+    __slots__ = ("_entropy", "_index", "_remembered", "_store")
 
     def __init__(self, store_key: StoreKey, index_key: IndexKey, entropy: Entropy) -> None:
         self._store = store_key
         self._index = index_key
         self._entropy = entropy
+        self._remembered = Remembered()
 
     def tag(self, *parts: Value) -> bytes:
         """The 16-byte blinded name of what `parts` name in clear."""
@@ -51,6 +58,22 @@ class Sealer:
             return decode(plain, bytes_max=ROW_BYTES_MAX, items_max=ROW_ITEMS_MAX)
         except WireError as error:
             raise StoreDamaged(f"a row of {place} opens and does not decode: {error}") from error
+
+    def read(self, place: str, tag: bytes, sealed: bytes, form: Callable[[Value], T]) -> T:
+        """`form` of what `open` gives.  A row that stands as it was read before costs a lookup.
+
+        `form` is a pure function that is equal to itself, and nobody changes what it gives.
+        Raises StoreDamaged, and what `form` raises.
+        """
+        return self._remembered.get(
+            (form, place, tag, sealed),
+            len(sealed),
+            lambda: form(self.open(place, tag, sealed)),
+        )
+
+    def forget(self) -> None:
+        """Let go of every row remembered by `read`; for those who erase."""
+        self._remembered.clear()
 
     def seal_bytes(self, place: str, tag: bytes, plain: bytes) -> bytes:
         """As `seal`, for content that is bytes already."""

@@ -10,9 +10,6 @@ Run alone: `python -m tests.benchmarks.bench_reads`.
 
 from __future__ import annotations
 
-import cProfile
-import os
-import pstats
 import time
 from collections.abc import Sequence
 from itertools import count
@@ -23,9 +20,8 @@ import trio
 from entrenous.node.node import Node
 from entrenous.node.peers import Pair
 from entrenous.protocol.window import Window
-
-from .figure import Figure
-from .two_homes import FIRST_DAY, HALF_HOURS, METER, Fill, lender, reader
+from entrenous.tests.benchmarks.figure import Figure
+from entrenous.tests.benchmarks.two_homes import FIRST_DAY, HALF_HOURS, METER, Fill, lender, reader
 
 DAYS = 365
 P50_GOAL_MS = 5.0
@@ -89,16 +85,19 @@ def run(smoke: bool) -> list[Figure]:
     )
     return [
         Figure(
-            "granted read of one day, p50", median(spent_ms), "ms", P50_GOAL_MS, None, None, note
+            "granted read of one day, p50",
+            median(spent_ms),
+            "ms",
+            goal=P50_GOAL_MS,
+            note=note,
+            less_is_better=True,
         ),
         Figure(
             "granted reads of one day, pipelined",
             pipelined,
-            "1/s",
-            PIPELINED_GOAL,
-            None,
-            None,
-            f"{AT_ONCE} reads under way on one connection",
+            "reads/s",
+            goal=PIPELINED_GOAL,
+            note=f"{AT_ONCE} reads under way on one connection",
         ),
     ]
 
@@ -110,11 +109,4 @@ def _show(figures: Sequence[Figure]) -> None:
 
 
 if __name__ == "__main__":
-    target = os.environ.get("ENTRENOUS_PROFILE_READER")
-    if target is None:
-        _show(run(smoke=False))
-    else:
-        with cProfile.Profile() as seen:
-            _show(run(smoke=False))
-        seen.dump_stats(target)
-        pstats.Stats(seen)
+    _show(run(smoke=False))

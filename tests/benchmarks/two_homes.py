@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,10 +152,10 @@ async def _grant(node: Node, cid: bytes, windows: Sequence[Window]) -> None:
 
 
 @contextmanager
-def lender(fill: Fill) -> Iterator[str]:
+def lender(fill: Fill) -> Generator[str]:
     """The lender in its own process; its invite link."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "tests.benchmarks.two_homes", folder]
+    with tempfile.TemporaryDirectory(dir=".", prefix=".bench-") as folder:
+        command = [sys.executable, "-m", "entrenous.tests.benchmarks.two_homes", folder]
         command += [str(fill.meter_days), str(fill.bank_days)]
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT
@@ -175,7 +175,7 @@ def lender(fill: Fill) -> Iterator[str]:
 @asynccontextmanager
 async def reader(invite: str, windows: Sequence[Window]) -> AsyncGenerator[tuple[Node, Pair]]:
     """A paired node that was granted `windows` and has the keys."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=".", prefix=".bench-") as folder:
         async with node_in(Path(folder), "reader", Role.ORGANISATION) as node:
             pair = await node.exchange.pair(parse_link(invite), "lender")
             terms = Terms(
