@@ -10,7 +10,11 @@ What this device signs for one peer forms a chain (`prev`), and the peer holds e
 the one before it, in the order in which they arrive.  So what is signed inside a unit of work
 takes a number there, and `in_order` lets it out in the order of these numbers, whichever task
 comes back from the store first.  If a unit that took a number fails, the chain has a hole, and the
-link is closed: at the next one each side says in its hello how far it has come.
+link is closed: at the next one each side says in its hello how far it has come.  The same is done
+when a word cannot be let out any more because the peer withdrew its call meanwhile.
+
+A link ends whole: whichever side ends it, and for whatever reason, the reader, the writer and all
+that waited for a reply end with it, and what was queued has `FLUSH_S` to leave.
 """
 
 from __future__ import annotations
@@ -23,9 +27,12 @@ from typing import TypeAlias
 import structlog
 import trio
 
-from ..protocol.errors import LocalProtocolError, RemoteProtocolError
+from ..crypto.errors import CryptoError
+from ..protocol.errors import Code, LocalProtocolError, ProtocolError
+from ..protocol.hello import StreamState
 from ..protocol.persona import Certificate
 from ..protocol.receipt import check_prev, parse_answer
+from ..protocol.refusal import code_of
 from ..protocol.session import Session
 from ..protocol.session_event import (
     AnswerReceived,
@@ -55,8 +62,9 @@ Demand: TypeAlias = (
 
 # A caller has one window at a time, and then an end: nothing waits behind them.
 _REPLIES_MAX = 4
-# What waits for the door of one call: parts, until they are taken.  The session counts the rest.
 _READ_BYTES = 256 * 1024
+# What is queued when a link ends: a refusal, an answer, the rest of a window.
+FLUSH_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +117,11 @@ class Link:
         self.session = session
         self._clock = clock
         self._wake = trio.Event()
+        # Events are taken by one task at a time: a hello is decided on before what follows it.
+        self._draining = trio.Lock()
         self._callers: dict[int, trio.MemorySendChannel[Arrived]] = {}
+        # Calls that nobody waits for any more: withdrawn when the peer's next word on them came.
+        self._left: set[int] = set()
         self.chain = Chain()
         self.dialled = dialled
         self.pair: Pair | None = None
@@ -149,10 +161,34 @@ class Link:
         raise Away("the other side went away before it could be asked")
 
     def forget(self, number: int) -> None:
-        """Nobody waits for call `number` any more; the peer is told if it is still open."""
+        """Nobody waits for call `number` any more.
+
+        The peer's next word on it is still taken, since its later words follow from it; then the
+        call is withdrawn.
+        """
         channel = self._callers.pop(number, None)
         if channel is not None:
             channel.close()
+            self._left.add(number)
+
+    def withdraw(self, number: int, code: Code, sentence: str) -> None:
+        """Say why call `number` of ours, or of the peer's, goes no further.  One that has ended
+        already is left alone."""
+        try:
+            self.session.refuse(number, code, sentence)
+        except LocalProtocolError as error:
+            log.debug("late_word", reason=str(error))
+        self.wake()
+
+    def countersign(self, number: int, sig: bytes, keys: int | None) -> bool:
+        """Sign for the window of call `number`.  False if the call, or the link, has ended."""
+        try:
+            self.session.countersign(number, sig, keys)
+        except LocalProtocolError as error:
+            log.debug("late_word", reason=str(error))
+            return False
+        self.wake()
+        return True
 
     # giving
 
@@ -161,18 +197,25 @@ class Link:
         self.chain.waiting[number] = act
         while (ready := self.chain.waiting.pop(self.chain.sent + 1, None)) is not None:
             self.chain.sent += 1
-            if self.closed.is_set():
+            if self.ended:
                 continue
             try:
                 ready()
             except LocalProtocolError as error:
-                # The call ended meanwhile: the peer withdrew it or the link is closing.
-                log.debug("late_word", reason=str(error))
+                # The peer withdrew the call while its answer was signed.  Every later word would
+                # follow one that the peer never saw.
+                log.info("late_word", reason=str(error))
+                self.close("a word that was signed could not be said any more")
         self.wake()
 
     def wake(self) -> None:
         """Something was queued: let the writer look."""
         self._wake.set()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more can be said on this link, even if it is still being wound up."""
+        return self.closed.is_set() or self.session.state is StreamState.CLOSED
 
     def close(self, reason: str | None = None) -> None:
         """Leave.  What was queued is still sent."""
@@ -191,26 +234,36 @@ class Link:
         """Pump until the session ends.  `greet` decides on a hello, `serve` takes what is asked."""
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._write)
-                await self._read(greet, serve)
-                self.wake()
+                nursery.start_soon(self._read, greet, serve)
+                nursery.start_soon(self._stop, nursery.cancel_scope)
+                await self._write(greet, serve)
+                nursery.cancel_scope.cancel()
         finally:
             self._end()
             with trio.CancelScope(shield=True), trio.move_on_after(5):
                 await self._stream.aclose()
+
+    async def _stop(self, scope: trio.CancelScope) -> None:
+        """A peer that reads nothing does not keep a closed link."""
+        await self.closed.wait()
+        await trio.sleep(FLUSH_S)
+        scope.cancel()
 
     async def _read(
         self,
         greet: Greet,
         serve: Callable[[Link, Demand], None],
     ) -> None:
-        while self.ending is None:
+        while not self.ended:
             try:
                 data = await self._stream.receive_some(_READ_BYTES)
             except TransportError:
                 data = b""
-            self.session.receive_data(data, self._clock.now_ms())
-            await self._drain(greet, serve)
+            async with self._draining:
+                if self.ended:
+                    return
+                self.session.receive_data(data, self._clock.now_ms())
+                await self._drain(greet, serve)
 
     async def _drain(
         self,
@@ -228,25 +281,39 @@ class Link:
                     self._end()
                 case CallReceived() | PartReceived() | CountersignReceived():
                     serve(self, event)
-                case RefuseReceived() | CallTimedOut() if event.call not in self._callers:
+                case RefuseReceived() | CallTimedOut() if not self._ours(event.call):
                     serve(self, event)
                 case _:
                     self._reply(event)
         self.wake()
 
+    def _ours(self, number: int) -> bool:
+        """Calls of the dialler are odd, those of the listener even."""
+        return number % 2 == int(self.dialled)
+
     def _reply(self, event: Reply) -> None:
         try:
             self._follow(event)
-        except RemoteProtocolError as error:
-            self.session.refuse(0, error.code, str(error))
+        except (ProtocolError, CryptoError) as error:
+            self.session.refuse(0, code_of(error), str(error)[:200])
             return
+        if isinstance(event, CallTimedOut):
+            # What the peer still signs on this call comes too late to be followed.
+            self.close("a call was not answered in its time")
         channel = self._callers.get(event.call)
         if channel is None:
+            self._withdraw_left(event)
             return
         try:
             channel.send_nowait(Arrived(self.chain.taken_number, event))
         except (trio.WouldBlock, trio.BrokenResourceError):
             self.forget(event.call)
+            self._withdraw_left(event)
+
+    def _withdraw_left(self, event: Reply) -> None:
+        self._left.discard(event.call)
+        if isinstance(event, WindowReceived):
+            self.withdraw(event.call, Code.BUSY, "nobody waits for these pages any more")
 
     def _follow(self, event: Reply) -> None:
         """Hold what the peer signed against its last word to us."""
@@ -262,35 +329,41 @@ class Link:
         self.chain.taken = cid
         self.chain.taken_number += 1
 
-    async def _write(self) -> None:
-        """Send what is queued; keep the session's time."""
+    async def _write(self, greet: Greet, serve: Callable[[Link, Demand], None]) -> None:
+        """Send what is queued; keep the session's time; return when all is said."""
         while True:
             data = self.session.data_to_send(self._clock.now_ms())
             if data:
                 try:
                     await self._stream.send_all(data)
                 except TransportError:
-                    self.session.receive_data(b"", self._clock.now_ms())
                     return
                 continue
-            if self.closed.is_set():
+            self._take_end()
+            if self.ended:
                 return
-            await self._sleep()
+            if await self._sleep():
+                async with self._draining:
+                    self.session.handle_timer(self._clock.now_ms())
+                    await self._drain(greet, serve)
 
-    async def _sleep(self) -> None:
+    def _take_end(self) -> None:
+        """A session that our own side closed has one event left, and no reader to take it."""
+        if self.session.state is not StreamState.CLOSED:
+            return
+        while (event := self.session.next_event()) is not None:
+            if isinstance(event, Closed):
+                self.ending = event
+        self._end()
+
+    async def _sleep(self) -> bool:
+        """Until there is something to send, or (True) the session's time has come."""
         timer = self.session.next_timer()
         wait_s = math.inf if timer is None else max(0.0, (timer - self._clock.now_ms()) / 1000)
         with trio.move_on_after(wait_s) as scope:
             await self._wake.wait()
         self._wake = trio.Event()
-        if scope.cancelled_caught:
-            self.session.handle_timer(self._clock.now_ms())
-            while (event := self.session.next_event()) is not None:
-                if isinstance(event, Closed):
-                    self.ending = event
-                    self._end()
-                elif isinstance(event, CallTimedOut):
-                    self._reply(event)
+        return scope.cancelled_caught
 
     def _end(self) -> None:
         self.closed.set()
