@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready-run
 DEV    := $(VENV)/.ready-dev
 NODE   := tests/interop/node_modules/.ready
 
-.PHONY: demo run test check bench adversary sim fuzz lock interop-deps clean
+.PHONY: demo run test check bench adversary sim fuzz docs lock interop-deps clean
 
 demo: $(READY)  ## three nodes, two organisations, one person: the whole story in about a minute
 	@$(BIN)/entrenous demo $(ARGS)
@@ -31,6 +31,10 @@ bench: $(DEV)  ## ratios against a limit measured in the same run
 
 sim: $(DEV)  ## the simulated world: make sim ARGS="--seeds 100"
 	$(BIN)/python -m entrenous.simulations $(ARGS)
+
+docs: $(DEV)  ## write the examples, tables and drawings of docs/ again from the code
+	$(BIN)/python -m entrenous.tests.protocol.test_spec_examples
+	$(BIN)/python -m entrenous.tests.protocol.test_session_doc
 
 interop-deps: $(NODE)
 
