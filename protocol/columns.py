@@ -36,6 +36,9 @@ from .schema import INTEGERS, Field, Schema
 
 _I64 = "q"
 _U32 = "I"
+# Constant columns of at most five minutes' readings a day are remembered, units and whole numbers
+# only: about a megabyte in all, and no word of a person's.
+_CONSTANT_ROWS_MAX = 288
 
 
 @lru_cache(maxsize=1024)
@@ -74,18 +77,39 @@ def _bodies(batch: Batch) -> list[bytes]:
 
 
 def _encode(f: Field, column: Column) -> bytes:
-    if not f.optional:
-        return _encode_present(f.dtype, column)
     rows = len(column)
+    if not f.optional:
+        if 0 < rows <= _CONSTANT_ROWS_MAX and _may_repeat(f) and column.count(column[0]) == rows:
+            return _encode_constant(f.dtype, cast("int | str", column[0]), rows)
+        return _encode_present(f.dtype, column)
     size = (rows + 7) // 8
     absent = column.count(None)
     if absent == rows:
-        return bytes(size) + _encode_present(f.dtype, ())
+        return _encode_absent(f.dtype, rows)
     if not absent:
         return ((1 << rows) - 1).to_bytes(size, "little") + _encode_present(f.dtype, column)
     digits = "".join("0" if cell is None else "1" for cell in reversed(column))
     present = [cell for cell in column if cell is not None]
     return int(digits, 2).to_bytes(size, "little") + _encode_present(f.dtype, present)
+
+
+@lru_cache(maxsize=256)
+def _may_repeat(f: Field) -> bool:
+    if f.dtype == "str":
+        return f.name != "id" and f.high <= limits.RECORD_UNIT_BYTES_MAX
+    return f.dtype not in ("d64", "dec")
+
+
+@lru_cache(maxsize=128)
+def _encode_constant(dtype: str, cell: int | str, count: int) -> bytes:
+    """A column that says one thing: a series has one unit, one duration, mostly one offset."""
+    return _encode_present(dtype, (cell,) * count)
+
+
+@lru_cache(maxsize=256)
+def _encode_absent(dtype: str, rows: int) -> bytes:
+    """An optional column in which nothing is present."""
+    return bytes((rows + 7) // 8) + _encode_present(dtype, ())
 
 
 def _encode_present(dtype: str, column: Column) -> bytes:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -22,6 +23,7 @@ from entrenous.node.store.aiosqlite import AiosqliteDatabase
 from entrenous.node.store.bridge import Bridge, open_bridge
 from entrenous.node.store.connection import open_writer
 from entrenous.node.store.database import Tx
+from entrenous.tests.benchmarks.figure import Figure
 
 SECONDS = 1.5
 ROUNDS = 5
@@ -31,6 +33,17 @@ PAGE = bytes(2_048 + 40)
 INSERT = "INSERT INTO page (tag, ct) VALUES (?, ?)"
 ROW = bytes(200)
 
+
+@dataclass
+class Effort:
+    """How long to measure."""
+
+    seconds: float = SECONDS
+    rounds: int = ROUNDS
+
+
+EFFORT = Effort()
+FIGURES: list[Figure] = []
 _numbers = count()
 
 
@@ -65,7 +78,7 @@ async def per_second(step: Callable[[], Awaitable[object]], callers: int) -> flo
             done += 1
 
     start = time.perf_counter()
-    end = start + SECONDS
+    end = start + EFFORT.seconds
     async with trio.open_nursery() as nursery:
         for _ in range(callers):
             nursery.start_soon(caller)
@@ -74,7 +87,7 @@ async def per_second(step: Callable[[], Awaitable[object]], callers: int) -> flo
 
 async def median_ms(step: Callable[[], Awaitable[object]]) -> float:
     spent: list[float] = []
-    for _ in range(ROUNDS):
+    for _ in range(EFFORT.rounds):
         start = time.perf_counter()
         await step()
         spent.append(time.perf_counter() - start)
@@ -142,12 +155,12 @@ async def measure_units(folder: Path) -> None:
 def measure_bare(folder: Path) -> None:
     connection = open_writer(folder / "bare.db")
     done, start = 0, time.perf_counter()
-    while time.perf_counter() < start + SECONDS:
+    while time.perf_counter() < start + EFFORT.seconds:
         connection.execute(INSERT, (next(TAGS), ROW))
         done += 1
-    show("bare sqlite3: durable rows, one after another", done / SECONDS, "/s")
+    show("bare sqlite3: durable rows, one after another", done / EFFORT.seconds, "/s")
     spent: list[float] = []
-    for _ in range(ROUNDS):
+    for _ in range(EFFORT.rounds):
         begun = time.perf_counter()
         connection.execute("BEGIN IMMEDIATE")
         connection.executemany(INSERT, ((next(TAGS), PAGE) for _ in range(PAGES)))
@@ -158,7 +171,18 @@ def measure_bare(folder: Path) -> None:
 
 
 def show(what: str, value: float, unit: str) -> None:
-    print(f"{what:<50} {value:>10,.1f} {unit}")
+    FIGURES.append(Figure(what, value, unit, less_is_better=unit == "ms"))
+    if __name__ == "__main__":
+        print(f"{what:<50} {value:>10,.1f} {unit}")
+
+
+def run(smoke: bool) -> list[Figure]:
+    """Every figure once; the rounds are inside each."""
+    EFFORT.seconds, EFFORT.rounds = (0.1, 1) if smoke else (SECONDS, ROUNDS)
+    FIGURES.clear()
+    with tempfile.TemporaryDirectory(dir=".", prefix=".bench-") as name:
+        trio.run(main, Path(name))
+    return list(FIGURES)
 
 
 async def main(folder: Path) -> None:

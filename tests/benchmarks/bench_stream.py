@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Literal
 
+from entrenous.tests.benchmarks.figure import Figure, medians
+
 Side = Literal["bare", "ours"]
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -151,6 +153,20 @@ def stream_bytes_per_s(side: Side) -> float:
 def bare_stream_bytes_per_s() -> float:
     """What a bare py-libp2p stream (TCP, Noise, Yamux) carries between two processes here, now."""
     return stream_bytes_per_s("bare")
+
+
+def run(smoke: bool) -> list[Figure]:
+    """Our adapter beside a bare py-libp2p stream, both between two processes."""
+    rounds = 1 if smoke else 5
+    ours, bare = medians(
+        rounds, lambda: stream_bytes_per_s("ours"), lambda: stream_bytes_per_s("bare")
+    )
+    name = "bare py-libp2p stream"
+    mega = 1e6
+    return [
+        Figure("our stream", ours / mega, "MB/s", None, ours / bare, name, "TCP, Noise, Yamux"),
+        Figure(name, bare / mega, "MB/s"),
+    ]
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ class Figure:
 
 
 def medians(rounds: int, *measures: Callable[[], float]) -> Sequence[float]:
-    """The median of each of `measures` over `rounds`, in turn, so that all meet the same weather."""
+    """The median of each of `measures`, taken in turn so that all meet the same neighbours."""
     taken: list[list[float]] = [[] for _ in measures]
     for _ in range(rounds):
         for found, measure in zip(taken, measures, strict=True):
