@@ -38,6 +38,8 @@ class Tag(StrEnum):
     KEYSTORE = "keystore"
     RECORD_ID = "record-id"
     IMPORT = "import"
+    BACKUP_FILE = "backup-file"
+    CONTROL = "control"
 
 
 class Signed(StrEnum):

@@ -9,7 +9,7 @@ answers `stored`.  The same delivery again is answered `stored` at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..crypto.entropy import Entropy
 from ..protocol.cid import CID_BYTES
@@ -23,7 +23,7 @@ from ..protocol.delivery import (
     pack_parts,
 )
 from ..protocol.errors import Code, GrantRefused
-from ..protocol.limits import DELIVERY_BYTES_MAX, PART_BYTES_MAX
+from ..protocol.limits import DELIVERY_BYTES_MAX, PART_BYTES_MAX, TEXT_CHARS_MAX
 from ..protocol.record import Batch
 from ..protocol.statement import NONCE_BYTES, Statement, StatementDay, make_statement
 from ..protocol.wire import Body, Value
@@ -93,6 +93,42 @@ class Received:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A delivery that this node made, and what became of it: queued, stored or refused."""
+
+    statement: bytes
+    to: str
+    path: str
+    first: int
+    last: int
+    records: int
+    t_ms: int
+    state: str
+    reason: str | None
+
+    def value(self) -> Value:
+        return {name: getattr(self, name) for name in _MADE_KEYS}
+
+    @classmethod
+    def from_value(cls, value: Value) -> Made:
+        body = Body.open(value, "a delivery in the store", _MADE_KEYS)
+        return cls(
+            body.data("statement", length=CID_BYTES),
+            body.text("to"),
+            body.text("path"),
+            body.integer("first"),
+            body.integer("last"),
+            body.integer("records"),
+            body.integer("t_ms"),
+            body.text("state"),
+            body.maybe_text("reason", chars_max=TEXT_CHARS_MAX),
+        )
+
+
+_MADE_KEYS = ("statement", "to", "path", "first", "last", "records", "t_ms", "state", "reason")
+
+
 class Deliveries:
     """Both sides of handing data back."""
 
@@ -136,7 +172,20 @@ class Deliveries:
             tuple((part.digest, part.length) for part in announced),
         )
 
+        made = Made(
+            statement.cid,
+            pair.their,
+            path,
+            statement.first,
+            statement.last,
+            len(batch),
+            now_ms,
+            "queued",
+            None,
+        )
+
         def unit(tx: Tx) -> None:
+            self._store.objects.add(tx, Kind.DELIVERY, ["out", statement.cid], made.value())
             for number, part in enumerate(parts):
                 name: Value = ["part", statement.cid, number]
                 self._store.objects.add(tx, Kind.DELIVERY, name, part)
@@ -156,10 +205,31 @@ class Deliveries:
             found.append(part)
         return found
 
-    def taken(self, tx: Tx, args: DeliverArgs) -> None:
-        """The peer has stored it: the sealed parts are not needed any more."""
+    def taken(self, tx: Tx, args: DeliverArgs, refused: str | None = None) -> None:
+        """The peer has stored it, or said why not: the sealed parts are not needed any more."""
+        made = replace(
+            self.made_of(tx, args.statement),
+            state="stored" if refused is None else "refused",
+            reason=refused,
+        )
+        self._store.objects.put(tx, Kind.DELIVERY, ["out", args.statement], made.value())
         for number in range(len(args.parts)):
             self._store.objects.delete(tx, Kind.DELIVERY, ["part", args.statement, number])
+
+    def made(self, tx: Tx) -> list[Made]:
+        """Every delivery that this node made."""
+        return [
+            Made.from_value(value)
+            for name, value in self._store.objects.all(tx, Kind.DELIVERY)
+            if isinstance(name, list) and name[:1] == ["out"]
+        ]
+
+    def made_of(self, tx: Tx, statement: bytes) -> Made:
+        """The delivery of this statement.  Raises NotFound."""
+        value = self._store.objects.get(tx, Kind.DELIVERY, ["out", statement])
+        if value is None:
+            raise NotFound("this node has made no such delivery")
+        return Made.from_value(value)
 
     def _both(self, tx: Tx, peer: str) -> tuple[Pair, OwnPersona]:
         pair = self._peers.named(tx, peer)

@@ -1,7 +1,9 @@
 """The exchange: the links to peers, and asking over them.
 
 There is one link for each pair of personas, whoever dialled it.  `link_to` gives the one that is
-open or dials; if both sides dialled at once, the stream of the lower device key stays.  At each
+open or dials.  If both sides greet each other at once, the stream that the lower device key dialled
+stays; a peer that greets later than that has lost the old stream, and its new one replaces it.  A
+link ends with the certificates that were shown on it, and the next one shows newer ones.  At each
 hello both sides say how far they have come in the other's words, and go on from there; a peer that
 names a word which this device signed and does not know shows that this node was set back, and
 nothing is served to it.
@@ -13,7 +15,7 @@ What is read over a link is `fetcher.py`, what waits in the outbox `post.py`, wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 import trio
@@ -30,7 +32,7 @@ from ..protocol.hello import stays
 from ..protocol.invocation import Invocation, issue_invocation
 from ..protocol.limits import INVOCATION_LIFE_S
 from ..protocol.pairing import Invite, check_invite
-from ..protocol.persona import Certificate
+from ..protocol.persona import Certificate, parse_certificate
 from ..protocol.receipt import Answer, parse_answer
 from ..protocol.session import Session
 from ..protocol.session_event import (
@@ -44,7 +46,7 @@ from ..protocol.session_event import (
 from ..protocol.wire import Value
 from .clock import Clock
 from .door import Door
-from .errors import Away, Refused
+from .errors import Away, Refused, UsageError
 from .link import Arrived, Greet, Link
 from .meeting import Meeting
 from .network.transport import Network, Stream, TransportError
@@ -59,11 +61,13 @@ log = structlog.get_logger()
 DIAL_S = 15.0
 HELLO_S = 15.0
 NONCE_BYTES = 16
-# A peer that is away is tried after 1, 2, 4 … seconds, at the latest every ten minutes.
-RETRY_FIRST_MS = 1_000
-RETRY_LAST_MS = 600_000
-# Links at one time: each holds one stream and about 100 KB.
-LINKS_MAX = 2_048
+# Two that dialled each other greet within this; whoever greets later has lost the first stream.
+AT_ONCE_S = DIAL_S + HELLO_S
+# Streams that others opened, at one time: each holds about 100 KB.
+INBOUND_MAX = 2_048
+# Of these, streams that have not (yet) shown who they are, and how long each may stay.
+STRANGERS_MAX = 256
+STRANGER_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +105,13 @@ class Exchange:
         self._meeting = meeting
         self._outgoing = outgoing
         self._door = door
+        # The link of each pair, from the moment at which one was chosen: greeting, then open.
         self._links: dict[tuple[str, str], Link] = {}
+        self._inbound_open: set[Link] = set()
         self._dialling: dict[tuple[str, str], trio.Lock] = {}
         self._nursery: trio.Nursery | None = None
+        # Pairs whose peer holds a word of ours that we do not know: this node was set back.
+        self.contradicted: set[tuple[str, str]] = set()
 
     async def run(self) -> None:
         """Serve and say until cancelled."""
@@ -117,31 +125,55 @@ class Exchange:
     @property
     def connected(self) -> frozenset[tuple[str, str]]:
         """The pairs (own, their) whose link is open."""
-        return frozenset(name for name, link in self._links.items() if not link.closed.is_set())
+        return frozenset(
+            name for name, link in self._links.items() if link.pair is not None and not link.ended
+        )
 
     # links
 
     async def _inbound(self, stream: Stream) -> None:
-        if len(self._links) >= LINKS_MAX:
+        strangers = sum(link.pair is None for link in self._inbound_open)
+        if len(self._inbound_open) >= INBOUND_MAX or strangers >= STRANGERS_MAX:
             await stream.reset()
             return
         session = Session.listener(stream.remote_key, self._clock.now_ms())
         link = Link(stream, session, self._clock)
-        await self._run(link, self._greet)
+        self._inbound_open.add(link)
+        try:
+            await self._run(link, self._greet)
+        finally:
+            self._inbound_open.discard(link)
 
     async def _run(self, link: Link, greet: Greet) -> None:
         try:
             async with trio.open_nursery() as nursery:
+                if not link.dialled:
+                    nursery.start_soon(self._hurry_stranger, link)
                 await link.run(greet, lambda link, event: self._door.demand(link, event, nursery))
+                self._door.forget(link)
                 nursery.cancel_scope.deadline = trio.current_time() + 10
         finally:
             self._door.forget(link)
-            if link.pair is not None:
-                name = (link.pair.own, link.pair.their)
-                if self._links.get(name) is link:
-                    del self._links[name]
+            for name in [name for name, chosen in self._links.items() if chosen is link]:
+                del self._links[name]
         if link.ending is not None and link.ending.error is not None:
             log.warning("link_fault", reason=link.ending.sentence)
+
+    async def _run_dialled(self, link: Link, greet: Greet) -> None:
+        """As `transport.Network.serve` does for those that others dialled: what goes wrong on one
+        link ends that link, and is told."""
+        try:
+            await self._run(link, greet)
+        except Exception as error:
+            log.error("link_failed", kind=type(error).__name__, exc_info=error)
+
+    @staticmethod
+    async def _hurry_stranger(link: Link) -> None:
+        """Who does not say who it is has a minute for what a stranger may do."""
+        with trio.move_on_after(STRANGER_S):
+            await link.closed.wait()
+        if link.pair is None and not link.closed.is_set():
+            link.close("a stranger stayed too long")
 
     async def _greet(self, link: Link, hello: HelloReceived) -> None:
         """Decide on a dialler's hello: a stranger may open a pairing, a pair goes on."""
@@ -156,6 +188,9 @@ class Exchange:
         if not self._wins(link, pair):
             link.session.refuse(0, Code.BUSY, "there is a stream between these two already")
             return
+        # Chosen before anything is waited for, so that what is dialled meanwhile gives way.
+        self._links[pair.own, pair.their] = link
+        link.own_certificate = persona.certificate
         if not await self._resume(link, pair, hello.cert, hello.last, last):
             return
         link.session.accept(persona.certificate, last)
@@ -174,9 +209,10 @@ class Exchange:
     def _wins(self, link: Link, pair: Pair) -> bool:
         """Whether an inbound stream replaces what there is: see `protocol.hello.stays`."""
         old = self._links.get((pair.own, pair.their))
-        if old is None or old.closed.is_set():
+        if old is None or old.ended:
             return True
-        if old.dialled and not stays(link.remote_key, self._device.public):
+        at_once = trio.current_time() - old.began_s < AT_ONCE_S
+        if old.dialled and at_once and not stays(link.remote_key, self._device.public):
             return False
         old.close("the peer opened a new stream")
         return True
@@ -195,28 +231,23 @@ class Exchange:
         """
 
         def unit(tx: Tx) -> bool:
-            if certificate.exp_s > pair.certificate.exp_s:
-                fresh = Pair(
-                    pair.name,
-                    pair.own,
-                    pair.inception,
-                    certificate,
-                    pair.key,
-                    pair.addresses,
-                    pair.withdrawn,
-                    pair.paired_ms,
-                )
-                self._peers.save(tx, fresh)
+            fresh = self._peers.pair(tx, pair.own, pair.their)
+            if certificate.exp_s > fresh.certificate.exp_s:
+                self._peers.save(tx, replace(fresh, certificate=certificate))
             self._store.outbox.hurry(tx, pair.their, self._clock.now_ms())
-            return theirs is None or self._receipts.knows(tx, theirs)
+            return theirs is None or self._receipts.gave(tx, pair.own, pair.their, theirs)
 
         if not await self._store.database.write(unit):
             sentence = (
                 "the other side holds a receipt that this node signed and does not know: this "
                 "node was set back to an older state and serves nothing to it"
             )
-            log.error("rolled_back", peer=pair.name)
-            link.session.refuse(0, Code.SUSPENDED, sentence)
+            self.contradicted.add((pair.own, pair.their))
+            log.error("rolled_back")
+            if not link.ended:
+                link.session.refuse(0, Code.SUSPENDED, sentence)
+            return False
+        if link.ended:
             return False
         link.certificate = certificate
         link.chain.given = theirs
@@ -225,26 +256,41 @@ class Exchange:
 
     def _registered(self, link: Link, pair: Pair) -> None:
         link.pair = pair
-        self._links[pair.own, pair.their] = link
         self._outgoing.notify()
 
     async def link_to(self, pair: Pair) -> Link:
         """The open link to a peer, dialled if need be.  Raises Away, Refused."""
         name = (pair.own, pair.their)
         async with self._dialling.setdefault(name, trio.Lock()):
-            link = self._links.get(name)
-            if link is not None and not link.closed.is_set():
+            return await self._present(pair) or await self._dial(pair)
+
+    async def _present(self, pair: Pair) -> Link | None:
+        """The link that there is, once it is open; None if there is none, or it came to nothing."""
+        while (link := self._links.get((pair.own, pair.their))) is not None and not link.ended:
+            if link.pair is None:
+                with trio.move_on_after(HELLO_S):
+                    await link.opened.wait()
+                if link.pair is None:
+                    return None
+            elif link.holds(self._clock.now_ms()):
                 return link
-            return await self._dial(pair)
+            else:
+                link.close("the certificates shown on a link have run out")
+        return None
 
     async def _dial(self, pair: Pair) -> Link:
         nursery = self._nursery
         if nursery is None:
             raise Away("this node is not on the network: start it with `entrenous up`")
+        name = (pair.own, pair.their)
+        link = await self._open(pair.device, pair.addresses, pair.name)
         persona, last = await self._store.database.read(
             lambda tx: (self._peers.persona(tx, pair.own), self._peers.last_taken(tx, pair))
         )
-        link = await self._open(pair.device, pair.addresses, pair.name)
+        # The peer may have dialled meanwhile: what was chosen then stays.
+        if (present := await self._present(pair)) is not None:
+            await link.leave()
+            return present
 
         async def greet(link: Link, hello: HelloReceived) -> None:
             if hello.cert is not None and await self._resume(
@@ -252,9 +298,17 @@ class Exchange:
             ):
                 self._registered(link, pair)
 
+        self._links[name] = link
+        link.own_certificate = persona.certificate
         link.session.hello(persona.certificate, pair.their, last)
-        nursery.start_soon(self._run, link, greet)
-        await self._until_open(link, pair.name)
+        nursery.start_soon(self._run_dialled, link, greet)
+        try:
+            await self._until_open(link, pair.name)
+        except Away:
+            # Ours gave way to the one that the peer dialled at the same moment.
+            if (present := await self._present(pair)) is None:
+                raise
+            return present
         return link
 
     async def _open(self, device: bytes, addresses: Sequence[str], name: str) -> Link:
@@ -282,6 +336,8 @@ class Exchange:
         """Answer an invite that was scanned.  Raises GrantRefused, Away, Refused."""
         now_ms = self._clock.now_ms()
         check_invite(invite, now_ms)
+        if invite.device == self._device.public:
+            raise UsageError("this invite is this node's own: another node scans it")
         scanning = await self._store.database.write(
             lambda tx: self._meeting.scan(tx, invite, name, now_ms)
         )
@@ -290,16 +346,19 @@ class Exchange:
             raise Away("this node is not on the network: start it with `entrenous up`")
         link = await self._open(invite.device, invite.addresses, "the inviter")
         link.session.hello(None, None, None)
-        nursery.start_soon(self._run, link, _no_greeting)
-        await self._until_open(link, "the inviter")
+        nursery.start_soon(self._run_dialled, link, _no_greeting)
         asked = self._meeting.ask(scanning, self._network.addresses, now_ms)
-        with await link.ask(asked.raw) as asking:
-            answer = answer_of(await asking.reply())
-        link.close()
+        try:
+            await self._until_open(link, "the inviter")
+            with await link.ask(asked.raw) as asking:
+                answer = answer_of(await asking.reply())
+        finally:
+            link.close()
         if answer.code is not Code.OK:
             raise refusal_of(answer, "the inviter")
         out = parse_out(Cmd.PAIR_OPEN, answer.out)
         assert isinstance(out, PairAnswer)
+        answer.verify(parse_certificate(out.cert), asked.cid)
         return await self._store.database.write(
             lambda tx: self._meeting.answered(tx, scanning, out, now_ms)
         )
@@ -349,8 +408,7 @@ class Exchange:
             arrived = await asking.reply()
             if isinstance(arrived.event, WindowReceived):
                 sentence = "the other side offers pages: fetch them instead"
-                link.session.refuse(asking.number, Code.COMMAND, sentence)
-                link.wake()
+                link.withdraw(asking.number, Code.COMMAND, sentence)
                 raise Refused(sentence, Code.OK.value)
             answer = answer_of(arrived)
         await self.keep_answer(link, pair, arrived.number, invocation, answer)

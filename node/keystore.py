@@ -32,6 +32,7 @@ from .errors import HomeError
 NEXT_DIGESTS = 1024
 EPOCH_BYTES = 16
 EPOCHS_MAX = 1024
+LOGS_MAX = 1024
 KEYSTORE_BYTES_MAX = 1024 * 1024
 
 _KEYS = (
@@ -41,6 +42,7 @@ _KEYS = (
     "index",
     "log",
     "log_signing",
+    "past_logs",
     "backup",
     "epochs",
     "next",
@@ -58,7 +60,11 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Keystore:
-    """The opened keystore.  `epochs` is oldest first; `next_digests` are of list `next_list`."""
+    """The opened keystore.
+
+    `epochs` is oldest first; `next_digests` are of list `next_list`.  A restore begins a new log:
+    `past_logs` are the keys of those before it, and their number is the number of this one.
+    """
 
     device: DeviceKey
     store: StoreKey
@@ -69,6 +75,7 @@ class Keystore:
     epochs: tuple[Epoch, ...]
     next_digests: tuple[bytes, ...]
     next_list: int
+    past_logs: tuple[LogKey, ...] = ()
 
     @classmethod
     def create(
@@ -90,6 +97,11 @@ class Keystore:
             next_digests=tuple(next_digest(recovery, 0, i) for i in range(successions)),
             next_list=0,
         )
+
+    @property
+    def log_number(self) -> int:
+        """Which log this is: 0 for the first device of a home, one more with each restore."""
+        return len(self.past_logs)
 
     @property
     def epoch(self) -> Epoch:
@@ -122,6 +134,7 @@ class Keystore:
                 "index": self.index.secret_bytes(),
                 "log": self.log.secret_bytes(),
                 "log_signing": self.log_signing.secret_bytes(),
+                "past_logs": [key.secret_bytes() for key in self.past_logs],
                 "backup": self.backup_public,
                 "epochs": [[epoch.name, epoch.secret.secret_bytes()] for epoch in self.epochs],
                 "next": b"".join(self.next_digests),
@@ -145,6 +158,9 @@ class Keystore:
                 epochs=tuple(_epoch(item) for item in body.items("epochs", items_max=EPOCHS_MAX)),
                 next_digests=tuple(digests[i : i + 32] for i in range(0, len(digests), 32)),
                 next_list=body.integer("next_list"),
+                past_logs=tuple(
+                    _log_key(item) for item in body.items("past_logs", items_max=LOGS_MAX)
+                ),
             )
         except WireError as error:
             raise HomeError(f"the keystore was opened but is not readable: {error}") from error
@@ -160,3 +176,9 @@ def _epoch(item: object) -> Epoch:
             return Epoch(name, VaultSecret(secret))
         case _:
             raise WireError("an epoch is a name of 16 bytes and a secret")
+
+
+def _log_key(item: object) -> LogKey:
+    if not isinstance(item, bytes):
+        raise WireError("the key of a log is bytes")
+    return LogKey(item)

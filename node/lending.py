@@ -338,6 +338,31 @@ class Lending:
         fresh = [_opened(name) for name in names] if isinstance(names, list) else []
         return tuple(sorted({*grant.opens, *fresh}))
 
+    # after a restore
+
+    def suspend_all(self, tx: Tx) -> int:
+        """Serve under no grant until its owner keeps it: what was taken back since the backup was
+        made is not known here.  How many grants."""
+        suspended = 0
+        for grant in self.all(tx):
+            if grant.kept is GrantStatus.LIVE:
+                self._save(tx, replace(grant, kept=GrantStatus.SUSPENDED))
+                suspended += 1
+        return suspended
+
+    def keep(self, tx: Tx, cid: bytes, now_ms: int) -> None:
+        """Go on with a suspended grant; its reader gets the keys of the present epoch.
+
+        Raises NotFound, UsageError if it is not suspended.
+        """
+        grant = self.get(tx, cid)
+        if grant.status(now_ms) is not GrantStatus.SUSPENDED:
+            raise UsageError(f"this grant is {grant.status(now_ms).value}, not suspended")
+        live = replace(grant, kept=GrantStatus.LIVE)
+        self._save(tx, live)
+        if live.keyset is not None:
+            self._send_keys(tx, live, now_ms)
+
     # taking back
 
     def revoke(self, tx: Tx, cid: bytes, now_ms: int) -> TakenBack:
@@ -384,12 +409,15 @@ class Lending:
         for grant in survivors.values():
             if grant.keyset is None:
                 continue  # not accepted yet: its first keyset will hold the new generation
-            fresh = self._with_keyset(tx, grant, now_ms)
-            assert fresh.keyset is not None
-            pair = self._peers.pair(tx, grant.own, grant.their)
-            args = KeysArgs(grant.their, fresh.keyset)
-            self._outgoing.put(tx, pair, Cmd.KEYS, args.value(), now_ms)
+            self._send_keys(tx, grant, now_ms)
         return len(survivors)
+
+    def _send_keys(self, tx: Tx, grant: GrantGiven, now_ms: int) -> None:
+        fresh = self._with_keyset(tx, grant, now_ms)
+        assert fresh.keyset is not None
+        pair = self._peers.pair(tx, grant.own, grant.their)
+        args = KeysArgs(grant.their, fresh.keyset)
+        self._outgoing.put(tx, pair, Cmd.KEYS, args.value(), now_ms)
 
     def _still(self, tx: Tx, gone: GrantGiven, now_ms: int) -> tuple[bytes, ...]:
         others: set[bytes] = set()

@@ -67,7 +67,7 @@ class Node:
             store_key=keystore.store,
             index_key=keystore.index,
             log_key=keystore.log,
-            log_number=0,
+            log_number=keystore.log_number,
             entropy=ground.entropy,
         )
         objects = self.store.objects

@@ -106,7 +106,7 @@ class Post:
                     await self._post_one(item, message)
                 except (Away, Refused, ProtocolError, CryptoError) as error:
                     await self._later(item)
-                    log.info("outbox_later", cmd=message.cmd.value, reason=str(error))
+                    log.info("outbox_later", cmd=message.cmd.value, reason=type(error).__name__)
                     return
         finally:
             self._posting.discard(peer)
@@ -144,7 +144,10 @@ class Post:
         args = parse_args(message.cmd, message.args)
         match args:
             case DeliverArgs():
-                self._deliveries.taken(tx, args)
+                refused = None
+                if answer.code is not Code.OK:
+                    refused = answer.out if isinstance(answer.out, str) else answer.code.value
+                self._deliveries.taken(tx, args, refused)
             case AcceptArgs() if answer.code is Code.OK:
                 keyset = parse_out(message.cmd, answer.out)
                 assert isinstance(keyset, bytes)

@@ -1,0 +1,469 @@
+"""A client of a running node: what apps, the command line and the demo may use.
+
+    async with connect(home) as client:
+        records = await client.read("energy/electricity/load-curve", first, last)
+
+Every method is one operation of `operations/`; what it returns is in `results.py`.  Refusals come
+as the errors of `errors.py`, with the sentence that the node said.  Records come as columns, a few
+large pieces and not row by row.
+
+One client says one thing at a time; calls made at once wait for each other.  `Client` does not
+mind what carries it: the control socket of a running node, or a home that this process has opened
+itself (`offline.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import trio
+
+from ..protocol.columns import read_columns
+from ..protocol.errors import ProtocolError
+from ..protocol.record import Batch, concat
+from ..protocol.schema import Schema, schema_named
+from ..protocol.window import Window
+from ..protocol.wire import Body, Value
+from .control_frame import (
+    REPLY_BYTES_MAX,
+    ControlError,
+    EndOfFrames,
+    FrameReader,
+    check_same_user,
+    frame,
+)
+from .errors import Away, Exit, NodeError, NotAllowed, NotFound, Refused, UsageError
+from .results import (
+    BackedUp,
+    CollectionInfo,
+    Delivered,
+    DeliveryInfo,
+    Fetched,
+    GrantInfo,
+    ImportPreview,
+    ImportProgress,
+    ImportReport,
+    ImportSource,
+    Invitation,
+    Invoked,
+    LogInfo,
+    LogSummary,
+    Paired,
+    Peer,
+    Records,
+    RequestInfo,
+    Revoked,
+    Source,
+    Status,
+    Undone,
+)
+from .shape import from_value, to_value
+
+__all__ = ["Channel", "Client", "NotRunning", "connect"]
+
+ADDRESS_BYTES_MAX = 4_096
+T = TypeVar("T")
+
+
+class NotRunning(NodeError):
+    """No node runs on this home."""
+
+
+class Channel(Protocol):
+    """What carries operations to a node."""
+
+    async def call(
+        self,
+        op: str,
+        args: Mapping[str, Value],
+        on_item: Callable[[Value], None],
+        on_progress: Callable[[Value], None],
+    ) -> Value:
+        """Have `op` done; the value of its `ok`.  Raises NodeError as the node said it."""
+        ...
+
+
+@asynccontextmanager
+async def connect(home: Path) -> AsyncGenerator[Client]:
+    """The node that runs on `home`.
+
+    Raises NotRunning if none does, ControlError if what answers is not of this user.
+    """
+    stream = await _open(home)
+    async with stream:
+        check_same_user(stream)
+        yield Client(SocketChannel(stream))
+
+
+async def _open(home: Path) -> trio.SocketStream:
+    control = home / "control"
+    try:
+        address = control.read_bytes()[:ADDRESS_BYTES_MAX].decode().strip()
+        return await trio.open_unix_socket(address)
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise NotRunning(f"no node runs on {home}: start it with `entrenous up`") from error
+
+
+class SocketChannel:
+    """Operations over the control socket."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self._stream = stream
+        self._frames = FrameReader(stream, REPLY_BYTES_MAX)
+        self._turn = trio.Lock()
+
+    async def call(
+        self,
+        op: str,
+        args: Mapping[str, Value],
+        on_item: Callable[[Value], None],
+        on_progress: Callable[[Value], None],
+    ) -> Value:
+        async with self._turn:
+            try:
+                await self._stream.send_all(frame({"op": op, "args": args}))
+                kind, value = await self._until_done(on_item, on_progress)
+            except (EndOfFrames, trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                raise ControlError("the node stopped before it had answered") from error
+            except BaseException:
+                # A call that was left half way: what comes next on the stream is not for the next.
+                await trio.aclose_forcefully(self._stream)
+                raise
+        if kind == "error":
+            raise error_from_value(value)
+        return value
+
+    async def _until_done(
+        self, on_item: Callable[[Value], None], on_progress: Callable[[Value], None]
+    ) -> tuple[str, Value]:
+        while True:
+            match await self._frames.receive():
+                case {"item": value, **rest} if not rest:
+                    on_item(value)
+                case {"progress": value, **rest} if not rest:
+                    on_progress(value)
+                case {"ok": value, **rest} if not rest:
+                    return "ok", value
+                case {"error": value, **rest} if not rest:
+                    return "error", value
+                case _:
+                    raise ControlError("the node answered in another form")
+
+
+class Client:
+    """One method for each operation of a node."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    # the node
+
+    async def status(self) -> Status:
+        return await self._one(Status, "status")
+
+    async def stop(self) -> None:
+        """Ask the node to end in order; it has stopped when the socket closes."""
+        await self._call("stop", {})
+
+    # peers
+
+    async def invite(self, label: str | None = None) -> Invitation:
+        """A link for one use; `label` becomes the name of whoever uses it.  Raises UsageError."""
+        return await self._one(Invitation, "invite", label=label)
+
+    async def pair(self, link: str, name: str | None = None) -> Paired:
+        """Answer a link, and know its maker as `name`.  Raises UsageError, Away, Refused."""
+        return await self._one(Paired, "pair", link=link, name=name)
+
+    async def peers(self) -> tuple[Peer, ...]:
+        return await self._many(Peer, "peers")
+
+    # one's own data
+
+    async def import_(
+        self,
+        path: Path,
+        into: str | None = None,
+        progress: Callable[[ImportProgress], None] | None = None,
+    ) -> ImportReport:
+        """Import a file, folder or archive.  Raises NotFound, NodeError."""
+
+        def on_progress(value: Value) -> None:
+            if progress is not None:
+                progress(from_value(ImportProgress, value))
+
+        args: dict[str, Value] = {"path": _path(path), "into": into}
+        return _read(ImportReport, await self._call("import", args, on_progress=on_progress))
+
+    async def preview(self, path: Path, into: str | None = None) -> tuple[ImportPreview, ...]:
+        """What `import_` would write; nothing is written."""
+        return await self._many(ImportPreview, "preview", path=_path(path), into=into)
+
+    async def imports(self) -> tuple[ImportSource, ...]:
+        return await self._many(ImportSource, "imports")
+
+    async def undo(self, id: str) -> Undone:
+        """Remove what one import brought, and overwrite it.  Raises NotFound, UsageError."""
+        return await self._one(Undone, "undo", id=id)
+
+    async def collections(self) -> tuple[CollectionInfo, ...]:
+        return await self._many(CollectionInfo, "collections")
+
+    async def read(self, path: str, first: int, last: int) -> Records:
+        """The records of one's own collection on days `first … last`.  Raises NotFound."""
+        pieces: list[Value] = []
+        args: dict[str, Value] = {"path": path, "first": first, "last": last}
+        done = await self._call("read", args, pieces.append)
+        body = _body(done, "a read", ("schema", "pages", "damaged"))
+        schema = schema_named(body.text("schema"))
+        return Records(_batch(schema, pieces), body.integer("pages"), _sentences(body))
+
+    # deliveries
+
+    async def deliver(
+        self, path: Path, to: str, into: str | None = None, wait_s: int = 10
+    ) -> tuple[Delivered, ...]:
+        """Sign the records of a file and hand them to `to`; one delivery for each collection.
+
+        Waits up to `wait_s` for the peer to have stored them; else they stay queued.
+        Raises NotFound, UsageError.
+        """
+        return await self._many(
+            Delivered, "deliver", path=_path(path), to=to, into=into, wait_s=wait_s
+        )
+
+    async def deliveries(self) -> tuple[DeliveryInfo, ...]:
+        return await self._many(DeliveryInfo, "deliveries")
+
+    # grants
+
+    async def ask(
+        self,
+        to: str,
+        items: Sequence[Window],
+        *,
+        purpose: str,
+        terms: Mapping[str, Value],
+        exp_s: int,
+        refusal: str = "",
+    ) -> bytes:
+        """Ask a peer for days of collections until `exp_s`; the request's CID.
+
+        `terms` is the mapping of a terms file.  Raises NotFound, UsageError.
+        """
+        args: dict[str, Value] = {
+            "to": to,
+            "items": to_value(tuple(items)),
+            "purpose": purpose,
+            "terms": terms,
+            "exp_s": exp_s,
+            "refusal": refusal,
+        }
+        return _body(await self._call("ask", args), "a request", ("request",)).data("request")
+
+    async def inbox(self) -> tuple[RequestInfo, ...]:
+        """What was asked of this node, the oldest first."""
+        return await self._many(RequestInfo, "inbox")
+
+    async def asked(self) -> tuple[RequestInfo, ...]:
+        """What this node asked of others."""
+        return await self._many(RequestInfo, "asked")
+
+    async def grant(
+        self,
+        request: bytes | str,
+        windows: Sequence[Window] | None = None,
+        exp_s: int | None = None,
+    ) -> bytes:
+        """Grant a request, narrowed if `windows` or `exp_s` are given; the grant's CID.
+
+        Raises NotFound, UsageError, NotAllowed for more than was asked.
+        """
+        args: dict[str, Value] = {
+            "request": request,
+            "grant": True,
+            "windows": None if windows is None else to_value(tuple(windows)),
+            "exp_s": exp_s,
+            "reason": None,
+        }
+        return _body(await self._call("decide", args), "a decision", ("grant",)).data("grant")
+
+    async def refuse(self, request: bytes | str, reason: str | None = None) -> None:
+        """Refuse a request.  Raises NotFound, UsageError."""
+        args: dict[str, Value] = {
+            "request": request,
+            "grant": False,
+            "windows": None,
+            "exp_s": None,
+            "reason": reason,
+        }
+        await self._call("decide", args)
+
+    async def fetch(self, peer: str, collection: str, first: int, last: int) -> Fetched:
+        """Read what a peer lends: verified, stored here, receipted.
+
+        Raises NotAllowed, Refused with the owner's code, Away, NotFound.
+        """
+        pieces: list[Value] = []
+        args: dict[str, Value] = {
+            "from": peer,
+            "collection": collection,
+            "first": first,
+            "last": last,
+        }
+        done = await self._call("fetch", args, pieces.append)
+        body = _body(
+            done, "a fetch", ("schema", "pages", "bytes", "windows", "provenance", "damaged")
+        )
+        name = body.maybe_text("schema")
+        return Fetched(
+            None if name is None else _batch(schema_named(name), pieces),
+            name,
+            body.integer("pages"),
+            body.integer("bytes"),
+            body.integer("windows"),
+            tuple(_read(Source, item) for item in body.items("provenance", items_max=1 << 20)),
+            _sentences(body),
+        )
+
+    async def grants(self) -> tuple[GrantInfo, ...]:
+        """Every grant that this node gave or holds, the oldest first."""
+        return await self._many(GrantInfo, "grants")
+
+    async def revoke(self, grant: bytes | str) -> Revoked:
+        """Take one grant back.  Raises NotFound, UsageError."""
+        return await self._one(Revoked, "revoke", grant=grant, peer=None)
+
+    async def revoke_peer(self, peer: str) -> Revoked:
+        """Take back every grant that a peer has.  Raises NotFound."""
+        return await self._one(Revoked, "revoke", grant=None, peer=peer)
+
+    async def keep(self, grant: bytes | str) -> None:
+        """Confirm a grant that a restore suspended.  Raises NotFound, UsageError."""
+        await self._call("keep", {"grant": grant})
+
+    async def delegate(
+        self,
+        to_did: str,
+        grant: bytes | str,
+        windows: Sequence[Window],
+        terms: Mapping[str, Value],
+        exp_s: int,
+    ) -> bytes:
+        """Sign a sub-delegation of a grant that this node holds; the token."""
+        args: dict[str, Value] = {
+            "to_did": to_did,
+            "grant": grant,
+            "windows": to_value(tuple(windows)),
+            "terms": terms,
+            "exp_s": exp_s,
+        }
+        return _body(await self._call("delegate", args), "a token", ("token",)).data("token")
+
+    async def invoke(
+        self,
+        peer: str,
+        cmd: str,
+        args: Mapping[str, Value],
+        *,
+        proofs: Sequence[bytes] = (),
+        token: bytes | None = None,
+    ) -> Invoked:
+        """Send one raw invocation: `token` as it is, or one signed now for `cmd` and `args`.
+
+        Raises Refused if the peer refuses without a signed answer, or offers pages.
+        """
+        return await self._one(
+            Invoked, "invoke", peer=peer, cmd=cmd, args=args, proofs=list(proofs), token=token
+        )
+
+    # the log
+
+    async def log(self) -> tuple[LogInfo, ...]:
+        """Every word of the log, in order."""
+        return await self._many(LogInfo, "log")
+
+    async def log_verify(self) -> LogSummary:
+        """Verify the whole log.  Raises NodeError naming the first row that is wrong."""
+        return await self._one(LogSummary, "log_verify")
+
+    async def backup(self, path: Path) -> BackedUp:
+        """Write the whole node, encrypted, to a new file.  Raises NodeError."""
+        return await self._one(BackedUp, "backup", path=_path(path))
+
+    # how
+
+    async def _call(
+        self,
+        op: str,
+        args: Mapping[str, Value],
+        on_item: Callable[[Value], None] | None = None,
+        on_progress: Callable[[Value], None] | None = None,
+    ) -> Value:
+        return await self._channel.call(op, args, on_item or _ignore, on_progress or _ignore)
+
+    async def _one(self, cls: type[T], op: str, **args: Value) -> T:
+        return _read(cls, await self._call(op, args))
+
+    async def _many(self, cls: type[T], op: str, **args: Value) -> tuple[T, ...]:
+        found: list[T] = []
+        await self._call(op, args, lambda item: found.append(_read(cls, item)))
+        return tuple(found)
+
+
+def error_from_value(value: Value) -> NodeError:
+    """What `{error: …}` stands for, as an error to raise."""
+    body = _body(value, "an error", ("exit", "sentence", "code"))
+    sentence = body.text("sentence", chars_max=4_096)
+    code = body.maybe_text("code")
+    exit = body.integer("exit", high=255)
+    if code is not None and exit == Exit.NOT_ALLOWED:
+        return Refused(sentence, code)
+    return _BY_EXIT.get(exit, NodeError)(sentence)
+
+
+_BY_EXIT: dict[int, type[NodeError]] = {
+    Exit.USAGE: UsageError,
+    Exit.NOT_FOUND: NotFound,
+    Exit.NOT_ALLOWED: NotAllowed,
+    Exit.AWAY: Away,
+}
+
+
+def _ignore(_: Value) -> None:
+    """Nobody asked for items or progress."""
+
+
+def _path(path: Path) -> str:
+    # The node may stand in another folder than we do.
+    return str(path.absolute())
+
+
+def _read(cls: type[T], value: Value) -> T:
+    try:
+        return from_value(cls, value)
+    except ProtocolError as error:
+        raise ControlError(f"the node answered in another form: {error}") from error
+
+
+def _body(value: Value, what: str, keys: Sequence[str]) -> Body:
+    try:
+        return Body.open(value, what, keys)
+    except ProtocolError as error:
+        raise ControlError(f"the node answered in another form: {error}") from error
+
+
+def _sentences(body: Body) -> tuple[str, ...]:
+    found = body.items("damaged", items_max=1 << 20)
+    return tuple(sentence for sentence in found if isinstance(sentence, str))
+
+
+def _batch(schema: Schema, pieces: Sequence[Value]) -> Batch:
+    batches: list[Batch] = []
+    for piece in pieces:
+        body = _body(piece, "records", ("columns", "count"))
+        batches.append(read_columns(schema, body.data("columns"), 0, body.integer("count"))[0])
+    return concat(schema, batches)

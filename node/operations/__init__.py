@@ -1,0 +1,70 @@
+"""Every operation of a node, by name: what a client may ask for, over the socket or directly."""
+
+from __future__ import annotations
+
+import structlog
+
+from ...crypto.errors import EntrenousError
+from ...protocol.wire import Value
+from ..errors import NodeError, UsageError
+from . import about, audit, data, lending
+from .operation import Args, Emit, Host, Operation, error_value, named, shorts
+
+__all__ = ["OPERATIONS", "Args", "Emit", "Host", "Operation", "error_value", "named", "perform"]
+__all__ += ["shorts"]
+
+log = structlog.get_logger()
+
+OPERATIONS: dict[str, Operation] = {
+    # the node and its peers
+    "status": Operation(about.status),
+    "stop": Operation(about.stop),
+    "invite": Operation(about.invite, (), ("label",), needs_network=True),
+    "pair": Operation(about.pair, ("link",), ("name",), needs_network=True),
+    "peers": Operation(about.peers),
+    # one's own data
+    "import": Operation(data.import_, ("path",), ("into",)),
+    "preview": Operation(data.preview, ("path",), ("into",)),
+    "imports": Operation(data.imports),
+    "undo": Operation(data.undo, ("id",)),
+    "collections": Operation(data.collections),
+    "read": Operation(data.read, ("path", "first", "last")),
+    # handing back
+    "deliver": Operation(data.deliver, ("path", "to"), ("into", "wait_s")),
+    "deliveries": Operation(data.deliveries),
+    # grants
+    "ask": Operation(lending.ask, ("to", "items", "purpose", "terms", "exp_s"), ("refusal",)),
+    "inbox": Operation(lending.inbox),
+    "asked": Operation(lending.asked),
+    "decide": Operation(lending.decide, ("request", "grant"), ("windows", "exp_s", "reason")),
+    "fetch": Operation(lending.fetch, ("from", "collection", "first", "last"), needs_network=True),
+    "grants": Operation(lending.grants),
+    "revoke": Operation(lending.revoke, (), ("grant", "peer")),
+    "keep": Operation(lending.keep, ("grant",)),
+    "delegate": Operation(lending.delegate, ("to_did", "grant", "windows", "terms", "exp_s")),
+    "invoke": Operation(
+        lending.invoke, ("peer",), ("cmd", "args", "proofs", "token"), needs_network=True
+    ),
+    # the log
+    "log": Operation(audit.log),
+    "log_verify": Operation(audit.log_verify),
+    "backup": Operation(audit.backup, ("path",)),
+}
+
+
+async def perform(host: Host, op: str, args: Value, emit: Emit) -> Value:
+    """Do one operation.  Raises EntrenousError; what else goes wrong is logged and is NodeError."""
+    operation = OPERATIONS.get(op)
+    if operation is None:
+        raise UsageError("this node knows no such operation: its program may be older than yours")
+    opened = Args.open(op, args, operation.required, operation.optional)
+    if operation.needs_network and not host.running:
+        raise NodeError("this needs a running node: start it with `entrenous up`")
+    try:
+        return await operation.run(host, opened, emit)
+    except EntrenousError:
+        raise
+    except Exception as error:
+        # A fault of ours must end one operation and be found in the log, not end the node.
+        log.exception("operation_failed", op=op)
+        raise NodeError(f"the node failed at {op}; its log says where") from error

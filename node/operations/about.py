@@ -1,0 +1,108 @@
+"""Operations about the node itself and the peers it has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...protocol.did import did_of
+from ...protocol.errors import ProtocolError
+from ...protocol.pairing import parse_link
+from ...protocol.trust import GrantStatus
+from ...protocol.wire import Value
+from ..errors import NodeError, UsageError
+from ..results import Invitation, Paired, Peer, Status
+from ..shape import to_value
+from ..store.database import Tx
+from .operation import Args, Emit, Host
+
+LINK_CHARS_MAX = 4_096
+
+
+async def status(host: Host, args: Args, emit: Emit) -> Value:
+    node = host.node
+    now_ms = node.clock.now_ms()
+
+    def unit(tx: Tx) -> Status:
+        given = node.lending.all(tx)
+        return Status(
+            name=node.config.name,
+            role=node.config.role.value,
+            device=did_of(node.keystore.device.public),
+            addresses=tuple(node.addresses()),
+            connected=len(node.exchange.connected),
+            peers=len(node.peers.all(tx)),
+            collections=len(node.vault.collections.all(tx)),
+            grants_given=sum(one.status(now_ms) is GrantStatus.LIVE for one in given),
+            grants_held=sum(
+                one.status(now_ms) is GrantStatus.LIVE for one in node.borrowing.all(tx)
+            ),
+            suspended=sum(one.status(now_ms) is GrantStatus.SUSPENDED for one in given),
+            outbox=node.store.outbox.count(tx),
+            log_size=node.store.log.size(tx),
+            log_number=node.keystore.log_number,
+            rollback=_rollback(host),
+            version=host.version,
+            running=host.running,
+        )
+
+    return to_value(await node.store.database.read(unit))
+
+
+def _rollback(host: Host) -> str:
+    """What this node can know about having been set back to an older state."""
+    exchange = host.node.exchange
+    if exchange.contradicted:
+        return f"{len(exchange.contradicted)} peers hold receipts that this node does not know"
+    if exchange.connected:
+        return f"not seen by the {len(exchange.connected)} peers that are connected"
+    return "cannot be noticed alone"
+
+
+async def stop(host: Host, args: Args, emit: Emit) -> Value:
+    if host.stop is None:
+        raise NodeError("no node runs on this home")
+    host.stop()
+    return None
+
+
+async def invite(host: Host, args: Args, emit: Emit) -> Value:
+    node = host.node
+    label = args.maybe_text("label")
+    now_ms = node.clock.now_ms()
+    made = await node.store.database.write(
+        lambda tx: node.meeting.invite(tx, node.addresses(), label, now_ms)
+    )
+    return to_value(Invitation(made.link(), made.exp_s))
+
+
+async def pair(host: Host, args: Args, emit: Emit) -> Value:
+    name = args.maybe_text("name")
+    try:
+        scanned = parse_link(args.text("link", LINK_CHARS_MAX))
+    except ProtocolError as error:
+        raise UsageError(str(error)) from error
+    made = await host.node.exchange.pair(scanned, name)
+    return to_value(Paired(made.name, made.their))
+
+
+async def peers(host: Host, args: Args, emit: Emit) -> Value:
+    node = host.node
+    connected = node.exchange.connected
+
+    def unit(tx: Tx) -> Sequence[Peer]:
+        return [
+            Peer(
+                name=pair.name,
+                own=pair.own,
+                their=pair.their,
+                addresses=pair.addresses,
+                paired_ms=pair.paired_ms,
+                connected=(pair.own, pair.their) in connected,
+                outbox=len(node.store.outbox.waiting_for(tx, pair.their)),
+            )
+            for pair in node.peers.all(tx)
+        ]
+
+    for peer in await node.store.database.read(unit):
+        await emit.item(to_value(peer))
+    return None

@@ -1,0 +1,102 @@
+"""Operations on the log, and the backup."""
+
+from __future__ import annotations
+
+from ...protocol.did import Did
+from ...protocol.receipt import Receipt
+from ...protocol.wire import Value
+from ..backup import write_backup
+from ..node import Node
+from ..receipts import Logged
+from ..results import BackedUp, LogInfo, LogSummary
+from ..shape import to_value
+from ..store.database import Tx
+from .operation import Args, Emit, Host
+
+
+async def log(host: Host, args: Args, emit: Emit) -> Value:
+    node = host.node
+
+    def unit(tx: Tx) -> list[LogInfo]:
+        names = {(pair.own, pair.their): pair.name for pair in node.peers.all(tx)}
+        granted = {one.cid: one.bundle.root.paths for one in node.lending.all(tx)}
+        granted |= {one.bundle.root.cid: one.bundle.root.paths for one in node.borrowing.all(tx)}
+        return [_info(logged, names, granted) for logged in node.receipts.all(tx)]
+
+    for info in await node.store.database.read(unit):
+        await emit.item(to_value(info))
+    return None
+
+
+def _info(
+    logged: Logged, names: dict[tuple[Did, Did], str], granted: dict[bytes, tuple[str, ...]]
+) -> LogInfo:
+    peer = names.get((logged.own, logged.their), logged.their)
+    word = logged.word
+    if isinstance(word, Receipt):
+        body = word.body
+        return LogInfo(
+            index=logged.index,
+            kind="receipt",
+            peer=peer,
+            way=logged.way.value,
+            grant=body.dlg,
+            collections=granted.get(body.dlg, ()),
+            window=body.window,
+            first=body.first,
+            last=body.last_day,
+            pages=body.pages,
+            bytes=body.size,
+            two_sided=logged.two_sided,
+            t_ms=body.t_ms,
+            code=None,
+        )
+    return LogInfo(
+        index=logged.index,
+        kind="answer",
+        peer=peer,
+        way=logged.way.value,
+        grant=None,
+        collections=(),
+        window=None,
+        first=None,
+        last=None,
+        pages=0,
+        bytes=0,
+        two_sided=False,
+        t_ms=word.t_ms,
+        code=word.code.value,
+    )
+
+
+async def log_verify(host: Host, args: Args, emit: Emit) -> Value:
+    return to_value(await _verified(host.node))
+
+
+async def _verified(node: Node) -> LogSummary:
+    found = await node.store.database.read(node.receipts.verify)
+    return LogSummary(
+        number=node.keystore.log_number,
+        size=found.size,
+        root=found.root,
+        receipts=found.receipts,
+        one_sided=found.one_sided,
+        answers=found.answers,
+        gaps=found.gaps,
+    )
+
+
+async def backup(host: Host, args: Args, emit: Emit) -> Value:
+    path = args.path("path")
+    node = host.node
+    size = await write_backup(
+        path,
+        database=node.store.database,
+        home=host.home,
+        keystore=node.keystore,
+        config=node.config,
+        entropy=node.entropy,
+        program=host.version,
+        now_ms=node.clock.now_ms(),
+    )
+    return to_value(BackedUp(str(path), size))

@@ -1,0 +1,216 @@
+"""Operations on records: importing, reading, handing back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import trio
+
+from ...protocol.columns import write_columns
+from ...protocol.limits import PAGE_ROWS_MAX
+from ...protocol.record import Batch
+from ...protocol.wire import Value
+from ..collection import Collection
+from ..deliveries import Sent
+from ..files import handed_in
+from ..import_plan import ReadFile, installed_readers, read_file
+from ..node import Node
+from ..results import CollectionInfo, Delivered, DeliveryInfo, DeliveryState
+from ..shape import to_value
+from ..store.database import Tx
+from ..stored import told_once
+from .operation import Args, Emit, Host
+
+# Rows of one item: about half a MiB of readings.  Fewer cost more frames, more cost memory.
+ROWS_AT_A_TIME = 8_192
+COLUMNS_BYTES_MAX = 4 * 1024 * 1024
+WAIT_S_MAX = 60
+
+
+# --- columns --------------------------------------------------------------------------------------
+
+
+def columns_items(batch: Batch) -> Iterator[Value]:
+    """`{columns, count}` for each piece of a batch."""
+    assert ROWS_AT_A_TIME <= PAGE_ROWS_MAX
+    starts = list(range(0, len(batch), ROWS_AT_A_TIME))
+    pending = [batch.slice(at, min(at + ROWS_AT_A_TIME, len(batch))) for at in reversed(starts)]
+    while pending:
+        piece = pending.pop()
+        columns = write_columns(piece)
+        if len(columns) > COLUMNS_BYTES_MAX and len(piece) > 1:
+            middle = len(piece) // 2
+            pending += [piece.slice(middle, len(piece)), piece.slice(0, middle)]
+            continue
+        yield {"columns": columns, "count": len(piece)}
+
+
+async def emit_batch(node: Node, emit: Emit, batch: Batch) -> None:
+    """Hand a batch over as items."""
+    for item in await node.vault.offload.run(lambda: list(columns_items(batch))):
+        await emit.item(item)
+
+
+# --- one's own ------------------------------------------------------------------------------------
+
+
+async def collections(host: Host, args: Args, emit: Emit) -> Value:
+    node = host.node
+
+    def unit(tx: Tx) -> list[CollectionInfo]:
+        return [_info(node, tx, one) for one in node.vault.collections.all(tx)]
+
+    for info in await node.store.database.read(unit):
+        await emit.item(to_value(info))
+    return None
+
+
+def _info(node: Node, tx: Tx, one: Collection) -> CollectionInfo:
+    first = last = None
+    # A month stays known when its pages are gone, so the ends are looked for.
+    for month in one.months:
+        if days := [stored.day for stored in node.vault.stored_of_month(tx, one.path, month)]:
+            first = min(days)
+            break
+    for month in reversed(one.months):
+        if days := [stored.day for stored in node.vault.stored_of_month(tx, one.path, month)]:
+            last = max(days)
+            break
+    return CollectionInfo(one.path, one.schema.name, one.records, one.pages, first, last)
+
+
+async def read(host: Host, args: Args, emit: Emit) -> Value:
+    first, last = args.days()
+    reading = await host.node.vault.read(args.collection("path"), first, last)
+    await emit_batch(host.node, emit, reading.batch)
+    return {
+        "schema": reading.batch.schema.name,
+        "pages": reading.pages,
+        "damaged": [damaged.sentence() for damaged in reading.damaged],
+    }
+
+
+async def import_(host: Host, args: Args, emit: Emit) -> Value:
+    report = await host.node.imports.commit(
+        args.path("path"),
+        args.maybe_collection("into"),
+        progress=lambda progress: emit.progress(to_value(progress)),
+    )
+    return to_value(report)
+
+
+async def preview(host: Host, args: Args, emit: Emit) -> Value:
+    into = args.maybe_collection("into")
+    for one in await host.node.imports.preview(args.path("path"), into):
+        await emit.item(to_value(one))
+    return None
+
+
+async def imports(host: Host, args: Args, emit: Emit) -> Value:
+    for source in await host.node.imports.list():
+        await emit.item(to_value(source))
+    return None
+
+
+async def undo(host: Host, args: Args, emit: Emit) -> Value:
+    return to_value(await host.node.imports.undo(args.text("id")))
+
+
+# --- handing back ---------------------------------------------------------------------------------
+
+
+async def deliver(host: Host, args: Args, emit: Emit) -> Value:
+    node = host.node
+    path, into = args.path("path"), args.maybe_collection("into")
+    to = args.text("to")
+    wait_s = min(args.maybe_integer("wait_s") or 0, WAIT_S_MAX)
+    await node.store.database.read(lambda tx: node.peers.named(tx, to))
+
+    def reading() -> list[ReadFile]:
+        readers = installed_readers()
+        return [read_file(file, readers, into) for file in handed_in(path)]
+
+    sent: list[Sent] = []
+    for file in await node.vault.offload.run(reading):
+        for plan in file.plans:
+            batch = told_once(plan.schema, [piece.batch for piece in plan.pieces])
+            sent.append(await node.deliveries.deliver(to, plan.path, batch, node.clock.now_ms()))
+    if host.running and wait_s:
+        with trio.move_on_after(wait_s):
+            await _answered(node, [one.statement for one in sent])
+    for one in sent:
+        made = await node.store.database.read(
+            lambda tx, one=one: node.deliveries.made_of(tx, one.statement)
+        )
+        state = DeliveryState(made.state)
+        reason = made.reason
+        await emit.item(
+            to_value(
+                Delivered(
+                    statement=one.statement,
+                    path=one.path,
+                    peer=to,
+                    records=one.records,
+                    first=one.first,
+                    last=one.last,
+                    parts=one.parts,
+                    state=state,
+                    reason=reason,
+                )
+            )
+        )
+    return None
+
+
+async def _answered(node: Node, statements: Sequence[bytes]) -> None:
+    """Wait until none of these deliveries is queued any more."""
+
+    def waiting(tx: Tx) -> bool:
+        made = (node.deliveries.made_of(tx, statement) for statement in statements)
+        return any(one.state == DeliveryState.QUEUED for one in made)
+
+    while True:
+        changed = node.outgoing.changed  # taken before looking: nothing is missed
+        if not await node.store.database.read(waiting):
+            return
+        await changed.wait()
+
+
+async def deliveries(host: Host, args: Args, emit: Emit) -> Value:
+    node = host.node
+
+    def unit(tx: Tx) -> list[DeliveryInfo]:
+        names: dict[str, str] = {pair.their: pair.name for pair in node.peers.all(tx)}
+        found = [
+            DeliveryInfo(
+                one.statement,
+                "in",
+                names.get(one.src, one.src),
+                one.path,
+                one.first,
+                one.last,
+                one.records,
+                one.t_ms,
+                DeliveryState.STORED,
+            )
+            for one in node.deliveries.received(tx)
+        ]
+        found += [
+            DeliveryInfo(
+                one.statement,
+                "out",
+                names.get(one.to, one.to),
+                one.path,
+                one.first,
+                one.last,
+                one.records,
+                one.t_ms,
+                DeliveryState(one.state),
+            )
+            for one in node.deliveries.made(tx)
+        ]
+        return sorted(found, key=lambda one: one.t_ms)
+
+    for info in await node.store.database.read(unit):
+        await emit.item(to_value(info))
+    return None

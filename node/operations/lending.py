@@ -1,0 +1,362 @@
+"""Operations on requests and grants, of both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ...protocol.capability import issue_invocation, parse_delegation, parse_invocation
+from ...protocol.did import check_did
+from ...protocol.errors import ProtocolError
+from ...protocol.grant import Bundle, issue_sub_grant
+from ...protocol.limits import (
+    CHAIN_MAX,
+    INVOCATION_LIFE_S,
+    TEXT_CHARS_MAX,
+    TOKEN_BYTES_MAX,
+)
+from ...protocol.receipt import Receipt
+from ...protocol.request import Request, parse_request
+from ...protocol.terms import Terms, terms_from_mapping
+from ...protocol.trust import GrantStatus
+from ...protocol.window import Window
+from ...protocol.wire import Value
+from ..borrowing import GrantHeld
+from ..errors import UsageError
+from ..inbox import Asked, Inbox
+from ..lending import GrantGiven
+from ..node import Node
+from ..peers import Pair
+from ..results import GrantInfo, Invoked, RequestInfo, Revoked, Source
+from ..shape import to_value
+from ..store.database import Tx
+from .data import emit_batch
+from .operation import Args, Emit, Host, shorts
+
+NONCE_BYTES = 16
+
+
+# --- requests -------------------------------------------------------------------------------------
+
+
+async def ask(host: Host, args: Args, emit: Emit) -> Value:
+    node = host.node
+    purpose = args.text("purpose")
+    terms = _terms(args, purpose)
+    items = args.windows("items")
+    if not items:
+        raise UsageError("a request asks for some days of a collection")
+    exp_s = args.integer("exp_s")
+    refusal = args.text("refusal", TEXT_CHARS_MAX)
+    to = args.text("to")
+    now_ms = node.clock.now_ms()
+
+    def unit(tx: Tx) -> bytes:
+        pair = node.peers.named(tx, to)
+        request = Request(check_did(pair.own), items, purpose, terms, exp_s, refusal)
+        return node.borrowing.ask(tx, pair, request, now_ms)
+
+    cid = await node.store.database.write(unit)
+    node.outgoing.notify()
+    return {"request": cid}
+
+
+def _terms(args: Args, purpose: str | None) -> Terms:
+    try:
+        return terms_from_mapping(args.mapping("terms"), purpose=purpose)
+    except ProtocolError as error:
+        raise UsageError(str(error)) from error
+
+
+async def inbox(host: Host, args: Args, emit: Emit) -> Value:
+    return await _requests(host.node, host.node.inbox, emit)
+
+
+async def asked(host: Host, args: Args, emit: Emit) -> Value:
+    return await _requests(host.node, host.node.asked, emit)
+
+
+async def _requests(node: Node, side: Inbox, emit: Emit) -> Value:
+    def unit(tx: Tx) -> list[RequestInfo]:
+        names = _names(node.peers.all(tx))
+        found = side.all(tx)
+        short = shorts(cid for cid, _ in found)
+        return [_request_info(cid, short[cid], one, names) for cid, one in found]
+
+    for info in await node.store.database.read(unit):
+        await emit.item(to_value(info))
+    return None
+
+
+def _request_info(
+    cid: bytes, short: str, asked: Asked, names: Mapping[tuple[str, str], str]
+) -> RequestInfo:
+    request = parse_request(asked.raw)
+    return RequestInfo(
+        id=cid,
+        short=short,
+        peer=names.get((asked.own, asked.their), asked.their),
+        items=request.items,
+        purpose=request.purpose,
+        terms=request.terms,
+        exp_s=request.exp_s,
+        state=asked.state.value,
+        t_ms=asked.t_ms,
+        refusal=request.refusal,
+        grant=asked.grant,
+        reason=asked.reason,
+    )
+
+
+async def decide(host: Host, args: Args, emit: Emit) -> Value:
+    node = host.node
+    granting = args.flag("grant")
+    windows = args.maybe_windows("windows")
+    exp_s = args.maybe_integer("exp_s")
+    reason = args.maybe_text("reason", TEXT_CHARS_MAX)
+    if granting and reason is not None:
+        raise UsageError("a reason is for a refusal")
+    if not granting and (windows is not None or exp_s is not None):
+        raise UsageError("a refusal has no days and no end")
+    now_ms = node.clock.now_ms()
+
+    def unit(tx: Tx) -> bytes | None:
+        request = args.id("request", (cid for cid, _ in node.inbox.all(tx)), "request")
+        if not granting:
+            node.lending.refuse(tx, request, reason, now_ms)
+            return None
+        wanted = parse_request(node.inbox.get(tx, request).raw)
+        days = _expanded(node, tx, wanted.items) if windows is None else windows
+        until_s = wanted.exp_s if exp_s is None else exp_s
+        return node.lending.grant(tx, request, days, until_s, now_ms).cid
+
+    grant = await node.store.database.write(unit)
+    node.outgoing.notify()
+    return {"grant": grant}
+
+
+def _expanded(node: Node, tx: Tx, items: Iterable[Window]) -> list[Window]:
+    """Items that name a category, as the collections there are in it now; others as they are."""
+    paths = [one.path for one in node.vault.collections.all(tx)]
+    found: list[Window] = []
+    for item in items:
+        below = [path for path in paths if path.startswith(item.collection + "/")]
+        if item.collection in paths or not below:
+            found.append(item)
+        found += [Window(path, item.first, item.last) for path in below]
+    return found
+
+
+# --- grants ---------------------------------------------------------------------------------------
+
+
+async def grants(host: Host, args: Args, emit: Emit) -> Value:
+    node = host.node
+    now_ms = node.clock.now_ms()
+
+    def unit(tx: Tx) -> list[GrantInfo]:
+        names = _names(node.peers.all(tx))
+        given, held = node.lending.all(tx), node.borrowing.all(tx)
+        short = shorts([*(one.cid for one in given), *(one.cid for one in held)])
+        reads = _reads(node, tx)
+        return [_grant_info(one, names, short, reads, now_ms) for one in (*given, *held)]
+
+    for info in await node.store.database.read(unit):
+        await emit.item(to_value(info))
+    return None
+
+
+def _reads(node: Node, tx: Tx) -> dict[bytes, int]:
+    """How many reads there are in the log under each grant."""
+    invocations: dict[bytes, set[bytes]] = {}
+    for logged in node.receipts.all(tx):
+        if isinstance(logged.word, Receipt):
+            invocations.setdefault(logged.word.body.dlg, set()).add(logged.word.body.inv)
+    return {grant: len(some) for grant, some in invocations.items()}
+
+
+def _grant_info(
+    one: GrantGiven | GrantHeld,
+    names: Mapping[tuple[str, str], str],
+    short: Mapping[bytes, str],
+    reads: Mapping[bytes, int],
+    now_ms: int,
+) -> GrantInfo:
+    given = isinstance(one, GrantGiven)
+    if isinstance(one, GrantGiven):
+        acknowledged = one.n > 0 and one.n == one.acknowledged
+    else:
+        acknowledged = bool(one.keysets)
+    return GrantInfo(
+        id=one.cid,
+        short=short[one.cid],
+        side="given" if given else "held",
+        peer=names.get((one.own, one.their), one.their),
+        windows=one.windows,
+        purpose=one.bundle.terms.purpose,
+        terms=one.bundle.terms,
+        exp_s=one.bundle.grant.exp_s,
+        status=one.status(now_ms).value,
+        issued_ms=one.issued_ms if isinstance(one, GrantGiven) else None,
+        ended_ms=one.ended_ms,
+        reads=reads.get(one.cid, 0),
+        acknowledged=acknowledged,
+        chain=_chain(one.bundle),
+    )
+
+
+def _chain(bundle: Bundle) -> tuple[bytes, ...]:
+    return tuple(link.delegation.raw for link in bundle.links)
+
+
+async def revoke(host: Host, args: Args, emit: Emit) -> Value:
+    node = host.node
+    peer = args.maybe_text("peer")
+    if (peer is None) == (args.body.value("grant") is None):
+        raise UsageError("either a grant is taken back, or all of a peer's")
+    now_ms = node.clock.now_ms()
+
+    def unit(tx: Tx) -> Revoked:
+        if peer is None:
+            cids = [args.id("grant", (one.cid for one in node.lending.all(tx)), "grant")]
+        else:
+            cids = _standing(node, tx, node.peers.named(tx, peer), now_ms)
+        taken = [node.lending.revoke(tx, cid, now_ms) for cid in cids]
+        still = {cid for one in taken for cid in one.still} - set(cids)
+        return Revoked(
+            tuple(one.revocation for one in taken),
+            # The last rotation is the one whose survivors stay.
+            taken[-1].survivors if taken else 0,
+            tuple(sorted(still)),
+        )
+
+    done = await node.store.database.write(unit)
+    node.outgoing.notify()
+    return to_value(done)
+
+
+def _standing(node: Node, tx: Tx, pair: Pair, now_ms: int) -> list[bytes]:
+    ended = (GrantStatus.REVOKED, GrantStatus.EXPIRED)
+    return [
+        one.cid
+        for one in node.lending.all(tx)
+        if (one.own, one.their) == (pair.own, pair.their) and one.status(now_ms) not in ended
+    ]
+
+
+async def keep(host: Host, args: Args, emit: Emit) -> Value:
+    node = host.node
+    now_ms = node.clock.now_ms()
+
+    def unit(tx: Tx) -> None:
+        cid = args.id("grant", (one.cid for one in node.lending.all(tx)), "grant")
+        node.lending.keep(tx, cid, now_ms)
+
+    await node.store.database.write(unit)
+    node.outgoing.notify()
+    return None
+
+
+# --- reading what was lent ------------------------------------------------------------------------
+
+
+async def fetch(host: Host, args: Args, emit: Emit) -> Value:
+    node = host.node
+    peer, window = args.text("from"), args.window("collection")
+    pair = await node.store.database.read(lambda tx: node.peers.named(tx, peer))
+    lent = await node.fetcher.fetch(pair, window)
+    if lent.batch is not None:
+        await emit_batch(node, emit, lent.batch)
+    provenance = [
+        Source(
+            one.statement.cid,
+            one.statement.src,
+            one.first,
+            one.last,
+            one.reason is None,
+            one.reason,
+        )
+        for one in lent.provenance
+    ]
+    return {
+        "schema": None if lent.batch is None else lent.batch.schema.name,
+        "pages": lent.pages,
+        "bytes": lent.size,
+        "windows": lent.windows,
+        "provenance": to_value(provenance),
+        "damaged": [damaged.sentence() for damaged in lent.damaged],
+    }
+
+
+# --- tokens ---------------------------------------------------------------------------------------
+
+
+async def delegate(host: Host, args: Args, emit: Emit) -> Value:
+    node = host.node
+    terms = _terms(args, None)
+    windows = args.windows("windows")
+    exp_s = args.integer("exp_s")
+    try:
+        aud = check_did(args.text("to_did"))
+    except ProtocolError as error:
+        raise UsageError(str(error)) from error
+
+    def unit(tx: Tx) -> bytes:
+        cid = args.id("grant", (one.cid for one in node.borrowing.all(tx)), "grant")
+        held = node.borrowing.get(tx, cid)
+        issued = issue_sub_grant(
+            node.peers.persona(tx, held.own).key,
+            held.bundle.links,
+            aud=aud,
+            windows=windows,
+            terms=terms,
+            exp_s=exp_s,
+            nonce=node.entropy.random_bytes(NONCE_BYTES),
+        )
+        return issued.delegation.raw
+
+    return {"token": await node.store.database.read(unit)}
+
+
+async def invoke(host: Host, args: Args, emit: Emit) -> Value:
+    node = host.node
+    peer = args.text("peer")
+    proofs = _proofs(args.items("proofs", CHAIN_MAX + 1))
+    token = args.maybe_data("token", TOKEN_BYTES_MAX)
+    pair = await node.store.database.read(lambda tx: node.peers.named(tx, peer))
+    if token is None:
+        token = await _signed_now(node, pair, args.text("cmd"), args.mapping("args"), proofs)
+    said = await node.exchange.invoke(pair, parse_invocation(token), proofs)
+    return to_value(Invoked(token, said.answer.code.value, said.answer.out))
+
+
+async def _signed_now(
+    node: Node, pair: Pair, cmd: str, args: Mapping[str, Value], proofs: Sequence[bytes]
+) -> bytes:
+    """An invocation of ours; its subject is the root of its proofs, or ourselves without any."""
+    link = await node.exchange.link_to(pair)
+    persona = await node.store.database.read(lambda tx: node.peers.persona(tx, pair.own))
+    chain = [parse_delegation(proof) for proof in proofs]
+    sub = persona.did if not chain else chain[0].iss
+    return issue_invocation(
+        persona.key,
+        sub=sub,
+        cmd=cmd,
+        args=args,
+        prf=[one.cid for one in chain],
+        exp=node.clock.now_ms() // 1000 + INVOCATION_LIFE_S,
+        nonce=node.entropy.random_bytes(NONCE_BYTES),
+        aud=link.server.device,
+    ).raw
+
+
+def _proofs(items: Sequence[Value]) -> list[bytes]:
+    proofs: list[bytes] = []
+    for item in items:
+        if not isinstance(item, bytes) or len(item) > TOKEN_BYTES_MAX:
+            raise UsageError(f"a proof is a token of at most {TOKEN_BYTES_MAX} bytes")
+        proofs.append(item)
+    return proofs
+
+
+def _names(pairs: Iterable[Pair]) -> dict[tuple[str, str], str]:
+    return {(pair.own, pair.their): pair.name for pair in pairs}

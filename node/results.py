@@ -1,0 +1,298 @@
+"""What the operations of a node answer, as a client sees it.
+
+Days are those of `protocol/day.py` (UTC), times are milliseconds or seconds as the name ends, CIDs
+are 36 bytes.  `short` is the shortest text that names the same thing here and now; every operation
+that takes an id takes it, or any longer part of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ..protocol.record import Batch
+from ..protocol.terms import Terms
+from ..protocol.window import Window
+from ..protocol.wire import Value
+from .import_report import Preview as ImportPreview
+from .import_report import Progress as ImportProgress
+from .import_report import Report as ImportReport
+from .import_report import Source as ImportSource
+from .import_report import Undone
+
+__all__ = [
+    "BackedUp",
+    "CollectionInfo",
+    "Delivered",
+    "DeliveryInfo",
+    "DeliveryState",
+    "Fetched",
+    "GrantInfo",
+    "ImportPreview",
+    "ImportProgress",
+    "ImportReport",
+    "ImportSource",
+    "Invitation",
+    "Invoked",
+    "LogInfo",
+    "LogSummary",
+    "Paired",
+    "Peer",
+    "Records",
+    "RequestInfo",
+    "Revoked",
+    "Source",
+    "Status",
+    "Undone",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a node is.  `device` is its DID, `outbox` counts what is still to be said.
+
+    `rollback` says in words what this node can know about having been set back.
+    """
+
+    name: str
+    role: str
+    device: str
+    addresses: tuple[str, ...]
+    connected: int
+    peers: int
+    collections: int
+    grants_given: int
+    grants_held: int
+    suspended: int
+    outbox: int
+    log_size: int
+    log_number: int
+    rollback: str
+    version: str
+    running: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A link for one use, until `exp_s`.  Whoever reads it can use it."""
+
+    link: str = field(repr=False)
+    exp_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """A pairing that was made: the name by which the owner knows it, and the peer's DID."""
+
+    name: str
+    did: str
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One relationship.  `own` and `their` are DIDs; `outbox` counts what waits for this peer."""
+
+    name: str
+    own: str
+    their: str
+    addresses: tuple[str, ...]
+    paired_ms: int
+    connected: bool
+    outbox: int
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionInfo:
+    """One collection of this node's vault; `first` and `last` are None while it is empty."""
+
+    path: str
+    schema: str
+    records: int
+    pages: int
+    first: int | None
+    last: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Records that were read, in order of time, and a sentence for each page that did not open."""
+
+    batch: Batch
+    pages: int
+    damaged: tuple[str, ...]
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands: still to be handed over, in the peer's store, or turned away."""
+
+    QUEUED = "queued"
+    STORED = "stored"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A delivery that this node made; `reason` says why it was refused, if it was."""
+
+    statement: bytes
+    path: str
+    peer: str
+    records: int
+    first: int
+    last: int
+    parts: int
+    state: DeliveryState
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryInfo:
+    """A delivery, taken in (`way` is "in") or made ("out").  `peer` is a name or a DID."""
+
+    statement: bytes
+    way: str
+    peer: str
+    path: str
+    first: int
+    last: int
+    records: int
+    t_ms: int
+    state: DeliveryState
+
+
+@dataclass(frozen=True, slots=True)
+class RequestInfo:
+    """A request: asked of this node (`inbox`) or by it (`asked`).
+
+    `refusal` says what a no would mean; `grant` and `reason` what became of it.
+    """
+
+    id: bytes
+    short: str
+    peer: str
+    items: tuple[Window, ...]
+    purpose: str
+    terms: Terms
+    exp_s: int
+    state: str
+    t_ms: int
+    refusal: str
+    grant: bytes | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A statement that came with records: verified on days `first … last`, or why not."""
+
+    statement: bytes
+    src: str
+    first: int
+    last: int
+    verified: bool
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a read under a grant brought; `batch` is None if no page came or opened."""
+
+    batch: Batch | None
+    schema: str | None
+    pages: int
+    bytes: int
+    windows: int
+    provenance: tuple[Source, ...]
+    damaged: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GrantInfo:
+    """A grant, `given` or `held`.
+
+    `reads` counts the reads in the log; `acknowledged` is whether the reader holds the keys that
+    are current (a held grant: whether its keys have come).  `chain` are its delegations as signed,
+    root first.
+    """
+
+    id: bytes
+    short: str
+    side: str
+    peer: str
+    windows: tuple[Window, ...]
+    purpose: str
+    terms: Terms
+    exp_s: int
+    status: str
+    issued_ms: int | None
+    ended_ms: int | None
+    reads: int
+    acknowledged: bool
+    chain: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """What was taken back.
+
+    `survivors` other grants got new keys; under `still` the same reader goes on reading some of
+    the same days.
+    """
+
+    revocations: tuple[bytes, ...]
+    survivors: int
+    still: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogInfo:
+    """One word of the log.  A receipt has grant, days, pages and bytes; an answer has a code."""
+
+    index: int
+    kind: str
+    peer: str
+    way: str
+    grant: bytes | None
+    collections: tuple[str, ...]
+    window: int | None
+    first: int | None
+    last: int | None
+    pages: int
+    bytes: int
+    two_sided: bool
+    t_ms: int
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogSummary:
+    """What verifying the log found: `size` leaves under `root`, all as they were signed.
+
+    `receipts` carry both signatures, `one_sided` the server's only; `gaps` counts words of a peer
+    that follow one which this node did not live to keep.  `number` counts restores.
+    """
+
+    number: int
+    size: int
+    root: bytes
+    receipts: int
+    one_sided: int
+    answers: int
+    gaps: int
+
+
+@dataclass(frozen=True, slots=True)
+class BackedUp:
+    """A backup file that was written, and its size."""
+
+    path: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Invoked:
+    """The raw invocation that was sent, and the peer's signed answer."""
+
+    token: bytes
+    code: str
+    out: Value
