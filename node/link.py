@@ -126,6 +126,8 @@ class Link:
         self.dialled = dialled
         self.pair: Pair | None = None
         self.certificate: Certificate | None = None
+        self.own_certificate: Certificate | None = None
+        self.began_s = trio.current_time()
         self.opened = trio.Event()
         self.closed = trio.Event()
         self.ending: Closed | None = None
@@ -142,6 +144,17 @@ class Link:
         if self.certificate is None:
             raise Away("the other side has not said who it is")
         return self.certificate
+
+    def holds(self, now_ms: int) -> bool:
+        """Whether the certificates that both sides have shown on this link still hold."""
+        shown = (self.certificate, self.own_certificate)
+        return all(one is None or now_ms < one.exp_s * 1000 for one in shown)
+
+    async def leave(self) -> None:
+        """Give back a stream on which nothing was said."""
+        self.session.close()
+        self._end()
+        await self._stream.aclose()
 
     # asking
 

@@ -123,9 +123,13 @@ class Receipts:
         new = Logged(old.index, old.way, old.own, old.their, receipt, old.k_r, old.certificate)
         self._store.log.amend(tx, entry.index, new.value())
 
-    def knows(self, tx: Tx, cid: bytes) -> bool:
-        """Whether a word of this CID is in the log."""
-        return self._store.log.find(tx, cid) is not None
+    def gave(self, tx: Tx, own: Did, their: Did, cid: bytes) -> bool:
+        """Whether this node signed the word `cid` for this peer, by its own log."""
+        entry = self._store.log.find(tx, cid)
+        if entry is None or entry.value is None:
+            return False
+        logged = logged_of(entry)
+        return (logged.way, logged.own, logged.their) == (Way.GIVEN, own, their)
 
     def all(self, tx: Tx) -> list[Logged]:
         """Every word, in the order they were logged."""
