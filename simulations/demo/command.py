@@ -110,7 +110,8 @@ async def _play(
     async with AsyncExitStack() as stack:
         progress.print("three nodes start …")
         actors = [Actor(home, await stack.enter_async_context(running(home))) for home in homes]
-        cast = Cast(*actors, *sources, entropy)
+        person, bank, energy = actors
+        cast = Cast(person, bank, energy, *sources, entropy)
         await tell(cast, story, done)
     if story.ok:
         # All processes have ended: what is left is what lies in the files.
