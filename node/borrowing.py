@@ -28,7 +28,7 @@ from ..protocol.invocation import Invocation, issue_invocation
 from ..protocol.keyset import GrantKeys, open_keyset, parse_keyset
 from ..protocol.limits import INVOCATION_LIFE_S
 from ..protocol.offer import Offer
-from ..protocol.page import OpenedPage, PageEntry, entry_leaf, open_page, parse_entry
+from ..protocol.page import OpenedPage, PageEntry, entry_leaf, open_page
 from ..protocol.persona import Certificate
 from ..protocol.receipt import Asked as AskedRead
 from ..protocol.receipt import Receipt, ReceiptBody, check_next, offered
@@ -147,6 +147,7 @@ class Fetching:
     """A read of ours that is under way."""
 
     grant: GrantHeld
+    persona: OwnPersona
     keys: GrantKeys
     window: Window
     invocation: Invocation
@@ -154,7 +155,11 @@ class Fetching:
     previous: ReceiptBody | None = None
     heads: dict[bytes, SegmentHead] = field(default_factory=lambda: dict[bytes, SegmentHead]())
     statements: list[StatementProof] = field(default_factory=lambda: list[StatementProof]())
-    pages: set[bytes] = field(default_factory=lambda: set[bytes]())
+    opened: list[tuple[PageEntry, OpenedPage]] = field(
+        default_factory=lambda: list[tuple[PageEntry, OpenedPage]]()
+    )
+    damaged: list[Damaged] = field(default_factory=lambda: list[Damaged]())
+    pages: int = 0
     size: int = 0
     windows: int = 0
 
@@ -334,7 +339,7 @@ class Borrowing:
             window.first,
             window.last,
         )
-        return Fetching(held, keys, window, invocation, asked)
+        return Fetching(held, persona, keys, window, invocation, asked)
 
     def _grant_for(self, tx: Tx, pair: Pair, window: Window, now_ms: int) -> GrantHeld:
         of_pair = [
@@ -356,37 +361,17 @@ class Borrowing:
         raise NotAllowed(f"{pair.name} has granted nothing to this node: ask first")
 
     def keep(self, tx: Tx, fetching: Fetching, checked: CheckedWindow) -> int | None:
-        """Store a window's pages and keysets; the newest keyset's number, if one came."""
+        """Store a window's pages and keysets; the newest keyset's number, if there is one."""
         owner = fetching.grant.their
         path = fetching.window.collection
-        newest: int | None = None
-        pair = self._peers.pair(tx, fetching.grant.own, owner)
-        for raw in checked.keysets:
-            newest = self.keyset(tx, pair, raw)
-        first_seq = self._store.ledger.counter(tx, _PAGE_COUNTER)
-        if checked.pages:
-            self._store.ledger.raise_to(tx, _PAGE_COUNTER, first_seq + len(checked.pages))
-        months: dict[int, list[Stored]] = {}
-        rows: list[tuple[str, int, bytes, int, bytes]] = []
-        numbered = zip(checked.entries, checked.raws, checked.pages, strict=True)
-        for seq, (entry, raw, page) in enumerate(numbered, start=first_seq):
-            stored = Stored(
-                owner,
-                path,
-                entry.day,
-                seq,
-                -1,
-                -1,
-                entry.length,
-                entry.statement,
-                b"",
-                self._device,
-                raw,
-            )
-            months.setdefault(month_of(entry.day), []).append(stored)
-            rows.append((*stored.place()[:2], self._device, seq, page))
-        self._store.pages.put_many(tx, rows)
-        self._put_catalogue(tx, owner, path, months, checked.entries)
+        if checked.keysets:
+            pair = self._peers.pair(tx, fetching.grant.own, owner)
+            for raw in checked.keysets:
+                self.keyset(tx, pair, raw)
+            fetching.grant = self.get(tx, fetching.grant.cid)
+            fetching.keys = self.keys(tx, fetching.grant)
+        newest = max(fetching.grant.keysets, default=None)
+        self._put_pages(tx, owner, path, checked)
         for proof in checked.statements:
             self._store.objects.put(
                 tx,
@@ -396,40 +381,52 @@ class Borrowing:
             )
         return newest
 
-    def _put_catalogue(
-        self,
-        tx: Tx,
-        owner: str,
-        path: str,
-        months: dict[int, list[Stored]],
-        entries: Sequence[PageEntry],
-    ) -> None:
-        """Add the pages that came; a page that was fetched before is kept once."""
-        added = 0
-        for month, fresh in months.items():
-            before = self._store.catalogue.rows(tx, owner, path, (month,))
-            if not before:
-                self._store.catalogue.append(tx, owner, path, month, [one.value() for one in fresh])
-                added += len(fresh)
-                continue
-            raws = {one.raw for one in fresh}
-            kept = [Stored.from_value(owner, path, value) for value in before]
-            stale = [one for one in kept if one.raw in raws]
-            self._store.pages.delete(tx, [one.place() for one in stale])
-            rest = [one for one in kept if one.raw not in raws]
-            self._store.catalogue.replace(
-                tx, owner, path, month, [one.value() for one in (*rest, *fresh)]
-            )
-            added += len(fresh) - len(stale)
-        if not entries:
+    def _put_pages(self, tx: Tx, owner: str, path: str, checked: CheckedWindow) -> None:
+        """Keep the pages of a window; one that was fetched before stays where it is."""
+        if not checked.entries:
             return
+        wanted = sorted({month_of(entry.day) for entry in checked.entries})
+        known = {
+            one.raw: one
+            for one in self._store.catalogue.read(tx, owner, path, wanted, Stored.from_value)
+        }
+        next_seq = first_seq = self._store.ledger.counter(tx, _PAGE_COUNTER)
+        months: dict[int, list[Value]] = {}
+        rows: list[tuple[str, int, bytes, int, bytes]] = []
+        for entry, raw, page in zip(checked.entries, checked.raws, checked.pages, strict=True):
+            stored = known.get(raw)
+            if stored is None:
+                stored = self._stored(owner, path, entry, raw, next_seq)
+                next_seq += 1
+                months.setdefault(month_of(entry.day), []).append(stored.value())
+            # Also one that is known: should its bytes be damaged here, they are whole again.
+            at = stored.place()
+            rows.append((at.path, at.day, at.device, at.seq, page))
+        self._store.pages.put_many(tx, rows)
+        if not months:
+            return
+        self._store.ledger.raise_to(tx, _PAGE_COUNTER, next_seq)
+        for month, values in months.items():
+            self._store.catalogue.append(tx, owner, path, month, values)
         collection = self._collections.find(tx, path, owner)
         if collection is None:
-            collection = Collection.new(path, schema_named(entries[0].schema), 0)
-        self._collections.put(
-            tx,
-            collection.grown(months=months, records=0, pages={(b"", b""): added}),
-            owner,
+            collection = Collection.new(path, schema_named(checked.entries[0].schema), 0)
+        pages = {(b"", b""): next_seq - first_seq}
+        self._collections.put(tx, collection.grown(months=months, records=0, pages=pages), owner)
+
+    def _stored(self, owner: str, path: str, entry: PageEntry, raw: bytes, seq: int) -> Stored:
+        return Stored(
+            owner=owner,
+            path=path,
+            day=entry.day,
+            seq=seq,
+            segment=-1,
+            index=-1,
+            length=entry.length,
+            statement=entry.statement,
+            origin=b"",
+            writer=self._device,
+            raw=raw,
         )
 
 
@@ -463,30 +460,37 @@ def went_by(fetching: Fetching, checked: CheckedWindow) -> None:
     """The window is kept: the next one must follow it."""
     fetching.previous = checked.receipt.body
     fetching.statements.extend(checked.statements)
-    fetching.pages.update(entry.page_id for entry in checked.entries)
+    fetching.pages += len(checked.pages)
     fetching.size += checked.receipt.body.size
     fetching.windows += 1
 
 
-def open_lent(
-    keys: GrantKeys,
-    found: Iterable[tuple[Stored, bytes | None]],
-    statements: Sequence[StatementProof],
-) -> tuple[list[tuple[PageEntry, OpenedPage]], tuple[Provenance, ...], tuple[Damaged, ...]]:
-    """Open lent pages, and verify on them what their sources signed."""
+def open_window(
+    keys: GrantKeys, checked: CheckedWindow
+) -> tuple[list[tuple[PageEntry, OpenedPage]], list[Damaged]]:
+    """Open the pages of a window; name those that would not."""
     opened: list[tuple[PageEntry, OpenedPage]] = []
     damaged: list[Damaged] = []
-    for stored, ciphertext in found:
-        entry = parse_entry(stored.raw)
+    for entry, ciphertext in zip(checked.entries, checked.pages, strict=True):
         try:
-            if ciphertext is None:
-                raise StoreDamaged("its bytes are gone")
             day_key = keys.day_key(entry.path, entry.epoch, entry.gen, entry.day)
             opened.append((entry, open_page(entry, ciphertext, day_key)))
-        except (CryptoError, ProtocolError, StoreDamaged) as error:
+        except (CryptoError, ProtocolError) as error:
             damaged.append(Damaged(entry.path, entry.day, entry.page_id, str(error)))
-    provenance = tuple(_provenance(proof, opened) for proof in statements)
-    return opened, provenance, tuple(damaged)
+    return opened, damaged
+
+
+def lent(fetching: Fetching) -> Lent:
+    """What a read that is over brought: records, and what their sources signed verified on them."""
+    provenance = tuple(_provenance(proof, fetching.opened) for proof in fetching.statements)
+    return Lent(
+        lent_batch(fetching.opened),
+        fetching.pages,
+        fetching.size,
+        fetching.windows,
+        provenance,
+        tuple(fetching.damaged),
+    )
 
 
 def lent_batch(opened: Sequence[tuple[PageEntry, OpenedPage]]) -> Batch | None:

@@ -1,30 +1,31 @@
 """Fetching: reading what a peer lends, window by window.
 
-    begin → ask → [ window → check → store → countersign ]… → open
+    begin → ask → [ window → check → store → countersign → open ]…
 
 A window is stored before it is countersigned, so what this node has signed for it has.  Opening
-comes last and may fail on a page without losing the others.
+comes after that, while the next window is on its way, and may fail on a page without losing the
+others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from ..crypto.errors import CryptoError
 from ..protocol.errors import Code, ProtocolError
-from ..protocol.keyset import GrantKeys
 from ..protocol.offer import Offer
-from ..protocol.page import parse_entry
-from ..protocol.receipt import countersign, countersigned
+from ..protocol.receipt import countersign, with_countersignature
 from ..protocol.session_event import WindowReceived
 from ..protocol.window import Window
 from .borrowing import (
     Borrowing,
+    CheckedWindow,
     Fetching,
     Lent,
     check_window,
-    lent_batch,
-    open_lent,
+    lent,
+    open_window,
     shared_key,
     went_by,
 )
@@ -34,12 +35,15 @@ from .errors import Away
 from .exchange import Exchange, answer_of, refusal_of
 from .link import Arrived, Link
 from .offload import Offload
-from .peers import OwnPersona, Pair, Peers
+from .peers import Pair, Peers
 from .receipts import Receipts, Way
 from .store.database import Tx
 from .store.store import Store
-from .stored import Stored
-from .vault import Vault
+
+T = TypeVar("T")
+
+# Work on so many bytes of pages takes about as long as handing it to a thread and back.
+AT_ONCE_BYTES_MAX = 32 * 1024
 
 
 class Fetcher:
@@ -54,7 +58,6 @@ class Fetcher:
         peers: Peers,
         receipts: Receipts,
         borrowing: Borrowing,
-        vault: Vault,
         exchange: Exchange,
         checkpoint: Checkpoint,
     ) -> None:
@@ -64,12 +67,11 @@ class Fetcher:
         self._peers = peers
         self._receipts = receipts
         self._borrowing = borrowing
-        self._vault = vault
         self._exchange = exchange
         self._checkpoint = checkpoint
 
     async def fetch(self, pair: Pair, window: Window) -> Lent:
-        """Read what a peer lends, window by window: verify, store, countersign; then open.
+        """Read what a peer lends, window by window: verify, store, countersign, open.
 
         Raises Refused with the owner's reason, NotAllowed, Away, ProtocolError.
         """
@@ -86,7 +88,7 @@ class Fetcher:
                     raise await self._refusal(link, pair, arrived, fetching)
                 offer = arrived.event.offer
                 try:
-                    sig, keys = await self._take(
+                    checked, sig, keys = await self._take(
                         link, pair, fetching, arrived.number, offer, arrived.event.pages
                     )
                 except (ProtocolError, CryptoError) as error:
@@ -100,7 +102,9 @@ class Fetcher:
                     link.wake()
                 elif not last:
                     raise Away(f"{pair.name} went away in the middle of a read")
-        return await self._open_fetched(pair, fetching)
+                # The next window comes in while this one is opened.
+                await self._open(fetching, checked)
+        return await self._computed(fetching.size, lambda: lent(fetching))
 
     async def _take(
         self,
@@ -110,13 +114,17 @@ class Fetcher:
         number: int,
         offer: Offer,
         pages: Sequence[bytes],
-    ) -> tuple[bytes, int | None]:
+    ) -> tuple[CheckedWindow, bytes, int | None]:
         """Verify and store one window; our signature and the newest keyset's number."""
         certificate = link.server
-        checked = await self._offload.run(lambda: check_window(fetching, offer, pages, certificate))
-        persona = await self._persona(pair)
-        sig = countersign(checked.receipt, persona.key)
-        receipt = countersigned(checked.receipt, sig)
+        persona = fetching.persona
+
+        def check() -> tuple[CheckedWindow, bytes]:
+            checked = check_window(fetching, offer, pages, certificate)
+            return checked, countersign(checked.receipt, persona.key)
+
+        checked, sig = await self._computed(offer.receipt.size, check)
+        receipt = with_countersignature(checked.receipt, sig)
 
         def unit(tx: Tx) -> int | None:
             newest = self._borrowing.keep(tx, fetching, checked)
@@ -129,7 +137,7 @@ class Fetcher:
 
         newest = await self._store.database.write(unit)
         went_by(fetching, checked)
-        return sig, newest if newest is not None else max(fetching.grant.keysets, default=None)
+        return checked, sig, newest
 
     async def _refusal(
         self, link: Link, pair: Pair, arrived: Arrived, fetching: Fetching
@@ -139,34 +147,13 @@ class Fetcher:
         await self._exchange.keep_answer(link, pair, arrived.number, fetching.invocation, answer)
         return refusal_of(answer, pair.name)
 
-    async def _open_fetched(self, pair: Pair, fetching: Fetching) -> Lent:
-        stored, pages, keys = await self._store.database.read(
-            lambda tx: self._fetched(tx, pair, fetching)
+    async def _open(self, fetching: Fetching, checked: CheckedWindow) -> None:
+        opened, damaged = await self._computed(
+            checked.receipt.body.size, lambda: open_window(fetching.keys, checked)
         )
-        found = list(zip(stored, pages, strict=True))
+        fetching.opened += opened
+        fetching.damaged += damaged
 
-        def opening() -> Lent:
-            opened, provenance, damaged = open_lent(keys, found, fetching.statements)
-            batch = lent_batch(opened)
-            return Lent(batch, len(found), fetching.size, fetching.windows, provenance, damaged)
-
-        return await self._offload.run(opening)
-
-    def _fetched(
-        self, tx: Tx, pair: Pair, fetching: Fetching
-    ) -> tuple[list[Stored], list[bytes | None], GrantKeys]:
-        """The pages of this read, from the store, and all keys that this grant has by now."""
-        window = fetching.window
-        stored = [
-            one
-            for one in self._vault.stored(
-                tx, window.collection, window.first, window.last, pair.their
-            )
-            if parse_entry(one.raw).page_id in fetching.pages
-        ]
-        pages = self._store.pages.get_many(tx, [one.place() for one in stored])
-        held = self._borrowing.get(tx, fetching.grant.cid)
-        return stored, pages, self._borrowing.keys(tx, held)
-
-    async def _persona(self, pair: Pair) -> OwnPersona:
-        return await self._store.database.read(lambda tx: self._peers.persona(tx, pair.own))
+    async def _computed(self, size: int, work: Callable[[], T]) -> T:
+        """What `work` on `size` bytes of pages gives: of few bytes at once, of many in a thread."""
+        return work() if size <= AT_ONCE_BYTES_MAX else await self._offload.run(work)

@@ -144,7 +144,6 @@ class Node:
             peers=self.peers,
             receipts=self.receipts,
             borrowing=self.borrowing,
-            vault=self.vault,
             exchange=self.exchange,
             checkpoint=ground.checkpoint,
         )
