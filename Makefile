@@ -35,6 +35,7 @@ sim: $(DEV)  ## the simulated world: make sim ARGS="--seeds 100"
 docs: $(DEV)  ## write the examples, tables and drawings of docs/ again from the code
 	$(BIN)/python -m entrenous.tests.protocol.test_spec_examples
 	$(BIN)/python -m entrenous.tests.protocol.test_session_doc
+	$(BIN)/python -m entrenous.tests.test_licences
 
 interop-deps: $(NODE)
 
