@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import partial
 
 from ..protocol.page import parse_entry
 from ..protocol.record import Batch
@@ -62,9 +63,7 @@ def compact_day(vault: Vault, tx: Tx, path: str, day: int) -> int:
             supersedes=_emptied(vault, tx, gone),
         )
         numbers = {stored.seq for stored in gone}
-        merged += vault.remove_of_day(
-            tx, path, day, lambda stored, numbers=numbers: stored.seq in numbers
-        )
+        merged += vault.remove_of_day(tx, path, day, partial(_is_numbered, numbers))
     return merged
 
 
@@ -89,11 +88,17 @@ async def compact(vault: Vault, path: str, days_max: int = 64) -> int:
     merged = 0
     async with vault.alone_on(path):
         for day in await vault.store.database.read(crowded):
-            merged += await vault.store.database.write(
-                lambda tx, day=day: compact_day(vault, tx, path, day)
-            )
+            merged += await vault.store.database.write(partial(_compact_one, vault, path, day))
             vault.changed(path)
     return merged
+
+
+def _compact_one(vault: Vault, path: str, day: int, tx: Tx) -> int:
+    return compact_day(vault, tx, path, day)
+
+
+def _is_numbered(numbers: set[int], stored: Stored) -> bool:
+    return stored.seq in numbers
 
 
 def _small_pages(vault: Vault, stored: Sequence[Stored]) -> dict[bytes, list[Stored]]:

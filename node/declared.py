@@ -22,6 +22,7 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import outcome
 import trio
@@ -215,9 +216,10 @@ class Declared:
             del self._pages[path, day]
             # A disk that is full says so to the next caller; this is only tidying.
             with suppress(StoreError):
-                await self._vault.store.database.write(
-                    lambda tx, day=day: compact_day(self._vault, tx, path, day)
-                )
+                await self._vault.store.database.write(partial(self._tidy, path, day))
+
+    def _tidy(self, path: str, day: int, tx: Tx) -> int:
+        return compact_day(self._vault, tx, path, day)
 
     def _unit(
         self,

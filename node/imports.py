@@ -194,7 +194,7 @@ class Imports:
         items: list[PreviewItem] = []
         summaries = summary(file.extract).items
         for plan in file.plans:
-            row = await self._database.read(lambda tx, plan=plan: self._journal.find(tx, plan.id))
+            row = await self._database.read(partial(self._journal.find, id=plan.id))
             refused = await self._refusal(plan)
             new = duplicates = differing = 0
             for chunk in chunks_of(plan, 0, self._chunk_pages):
@@ -250,7 +250,7 @@ class Imports:
         self._checkpoint.reached(Step.DONE)
         return tuple(imported)
 
-    def _begin(self, tx: Tx, file: ReadFile) -> list[tuple[Import, bool]]:
+    def _begin(self, tx: Tx, file: ReadFile) -> Sequence[tuple[Import, bool]]:
         """A row for every path of the file, and whether that path is done already.
 
         All are held against what the vault has before the first is written.  Raises RecordError.
@@ -359,7 +359,7 @@ class Imports:
         # A time lies in one day; an id might stand on another day between the first and the last.
         days = None if plan.schema.has_id else {piece.day for piece in pieces}
 
-        def unit(tx: Tx) -> list[tuple[Stored, bytes | None]]:
+        def unit(tx: Tx) -> Sequence[tuple[Stored, bytes | None]]:
             stored = self._vault.stored(tx, plan.path, pieces[0].day, pieces[-1].day)
             wanted = [one for one in stored if days is None or one.day in days]
             return self._vault.ciphertexts(tx, wanted)
