@@ -261,9 +261,10 @@ class Deliveries:
 
     # the person
 
-    def has(self, tx: Tx, statement: bytes) -> bool:
-        """Whether this statement was taken in already."""
-        return self._store.objects.has(tx, Kind.STATEMENT, statement)
+    def has(self, tx: Tx, statement: bytes, src: str) -> bool:
+        """Whether this statement was taken in already, from `src` (nobody else is told so)."""
+        value = self._store.objects.get(tx, Kind.DELIVERY, ["in", statement])
+        return value is not None and Received.from_value(value).src == src
 
     async def receive(
         self, pair: Pair, args: DeliverArgs, parts: Sequence[bytes], now_ms: int
@@ -294,7 +295,7 @@ class Deliveries:
         records = sum(len(day.batch) for day in delivered.days)
 
         def also(tx: Tx, _: Written) -> None:
-            if self.has(tx, statement.cid):
+            if self.has(tx, statement.cid, statement.src):
                 raise _AlreadyTakenError
             self._store.objects.add(
                 tx, Kind.STATEMENT, statement.cid, statement_value(statement, leaves)

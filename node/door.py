@@ -7,12 +7,16 @@
 What is decided, done, signed and logged for one call is one unit of work, so a crash leaves all of
 it or nothing, and nothing is said that was not kept.  A refusal is signed and logged like any
 other answer.  To a stranger the door says an unsigned code, and opens for `/pair/open` only.
+
+What one peer can hold of this node is bounded (`visit.py`): reads in the middle of their windows,
+bytes of deliveries that are still arriving, words that are logged without leave.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Container, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import structlog
@@ -31,9 +35,9 @@ from ..protocol.command import (
     RevokeArgs,
 )
 from ..protocol.did import Did, did_of
-from ..protocol.errors import Code, GrantRefused, ProtocolError
+from ..protocol.errors import Code, GrantRefused, LocalProtocolError, ProtocolError
 from ..protocol.offer import Offer
-from ..protocol.receipt import Receipt, countersigned, make_answer, sign_receipt
+from ..protocol.receipt import countersigned, make_answer, sign_receipt
 from ..protocol.refusal import code_of
 from ..protocol.session_event import (
     CallReceived,
@@ -56,6 +60,7 @@ from .borrowing import Borrowing
 from .checkpoint import Checkpoint
 from .clock import Clock
 from .deliveries import Deliveries, check_delivery
+from .errors import NodeError
 from .inbox import Asked, Inbox, RequestState
 from .lending import GrantGiven, Lending
 from .link import Demand, Link
@@ -68,6 +73,7 @@ from .store.database import Tx
 from .store.errors import StoreDamaged, StoreError
 from .store.ledger import Ledger
 from .store.store import Store
+from .visit import Cellar, Leave, Parts, Reading, Visit
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -85,40 +91,19 @@ class Ready:
     let_out: Callable[[], None]
 
 
-@dataclass(slots=True)
-class Reading:
-    """A read that is being served: window `number` is with the reader."""
-
-    heard: Heard
-    plan: ReadPlan
-    receipt: Receipt
-    number: int
-
-
-@dataclass(slots=True)
-class Parts:
-    """The parts of a delivery as they arrive."""
-
-    wanted: int | None = None
-    got: list[bytes] = field(default_factory=lambda: list[bytes]())
-    gone: bool = False
-    changed: trio.Event = field(default_factory=trio.Event)
-
-    def add(self, data: bytes) -> None:
-        self.got.append(data)
-        self.changed.set()
-
-    async def whole(self) -> Sequence[bytes] | None:
-        """All parts, or None if the peer gave up."""
-        while not self.gone and (self.wanted is None or len(self.got) < self.wanted):
-            await self.changed.wait()
-            self.changed = trio.Event()
-        return None if self.gone else self.got
-
-
 @dataclass(frozen=True, slots=True)
 class _Done(Generic[T]):
     value: T
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Which window of which read is due."""
+
+    heard: Heard
+    plan: ReadPlan
+    grant: GrantGiven
+    number: int
 
 
 class _Spent(Container[bytes]):
@@ -168,35 +153,36 @@ class Door:
         self._outgoing = outgoing
         self._addresses = addresses
         self._checkpoint = checkpoint
-        self._readings: dict[tuple[int, int], Reading] = {}
-        self._parts: dict[tuple[int, int], Parts] = {}
+        self._visits: dict[Link, Visit] = {}
+        self._cellar = Cellar()
+        self._leave: dict[tuple[str, str], Leave] = {}
 
     def demand(self, link: Link, event: Demand, nursery: trio.Nursery) -> None:
         """Take one event of a link.  What needs the store runs in a task of its own."""
-        name = (id(link), event.call)
+        visit = self._visits.get(link)
+        if visit is None:
+            visit = self._visits[link] = Visit(self._cellar)
         match event:
             case CallReceived():
-                self._parts[name] = Parts()
+                if not link.holds(self._clock.now_ms()):
+                    link.close("the certificates shown on a link have run out")
+                    return
+                visit.parts[event.call] = Parts()
                 nursery.start_soon(self._guarded, link, event, self._call)
             case PartReceived():
-                if (parts := self._parts.get(name)) is not None:
-                    parts.add(event.data)
+                if not visit.take(event.call, event.data):
+                    sentence = "too many parts of deliveries are under way: try again later"
+                    link.withdraw(event.call, Code.BUSY, sentence)
             case CountersignReceived():
                 nursery.start_soon(self._guarded, link, event, self._countersigned)
             case _:
-                self._readings.pop(name, None)
-                if (parts := self._parts.pop(name, None)) is not None:
-                    parts.gone = True
-                    parts.changed.set()
+                visit.end(event.call)
 
     def forget(self, link: Link) -> None:
         """A link is closed: nothing of it is waited for any more."""
-        for name in [name for name in self._readings if name[0] == id(link)]:
-            del self._readings[name]
-        for name in [name for name in self._parts if name[0] == id(link)]:
-            parts = self._parts.pop(name)
-            parts.gone = True
-            parts.changed.set()
+        visit = self._visits.pop(link, None)
+        if visit is not None:
+            visit.leave()
 
     async def _guarded(
         self, link: Link, event: E, act: Callable[[Link, E], Awaitable[None]]
@@ -204,12 +190,13 @@ class Door:
         """A failure of our own closes this link, says nothing to the peer, and goes to the log."""
         try:
             await act(link, event)
-        except StoreError as error:
-            log.error("door_store", reason=str(error))
-            link.close("the store could not keep what was to be said")
+        except (StoreError, NodeError) as error:
+            log.error("door_store", kind=type(error).__name__)
+            link.close("this node could not do what was asked")
         finally:
-            if isinstance(event, CallReceived):
-                self._parts.pop((id(link), event.call), None)
+            visit = self._visits.get(link)
+            if visit is not None and isinstance(event, CallReceived):
+                visit.drop(event.call)
 
     async def _call(self, link: Link, event: CallReceived) -> None:
         try:
@@ -217,14 +204,22 @@ class Door:
         except GrantRefused as refusal:
             self._say_unsigned(link, event.call, refusal)
             return
-        if link.pair is None:
+        pair, visit = link.pair, self._visits.get(link)
+        if visit is None:
+            return
+        if pair is None:
             await self._meet(link, event.call, heard)
+        elif not self._leave_of(pair).take(self._clock.now_ms(), read=heard.inv.cmd == Cmd.READ):
+            link.withdraw(event.call, Code.BUSY, "this peer asks too much: wait a while")
         elif heard.inv.cmd == Cmd.READ:
-            await self._read(link, link.pair, event.call, heard)
+            await self._read(link, visit, pair, event.call, heard)
         elif heard.inv.cmd == Cmd.DELIVER:
-            await self._deliver(link, link.pair, event.call, heard)
+            await self._deliver(link, visit, pair, event.call, heard)
         else:
-            await self._own(link, link.pair, event.call, heard)
+            await self._own(link, pair, event.call, heard)
+
+    def _leave_of(self, pair: Pair) -> Leave:
+        return self._leave.setdefault((pair.own, pair.their), Leave(self._clock.now_ms()))
 
     # strangers
 
@@ -250,22 +245,28 @@ class Door:
         except GrantRefused as refusal:
             self._say_unsigned(link, call, refusal)
             return
+        except NodeError as error:
+            log.error("no_pairing", reason=str(error))
+            link.withdraw(call, Code.BUSY, "this node cannot pair now: tell its owner")
+            return
         self._checkpoint.reached("pair.kept")
-        link.session.answer(call, raw)
+        # Nothing follows from this word: if it is not heard, the scanner asks again.
+        with suppress(LocalProtocolError):
+            link.session.answer(call, raw)
         link.wake()
 
     @staticmethod
     def _say_unsigned(link: Link, call: int, refusal: GrantRefused) -> None:
-        if not link.closed.is_set():
-            link.session.refuse(call, refusal.code, str(refusal))
-            link.wake()
+        link.withdraw(call, refusal.code, str(refusal))
 
     # reads
 
-    async def _read(self, link: Link, pair: Pair, call: int, heard: Heard) -> None:
-        now_ms = self._clock.now_ms()
+    async def _read(self, link: Link, visit: Visit, pair: Pair, call: int, heard: Heard) -> None:
+        if not await visit.begin_reading(call):
+            return
 
         def act(tx: Tx) -> tuple[Reading, Ready]:
+            now_ms = self._clock.now_ms()
             statuses = self._lending.statuses(tx, heard.grants, now_ms)
             standing = Standing(
                 self._did, self._trusted(tx, pair), statuses, _Spent(self._store.ledger, tx)
@@ -274,50 +275,55 @@ class Door:
             self._store.ledger.first_time(tx, heard.inv.cid, read.spent_until_s)
             plan = self._serving.plan(tx, read)
             grant = self._lending.get(tx, read.grant.cid)
-            return self._offer(tx, link, call, heard, plan, grant, 0, now_ms)
+            return self._offer(tx, link, visit, pair, call, Served(heard, plan, grant, 0), now_ms)
 
         self._checkpoint.reached("read.asked")
-        await self._serve_window(link, pair, call, heard, act)
+        await self._serve_window(link, visit, pair, call, heard, act)
 
     async def _countersigned(self, link: Link, event: CountersignReceived) -> None:
         """Keep the reader's signature; then offer the next window, if the grant still holds."""
-        name = (id(link), event.call)
-        reading = self._readings.pop(name, None)
-        pair = link.pair
-        if reading is None or pair is None or event.window != reading.number:
+        visit, pair = self._visits.get(link), link.pair
+        reading = None if visit is None else visit.readings.pop(event.call, None)
+        if visit is None or pair is None or reading is None or event.window != reading.number:
             return
         self._checkpoint.reached("read.countersigned")
         try:
             receipt = countersigned(reading.receipt, event.sig)
-        except CryptoError as error:
-            self._say_unsigned(link, event.call, GrantRefused(str(error), Code.MALFORMED))
+        except CryptoError:
+            # Nobody signs a window by mistake: this peer has nothing more to say here.
+            link.session.refuse(0, Code.MALFORMED, "a countersignature is not the reader's")
+            link.wake()
             return
-        now_ms = self._clock.now_ms()
         root = reading.plan.read.grant.cid
+        own_reader = len(reading.heard.grants) == 1
 
         def keep(tx: Tx) -> None:
             self._receipts.countersigned(tx, receipt)
-            if event.keys is not None:
+            # One who reads under a sub-delegation has its keys from elsewhere.
+            if event.keys is not None and own_reader:
                 self._lending.acknowledged(tx, root, event.keys)
 
         if event.last:
+            visit.end(event.call)
             await self._store.database.write(keep)
             self._checkpoint.reached("read.kept")
             return
 
         def act(tx: Tx) -> tuple[Reading, Ready]:
+            now_ms = self._clock.now_ms()
             keep(tx)
-            grant = self._lending.get(tx, root)
-            _check_live(grant.status(now_ms))
-            return self._offer(
-                tx, link, event.call, reading.heard, reading.plan, grant, reading.number + 1, now_ms
+            _check_live(self._lending.statuses(tx, reading.heard.grants, now_ms))
+            served = Served(
+                reading.heard, reading.plan, self._lending.get(tx, root), reading.number + 1
             )
+            return self._offer(tx, link, visit, pair, event.call, served, now_ms)
 
-        await self._serve_window(link, pair, event.call, reading.heard, act, always=keep)
+        await self._serve_window(link, visit, pair, event.call, reading.heard, act, always=keep)
 
     async def _serve_window(
         self,
         link: Link,
+        visit: Visit,
         pair: Pair,
         call: int,
         heard: Heard,
@@ -334,40 +340,41 @@ class Door:
                 always(tx)
             return None, self._answer(tx, link, pair, call, heard, result.code, str(result))
 
-        reading, ready = await self._store.database.write(unit)
-        self._checkpoint.reached("read.logged")
-        if reading is not None:
-            self._readings[id(link), call] = reading
+        try:
+            reading, ready = await self._store.database.write(unit)
+            self._checkpoint.reached("read.logged")
+        except StoreError:
+            visit.end(call)
+            raise
+        if reading is None:
+            visit.end(call)
         link.in_order(ready.number, ready.let_out)
 
     def _offer(
         self,
         tx: Tx,
         link: Link,
+        visit: Visit,
+        pair: Pair,
         call: int,
-        heard: Heard,
-        plan: ReadPlan,
-        grant: GrantGiven,
-        number: int,
+        served: Served,
         now_ms: int,
     ) -> tuple[Reading, Ready]:
-        """Sign and log window `number`.  Everything that can fail comes before the signature."""
+        """Sign and log the window that is due.  Everything that can fail comes before the
+        signature."""
+        plan, number, grant = served.plan, served.number, served.grant
         try:
             pages = self._serving.pages(tx, plan.slices[number])
+            evidence = self._serving.evidence(tx, plan, number)
         except StoreDamaged as error:
-            raise GrantRefused(str(error), Code.BUSY) from error
-        evidence = self._serving.evidence(tx, plan, number)
-        persona = self._peers.persona(tx, grant.own)
+            log.error("page_damaged", kind=type(error).__name__)
+            raise GrantRefused("a page of these days is damaged here", Code.BUSY) from error
+        persona = self._peers.persona(tx, pair.own)
         receipt = sign_receipt(plan.body(number, now_ms, link.chain.given), self._device)
         self._receipts.add(
-            tx,
-            Way.GIVEN,
-            grant.own,
-            grant.their,
-            receipt,
-            grant.k_grant,
-            persona.certificate,
+            tx, Way.GIVEN, pair.own, pair.their, receipt, grant.k_grant, persona.certificate
         )
+        first_of_own = number == 0 and len(served.heard.grants) == 1
         offer = Offer(
             receipt=receipt.body,
             sig=receipt.signed.signatures[0],
@@ -375,18 +382,22 @@ class Door:
             entries=[page.raw for page in plan.slices[number].pages],
             proofs=evidence.proofs,
             statements=evidence.statements,
-            keysets=self._lending.unacknowledged(grant) if number == 0 else (),
+            keysets=self._lending.unacknowledged(grant) if first_of_own else (),
         )
         order = link.chain.number(receipt.cid)
-        reading = Reading(heard, plan, receipt, number)
-        return reading, Ready(order, lambda: link.session.offer(call, offer, pages))
+        reading = Reading(served.heard, plan, receipt, number)
+
+        def let_out() -> None:
+            link.session.offer(call, offer, pages)
+            visit.readings[call] = reading
+
+        return reading, Ready(order, let_out)
 
     # commands in one's own name
 
     async def _own(self, link: Link, pair: Pair, call: int, heard: Heard) -> None:
-        now_ms = self._clock.now_ms()
-
         def act(tx: Tx) -> Value:
+            now_ms = self._clock.now_ms()
             verified = self._authorised(tx, pair, heard, now_ms)
             return self._act(tx, verified, pair, now_ms)
 
@@ -423,6 +434,10 @@ class Door:
         request = args.request
         if request.from_did != pair.their:
             raise GrantRefused("a request names another persona than its sender", Code.AUDIENCE)
+        if now_ms >= request.exp_s * 1000:
+            raise GrantRefused("this request ended before it came", Code.EXPIRED)
+        if self._inbox.find(tx, request.cid) is not None:
+            return
         waiting = sum(
             asked.state is RequestState.WAITING and asked.their == pair.their
             for _, asked in self._inbox.all(tx)
@@ -436,14 +451,14 @@ class Door:
 
     # deliveries
 
-    async def _deliver(self, link: Link, pair: Pair, call: int, heard: Heard) -> None:
+    async def _deliver(self, link: Link, visit: Visit, pair: Pair, call: int, heard: Heard) -> None:
         now_ms = self._clock.now_ms()
 
         def admit(tx: Tx) -> DeliverArgs | None:
             args = self._authorised(tx, pair, heard, now_ms).args
             assert isinstance(args, DeliverArgs)
             check_delivery(args)
-            return None if self._deliveries.has(tx, args.statement) else args
+            return None if self._deliveries.has(tx, args.statement, pair.their) else args
 
         admitted = await self._store.database.write(lambda tx: _attempt(tx, admit))
         self._checkpoint.reached("deliver.admitted")
@@ -456,7 +471,7 @@ class Door:
         failed: GrantRefused | None = None
         if isinstance(admitted, _Done) and admitted.value is not None:
             try:
-                if not await self._take(link, pair, call, admitted.value, now_ms):
+                if not await self._take(link, visit, pair, call, admitted.value, now_ms):
                     return
             except (ProtocolError, CryptoError) as error:
                 failed = GrantRefused(str(error), code_of(error))
@@ -465,14 +480,17 @@ class Door:
         await self._finish(link, pair, call, heard, answer)
 
     async def _take(
-        self, link: Link, pair: Pair, call: int, args: DeliverArgs, now_ms: int
+        self, link: Link, visit: Visit, pair: Pair, call: int, args: DeliverArgs, now_ms: int
     ) -> bool:
         """Wait for the parts, verify them, write pages.  False if the peer gave up."""
-        parts = self._parts.get((id(link), call))
+        parts = visit.parts.get(call)
         if parts is None:
             return False
-        parts.wanted = len(args.parts)
-        whole = await parts.whole()
+        try:
+            whole = await parts.whole([length for _, length in args.parts])
+        except trio.TooSlowError:
+            link.withdraw(call, Code.BUSY, "the parts of a delivery do not come")
+            return False
         if whole is None:
             return False
         self._checkpoint.reached("deliver.parts")
@@ -530,6 +548,12 @@ def _attempt(tx: Tx, act: Callable[[Tx], T]) -> _Done[T] | GrantRefused:
     tx.execute("SAVEPOINT act")
     try:
         value = act(tx)
+    except NodeError as error:
+        # Not the peer's doing, and not for the peer to know.
+        tx.execute("ROLLBACK TO act")
+        tx.execute("RELEASE act")
+        log.error("door_act", kind=type(error).__name__)
+        return GrantRefused("this node cannot do that now", Code.BUSY)
     except (ProtocolError, CryptoError) as error:
         tx.execute("ROLLBACK TO act")
         tx.execute("RELEASE act")
@@ -540,8 +564,14 @@ def _attempt(tx: Tx, act: Callable[[Tx], T]) -> _Done[T] | GrantRefused:
     return _Done(value)
 
 
-def _check_live(status: GrantStatus) -> None:
-    if status is GrantStatus.REVOKED:
-        raise GrantRefused("this grant has been taken back", Code.REVOKED)
-    if status is not GrantStatus.LIVE:
-        raise GrantRefused(f"this grant is {status.value} now", Code.SUSPENDED)
+def _check_live(statuses: Mapping[bytes, GrantStatus]) -> None:
+    """Raise GrantRefused unless every delegation of a read that is under way still holds."""
+    for status in statuses.values():
+        if status is GrantStatus.REVOKED:
+            raise GrantRefused("this grant has been taken back", Code.REVOKED)
+        if status is GrantStatus.EXPIRED:
+            raise GrantRefused("this grant has expired", Code.EXPIRED)
+        if status is not GrantStatus.LIVE:
+            raise GrantRefused(
+                "this grant is suspended until its owner confirms it", Code.SUSPENDED
+            )
