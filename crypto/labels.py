@@ -39,7 +39,6 @@ class Tag(StrEnum):
     RECORD_ID = "record-id"
     IMPORT = "import"
     BACKUP_FILE = "backup-file"
-    CONTROL = "control"
 
 
 class Signed(StrEnum):

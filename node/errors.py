@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from ..crypto.errors import EntrenousError
+from ..crypto.errors import EntrenousError, WrongPassphrase
+from ..protocol.errors import CapabilityError, GrantRefused
 
 
 class Exit(IntEnum):
@@ -60,3 +61,18 @@ class Refused(NodeError):
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+def exit_of(error: EntrenousError) -> tuple[Exit, str | None]:
+    """The exit code for an error of any floor, and the protocol's code for it if it has one."""
+    match error:
+        case Refused():
+            return error.exit, error.code
+        case NodeError():
+            return error.exit, None
+        case GrantRefused() | CapabilityError():
+            return Exit.NOT_ALLOWED, error.code.value
+        case WrongPassphrase():
+            return Exit.NOT_ALLOWED, None
+        case _:
+            return Exit.FAILED, None

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from ...crypto.errors import EntrenousError, WrongPassphrase
+from ...crypto.errors import EntrenousError
 from ...protocol.cid import cid_text
 from ...protocol.collection import check_path
 from ...protocol.day import UNDATED
-from ...protocol.errors import CapabilityError, GrantRefused, ProtocolError, WireError
+from ...protocol.errors import ProtocolError, WireError
 from ...protocol.limits import LINE_CHARS_MAX, WINDOWS_MAX
 from ...protocol.window import Window, check_window, window_from_value
 from ...protocol.wire import Body, Value
-from ..errors import Exit, NodeError, NotFound, Refused, UsageError
+from ..errors import NotFound, UsageError, exit_of
 from ..node import Node
 from ..store.home import Home
 
@@ -219,18 +219,3 @@ def error_value(error: EntrenousError) -> Value:
     """`{exit, sentence, code|null}`: an error as it is told to the client."""
     exit, code = exit_of(error)
     return {"exit": int(exit), "sentence": str(error)[:1_000], "code": code}
-
-
-def exit_of(error: EntrenousError) -> tuple[Exit, str | None]:
-    """The exit code of an error, and the protocol's code for it if it has one."""
-    match error:
-        case Refused():
-            return error.exit, error.code
-        case NodeError():
-            return error.exit, None
-        case GrantRefused() | CapabilityError():
-            return Exit.NOT_ALLOWED, error.code.value
-        case WrongPassphrase():
-            return Exit.NOT_ALLOWED, None
-        case _:
-            return Exit.FAILED, None
