@@ -152,11 +152,13 @@ class Control:
         sender, waiting = trio.open_memory_channel[bytes](REPLIES_WAITING)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_send_all, stream, waiting)
-            async with trio.open_nursery() as working:
-                working.start_soon(_watch, frames, nursery.cancel_scope)
-                async with sender:
-                    await sender.send(await self._outcome(op, args, _Replies(sender)))
-                working.cancel_scope.cancel()
+            async with sender:
+                async with trio.open_nursery() as working:
+                    working.start_soon(_watch, frames, nursery.cancel_scope)
+                    last = await self._outcome(op, args, _Replies(sender))
+                    # Gone before the client hears the end and may ask the next thing.
+                    working.cancel_scope.cancel()
+                await sender.send(last)
 
     async def _outcome(self, op: str, args: Value, emit: _Replies) -> bytes:
         """The last frame of an operation."""

@@ -160,12 +160,11 @@ def _one_error() -> Generator[None]:
         raise
 
 
-def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    error: BaseException = group
+def _only(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
-        inner = cast("BaseExceptionGroup[BaseException]", error).exceptions
+        inner = cast("tuple[BaseException, ...]", error.exceptions)
         if len(inner) != 1:
-            return error
+            break
         error = inner[0]
     return error
 

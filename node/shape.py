@@ -41,7 +41,7 @@ def to_value(thing: object) -> Value:
 
 def from_value(cls: type[T], value: Value) -> T:
     """A dataclass from its plain value.  Raises WireError, RecordError for a path."""
-    return cast("T", _dataclass_reader(cls)(value))
+    return cast("T", _dataclass_reader(cast("type[Any]", cls))(value))
 
 
 @lru_cache(maxsize=256)

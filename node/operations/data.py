@@ -138,12 +138,10 @@ async def deliver(host: Host, args: Args, emit: Emit) -> Value:
     if host.running and wait_s:
         with trio.move_on_after(wait_s):
             await _answered(node, [one.statement for one in sent])
-    for one in sent:
-        made = await node.store.database.read(
-            lambda tx, one=one: node.deliveries.made_of(tx, one.statement)
-        )
-        state = DeliveryState(made.state)
-        reason = made.reason
+    made = await node.store.database.read(
+        lambda tx: [node.deliveries.made_of(tx, one.statement) for one in sent]
+    )
+    for one, became in zip(sent, made, strict=True):
         await emit.item(
             to_value(
                 Delivered(
@@ -154,8 +152,8 @@ async def deliver(host: Host, args: Args, emit: Emit) -> Value:
                     first=one.first,
                     last=one.last,
                     parts=one.parts,
-                    state=state,
-                    reason=reason,
+                    state=DeliveryState(became.state),
+                    reason=became.reason,
                 )
             )
         )

@@ -158,7 +158,8 @@ async def grants(host: Host, args: Args, emit: Emit) -> Value:
         given, held = node.lending.all(tx), node.borrowing.all(tx)
         short = shorts([*(one.cid for one in given), *(one.cid for one in held)])
         reads = _reads(node, tx)
-        return [_grant_info(one, names, short, reads, now_ms) for one in (*given, *held)]
+        both: list[GrantGiven | GrantHeld] = [*given, *held]
+        return [_grant_info(one, names, short, reads, now_ms) for one in both]
 
     for info in await node.store.database.read(unit):
         await emit.item(to_value(info))
