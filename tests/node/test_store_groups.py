@@ -62,7 +62,7 @@ def files_no_longer_than(size: int) -> Generator[None]:
 
 
 async def test_the_thread_runs_whole_functions_of_its_connection(tmp_path: Path) -> None:
-    # Pins the one protected method of aiosqlite that `Connection.run` stands on.
+    # Pins the protected queue of aiosqlite that `Connection.run` stands on.
     from entrenous.node.store.bridge import open_bridge
 
     async with open_bridge() as bridge:
@@ -73,11 +73,15 @@ async def test_the_thread_runs_whole_functions_of_its_connection(tmp_path: Path)
             def work(inner: sqlite3.Connection) -> tuple[int, int]:
                 return inner.execute("SELECT 7").fetchone()[0], threading.get_ident()
 
-            seven, thread = await bridge.cross(connection.run, work)
+            seven, thread = await connection.run(work)
             assert seven == 7
             assert thread != threading.get_ident()
+            with pytest.raises(ZeroDivisionError):
+                await connection.run(lambda _: 1 // 0)
         finally:
             await bridge.cross(connection.close)
+        with pytest.raises(ValueError, match="closed"):
+            await connection.run(work)
 
 
 async def test_units_that_wait_share_one_commit(
