@@ -53,7 +53,10 @@ from .store.store import Store
 from .stored import Damaged, Stored, told_once
 
 NONCE_BYTES = 16
-KEYSETS_KEPT_MAX = 65_536
+# One comes with each revocation on a path: a hundred a year, for forty years.
+KEYSETS_KEPT_MAX = 4_096
+# Statements of one read: ten years of daily deliveries.
+STATEMENTS_MAX = 4_096
 _PAGE_COUNTER = "page"
 
 _bundle = lru_cache(maxsize=4096)(parse_bundle)
@@ -121,12 +124,18 @@ class StatementProof:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What became of one statement: verified on days `first … last`, or why not."""
+    """What became of one statement: verified on days `first … last`, or why not.
+
+    What a source signed, it signed about `statement.sub`.  Only with `about_lender` is that the
+    persona that lends: else the source's word holds for the records, not for whose they are
+    (a person shows each peer another persona, and an `owner` statement only by choice).
+    """
 
     statement: Statement
     first: int
     last: int
     reason: str | None
+    about_lender: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +168,7 @@ class Fetching:
         default_factory=lambda: list[tuple[PageEntry, OpenedPage]]()
     )
     damaged: list[Damaged] = field(default_factory=lambda: list[Damaged]())
+    schema: str | None = None
     pages: int = 0
     size: int = 0
     windows: int = 0
@@ -227,6 +237,10 @@ class Borrowing:
                 self._inbox.decided(tx, args.request, state, None, args.reason)
             return
         bundle = parse_bundle(args.bundle)
+        if asked.state is not RequestState.WAITING:
+            if asked.grant == bundle.grant.cid:
+                return
+            raise GrantRefused("this request was decided already", Code.REPLAY)
         persona = self._peers.persona(tx, pair.own)
         if bundle.grant.delegation.iss != pair.their:
             raise GrantRefused("a bundle is signed by another persona", Code.AUDIENCE)
@@ -265,12 +279,21 @@ class Borrowing:
         """
         keyset = parse_keyset(raw, pair.their)
         held = self._find(tx, keyset.grant)
-        if held is None:
+        if held is None or (held.own, held.their) != (pair.own, pair.their):
             raise GrantRefused("a keyset is for a grant that is not held", Code.UNKNOWN_GRANT)
         if keyset.n in held.keysets:
+            if self._store.objects.get(tx, Kind.KEYSET_HELD, [held.cid, keyset.n]) != raw:
+                raise GrantRefused(
+                    f"another keyset with the number {keyset.n} was already received", Code.REPLAY
+                )
             return keyset.n
+        if len(held.keysets) >= KEYSETS_KEPT_MAX:
+            raise GrantRefused("this grant has had all the keysets that are kept", Code.TOO_MUCH)
         persona = self._peers.persona(tx, held.own)
-        open_keyset(keyset, held.bundle.sealing(), persona.reader)
+        opened = open_keyset(keyset, held.bundle.sealing(), persona.reader)
+        if held.keysets:
+            # Refused now if it contradicts what is held, rather than at each read.
+            self.keys(tx, held).with_keys(opened)
         self._store.objects.put(tx, Kind.KEYSET_HELD, [held.cid, keyset.n], raw)
         self._save(tx, replace(held, keysets=(*held.keysets, keyset.n)))
         return keyset.n
@@ -298,11 +321,11 @@ class Borrowing:
         """The owner has taken a grant back.  Raises GrantRefused, BadSignature."""
         revocation = parse_revocation(raw)
         held = self._find(tx, revocation.dlg)
-        if held is None:
+        if held is None or (held.own, held.their) != (pair.own, pair.their):
             raise GrantRefused("this takes back a grant that is not held", Code.UNKNOWN_GRANT)
         chain = [link.delegation for link in held.bundle.links]
         check_revocation(revocation, chain, held.bundle.root.paths)
-        if held.kept is not GrantStatus.REVOKED and pair.their == held.their:
+        if held.kept is not GrantStatus.REVOKED:
             ended = replace(held, kept=GrantStatus.REVOKED, ended_ms=revocation.t_ms)
             self._save(tx, ended)
 
@@ -311,16 +334,15 @@ class Borrowing:
 
     # reading
 
-    def begin(self, tx: Tx, pair: Pair, window: Window, now_ms: int) -> Fetching:
-        """Sign the invocation of a read.
+    def begin(self, tx: Tx, pair: Pair, window: Window, server: Did, now_ms: int) -> Fetching:
+        """Sign the invocation of a read, for the device `server`.
 
         The grant is the one that opens `window`; failing that, any on this collection, so that
         the owner says why not.  Raises NotAllowed if there is none.
         """
         held = self._grant_for(tx, pair, window, now_ms)
-        keys = self.keys(tx, held)
+        keys = self.keys(tx, held).apart()
         persona = self._peers.persona(tx, pair.own)
-        server = self._peers.pair(tx, pair.own, pair.their).certificate.device
         invocation = issue_invocation(
             persona.key,
             sub=held.bundle.root.delegation.iss,
@@ -342,11 +364,10 @@ class Borrowing:
         return Fetching(held, persona, keys, window, invocation, asked)
 
     def _grant_for(self, tx: Tx, pair: Pair, window: Window, now_ms: int) -> GrantHeld:
-        of_pair = [
-            held
-            for held in self.all(tx)
-            if (held.own, held.their) == (pair.own, pair.their) and held.keysets
+        granted = [
+            held for held in self.all(tx) if (held.own, held.their) == (pair.own, pair.their)
         ]
+        of_pair = [held for held in granted if held.keysets]
         of_pair.sort(key=lambda held: held.status(now_ms) is not GrantStatus.LIVE)
         same = [
             held
@@ -358,6 +379,8 @@ class Borrowing:
                 return held
         for held in (*same, *of_pair):
             return held
+        if granted:
+            raise NotAllowed("the keys of this grant have not come yet: try again shortly")
         raise NotAllowed(f"{pair.name} has granted nothing to this node: ask first")
 
     def keep(self, tx: Tx, fetching: Fetching, checked: CheckedWindow) -> int | None:
@@ -367,9 +390,11 @@ class Borrowing:
         if checked.keysets:
             pair = self._peers.pair(tx, fetching.grant.own, owner)
             for raw in checked.keysets:
+                if parse_keyset(raw, owner).grant != fetching.grant.cid:
+                    raise RemoteProtocolError("a window brings the keys of another grant")
                 self.keyset(tx, pair, raw)
             fetching.grant = self.get(tx, fetching.grant.cid)
-            fetching.keys = self.keys(tx, fetching.grant)
+            fetching.keys = self.keys(tx, fetching.grant).apart()
         newest = max(fetching.grant.keysets, default=None)
         self._put_pages(tx, owner, path, checked)
         for proof in checked.statements:
@@ -447,11 +472,15 @@ def check_window(
             raise RemoteProtocolError("a segment is signed by another device than the server")
         fetching.heads[head.cid] = head
     entries = tuple(_verified_entries(fetching, offer.proofs, raws))
+    if len({fetching.schema, *(entry.schema for entry in entries)} - {None}) > 1:
+        raise RemoteProtocolError("the pages of one collection are of several schemas")
     for entry in entries:
         if entry.path != fetching.window.collection or not (
             receipt.body.first <= entry.day <= receipt.body.last_day
         ):
             raise RemoteProtocolError("a window holds pages of days that were not asked for")
+    if len(fetching.statements) + len(offer.statements) > STATEMENTS_MAX:
+        raise RemoteProtocolError("a read brings more statements than are kept", Code.TOO_MUCH)
     statements = tuple(_statement_proof(value, fetching.window) for value in offer.statements)
     return CheckedWindow(receipt, entries, raws, tuple(pages), statements, tuple(offer.keysets))
 
@@ -460,6 +489,8 @@ def went_by(fetching: Fetching, checked: CheckedWindow) -> None:
     """The window is kept: the next one must follow it."""
     fetching.previous = checked.receipt.body
     fetching.statements.extend(checked.statements)
+    if checked.entries:
+        fetching.schema = checked.entries[0].schema
     fetching.pages += len(checked.pages)
     fetching.size += checked.receipt.body.size
     fetching.windows += 1
@@ -482,7 +513,15 @@ def open_window(
 
 def lent(fetching: Fetching) -> Lent:
     """What a read that is over brought: records, and what their sources signed verified on them."""
-    provenance = tuple(_provenance(proof, fetching.opened) for proof in fetching.statements)
+    of_statement: dict[bytes, list[tuple[PageEntry, OpenedPage]]] = {}
+    for pair in fetching.opened:
+        if pair[0].statement is not None:
+            of_statement.setdefault(pair[0].statement, []).append(pair)
+    lender = fetching.grant.bundle.root.delegation.iss
+    provenance = tuple(
+        _provenance(proof, of_statement.get(proof.statement.cid, []), lender)
+        for proof in fetching.statements
+    )
     return Lent(
         lent_batch(fetching.opened),
         fetching.pages,
@@ -503,19 +542,17 @@ def lent_batch(opened: Sequence[tuple[PageEntry, OpenedPage]]) -> Batch | None:
 
 
 def _provenance(
-    proof: StatementProof, opened: Sequence[tuple[PageEntry, OpenedPage]]
+    proof: StatementProof, found: Sequence[tuple[PageEntry, OpenedPage]], lender: str
 ) -> Provenance:
-    cid = proof.statement.cid
-    pages = sorted(
-        (pair for pair in opened if pair[0].statement == cid), key=lambda pair: pair[0].day
-    )
+    about_lender = proof.statement.sub == lender
+    pages = sorted(found, key=lambda pair: pair[0].day)
     try:
         verify_pages(proof.statement, proof.first, pages, proof.hashes)
         if len(pages) != proof.last - proof.first + 1:
             raise RemoteProtocolError("a day of the statement is missing")
     except (ProtocolError, CryptoError) as error:
-        return Provenance(proof.statement, proof.first, proof.last, str(error))
-    return Provenance(proof.statement, proof.first, proof.last, None)
+        return Provenance(proof.statement, proof.first, proof.last, str(error), about_lender)
+    return Provenance(proof.statement, proof.first, proof.last, None, about_lender)
 
 
 def _verified_entries(

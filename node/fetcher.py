@@ -78,7 +78,7 @@ class Fetcher:
         now_ms = self._clock.now_ms()
         link = await self._exchange.link_to(pair)
         fetching = await self._store.database.read(
-            lambda tx: self._borrowing.begin(tx, pair, window, now_ms)
+            lambda tx: self._borrowing.begin(tx, pair, window, link.server.device, now_ms)
         )
         with await link.ask(fetching.invocation.raw, fetching.proofs) as asking:
             last = False
@@ -92,15 +92,11 @@ class Fetcher:
                         link, pair, fetching, arrived.number, offer, arrived.event.pages
                     )
                 except (ProtocolError, CryptoError) as error:
-                    link.session.refuse(asking.number, Code.MALFORMED, str(error)[:200])
-                    link.wake()
+                    link.withdraw(asking.number, Code.MALFORMED, str(error)[:200])
                     raise
                 self._checkpoint.reached("fetch.stored")
                 last = offer.receipt.last
-                if not link.closed.is_set():
-                    link.session.countersign(asking.number, sig, keys)
-                    link.wake()
-                elif not last:
+                if not link.countersign(asking.number, sig, keys) and not last:
                     raise Away(f"{pair.name} went away in the middle of a read")
                 # The next window comes in while this one is opened.
                 await self._open(fetching, checked)

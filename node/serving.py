@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TypeVar
 
@@ -40,11 +40,15 @@ TREES_KEPT = 128
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """The pages of one window; days `first … last`, inclusive, of those asked."""
+    """The pages of one window; days `first … last`, inclusive, of those asked.
+
+    `statements` are those that no window before this one has pages of.
+    """
 
     first: int
     last: int
     pages: tuple[Stored, ...]
+    statements: tuple[bytes, ...] = ()
 
     @property
     def size(self) -> int:
@@ -108,7 +112,13 @@ class Serving:
         asked = read.window
         stored = self._vault.stored(tx, asked.collection, asked.first, asked.last)
         # Within a window, runs of one segment are contiguous; days stay in order across windows.
-        return ReadPlan(read, tuple(_cut(stored, asked.first, asked.last)))
+        slices: list[Slice] = []
+        told: set[bytes] = set()
+        for window in _cut(stored, asked.first, asked.last):
+            named = {page.statement for page in window.pages if page.statement is not None}
+            slices.append(replace(window, statements=tuple(sorted(named - told))))
+            told |= named
+        return ReadPlan(read, tuple(slices))
 
     def pages(self, tx: Tx, window: Slice) -> list[bytes]:
         """The ciphertexts of a window.  Raises StoreDamaged naming a page that is gone."""
@@ -125,7 +135,7 @@ class Serving:
     def evidence(self, tx: Tx, plan: ReadPlan, number: int) -> Evidence:
         """What shows that the pages of window `number` are the device's, and the source's.
 
-        Statements go with the first window, for all the days of the read.
+        A statement goes with the first window that has pages of it, for all the days of the read.
         """
         heads: dict[int, bytes] = {}
         proofs: list[Value] = []
@@ -134,14 +144,13 @@ class Serving:
             heads[seq] = segment.head
             hashes = segment.tree.range_proof(first, first + size - 1)
             proofs.append(RunProof(segment.cid, first, size, tuple(hashes)).value())
-        statements = self._statement_proofs(tx, plan) if number == 0 else ()
+        statements = self._statement_proofs(tx, plan, number)
         return Evidence(tuple(heads.values()), tuple(proofs), statements)
 
-    def _statement_proofs(self, tx: Tx, plan: ReadPlan) -> tuple[Value, ...]:
+    def _statement_proofs(self, tx: Tx, plan: ReadPlan, number: int) -> tuple[Value, ...]:
         asked = plan.read.window
-        named = {page.statement for window in plan.slices for page in window.pages}
         proofs: list[Value] = []
-        for cid in sorted(cid for cid in named if cid is not None):
+        for cid in plan.slices[number].statements:
             statement, tree = self._statement(tx, cid)
             first, last = max(asked.first, statement.first), min(asked.last, statement.last)
             hashes = tree.range_proof(first - statement.first, last - statement.first)

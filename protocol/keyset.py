@@ -202,6 +202,13 @@ class GrantKeys:
         self._nodes = {name: _sum(nodes) for name, nodes in gathered.items()}
         self._days = {name: DayKeys(nodes) for name, nodes in self._nodes.items()}
 
+    def apart(self) -> GrantKeys:
+        """The same keys with walks of their own: two threads do not share one."""
+        same = GrantKeys(self.k_grant)
+        same._nodes = self._nodes
+        same._days = {name: DayKeys(nodes) for name, nodes in self._nodes.items()}
+        return same
+
     @property
     def sets(self) -> tuple[PathKeys, ...]:
         """Everything held, sorted."""
