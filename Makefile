@@ -36,6 +36,7 @@ docs: $(DEV)  ## write the examples, tables and drawings of docs/ again from the
 	$(BIN)/python -m entrenous.tests.protocol.test_spec_examples
 	$(BIN)/python -m entrenous.tests.protocol.test_session_doc
 	$(BIN)/python -m entrenous.tests.test_licences
+	$(BIN)/python -m entrenous.tests.test_architecture
 
 interop-deps: $(NODE)
 
