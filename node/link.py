@@ -163,6 +163,12 @@ class Link:
     ) -> Asking:
         """Make a call; waits while too many are open.  Raises Away once the link is closed."""
         while not self.closed.is_set():
+            # The session knows what time it is when it is told.  On a link that was quiet for
+            # longer than a call may take, a call would be overdue as it is made.
+            self.session.handle_timer(self._clock.now_ms())
+            if self.ended:
+                self.wake()
+                break
             if self.session.calls_free > 0:
                 send, receive = trio.open_memory_channel[Arrived](_REPLIES_MAX)
                 number = self.session.call(inv, proofs, parts)

@@ -185,17 +185,21 @@ class History:
                 self.numbers[path] += 1
 
     async def fetch(self, grant: GrantMade, window: Window) -> None:
-        """Read under a live grant; what there is on these days is fetched."""
+        """Read under a live grant: what there is on these days comes, and opens if it is granted.
+
+        Days after the one on which the grant ends are served, and stay closed.
+        """
         node = self.readers[grant.reader]
         pair = await node.store.database.read(lambda tx: node.peers.named(tx, "owner"))
         lent = await node.fetcher.fetch(pair, window)
-        assert not lent.damaged
         there = {
-            page.digest
+            page.digest: page
             for page in self.pages.values()
             if page.path == window.collection and window.first <= page.day <= window.last
         }
         assert lent.pages == len(there)
+        closed = {page.day for page in there.values() if not grant.opens(page)}
+        assert {page.day for page in lent.damaged} == closed
         self.fetched.setdefault(grant.reader, set()).update(there)
 
     async def pass_time(self, days: int, *, house: bool) -> None:
