@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready-run
 DEV    := $(VENV)/.ready-dev
 NODE   := tests/interop/node_modules/.ready
 
-.PHONY: demo run test check bench adversary sim fuzz docs lock interop-deps help clean
+.PHONY: demo run test check bench sim docs lock interop-deps help clean
 
 demo: $(READY)  ## three nodes, two organisations, one person: the whole story in about a minute
 	@$(BIN)/entrenous demo $(ARGS)
