@@ -164,7 +164,7 @@ def _only(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         inner = cast("tuple[BaseException, ...]", error.exceptions)
         if len(inner) != 1:
-            break
+            return cast("BaseException", error)
         error = inner[0]
     return error
 

@@ -9,10 +9,10 @@ and `Value` (anything, as it is).
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from ..protocol.errors import WireError
@@ -41,12 +41,16 @@ def to_value(thing: object) -> Value:
 
 def from_value(cls: type[T], value: Value) -> T:
     """A dataclass from its plain value.  Raises WireError, RecordError for a path."""
-    return cast("T", _dataclass_reader(cast("type[Any]", cls))(value))
+    read: Read = _dataclass_reader(cast("Hashable", cls))
+    return cast("T", read(value))
 
 
-@lru_cache(maxsize=256)
-def _dataclass_reader(cls: type[Any]) -> Read:
-    hints = get_type_hints(cls)
+@cache
+def _dataclass_reader(cls: Hashable) -> Read:
+    assert isinstance(cls, type)
+    assert is_dataclass(cls)
+    # Without the class's own names: a field may be called `bytes`.
+    hints = get_type_hints(cls, localns={})
     readers = {field.name: _reader(hints[field.name]) for field in fields(cls)}
 
     def read(value: Value) -> Any:
