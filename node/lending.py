@@ -20,14 +20,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+import structlog
+
 from ..crypto.entropy import Entropy
 from ..crypto.keys import GrantKey
 from ..protocol.cid import CID_BYTES
 from ..protocol.command import AcceptArgs, Cmd, DecideArgs, KeysArgs, RevokeArgs
 from ..protocol.did import Did, check_did
-from ..protocol.errors import Code, GrantRefused
-from ..protocol.grant import Bundle, issue_grant, make_bundle, parse_bundle
+from ..protocol.errors import Code, GrantRefused, LocalProtocolError
+from ..protocol.grant import Bundle, issue_grant, make_bundle, parse_bundle, was_asked
 from ..protocol.keyset import PathKeys, make_keyset, next_n, path_keys
+from ..protocol.limits import TIME_S_MAX
 from ..protocol.request import Request, parse_request
 from ..protocol.revocation import make_revocation
 from ..protocol.trust import GrantStatus, status_at
@@ -43,10 +46,15 @@ from .store.database import Tx
 from .store.errors import StoreDamaged
 from .store.objects import Kind, Objects
 
+log = structlog.get_logger()
+
 NONCE_BYTES = 16
 GRANT_LIFE_S_MAX = 10 * 366 * 86_400
 # Grants on one path; each is one more reader that a revocation must give new keys.
 GRANTS_ON_PATH_MAX = 100_000
+
+# When the next grant ends, over all paths.
+_ENDS: Value = "grants-end"
 
 # What this node itself stored was verified when it was made; a second look costs a lookup only.
 _bundle = lru_cache(maxsize=4096)(parse_bundle)
@@ -197,11 +205,15 @@ class Lending:
 
     def live_on(self, tx: Tx, path: str, now_ms: int) -> list[GrantGiven]:
         """The grants that hold now and have days of `path`."""
-        value = self._objects.get(tx, Kind.SETTING, ["grants-on", path])
+        holding = (GrantStatus.LIVE, GrantStatus.NOT_YET, GrantStatus.SUSPENDED)
+        return [grant for grant in self._on(tx, path) if grant.status(now_ms) in holding]
+
+    def _on(self, tx: Tx, path: str) -> list[GrantGiven]:
+        """The grants that name `path` and have not ended, or not been seen to end."""
+        value = self._objects.get(tx, Kind.SETTING, _on_path(path))
         cids = value if isinstance(value, list) else []
         grants = (self.find(tx, cid) for cid in cids if isinstance(cid, bytes))
-        holding = (GrantStatus.LIVE, GrantStatus.NOT_YET, GrantStatus.SUSPENDED)
-        return [grant for grant in grants if grant and grant.status(now_ms) in holding]
+        return [grant for grant in grants if grant is not None]
 
     # deciding
 
@@ -246,6 +258,8 @@ class Lending:
         self._objects.add(tx, Kind.GRANT_GIVEN, given.cid, given.value())
         for path in issued.paths:
             self._index(tx, path, given.cid)
+        for name in (_ENDS, *map(_ends_on, issued.paths)):
+            self._objects.put(tx, Kind.SETTING, name, min(exp_s, self._ends(tx, name)))
         self._inbox.decided(tx, request, RequestState.GRANTED, given.cid, None)
         args = DecideArgs(asked.their, request, bundle.signed.raw, None)
         self._outgoing.put(tx, pair, Cmd.DECIDE, args.value(), now_ms)
@@ -375,7 +389,7 @@ class Lending:
         paths = grant.bundle.grant.paths
         revocation = make_revocation(persona.key, dlg=cid, paths=paths, t_ms=now_ms)
         self._objects.add(tx, Kind.REVOCATION, cid, revocation.signed.raw)
-        self._save(tx, replace(grant, kept=GrantStatus.REVOKED, ended_ms=now_ms))
+        self._end(tx, replace(grant, kept=GrantStatus.REVOKED, ended_ms=now_ms))
         survivors = self._rotate(tx, paths, revocation.cid, now_ms)
         args = RevokeArgs(grant.their, revocation.signed.raw)
         self._outgoing.put(tx, pair, Cmd.REVOKE, args.value(), now_ms)
@@ -386,18 +400,55 @@ class Lending:
 
         The CID of the delegation itself enters `R`, so that every device derives the same.
         """
-        ended = 0
-        for grant in self.all(tx):
-            if grant.ended_ms is None and grant.status(now_ms) is GrantStatus.EXPIRED:
-                self._save(tx, replace(grant, ended_ms=grant.exp_s * 1000))
-                self._rotate(tx, grant.bundle.grant.paths, grant.cid, now_ms)
-                ended += 1
+        if now_ms <= self._ends(tx, _ENDS) * 1000:
+            return 0
+        grants = self.all(tx)
+        ended = self._expire(tx, grants, now_ms)
+        self._objects.put(tx, Kind.SETTING, _ENDS, _first_end(grants, now_ms))
         return ended
+
+    def expire_on(self, tx: Tx, path: str, now_ms: int) -> int:
+        """As `expire`, of the grants that name `path`: before anything is written to it.
+
+        So the first write after an end is under keys that the reader never had, whenever the house
+        was last kept.  Costs one lookup while nothing has ended.
+        """
+        name = _ends_on(path)
+        if now_ms <= self._ends(tx, name) * 1000:
+            return 0
+        grants = self._on(tx, path)
+        ended = self._expire(tx, grants, now_ms)
+        self._objects.put(tx, Kind.SETTING, name, _first_end(grants, now_ms))
+        return ended
+
+    def _expire(self, tx: Tx, grants: Iterable[GrantGiven], now_ms: int) -> int:
+        over = [
+            grant
+            for grant in grants
+            if grant.ended_ms is None and grant.status(now_ms) is GrantStatus.EXPIRED
+        ]
+        for grant in over:
+            self._end(tx, replace(grant, ended_ms=grant.exp_s * 1000))
+        for grant in over:
+            self._rotate(tx, grant.bundle.grant.paths, grant.cid, now_ms)
+        return len(over)
+
+    def _end(self, tx: Tx, ended: GrantGiven) -> None:
+        """Keep a grant that has ended; its paths do not lead to it any more."""
+        self._save(tx, ended)
+        for path in ended.bundle.grant.paths:
+            left: list[Value] = [one.cid for one in self._on(tx, path) if one.cid != ended.cid]
+            self._objects.put(tx, Kind.SETTING, _on_path(path), left)
+
+    def _ends(self, tx: Tx, name: Value) -> int:
+        """Until when (seconds) no grant of `name` ends that has not been seen to."""
+        value = self._objects.get(tx, Kind.SETTING, name)
+        return value if isinstance(value, int) else TIME_S_MAX
 
     def next_expiry_ms(self, tx: Tx) -> int | None:
         """When the next grant runs out, or None."""
-        ends = [grant.exp_s * 1000 for grant in self.all(tx) if grant.ended_ms is None]
-        return min(ends, default=None)
+        end_s = self._ends(tx, _ENDS)
+        return None if end_s == TIME_S_MAX else end_s * 1000
 
     def _rotate(self, tx: Tx, paths: Sequence[str], cause: bytes, now_ms: int) -> int:
         """A new generation for `paths`, and new keys for whoever still reads there."""
@@ -405,11 +456,19 @@ class Lending:
             self._collections.take_back(tx, path, cause)
         survivors: dict[bytes, GrantGiven] = {}
         for path in paths:
-            survivors |= {grant.cid: grant for grant in self.live_on(tx, path, now_ms)}
+            survivors |= {
+                grant.cid: grant
+                for grant in self.live_on(tx, path, now_ms)
+                if grant.kept is GrantStatus.LIVE  # a suspended one gets keys when it goes on
+            }
         for grant in survivors.values():
             if grant.keyset is None:
                 continue  # not accepted yet: its first keyset will hold the new generation
-            self._send_keys(tx, grant, now_ms)
+            try:
+                self._send_keys(tx, grant, now_ms)
+            except LocalProtocolError as error:
+                # Its keys do not fit: it goes without the new ones, and the taking back stands.
+                log.error("survivor_without_keys", reason=str(error))
         return len(survivors)
 
     def _send_keys(self, tx: Tx, grant: GrantGiven, now_ms: int) -> None:
@@ -430,7 +489,7 @@ class Lending:
         return tuple(sorted(others))
 
     def _index(self, tx: Tx, path: str, cid: bytes) -> None:
-        name: Value = ["grants-on", path]
+        name = _on_path(path)
         value = self._objects.get(tx, Kind.SETTING, name)
         cids = value if isinstance(value, list) else []
         if len(cids) >= GRANTS_ON_PATH_MAX:
@@ -439,6 +498,22 @@ class Lending:
 
     def _save(self, tx: Tx, grant: GrantGiven) -> None:
         self._objects.put(tx, Kind.GRANT_GIVEN, grant.cid, grant.value())
+
+
+def _on_path(path: str) -> Value:
+    return ["grants-on", path]
+
+
+def _ends_on(path: str) -> Value:
+    return ["grants-end-on", path]
+
+
+def _first_end(grants: Iterable[GrantGiven], now_ms: int) -> int:
+    """When (seconds) the first of `grants` ends after `now_ms`."""
+    ends = (
+        grant.exp_s for grant in grants if grant.ended_ms is None and now_ms <= grant.exp_s * 1000
+    )
+    return min(ends, default=TIME_S_MAX)
 
 
 def _check_open(state: RequestState) -> None:
@@ -454,17 +529,12 @@ def _check_narrowed(
     if not windows:
         raise UsageError("nothing is left to grant: choose days that were asked for")
     for window in windows:
-        if not any(_inside(window, item) for item in wanted.items):
+        if not was_asked((window,), wanted.items):
             raise GrantRefused(f"{window} is more than was asked for", Code.DAYS)
     if not now_ms < exp_s * 1000 <= now_ms + GRANT_LIFE_S_MAX * 1000:
         raise UsageError("a grant ends in the future, and within ten years")
-
-
-def _inside(window: Window, item: Window) -> bool:
-    same = window.collection == item.collection or window.collection.startswith(
-        item.collection + "/"
-    )
-    return same and item.first <= window.first <= window.last <= item.last
+    if exp_s > wanted.exp_s:
+        raise GrantRefused("this is for longer than was asked for", Code.EXPIRED)
 
 
 def _overlap(one: Window, other: Window) -> bool:

@@ -23,6 +23,7 @@ from .exchange import Exchange
 from .fetcher import Fetcher
 from .imports import Imports
 from .inbox import Inbox, Side
+from .introductions import Introductions
 from .keystore import Keystore
 from .lending import Lending
 from .meeting import Meeting
@@ -62,6 +63,7 @@ class Node:
         self.clock = ground.clock
         self.entropy = ground.entropy
         self.network = ground.network
+        self.checkpoint = ground.checkpoint
         self.store = Store.over(
             ground.database,
             store_key=keystore.store,
@@ -88,6 +90,7 @@ class Node:
             keystore,
             ground.entropy,
         )
+        self.vault.take_back = self._take_back
         self.borrowing = Borrowing(
             self.store,
             self.peers,
@@ -137,6 +140,7 @@ class Node:
             outgoing=self.outgoing,
             door=door,
         )
+        self.introductions = Introductions(self.store, self.peers, self.exchange)
         self.fetcher = Fetcher(
             store=self.store,
             clock=ground.clock,
@@ -160,6 +164,9 @@ class Node:
             checkpoint=ground.checkpoint,
         )
 
+    def _take_back(self, tx: Tx, path: str) -> None:
+        self.lending.expire_on(tx, path, self.clock.now_ms())
+
     def addresses(self) -> Sequence[str]:
         """Where others can dial this node; empty while it is not on the network."""
         return self.network.addresses
@@ -170,6 +177,7 @@ class Node:
             await self.keep_house()
             nursery.start_soon(self.exchange.run)
             nursery.start_soon(self._post.run)
+            nursery.start_soon(self.introductions.run)
             while True:
                 await trio.sleep(HOUSEKEEPING_S)
                 await self.keep_house()

@@ -65,10 +65,6 @@ DAY_KEYS_KEPT = 64
 _PAGE_COUNTER = "page"
 
 
-class _GenerationMovedError(Exception):
-    """A revocation came between encrypting and committing."""
-
-
 class _Trees(threading.local):
     """Trees of days, for one thread: a tree remembers the path it last took, so two threads that
     walked the same one at once would come to a wrong key."""
@@ -78,6 +74,12 @@ class _Trees(threading.local):
 
 
 Also = Callable[[Tx, Written], None]
+# Takes back the keys of the grants on a path that have run out, inside the unit of a write to it.
+TakeBack = Callable[[Tx, str], None]
+
+
+def _nothing_to_take_back(_tx: Tx, _path: str) -> None:
+    """A vault that lends nothing."""
 
 
 class Vault:
@@ -95,6 +97,8 @@ class Vault:
         self._locks: defaultdict[str, trio.Lock] = defaultdict(trio.Lock)
         self._changes: Counter[str] = Counter()
         self.collections = Collections(store.objects)
+        # Set by the node, which knows the time and the grants.
+        self.take_back: TakeBack = _nothing_to_take_back
 
     @property
     def store(self) -> Store:
@@ -183,24 +187,22 @@ class Vault:
         Raises RecordError (schema, interval), StoreError.
         """
 
-        def unit(tx: Tx) -> None:
+        def unit(tx: Tx) -> bool:
             if sealed.pages:
+                # Returned, not raised: a grant that has just run out stays taken back.
+                self.take_back(tx, sealed.path)
                 if self.collections.generation(tx, sealed.path) != sealed.gen:
-                    raise _GenerationMovedError
+                    return False
                 self._put(tx, sealed, origin)
             if also is not None:
                 also(tx)
+            return True
 
-        while True:
-            try:
-                await self._store.database.write(unit)
-            except _GenerationMovedError:
-                sealed = await self.seal(
-                    sealed.path, sealed.schema, sealed.pieces, statement=sealed.statement
-                )
-                continue
-            self.changed(sealed.path)
-            return
+        while not await self._store.database.write(unit):
+            sealed = await self.seal(
+                sealed.path, sealed.schema, sealed.pieces, statement=sealed.statement
+            )
+        self.changed(sealed.path)
 
     def write_now(
         self,
@@ -217,7 +219,8 @@ class Vault:
         `supersedes`: CIDs of segments of which the caller removes everything in the same unit.
         The caller says `changed` once the unit is committed.  Raises RecordError.
         """
-        gen = self.collections.generation(tx, check_path(path))
+        self.take_back(tx, check_path(path))
+        gen = self.collections.generation(tx, path)
         sealed = self._seal(path, schema, pieces, gen, None)
         self._put(tx, sealed, origin, supersedes)
         return sealed.records

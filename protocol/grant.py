@@ -398,8 +398,13 @@ def check_bundle(bundle: Bundle, request: Request, *, reader_key: bytes, now_ms:
         raise GrantRefused("a bundle is for another reader key than the present one", Code.AUDIENCE)
     if bundle.terms != request.terms:
         raise GrantRefused("a bundle carries other terms than were asked for", Code.TERMS)
-    if not within(bundle.grant.windows, _asked(bundle.grant.windows, request.items)):
+    if not was_asked(bundle.grant.windows, request.items):
         raise GrantRefused("a bundle grants days that were not asked for", Code.DAYS)
+
+
+def was_asked(granted: Sequence[Window], items: Sequence[Window]) -> bool:
+    """Whether every day of `granted` was asked for: in `items`, or in a category of them."""
+    return within(granted, _asked(granted, items))
 
 
 def _asked(granted: Iterable[Window], items: Sequence[Window]) -> list[Window]:
