@@ -1,0 +1,63 @@
+"""The command line: the only place where a refusal becomes a sentence and an exit code.
+
+    0 done · 1 refused or failed · 2 wrong usage · 3 no such thing · 4 not allowed · 5 away, queued
+
+An error of ours is one sentence on stderr (one object under `--json`).  Anything else that is
+raised is a fault of this program and is shown as Python shows it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line; its exit code."""
+    tokens = _home_first(list(sys.argv[1:] if argv is None else argv))
+    if not tokens or tokens[0] in ("--help", "-h", "help"):
+        from .commands import overview
+
+        print(overview())
+        return 0
+    from .app import explain, make_app
+
+    app = make_app()
+    try:
+        if "--help" in tokens or "-h" in tokens:
+            explain(app, tokens)
+        return _code(app(tokens))
+    except BrokenPipeError:
+        # Whoever read us has seen enough (`| head`).  Python would complain once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        from .failure import failure
+
+        code = failure(error, as_json="--json" in tokens)
+        if code is None:
+            raise
+        return code
+
+
+def _home_first(tokens: list[str]) -> list[str]:
+    """`entrenous --home DIR status` is `entrenous status --home DIR`."""
+    match tokens:
+        case ["--home", home, *rest] if rest:
+            os.environ["ENTRENOUS_HOME"] = home
+            return rest
+        case [first, *rest] if first.startswith("--home=") and rest:
+            os.environ["ENTRENOUS_HOME"] = first.removeprefix("--home=")
+            return rest
+        case _:
+            return tokens
+
+
+def _code(result: object) -> int:
+    return int(result) if isinstance(result, int) else 0

@@ -1,0 +1,52 @@
+"""The commands as cyclopts has them.
+
+Each is named by where it stands and loaded when it is called, so that no command waits for what
+another needs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from inspect import getdoc
+
+from cyclopts import App, Group, Parameter
+
+from ..program import VERSION
+from .commands import COMMANDS, PROGRAM_IS, other_commands
+
+_HERE = "entrenous.node.cli"
+
+
+def make_app() -> App:
+    """The command line as a whole."""
+    app = App(
+        name="entrenous",
+        help=PROGRAM_IS,
+        help_format="plaintext",
+        version=VERSION,
+        default_parameter=Parameter(negative=()),
+        backend="trio",
+        result_action="return_value",
+        print_error=False,
+        exit_on_error=False,
+    )
+    for number, (title, commands) in enumerate(COMMANDS.items()):
+        group = Group(title, sort_key=number)
+        for order, (name, where, line) in enumerate(commands):
+            app.command(f"{_HERE}.{where}", name=name, group=group, sort_key=order, help=line)
+    more = Group("More", sort_key=len(COMMANDS))
+    for found in other_commands():
+        app.command(found.value, name=found.name, group=more)
+    return app
+
+
+def explain(app: App, tokens: Sequence[str]) -> None:
+    """Give the command that `tokens` name its whole docstring as help, flowing to any width."""
+    for token in tokens:
+        if token.startswith("-") or token not in app:
+            break
+        app = app[token]
+    if app.default_command is not None and (text := getdoc(app.default_command)):
+        paragraphs = re.split(r"\n\s*\n", text)
+        app.help = "\n\n".join(" ".join(each.split()) for each in paragraphs)

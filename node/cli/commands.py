@@ -1,0 +1,111 @@
+"""The table of commands, and the help that lists them all.
+
+Commands of other packages come by the entry points `entrenous.commands`; a built-in name is never
+replaced.  This module imports no library: the list is what a stranger asks for first, and should
+not wait.
+"""
+
+from __future__ import annotations
+
+import ast
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+PROGRAM_IS = "Your data stays yours, and you lend it out by grants."
+
+# group -> (command, where, one line)
+COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
+    "Your node": (
+        ("init", "house:init", "Make a home: keys, a passphrase, recovery words."),
+        ("up", "house:up", "Run the node until it is stopped."),
+        ("stop", "house:stop", "Stop the node that runs on this home."),
+        ("status", "house:status", "Show how the node is."),
+        ("backup", "house:backup", "Write the whole node, encrypted, to one file."),
+        ("restore", "house:restore", "Make a home from a backup and the recovery words."),
+        ("unit", "house:unit", "Print a systemd unit that keeps the node running."),
+    ),
+    "Peers": (
+        ("invite", "meet:invite", "Make a link with which one other node can pair with yours."),
+        ("pair", "meet:pair", "Pair with the node that made a link."),
+        ("peers", "meet:peers", "List the nodes that yours is paired with."),
+    ),
+    "Your data": (
+        ("import", "data:import_", "Put files that you were given into your vault."),
+        ("imports", "data:imports_app", "List what was imported, or undo an import."),
+        ("collections", "data:collections", "List what your vault holds."),
+        ("read", "data:read", "Read your own records."),
+        ("deliver", "data:deliver", "Hand data back to the person it is about."),
+        ("deliveries", "data:deliveries", "List data that was handed to you, or by you."),
+    ),
+    "Lending": (
+        ("ask", "lend:ask", "Ask a peer to lend you days of their data."),
+        ("asked", "lend:asked", "List what you asked of others."),
+        ("inbox", "lend:inbox", "List the requests that wait for your decision."),
+        ("decide", "lend:decide", "Grant or refuse a request."),
+        ("fetch", "fetch:fetch", "Read what a peer lends you."),
+        ("grants", "lend:grants", "List who may see what, until when."),
+        ("revoke", "lend:revoke", "Take a grant back, or all grants of a peer."),
+        ("keep", "lend:keep", "Confirm a grant that a restore suspended."),
+    ),
+    "Proof": (
+        ("log", "proof:log_app", "List what was signed with your peers, or verify it."),
+        ("delegate", "proof:delegate", "Sign a sub-delegation of a grant that you hold."),
+        ("invoke", "proof:invoke", "Send one raw invocation to a peer."),
+    ),
+}
+
+
+def overview() -> str:
+    """What `entrenous --help` prints, within 80 columns."""
+    lines = [
+        "Usage: entrenous COMMAND [OPTIONS]",
+        "",
+        PROGRAM_IS,
+        "",
+        "First steps:",
+        "  entrenous init --name Home      make a home, write down its recovery words",
+        "  entrenous up                    run it; then, in another terminal:",
+        "  entrenous import FILE           put a file that you were given into it",
+        "  entrenous demo                  or watch the whole story with three nodes",
+    ]
+    for title, commands in COMMANDS.items():
+        lines += ["", title, *(f"  {name:<13}{line}" for name, _, line in commands)]
+    if more := other_commands():
+        lines += ["", "More", *(f"  {one.name:<13}{first_line(one)}" for one in more)]
+    lines += [
+        "",
+        "`entrenous COMMAND --help` explains a command, with an example.",
+        "Every command takes --home DIR (or ENTRENOUS_HOME) and --json.",
+        "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no such thing,",
+        "4 not allowed, 5 the other side is away and it is queued.",
+    ]
+    return "\n".join(lines)
+
+
+def other_commands() -> list[EntryPoint]:
+    """The commands that other packages bring, by name."""
+    built_in = set(command_names())
+    found = {one.name: one for one in entry_points(group="entrenous.commands")}
+    return [found[name] for name in sorted(found.keys() - built_in)]
+
+
+def first_line(found: EntryPoint) -> str:
+    """The first line of what a command of another package says of itself, without loading it."""
+    try:
+        spec = find_spec(found.module)
+        if spec is None or spec.origin is None:
+            return ""
+        tree = ast.parse(Path(spec.origin).read_bytes())
+    except (ImportError, OSError, SyntaxError, ValueError):
+        return "(it cannot be loaded)"
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == found.attr:
+            return (ast.get_docstring(node) or "").partition("\n")[0]
+    return ""
+
+
+def command_names() -> tuple[str, ...]:
+    """The built-in commands, in the order in which help lists them."""
+    return tuple(name for commands in COMMANDS.values() for name, _, _ in commands)

@@ -1,0 +1,350 @@
+"""One's own data: `import`, `imports`, `collections`, `read`; and handing data back: `deliver`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from ...protocol.day import UNDATED
+from ..errors import Exit, NodeError
+from ..results import (
+    Delivered,
+    DeliveryState,
+    ImportPreview,
+    ImportProgress,
+    ImportReport,
+    Records,
+)
+from .common import COMMON, Common, node_of, zone_of
+from .days import days_in_words, moment, span
+from .names import short
+from .records import Format, between, json_rows, print_batch
+from .screen import Column, Screen
+from .words import counted
+
+imports_app = App(name="imports", help="List what was imported, or undo an import.")
+
+From = Annotated[str | None, Parameter(name="--from", help="First day (YYYY-MM-DD).")]
+To = Annotated[str | None, Parameter(name="--to", help="Last day (YYYY-MM-DD), included.")]
+Utc = Annotated[bool, Parameter(help="The days are UTC days, not those of your time zone.")]
+Into = Annotated[str | None, Parameter(help="Another collection than the reader's own choice.")]
+FormatOption = Annotated[Format, Parameter(help="How records are printed.")]
+All = Annotated[bool, Parameter(name="--all", help="Show a long table in full.")]
+
+
+async def import_(
+    files: Annotated[
+        tuple[Path, ...], Parameter(help="Files, folders or ZIP archives.", negative="")
+    ],
+    /,
+    *,
+    preview: Annotated[bool, Parameter(help="Show what would be written; write nothing.")] = False,
+    into: Into = None,
+    common: Common = COMMON,
+) -> int:
+    """Put files that you were given into your vault, each record once.
+
+    Importing a file again changes nothing; an import that was interrupted goes on.
+
+    Example: entrenous import statement.ofx --preview
+    """
+    if not files:
+        raise NodeError("name a file, a folder or an archive: entrenous import statement.ofx")
+    screen = common.screen
+    async with node_of(common) as client:
+        if preview:
+            for path in files:
+                _show_previews(screen, await client.preview(path, into))
+            return Exit.DONE
+        reports = [await client.import_(path, into, _Progress(screen)) for path in files]
+    report = ImportReport(
+        tuple(one for each in reports for one in each.imported),
+        tuple(one for each in reports for one in each.skipped),
+    )
+    screen.show("import", report)
+    _show_report(screen, report)
+    return Exit.DONE if report.imported or not report.skipped else Exit.FAILED
+
+
+class _Progress:
+    """One line on stderr that moves, on a terminal only."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._on = sys.stderr.isatty() and not screen.json
+
+    def __call__(self, progress: ImportProgress) -> None:
+        if not self._on:
+            return
+        done = progress.days_done >= progress.days_total
+        text = f"{progress.days_done:,} of {progress.days_total:,} days"
+        print(f"\r\x1b[K{'' if done else text}", end="", file=sys.stderr, flush=True)
+
+
+def _show_previews(screen: Screen, previews: tuple[ImportPreview, ...]) -> None:
+    screen.show_lines("import --preview", previews)
+    for one in previews:
+        screen.say(f"{one.file} ({one.reader})")
+        for item in one.items:
+            screen.fact("into", item.path)
+            for source in item.sources:
+                screen.fact(
+                    "from", f"{source.source or 'one source'}: {counted(source.count, 'record')}"
+                )
+                screen.fact("", f"{source.first} to {source.last}, {counted(source.days, 'day')}")
+                for unit, (mantissa, scale) in source.sums.items():
+                    from .records import decimal_text
+
+                    screen.fact("sum", f"{decimal_text(mantissa, scale)} {unit}")
+            screen.fact("would bring", _brought(item.new, item.duplicates, item.differing))
+            if item.refused:
+                screen.fact("refused", item.refused)
+        for note in one.notes:
+            screen.fact("note", note)
+    if previews:
+        screen.say("Nothing was written.")
+    elif not screen.json:
+        screen.say("No reader knows any of these files.")
+
+
+def _show_report(screen: Screen, report: ImportReport) -> None:
+    for one in report.imported:
+        screen.say(f"{one.file} ({one.reader})")
+        screen.fact("into", one.path)
+        if one.already:
+            screen.fact("brought", "nothing: it was imported before")
+        else:
+            screen.fact("brought", _brought(one.new, one.duplicates, one.differing))
+            screen.fact("undo with", f"entrenous imports undo {one.id[:8]}")
+        for note in one.notes:
+            screen.fact("note", note)
+    for left in report.skipped:
+        screen.note(f"left out: {left.file}: {left.reason}")
+
+
+def _brought(new: int, duplicates: int, differing: int) -> str:
+    parts = [counted(new, "new record")]
+    if duplicates:
+        parts.append(f"{duplicates:,} already there")
+    if differing:
+        parts.append(f"{differing:,} already there with other content, left as they are")
+    return ", ".join(parts)
+
+
+@imports_app.default
+async def imports(*, common: Common = COMMON) -> None:
+    """List what was imported and how each import stands.
+
+    Example: entrenous imports
+    """
+    async with node_of(common) as client:
+        found = await client.imports()
+    screen = common.screen
+    screen.show_lines("imports", found)
+    screen.table(
+        (
+            Column("import", whole=True),
+            Column("state", whole=True),
+            Column("records", right=True),
+            Column("file"),
+            Column("into"),
+            Column("changed", whole=True),
+            Column("next"),
+        ),
+        [
+            [
+                one.id[:8],
+                one.state,
+                f"{one.records:,}",
+                one.file,
+                one.path,
+                moment(one.changed_ms),
+                one.next_step,
+            ]
+            for one in found
+        ],
+        "Nothing was imported yet: `entrenous import FILE` does it.",
+    )
+
+
+@imports_app.command
+async def undo(
+    id: Annotated[str, Parameter(help="The import, or the first characters of its id.")],
+    /,
+    *,
+    yes: Annotated[bool, Parameter(name=("--yes", "-y"), help="Do not ask.")] = False,
+    common: Common = COMMON,
+) -> int:
+    """Remove what one import brought, and overwrite it on the disk.
+
+    Example: entrenous imports undo 3f9a12bc
+    """
+    screen = common.screen
+    if not screen.confirm(f"Remove everything that import {id} brought?", yes=yes):
+        screen.note("Nothing was changed.")
+        return Exit.FAILED
+    async with node_of(common) as client:
+        done = await client.undo(id)
+    screen.show("imports undo", done)
+    screen.say(f"{counted(done.records, 'record')} removed from {done.path}.")
+    return Exit.DONE
+
+
+async def collections(*, common: Common = COMMON) -> None:
+    """List what your vault holds.
+
+    Example: entrenous collections
+    """
+    async with node_of(common) as client:
+        found = await client.collections()
+    screen = common.screen
+    screen.show_lines("collections", found)
+    screen.table(
+        (
+            Column("collection"),
+            Column("records", right=True),
+            Column("days (UTC)"),
+            Column("schema", whole=True),
+            Column("pages", right=True),
+        ),
+        [
+            [
+                one.path,
+                f"{one.records:,}",
+                "" if one.first is None or one.last is None else days_in_words(one.first, one.last),
+                one.schema,
+                f"{one.pages:,}",
+            ]
+            for one in found
+        ],
+        "The vault is empty: `entrenous import FILE` puts something in.",
+    )
+
+
+async def read(
+    collection: Annotated[str, Parameter(help="Its path, as `entrenous collections` lists it.")],
+    /,
+    *,
+    from_: From = None,
+    to: To = None,
+    format: FormatOption = Format.TABLE,
+    utc: Utc = False,
+    every: All = False,
+    common: Common = COMMON,
+) -> int:
+    """Read your own records, by the days of your time zone, to the hour.
+
+    Example: entrenous read energy/electricity/load-curve --from 2026-01-01 --to 2026-01-30
+    """
+    days = span(from_, to, zone_of(utc))
+    bounded = from_ is not None or to is not None
+    first, last = days.touched() if bounded else (0, UNDATED)
+    async with node_of(common) as client:
+        found = await client.read(collection, first, last)
+    batch = between(found.batch, days.start_ms, days.end_ms) if bounded else found.batch
+    found = Records(batch, found.pages, found.damaged)
+    screen = common.screen
+    if screen.json:
+        screen.show(
+            "read",
+            {
+                "path": collection,
+                "schema": batch.schema.name,
+                "records": list(json_rows(batch)),
+                "pages": found.pages,
+                "damaged": found.damaged,
+            },
+        )
+    else:
+        print_batch(batch, format, every=every)
+    return tell_records(screen, len(batch), found.damaged)
+
+
+def tell_records(screen: Screen, count: int, damaged: tuple[str, ...]) -> int:
+    """How many records there were, and what did not open, beside the result."""
+    if sys.stderr.isatty() and not screen.json:
+        screen.note(counted(count, "record"))
+    for sentence in damaged:
+        screen.note(f"damaged: {sentence}")
+    return Exit.FAILED if damaged else Exit.DONE
+
+
+async def deliver(
+    file: Annotated[Path, Parameter(help="A file, folder or archive that a reader knows.")],
+    /,
+    *,
+    to: Annotated[str, Parameter(help="The peer whose data it is.")],
+    into: Into = None,
+    wait: Annotated[int, Parameter(help="Seconds to wait for the peer to have stored it.")] = 10,
+    common: Common = COMMON,
+) -> int:
+    """Hand data back to the person it is about: signed by you, sealed to them.
+
+    If they are away it is kept, and handed over when they are back (exit code 5).
+
+    Example: entrenous deliver march.ofx --to alice --into finance/accounts/transactions
+    """
+    screen = common.screen
+    async with node_of(common) as client:
+        made = await client.deliver(file, to, into, wait)
+    screen.show_lines("deliver", made)
+    for one in made:
+        _show_delivered(screen, one)
+    states = {one.state for one in made}
+    if DeliveryState.REFUSED in states:
+        return Exit.FAILED
+    return Exit.AWAY if DeliveryState.QUEUED in states else Exit.DONE
+
+
+def _show_delivered(screen: Screen, one: Delivered) -> None:
+    screen.say(f"{counted(one.records, 'record')} into {one.path}")
+    screen.fact("days (UTC)", days_in_words(one.first, one.last))
+    screen.fact("statement", short(one.statement))
+    match one.state:
+        case DeliveryState.STORED:
+            screen.fact("state", f"stored by {one.peer}")
+        case DeliveryState.QUEUED:
+            screen.fact("state", "queued")
+            screen.note(f"{one.peer} is away: it is kept, and handed over when they are back")
+        case DeliveryState.REFUSED:
+            screen.fact("state", "refused")
+            screen.note(f"{one.peer} refused it: {one.reason or 'no reason was given'}")
+
+
+async def deliveries(*, common: Common = COMMON) -> None:
+    """List data that was handed to you, or by you.
+
+    Example: entrenous deliveries
+    """
+    async with node_of(common) as client:
+        found = await client.deliveries()
+    screen = common.screen
+    screen.show_lines("deliveries", found)
+    screen.table(
+        (
+            Column("statement", whole=True),
+            Column(""),
+            Column("peer"),
+            Column("state", whole=True),
+            Column("records", right=True),
+            Column("into"),
+            Column("days (UTC)"),
+            Column("when", whole=True),
+        ),
+        [
+            [
+                short(one.statement),
+                "from" if one.way == "in" else "to",
+                one.peer,
+                one.state.value,
+                f"{one.records:,}",
+                one.path,
+                days_in_words(one.first, one.last),
+                moment(one.t_ms),
+            ]
+            for one in found
+        ],
+        "Nothing was handed over yet.",
+    )

@@ -1,0 +1,55 @@
+"""Errors as a person is told them."""
+
+from __future__ import annotations
+
+import errno
+from difflib import get_close_matches
+from typing import cast
+
+from cyclopts import CycloptsError, UnknownCommandError
+
+from ...crypto.errors import EntrenousError
+from ..errors import Exit, exit_of
+from .commands import command_names
+from .screen import print_error
+
+
+def failure(error: BaseException, *, as_json: bool) -> int | None:
+    """Tell `error` and return its exit code; None for what no person could have caused."""
+    error = _only(error)
+    match error:
+        case CycloptsError():
+            exit, code, sentence = Exit.USAGE, None, _usage(error)
+        case EntrenousError():
+            (exit, code), sentence = exit_of(error), str(error)
+        case OSError() if error.errno == errno.ENOSPC:
+            exit, code, sentence = Exit.FAILED, None, "the disk is full; nothing was changed"
+        case _:
+            return None
+    print_error({"exit": int(exit), "code": code, "sentence": _whole(sentence)}, as_json=as_json)
+    return int(exit)
+
+
+def _only(error: BaseException) -> BaseException:
+    """The one error inside groups of one: it passed the tasks of a nursery."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    inner = cast("BaseExceptionGroup[BaseException]", error).exceptions
+    return _only(inner[0]) if len(inner) == 1 else error
+
+
+def _usage(error: CycloptsError) -> str:
+    """What is wrong with the words given, and where help is."""
+    if isinstance(error, UnknownCommandError) and error.unused_tokens:
+        # cyclopts would load every command to word this
+        name = error.unused_tokens[0]
+        close = get_close_matches(name, command_names(), n=1)
+        meant = f"; did you mean {close[0]}?" if close else ""
+        return f"there is no command {name}{meant}; `entrenous --help` lists all"
+    said = " ".join(str(error).split()).rstrip(".")
+    chain = [name for name in error.command_chain or () if not name.startswith("-")]
+    return f"{said}; see `{' '.join(['entrenous', *chain])} --help`"
+
+
+def _whole(sentence: str) -> str:
+    return sentence or "it failed"

@@ -1,0 +1,152 @@
+"""Reading under a grant: `fetch`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ...protocol.record import Batch, concat
+from ...protocol.window import Window
+from ..client import Client
+from ..errors import NotAllowed, Refused
+from ..results import Fetched
+from .common import COMMON, Common, node_of, zone_of
+from .data import All, FormatOption, From, To, Utc, tell_records
+from .days import Span, days_in_words, require_whole_days, span
+from .names import short
+from .records import Format, json_rows, print_batch
+from .screen import Screen
+from .words import left_out_sentence
+
+
+async def fetch(
+    peer: Annotated[str, Parameter(help="Whose data.")],
+    collection: Annotated[str, Parameter(help="Its path, as `entrenous grants` lists it.")],
+    /,
+    *,
+    from_: From = None,
+    to: To = None,
+    format: FormatOption = Format.TABLE,
+    utc: Utc = False,
+    every: All = False,
+    common: Common = COMMON,
+) -> int:
+    """Read what a peer lends you, verified against what its source signed.
+
+    Without days, everything that your grants allow.  Each read is receipted by both sides.
+
+    Example: entrenous fetch alice energy/electricity/load-curve --format csv
+    """
+    screen = common.screen
+    zone = zone_of(utc)
+    days = span(from_, to, zone)
+    async with node_of(common, network=True) as client:
+        windows = await _windows(client, peer, collection, days)
+        found: list[Fetched] = []
+        for window in windows:
+            found.append(await _fetch(client, peer, window))
+    whole = _joined(found)
+    if screen.json:
+        rows = [] if whole.batch is None else list(json_rows(whole.batch))
+        screen.show(
+            "fetch",
+            {
+                "peer": peer,
+                "path": collection,
+                "schema": whole.schema,
+                "records": rows,
+                "pages": whole.pages,
+                "bytes": whole.bytes,
+                "windows": whole.windows,
+                "provenance": whole.provenance,
+                "damaged": whole.damaged,
+            },
+        )
+    elif whole.batch is not None:
+        print_batch(whole.batch, format, every=every)
+    if not screen.json:
+        _tell(screen, whole, windows)
+        if lost := days.left_out():
+            screen.note(left_out_sentence(lost, days, zone))
+    return tell_records(screen, 0 if whole.batch is None else len(whole.batch), whole.damaged)
+
+
+async def _windows(client: Client, peer: str, collection: str, days: Span) -> list[Window]:
+    """The days to read: as they were given, and where they were not, as the grants have them."""
+    if days.first is not None and days.last is not None:
+        require_whole_days(days)
+        return [Window(collection, days.first_day, days.last_day)]
+    found: list[Window] = []
+    for window in await _lent(client, peer, collection):
+        first, last = max(window.first, days.first_day), min(window.last, days.last_day)
+        if window.undated and days.first is None and days.last is None:
+            found.append(window)
+        elif first <= last and not window.undated:
+            found.append(Window(collection, first, last))
+    if not found:
+        raise NotAllowed(
+            f"no grant of {peer} on {collection} holds for these days; `entrenous grants` lists "
+            "what you may read"
+        )
+    return found
+
+
+async def _lent(client: Client, peer: str, collection: str) -> list[Window]:
+    """What the peer lends of a collection, under grants that hold."""
+    return sorted(
+        {
+            window
+            for grant in await client.grants()
+            if grant.side == "held" and grant.peer == peer and grant.status == "live"
+            for window in grant.windows
+            if window.collection == collection
+        }
+    )
+
+
+async def _fetch(client: Client, peer: str, window: Window) -> Fetched:
+    """One read; a refusal also says what would not have been refused."""
+    try:
+        return await client.fetch(peer, window.collection, window.first, window.last)
+    except (Refused, NotAllowed) as error:
+        lent = await _lent(client, peer, window.collection)
+        if not lent:
+            raise
+        hint = "; ".join(days_in_words(one.first, one.last) for one in lent)
+        sentence = f"{error} (you may read the UTC days {hint})"
+        if isinstance(error, Refused):
+            raise Refused(sentence, error.code) from error
+        raise NotAllowed(sentence) from error
+
+
+def _joined(found: Sequence[Fetched]) -> Fetched:
+    """Several reads as one."""
+    batches: list[Batch] = [one.batch for one in found if one.batch is not None]
+    return Fetched(
+        concat(batches[0].schema, batches).sorted()
+        if len(batches) > 1
+        else next(iter(batches), None),
+        next((one.schema for one in found if one.schema is not None), None),
+        sum(one.pages for one in found),
+        sum(one.bytes for one in found),
+        sum(one.windows for one in found),
+        tuple(source for one in found for source in one.provenance),
+        tuple(sentence for one in found for sentence in one.damaged),
+    )
+
+
+def _tell(screen: Screen, found: Fetched, windows: Sequence[Window]) -> None:
+    """What was read and what vouches for it, beside the result."""
+    days = "; ".join(days_in_words(one.first, one.last) for one in windows)
+    screen.note(f"read UTC days {days}: {found.pages:,} pages in {found.windows:,} windows")
+    if not found.provenance and found.pages:
+        screen.note("no source has signed these records: they are as the lender keeps them")
+    for source in found.provenance:
+        span_text = days_in_words(source.first, source.last)
+        who = f"statement {short(source.statement)} of …{source.src[-8:]}"
+        if source.verified:
+            screen.note(f"verified: {who} on {span_text}")
+        else:
+            screen.note(f"NOT verified: {who} on {span_text}: {source.reason or 'no reason'}")

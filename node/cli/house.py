@@ -1,0 +1,337 @@
+"""The node itself: `init`, `up`, `stop`, `status`, `backup`, `restore`, `unit`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import trio
+from cyclopts import Parameter
+
+from ..client import NotRunning, connect
+from ..config import Config, Role
+from ..errors import Exit, NodeError, UsageError
+from .common import COMMON, Common, keystore_of, node_of, require_home
+from .days import moment
+from .screen import Screen
+from .visible import visible
+from .words import counted
+
+if TYPE_CHECKING:
+    from ...crypto.entropy import Entropy
+    from ..opening import Unlock
+
+_WORDS_IN_ROW = 3
+_STOP_LOOK_S = 0.05
+_STOP_LOOKS = 300
+
+
+async def init(
+    *,
+    name: Annotated[str, Parameter(help="What this node is called.")] = "Home",
+    organisation: Annotated[
+        bool,
+        Parameter(help="For an organisation: known to all by one persona.", show_default=False),
+    ] = False,
+    if_missing: Annotated[
+        bool, Parameter(help="Do nothing if there is a home already.", show_default=False)
+    ] = False,
+    common: Common = COMMON,
+) -> None:
+    """Make a home for a node: its keys, a passphrase, and the recovery words.
+
+    The words are shown this once and kept nowhere: write them on paper.  With --key-file the home
+    opens with that file instead of a passphrase; it is made if it is not there.
+
+    Example: entrenous init --name "Home"
+    """
+    screen, folder = common.screen, common.folder
+    role = Role.ORGANISATION if organisation else Role.PERSON
+    if (folder / "keystore").exists() and if_missing:
+        config = Config.read(folder)
+        made = {"home": str(folder), "name": config.name, "role": config.role, "words": None}
+        screen.show("init", made)
+        return
+    if (folder / "keystore").exists():
+        raise NodeError(f"there is a home at {folder} already; nothing was changed")
+    # The cipher library is loaded by the few commands that open or make a home.
+    from ...crypto.entropy import SystemEntropy
+    from ..opening import init_home
+    from ..peers import clean_name
+
+    entropy = SystemEntropy()
+    config = Config(name=clean_name(name), role=role)
+    unlock = _new_unlock(common, entropy)
+    words = init_home(folder, config, unlock, entropy)
+    made = {"home": str(folder), "name": config.name, "role": role, "words": words}
+    screen.show("init", made)
+    screen.say(f"A home for {config.name} is made in {folder}.")
+    screen.say()
+    screen.say(
+        "These are its recovery words.  They open its backups, and they are the only way back if "
+        "this machine or the passphrase is lost.  They are shown this once: write them on paper."
+    )
+    screen.say()
+    _show_words(screen, words)
+    screen.say()
+    screen.say("Next: `entrenous up` runs the node, `entrenous import FILE` puts data in.")
+
+
+def _new_unlock(common: Common, entropy: Entropy) -> Unlock:
+    """What shall open a new home: its key file, made if need be, or a passphrase."""
+    from ..opening import make_key_file
+
+    if common.key_file is not None and not common.key_file.exists():
+        return make_key_file(common.key_file, entropy)
+    return common.unlock(new=True)
+
+
+def _show_words(screen: Screen, words: str) -> None:
+    """Numbered, in columns: read down, as a list is written."""
+    all_words = words.split()
+    rows = -(-len(all_words) // _WORDS_IN_ROW)
+    width = max(map(len, all_words))
+    for row in range(rows):
+        cells = [
+            f"{number + 1:>2}  {all_words[number]:<{width}}"
+            for number in range(row, len(all_words), rows)
+        ]
+        screen.say(f"    {'    '.join(cells)}".rstrip())
+
+
+async def up(
+    *,
+    listen: Annotated[
+        str | None,
+        Parameter(help="Where to listen, as a multiaddr: /ip4/0.0.0.0/tcp/4101."),
+    ] = None,
+    debug: Annotated[
+        bool, Parameter(help="Log more, with names of peers and paths.", show_default=False)
+    ] = False,
+    common: Common = COMMON,
+) -> None:
+    """Run the node until it is stopped: by Ctrl-C, `entrenous stop` or its service manager.
+
+    The port is chosen at the first start and kept.
+
+    Example: entrenous up --listen /ip4/0.0.0.0/tcp/4101
+    """
+    folder, screen = common.folder, common.screen
+    require_home(folder)
+    config = Config.read(folder)
+    keystore = keystore_of(common)
+    # The network library takes a second to load; nothing else needs it.
+    from ..daemon import Ready, run_daemon
+    from ..daemon_log import set_up_log
+
+    set_up_log(debug=debug)
+
+    def ready(now: Ready) -> None:
+        screen.show("up", {"home": str(folder), "device": now.device, "addresses": now.addresses})
+        screen.say(f"{config.name} is up.")
+        for address in now.addresses:
+            screen.fact("address", address)
+        screen.fact("device", now.device)
+        screen.fact("home", str(folder))
+        screen.say("Ctrl-C stops it.  In another terminal: `entrenous invite`, `entrenous status`.")
+
+    await run_daemon(folder, keystore, config, listen=listen, ready=ready)
+    screen.say(f"{config.name} is stopped.")
+
+
+async def stop(*, common: Common = COMMON) -> None:
+    """Stop the node that runs on this home, in order.
+
+    Example: entrenous stop
+    """
+    folder = common.folder
+    require_home(folder)
+    async with connect(folder) as client:
+        await client.stop()
+    for _ in range(_STOP_LOOKS):
+        if not await _answers(folder):
+            break
+        await trio.sleep(_STOP_LOOK_S)
+    else:
+        raise NodeError("the node was asked to stop and has not stopped yet")
+    common.screen.show("stop", {"stopped": True})
+    common.screen.say("The node is stopped.")
+
+
+async def _answers(folder: Path) -> bool:
+    try:
+        async with connect(folder):
+            return True
+    except NotRunning:
+        return False
+
+
+async def status(*, common: Common = COMMON) -> None:
+    """Show how the node is: what it holds, with whom it is connected, what waits.
+
+    Example: entrenous status
+    """
+    async with node_of(common) as client:
+        now = await client.status()
+    screen = common.screen
+    fields = {name: getattr(now, name) for name in type(now).__dataclass_fields__}
+    screen.show("status", {**fields, "home": str(common.folder)})
+    screen.say(f"{now.name} ({now.role}), {'running' if now.running else 'not running'}")
+    screen.fact("home", str(common.folder))
+    screen.fact("device", now.device)
+    for number, address in enumerate(now.addresses):
+        screen.fact("" if number else "addresses", address)
+    screen.fact("peers", f"{now.peers:,}, {now.connected:,} connected")
+    screen.fact("vault", counted(now.collections, "collection"))
+    screen.fact("grants", f"{now.grants_given:,} given, {now.grants_held:,} held")
+    if now.suspended:
+        screen.fact("", f"{now.suspended:,} suspended: `entrenous keep GRANT` confirms one")
+    screen.fact("to send", counted(now.outbox, "message"))
+    screen.fact("log", counted(now.log_size, "word"))
+    screen.fact("rollback", now.rollback)
+    screen.fact("version", now.version)
+    if not now.running:
+        screen.say("`entrenous up` runs it.")
+
+
+async def backup(
+    file: Annotated[Path, Parameter(help="A new file; one that is there is not replaced.")],
+    /,
+    *,
+    common: Common = COMMON,
+) -> None:
+    """Write the whole node, encrypted, to one file that only the recovery words open.
+
+    Example: entrenous backup /media/stick/home.entrenous
+    """
+    async with node_of(common) as client:
+        made = await client.backup(file)
+    common.screen.show("backup", made)
+    common.screen.say(f"Written: {made.path}, {made.bytes:,} bytes.")
+    common.screen.say("Only the recovery words open it: `entrenous restore` asks for them.")
+
+
+async def restore(
+    file: Annotated[Path, Parameter(help="A file that `entrenous backup` wrote.")],
+    /,
+    *,
+    words_fd: Annotated[
+        int | None, Parameter(help="Read the recovery words from this file descriptor.")
+    ] = None,
+    common: Common = COMMON,
+) -> None:
+    """Make a home from a backup.  Asks for the recovery words and for a new passphrase.
+
+    Grants that were given are suspended until you confirm them: the backup may be older than what
+    you have taken back since.
+
+    Example: entrenous restore /media/stick/home.entrenous
+    """
+    folder, screen = common.folder, common.screen
+    if (folder / "keystore").exists():
+        raise NodeError(f"there is a home at {folder} already: give another with --home")
+    from ...crypto.entropy import SystemEntropy
+    from ..clock import SystemClock
+    from ..restoring import restore_home
+
+    words = _recovery_words(words_fd)
+    entropy = SystemEntropy()
+    unlock = _new_unlock(common, entropy)
+    restored = await restore_home(folder, file, words, unlock, entropy=entropy, clock=SystemClock())
+    fields = {name: getattr(restored, name) for name in type(restored).__dataclass_fields__}
+    screen.show("restore", {"home": str(folder), **fields})
+    screen.say(f"The backup of {moment(restored.made_ms)} is restored in {folder}.")
+    screen.fact("peers", f"{restored.peers:,}")
+    screen.fact("vault", counted(restored.collections, "collection"))
+    if restored.suspended:
+        screen.say(
+            f"{counted(restored.suspended, 'grant')} you gave {'is' if restored.suspended == 1 else 'are'} "
+            "suspended: `entrenous grants` lists them, `entrenous keep GRANT` confirms one."
+        )
+
+
+def _recovery_words(words_fd: int | None) -> str:
+    """The words, from a descriptor or from the person; never from an argument.
+
+    Raises UsageError.
+    """
+    if words_fd is not None:
+        try:
+            with open(words_fd, encoding="utf-8") as given:
+                return " ".join(given.read(4_096).split())
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"no words can be read from descriptor {words_fd}") from error
+    if not sys.stdin.isatty():
+        raise UsageError("the recovery words are needed: give them by --words-fd")
+    print("Recovery words, all in order, then an empty line:", file=sys.stderr)
+    lines: list[str] = []
+    while line := sys.stdin.readline().strip():
+        lines.append(line)
+    return " ".join(" ".join(lines).split())
+
+
+# --- systemd --------------------------------------------------------------------------------------
+
+_UNIT = """\
+# A systemd user unit for entrenous.
+#
+#   entrenous unit > ~/.config/systemd/user/entrenous.service
+#   systemd-creds --user encrypt --name=entrenous.passphrase - ~/.config/entrenous.cred
+#       (type the passphrase, then Ctrl-D twice)
+#   systemctl --user enable --now entrenous
+#   loginctl enable-linger      (so that it runs while you are logged out)
+
+[Unit]
+Description=entrenous: your personal data network node
+Documentation=man:systemd.exec(5)
+
+[Service]
+ExecStart={command} up --home {home}
+LoadCredentialEncrypted=entrenous.passphrase:%h/.config/entrenous.cred
+Restart=on-failure
+RestartSec=5
+# wrong usage, no home, locked: starting again would not help
+RestartPreventExitStatus=2 3 4
+UMask=0077
+NoNewPrivileges=yes
+LockPersonality=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+
+[Install]
+WantedBy=default.target
+"""
+
+
+async def unit(*, common: Common = COMMON) -> int:
+    """Print a systemd user unit that keeps the node running.
+
+    Example: entrenous unit > ~/.config/systemd/user/entrenous.service
+    """
+    print(unit_text(_own_command(), common.folder.absolute()), end="")
+    return Exit.DONE
+
+
+def unit_text(command: tuple[str, ...], home: Path) -> str:
+    """The unit that runs `command` on `home`."""
+    quoted = " ".join(_quoted(word) for word in command)
+    return _UNIT.format(command=quoted, home=_quoted(str(home)))
+
+
+def _own_command() -> tuple[str, ...]:
+    """How this program is started, by absolute paths."""
+    script = Path(sys.argv[0])
+    if script.name == "entrenous" and os.access(script, os.X_OK):
+        return (str(script.absolute()),)
+    return (sys.executable, "-m", "entrenous.node.cli")
+
+
+def _quoted(word: str) -> str:
+    """A word as systemd reads it: % and $ stand for themselves, spaces do not end it."""
+    if visible(word) != word.replace("\\", "\\\\"):
+        raise UsageError("a path with control characters does not fit into a unit")
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{escaped}"' if escaped != word or " " in word else word

@@ -1,0 +1,455 @@
+"""Lending: `ask`, `inbox`, `asked`, `decide`, `grants`, `revoke`, `keep`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from ...protocol.terms import Terms
+from ...protocol.window import Window
+from ...protocol.wire import Value
+from ..client import Client
+from ..errors import Exit, NotFound, UsageError
+from ..results import CollectionInfo, GrantInfo, RequestInfo, Revoked
+from .common import COMMON, Common, node_of, zone_of
+from .data import From, To, Utc
+from .days import Span, days_in_words, end_of_day_s, moment, require_whole_days, span
+from .names import find, short
+from .screen import Column, Screen
+from .terms_file import read_terms
+from .words import (
+    GRANT_COLUMNS,
+    ago,
+    counted,
+    grant_rows,
+    left_out_words,
+    purpose_in_words,
+    say_left_out,
+    show_gift,
+    show_request,
+    show_terms,
+    shown_id,
+)
+
+# How long a request is for unless it says otherwise.
+_ASKED_FOR_DAYS = 90
+_DAY_S = 86_400
+
+Until = Annotated[
+    str | None, Parameter(help="The grant ends with this day (YYYY-MM-DD), of your time zone.")
+]
+Yes = Annotated[bool, Parameter(name=("--yes", "-y"), help="Do not ask before doing it.")]
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+# --- asking ---------------------------------------------------------------------------------------
+
+
+async def ask(
+    peer: Annotated[str, Parameter(help="Whom to ask.")],
+    collections: Annotated[
+        tuple[str, ...], Parameter(help="Collections, or categories such as energy.", negative="")
+    ],
+    /,
+    *,
+    from_: Annotated[str, Parameter(name="--from", help="First day (YYYY-MM-DD).")],
+    to: Annotated[str, Parameter(name="--to", help="Last day (YYYY-MM-DD), included.")],
+    purpose: Annotated[str, Parameter(help="What for: a DPV term, dpv:ServiceProvision.")],
+    terms: Annotated[
+        Path | None, Parameter(help="A YAML, TOML or JSON file; docs/cli.md says what is in it.")
+    ] = None,
+    until: Until = None,
+    refusal: Annotated[str, Parameter(help="What follows from a no, in your words.")] = "",
+    utc: Utc = False,
+    common: Common = COMMON,
+) -> None:
+    """Ask a peer to lend you days of their data, for a purpose and on terms.
+
+    The days are those of your time zone; what is asked for is the UTC days that lie inside them.
+
+    Example: entrenous ask alice energy/electricity/load-curve --from 2025-01-01 --to 2025-12-31
+    --purpose dpv:ServiceProvision --terms terms.yaml
+    """
+    if not collections:
+        raise UsageError("name a collection: entrenous ask PEER energy/electricity/load-curve …")
+    zone = zone_of(utc)
+    days = span(from_, to, zone)
+    require_whole_days(days)
+    written = read_terms(terms, purpose)
+    items = [Window(path, days.first_day, days.last_day) for path in collections]
+    exp_s = (
+        now_ms() // 1000 + _ASKED_FOR_DAYS * _DAY_S if until is None else end_of_day_s(until, zone)
+    )
+    async with node_of(common) as client:
+        request = await client.ask(
+            peer,
+            items,
+            purpose=purpose,
+            terms=mapping_of(written),
+            exp_s=exp_s,
+            refusal=refusal,
+        )
+    screen = common.screen
+    left_out = days.left_out()
+    screen.show(
+        "ask",
+        {
+            "request": request,
+            "peer": peer,
+            "items": items,
+            "exp_s": exp_s,
+            "left_out": left_out,
+        },
+    )
+    screen.say(f"Asked {peer} (request {short(request)})")
+    for item in items:
+        screen.fact("for", f"{item.collection}, UTC days {days_in_words(item.first, item.last)}")
+    say_left_out(screen, left_out, days, zone)
+    show_terms(screen, written)
+    screen.fact("until", moment(exp_s * 1000))
+    screen.say("`entrenous asked` tells what became of it.")
+
+
+def mapping_of(terms: Terms) -> dict[str, Value]:
+    """Terms as the mapping of a terms file."""
+    return {
+        "purpose": terms.purpose,
+        "retention_days": terms.retention_days,
+        "recipients": list(terms.recipients),
+        "remuneration": terms.remuneration,
+        "clauses": [[clause.text, clause.force.value] for clause in terms.clauses],
+    }
+
+
+async def asked(*, common: Common = COMMON) -> None:
+    """List what you asked of others, and what became of it.
+
+    Example: entrenous asked
+    """
+    async with node_of(common) as client:
+        found = await client.asked()
+    common.screen.show_lines("asked", found)
+    _request_table(common.screen, found, "You have asked for nothing yet: see `entrenous ask`.")
+
+
+async def inbox(
+    id: Annotated[str | None, Parameter(help="Show one request in full.")] = None,
+    /,
+    *,
+    every: Annotated[bool, Parameter(name="--all", help="Also what was decided.")] = False,
+    common: Common = COMMON,
+) -> None:
+    """List the requests that wait for your decision.
+
+    Example: entrenous inbox
+    """
+    screen = common.screen
+    async with node_of(common) as client:
+        found = await client.inbox()
+        vault = () if id is None else await client.collections()
+    if id is not None:
+        one = _request(found, id)
+        screen.show_lines("inbox", [one])
+        if not screen.json:
+            show_request(screen, one, vault, now_ms())
+            _say_decided(screen, one)
+        return
+    shown = [one for one in found if every or one.state == "waiting"]
+    screen.show_lines("inbox", shown)
+    _request_table(screen, shown, "Nothing waits for your decision.")
+    if shown and not screen.json:
+        screen.say()
+        screen.say("`entrenous inbox ID` shows one in full, `entrenous decide ID` decides it.")
+
+
+def _request_table(screen: Screen, found: Sequence[RequestInfo], empty: str) -> None:
+    rows: list[list[str]] = []
+    for one in found:
+        outcome = one.state if one.reason is None else f"{one.state}: {one.reason}"
+        if one.grant is not None:
+            outcome = f"{one.state}: {short(one.grant)}"
+        head = [shown_id(one.short), one.peer, outcome, ago(one.t_ms, now_ms())]
+        for number, item in enumerate(one.items):
+            days = days_in_words(item.first, item.last)
+            first = head if number == 0 else [""] * len(head)
+            purpose = one.purpose if number == 0 else ""
+            rows.append([*first, item.collection, days, purpose])
+    screen.table(
+        (
+            Column("request", whole=True),
+            Column("peer"),
+            Column("state"),
+            Column("when"),
+            Column("collection"),
+            Column("days (UTC)"),
+            Column("purpose"),
+        ),
+        rows,
+        empty,
+    )
+
+
+# --- deciding -------------------------------------------------------------------------------------
+
+
+async def decide(
+    id: Annotated[str, Parameter(help="The request, or the first characters of its id.")],
+    decision: Annotated[Literal["grant", "refuse"], Parameter(help="What you decide.")],
+    /,
+    *,
+    from_: From = None,
+    to: To = None,
+    only: Annotated[
+        tuple[str, ...],
+        Parameter(name="--only", help="Of what was asked for, this collection only.", negative=""),
+    ] = (),
+    until: Until = None,
+    reason: Annotated[str | None, Parameter(help="Why you refuse; it is told to them.")] = None,
+    utc: Utc = False,
+    yes: Yes = False,
+    common: Common = COMMON,
+) -> int:
+    """Grant or refuse a request.  Shows what was asked and what you would give, then asks you.
+
+    The days are those of your time zone.  What is given is the UTC days that lie wholly inside
+    them, and the hours that this leaves out are said.
+
+    Example: entrenous decide 5hr7q2ka grant --from 2025-03-01 --to 2025-03-30
+    """
+    screen = common.screen
+    if decision == "refuse":
+        if from_ or to or only or until or utc:
+            raise UsageError("a refusal has no days, no collections and no end")
+        return await _refuse(common, id, reason, yes=yes)
+    if reason is not None:
+        raise UsageError("--reason goes with a refusal")
+    zone = zone_of(utc)
+    days = span(from_, to, zone)
+    async with node_of(common) as client:
+        request = _request(await client.inbox(), id)
+        vault = await client.collections()
+    _check_waiting(request)
+    windows = narrowed(request.items, vault, days, only)
+    exp_s = request.exp_s if until is None else end_of_day_s(until, zone)
+    left_out = left_out_words(days, wanted_of(request.items, vault, only))
+    if not screen.json:
+        show_request(screen, request, vault, now_ms())
+        screen.say()
+        show_gift(screen, windows, exp_s, left_out, days, zone)
+    if not screen.confirm(f"Grant this to {request.peer}?", yes=yes):
+        screen.note("Nothing was granted; the request still waits.")
+        return Exit.FAILED
+    async with node_of(common) as client:
+        grant = await client.grant(request.id, windows, exp_s)
+    screen.show("decide", _decided(request.id, grant, windows, exp_s, left_out))
+    screen.say(f"Granted: {short(grant)}.  `entrenous revoke {short(grant)}` takes it back.")
+    return Exit.DONE
+
+
+async def _refuse(common: Common, id: str, reason: str | None, *, yes: bool) -> int:
+    screen = common.screen
+    async with node_of(common) as client:
+        request = _request(await client.inbox(), id)
+        vault = await client.collections()
+    _check_waiting(request)
+    if not screen.json:
+        show_request(screen, request, vault, now_ms())
+        screen.say()
+    told = f"They are told: {reason}" if reason else "They are told no reason."
+    screen.say(told)
+    if not screen.confirm(f"Refuse this to {request.peer}?", yes=yes):
+        screen.note("Nothing was decided; the request still waits.")
+        return Exit.FAILED
+    async with node_of(common) as client:
+        await client.refuse(request.id, reason)
+    screen.show("decide", _decided(request.id, None, (), None, ()))
+    screen.say("Refused.")
+    return Exit.DONE
+
+
+def _decided(
+    request: bytes,
+    grant: bytes | None,
+    windows: Sequence[Window],
+    exp_s: int | None,
+    left_out: Sequence[str],
+) -> dict[str, object]:
+    return {
+        "request": request,
+        "decision": "refused" if grant is None else "granted",
+        "grant": grant,
+        "windows": list(windows),
+        "exp_s": exp_s,
+        "left_out": list(left_out),
+    }
+
+
+def wanted_of(
+    items: Sequence[Window], vault: Sequence[CollectionInfo], only: Sequence[str]
+) -> list[Window]:
+    """What was asked for, collection by collection: a category is what the vault has under it."""
+    found: list[Window] = []
+    for item in items:
+        below = [one.path for one in vault if one.path.startswith(item.collection + "/")]
+        paths = below or [item.collection]
+        if below and any(one.path == item.collection for one in vault):
+            paths = [item.collection, *below]
+        found += [Window(path, item.first, item.last) for path in paths]
+    if only:
+        for path in only:
+            if all(window.collection != path for window in found):
+                raise UsageError(f"{path} was not asked for; `entrenous inbox ID` shows what was")
+        found = [window for window in found if window.collection in only]
+    return found
+
+
+def narrowed(
+    items: Sequence[Window], vault: Sequence[CollectionInfo], days: Span, only: Sequence[str]
+) -> list[Window]:
+    """What would be given: of what was asked for, the whole UTC days inside `days`.
+
+    Undated records have no days, so they are given only where no days were chosen.
+    Raises UsageError if nothing is left.
+    """
+    bounded = days.first is not None or days.last is not None
+    given: list[Window] = []
+    for window in wanted_of(items, vault, only):
+        if window.undated:
+            given += [] if bounded else [window]
+            continue
+        first, last = max(window.first, days.first_day), min(window.last, days.last_day)
+        if first <= last:
+            given.append(Window(window.collection, first, last))
+    if not given:
+        require_whole_days(days)
+        raise UsageError("none of these days were asked for; `entrenous inbox ID` shows which were")
+    return given
+
+
+def _request(found: Sequence[RequestInfo], id: str) -> RequestInfo:
+    cid = find(id, [one.id for one in found], "request", "entrenous inbox --all")
+    return next(one for one in found if one.id == cid)
+
+
+def _check_waiting(request: RequestInfo) -> None:
+    if request.state != "waiting":
+        raise UsageError(f"this request was {request.state} already")
+
+
+def _say_decided(screen: Screen, one: RequestInfo) -> None:
+    if one.state == "waiting":
+        screen.say(f"`entrenous decide {shown_id(one.short)} grant` or `refuse` decides it.")
+    else:
+        screen.fact("state", one.state if one.grant is None else f"granted: {short(one.grant)}")
+
+
+# --- grants ---------------------------------------------------------------------------------------
+
+
+async def grants(
+    peer: Annotated[str | None, Parameter(help="Only those with this peer.")] = None,
+    /,
+    *,
+    every: Annotated[bool, Parameter(name="--all", help="Also those that have ended.")] = False,
+    common: Common = COMMON,
+) -> None:
+    """List who may see what, until when: grants you gave and grants you hold.
+
+    Example: entrenous grants
+    """
+    async with node_of(common) as client:
+        found = await client.grants()
+        if peer is not None and peer not in {one.name for one in await client.peers()}:
+            raise NotFound(f"no peer is called {peer}; `entrenous peers` lists them")
+    found = tuple(one for one in found if peer in (None, one.peer))
+    screen = common.screen
+    screen.show_lines("grants", found)
+    shown = [one for one in found if every or one.status not in ("revoked", "expired")]
+    ended = len(found) - len(shown)
+    empty = "No grants." if not ended else f"No grants that hold ({ended} ended; --all)."
+    for side, title in (("given", "You lend"), ("held", "You may read")):
+        some = [one for one in shown if one.side == side]
+        if some:
+            screen.say(title)
+            screen.table(GRANT_COLUMNS, grant_rows(some), "")
+            screen.say()
+    if not shown:
+        screen.say(empty)
+    elif ended:
+        screen.say(f"{counted(ended, 'grant')} ended; --all shows them.")
+
+
+async def revoke(
+    what: Annotated[str, Parameter(name="GRANT|PEER", help="A grant's id, or a peer's name.")],
+    /,
+    *,
+    common: Common = COMMON,
+) -> int:
+    """Take a grant back, or all grants of a peer.  It holds at once.
+
+    Nothing more is served under it, and nothing written from now on opens with its keys.  What was
+    read by then stays read.
+
+    Example: entrenous revoke 5hr7q2ka
+    """
+    async with node_of(common) as client:
+        done, taken = await _revoke(client, what)
+        standing = await client.grants()
+    screen = common.screen
+    screen.show("revoke", done)
+    if not taken:
+        screen.say(f"{what} holds no grant of yours: there was nothing to take back.")
+        return Exit.DONE
+    for grant in taken:
+        screen.say(
+            f"Taken back from {grant.peer}: {short(grant.id)} ({purpose_in_words(grant.purpose)})"
+        )
+        for window in grant.windows:
+            screen.fact("", f"{window.collection}, {days_in_words(window.first, window.last)}")
+    if done.survivors:
+        screen.say(f"{counted(done.survivors, 'other grant')} got new keys.")
+    still = [grant for grant in standing if grant.id in done.still]
+    if still:
+        screen.say("Still readable by the same peer, under other grants that hold:")
+        for grant in still:
+            for window in grant.windows:
+                days = days_in_words(window.first, window.last)
+                screen.fact(short(grant.id), f"{window.collection}, {days}")
+    else:
+        screen.say("Nothing of these days remains readable to them here.")
+    return Exit.DONE
+
+
+async def _revoke(client: Client, what: str) -> tuple[Revoked, list[GrantInfo]]:
+    before = [one for one in await client.grants() if one.side == "given"]
+    if what in {peer.name for peer in await client.peers()}:
+        ended = ("revoked", "expired")
+        taken = [one for one in before if one.peer == what and one.status not in ended]
+        return await client.revoke_peer(what), taken
+    cid = find(what, [one.id for one in before], "grant (or peer)", "entrenous grants --all")
+    return await client.revoke(cid), [one for one in before if one.id == cid]
+
+
+async def keep(
+    grant: Annotated[str, Parameter(help="The grant, or the first characters of its id.")],
+    /,
+    *,
+    common: Common = COMMON,
+) -> None:
+    """Confirm a grant that was suspended because this node came back from a backup.
+
+    Example: entrenous keep 5hr7q2ka
+    """
+    async with node_of(common) as client:
+        given = [one.id for one in await client.grants() if one.side == "given"]
+        cid = find(grant, given, "grant", "entrenous grants")
+        await client.keep(cid)
+    common.screen.show("keep", {"grant": cid})
+    common.screen.say(f"Grant {short(cid)} holds again.")

@@ -1,0 +1,155 @@
+"""Requests and grants in plain words: what a person reads before they decide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...protocol.terms import Terms
+from ...protocol.window import Window
+from ..results import CollectionInfo, GrantInfo, RequestInfo
+from .days import Span, Zone, days_in_words, moment, zone_in_words
+from .names import HEAD
+from .screen import Column, Screen
+
+_FORCE = {
+    "promised": "promised: their word, which no program can hold them to",
+    "enforced": "enforced: by this program",
+}
+
+
+def show_request(
+    screen: Screen, asked: RequestInfo, vault: Sequence[CollectionInfo], now_ms: int
+) -> None:
+    """Everything that was asked, line by line."""
+    screen.say(f"{asked.peer} asks (request {shown_id(asked.short)}, {ago(asked.t_ms, now_ms)})")
+    for item in asked.items:
+        screen.fact("for", f"{item.collection}, {days_in_words(item.first, item.last)}")
+        screen.fact("", f"({_held(item, vault)})")
+    show_terms(screen, asked.terms)
+    screen.fact("until", moment(asked.exp_s * 1000))
+    screen.fact("if refused", asked.refusal or "they do not say what follows")
+
+
+def show_terms(screen: Screen, terms: Terms) -> None:
+    """What the data is asked for and what is promised."""
+    screen.fact("purpose", purpose_in_words(terms.purpose))
+    days = terms.retention_days
+    screen.fact("kept", f"{days:,} days after each read" if days else "not beyond its use")
+    screen.fact(
+        "passed on", f"to {', '.join(terms.recipients)}" if terms.recipients else "to nobody"
+    )
+    screen.fact("in return", terms.remuneration or "nothing")
+    for clause in terms.clauses:
+        screen.fact("clause", f"{clause.text} ({_FORCE[clause.force.value]})")
+
+
+def show_gift(
+    screen: Screen,
+    windows: Sequence[Window],
+    exp_s: int,
+    left_out: Sequence[str],
+    days: Span,
+    zone: Zone,
+) -> None:
+    """What would be given, for how long, and which hours are not."""
+    screen.say("You would give")
+    for window in windows:
+        screen.fact("", f"{window.collection}, {days_in_words(window.first, window.last)}")
+    screen.fact("until", moment(exp_s * 1000))
+    say_left_out(screen, left_out, days, zone)
+    screen.say("You can take it back at any time; what was read by then stays read.")
+
+
+def say_left_out(screen: Screen, left_out: Sequence[str], days: Span, zone: Zone) -> None:
+    """Which hours of the person's own days whole UTC days leave out."""
+    if left_out:
+        screen.fact("left out", left_out_sentence(left_out, days, zone))
+
+
+def left_out_sentence(left_out: Sequence[str], days: Span, zone: Zone) -> str:
+    """`not 2026-01-30 01:00 to 24:00 (your time, UTC+01:00): days are kept by UTC`."""
+    hours = " and ".join(left_out)
+    return f"not {hours} (your time, {zone_in_words(days.start_ms, zone)}): days are kept by UTC"
+
+
+def left_out_words(days: Span, windows: Sequence[Window]) -> tuple[str, ...]:
+    """The hours that `days` cut off from any of `windows`, in the person's time."""
+    lost: dict[str, None] = {}
+    for window in windows:
+        if not window.undated:
+            lost |= dict.fromkeys(days.left_out(window.first, window.last))
+    return tuple(lost)
+
+
+def purpose_in_words(purpose: str) -> str:
+    """`Service Provision (dpv:ServiceProvision)`: a DPV term is words run together."""
+    prefix, colon, term = purpose.partition(":")
+    if prefix != "dpv" or not colon or not term.isascii() or not term.isalnum():
+        return purpose
+    words = "".join(f" {c}" if c.isupper() else c for c in term).strip()
+    return f"{words} ({purpose})"
+
+
+def grant_rows(grants: Sequence[GrantInfo]) -> list[list[str]]:
+    """Rows of the table of grants; a grant on several windows takes several lines."""
+    rows: list[list[str]] = []
+    for grant in grants:
+        first = [
+            shown_id(grant.short),
+            "to" if grant.side == "given" else "from",
+            grant.peer,
+            grant.status,
+            moment(grant.exp_s * 1000),
+            str(grant.reads),
+        ]
+        for number, window in enumerate(grant.windows):
+            head = first if number == 0 else [""] * len(first)
+            rows.append([*head, window.collection, days_in_words(window.first, window.last)])
+    return rows
+
+
+GRANT_COLUMNS = (
+    Column("grant", whole=True),
+    Column(""),
+    Column("peer"),
+    Column("status", whole=True),
+    Column("until", whole=True),
+    Column("reads", right=True),
+    Column("collection"),
+    Column("days (UTC)"),
+)
+
+
+def shown_id(short: str) -> str:
+    """An id without the head that all ids share."""
+    return short.removeprefix(HEAD)
+
+
+def ago(t_ms: int, now_ms: int) -> str:
+    """`3 minutes ago`, roughly."""
+    seconds = max(now_ms - t_ms, 0) // 1000
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if (count := seconds // length) >= 1:
+            return f"{count:,} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """`1 record`, `2 records`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def _held(item: Window, vault: Sequence[CollectionInfo]) -> str:
+    mine = [one for one in vault if _under(one.path, item.collection)]
+    if not mine:
+        return "your vault holds nothing there yet"
+    parts: list[str] = []
+    for one in mine:
+        days = "" if one.first is None or one.last is None else days_in_words(one.first, one.last)
+        name = "" if one.path == item.collection else f"{one.path}: "
+        parts.append(f"{name}{counted(one.records, 'record')}{', ' if days else ''}{days}")
+    return f"your vault holds {'; '.join(parts)}"
+
+
+def _under(path: str, collection: str) -> bool:
+    return path == collection or path.startswith(collection + "/")
