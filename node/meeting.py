@@ -30,7 +30,7 @@ from ..protocol.pairing import (
 from ..protocol.trust import VerifiedMeeting
 from ..protocol.wire import Body, Value
 from .config import Role
-from .peers import OwnPersona, Pair, Peers, clean_name
+from .peers import OwnPersona, Pair, Peers, clean_name, fit_name
 from .store.database import Tx
 from .store.objects import Kind, Objects
 
@@ -149,7 +149,8 @@ class Meeting:
             return self._introduce(persona, kept.k, addresses)
         persona = self._persona(tx, now_ms)
         k = self._entropy.random_bytes(_K_BYTES)
-        self._keep(tx, persona, scanner, kept.label or scanner.name, now_ms, kept.secret, k)
+        name = kept.label or fit_name(scanner.name)
+        self._keep(tx, persona, scanner, name, now_ms, kept.secret, k)
         spent = replace(
             kept,
             spent_by=scanner.inception.signed.cid,
@@ -167,6 +168,8 @@ class Meeting:
 
         The same link scanned again uses the same persona, so that a lost answer can be had again.
         """
+        if name is not None:
+            name = clean_name(name)
         key: Value = ["scanned", invite.secret]
         value = self._objects.get(tx, Kind.INVITE, key)
         match value:
@@ -210,7 +213,7 @@ class Meeting:
         pair = self._pair(
             scanning.persona,
             inviter,
-            scanning.name or inviter.name,
+            scanning.name or fit_name(inviter.name),
             now_ms,
             pair_key(
                 scanning.invite.secret,

@@ -189,11 +189,15 @@ class Peers:
         return persona
 
     def renew_certificates(self, tx: Tx, now_ms: int) -> int:
-        """Sign anew the certificates with less than half of their life left; how many."""
+        """Sign anew the certificates with less than half of their life left, and those of another
+        device than this (a restore); how many."""
+        device = did_of(self._keystore.device.public)
         renewed = 0
         for _, value in self._objects.all(tx, Kind.PERSONA):
             persona = OwnPersona.from_value(value)
-            if persona.certificate.exp_s * 1000 - now_ms < CERTIFICATE_LIFE_S * 500:
+            certificate = persona.certificate
+            left_ms = certificate.exp_s * 1000 - now_ms
+            if left_ms < CERTIFICATE_LIFE_S * 500 or certificate.device != device:
                 fresh = replace(persona, certificate=self._certificate(persona.key, now_ms))
                 self._objects.put(tx, Kind.PERSONA, persona.did, fresh.value())
                 renewed += 1
@@ -248,14 +252,22 @@ class Peers:
 
     # how far the two have come
 
-    def last_taken(self, tx: Tx, pair: Pair) -> bytes | None:
-        """The CID of the last word that the peer signed and this node kept, or None."""
-        cid = self._objects.get(tx, Kind.CURSOR, [pair.own, pair.their])
-        return cid if isinstance(cid, bytes) else None
+    def last_taken(self, tx: Tx, pair: Pair, device: Did | None = None) -> bytes | None:
+        """The CID of the last word that the peer signed and this node kept, or None.
+
+        A word is signed by a device: of one that is new (`device`; the pair's, if None) nothing
+        was taken yet.
+        """
+        match self._objects.get(tx, Kind.CURSOR, [pair.own, pair.their]):
+            case [str(signer), bytes(cid)] if signer == (device or pair.certificate.device):
+                return cid
+            case _:
+                return None
 
     def took(self, tx: Tx, pair: Pair, cid: bytes) -> None:
-        """Keep `cid` as the last word that was taken from the peer."""
-        self._objects.put(tx, Kind.CURSOR, [pair.own, pair.their], cid)
+        """Keep `cid` as the last word that was taken from the peer's device."""
+        device = self.pair(tx, pair.own, pair.their).certificate.device
+        self._objects.put(tx, Kind.CURSOR, [pair.own, pair.their], [device, cid])
 
     def all(self, tx: Tx) -> list[Pair]:
         return [Pair.from_value(value) for _, value in self._objects.all(tx, Kind.PAIR)]
@@ -267,6 +279,14 @@ def clean_name(name: str) -> str:
     if not shown:
         raise UsageError("a name is at least one character that can be seen")
     return shown
+
+
+def fit_name(name: str) -> str:
+    """What another calls itself, as a name; `peer` if nothing of it can be seen."""
+    try:
+        return clean_name(name)
+    except UsageError:
+        return "peer"
 
 
 def _data(value: Value) -> bytes:

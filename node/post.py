@@ -25,6 +25,7 @@ from ..protocol.command import (
 )
 from ..protocol.errors import Code, ProtocolError
 from ..protocol.keyset import parse_keyset
+from ..protocol.limits import TEXT_CHARS_MAX
 from ..protocol.receipt import Answer
 from .borrowing import Borrowing
 from .checkpoint import Checkpoint
@@ -36,7 +37,9 @@ from .inbox import Inbox, RequestState
 from .lending import Lending
 from .outgoing import Message, Outgoing, message_of
 from .peers import Pair, Peers
+from .steps import said_of
 from .store.database import Tx
+from .store.errors import StoreDamaged, StoreError
 from .store.outbox import Item
 from .store.store import Store
 
@@ -82,11 +85,10 @@ class Post:
             while True:
                 changed = self._outgoing.changed
                 now_ms = self._clock.now_ms()
-                items, due_ms = await self._store.database.read(partial(self._waiting, now_ms))
-                for peer in sorted({item.to for item in items} - self._posting):
+                peers, due_ms = await self._store.database.read(partial(self._waiting, now_ms))
+                for peer in sorted(set(peers) - self._posting):
                     self._posting.add(peer)
-                    mine = [item for item in items if item.to == peer]
-                    nursery.start_soon(self._post_to, peer, mine)
+                    nursery.start_soon(self._post_to, peer)
                 # What is due and on its way wakes this loop when it is done.
                 wait_s = math.inf
                 if due_ms is not None and due_ms > now_ms:
@@ -94,28 +96,57 @@ class Post:
                 with trio.move_on_after(wait_s):
                     await changed.wait()
 
-    def _waiting(self, now_ms: int, tx: Tx) -> tuple[list[Item], int | None]:
-        return self._store.outbox.due(tx, now_ms), self._store.outbox.next_due_ms(tx)
+    def _waiting(self, now_ms: int, tx: Tx) -> tuple[list[str], int | None]:
+        return self._store.outbox.due_peers(tx, now_ms), self._store.outbox.next_due_ms(tx)
 
-    async def _post_to(self, peer: str, items: Sequence[Item]) -> None:
-        """Say what waits for one peer, in order; the first that fails ends this try."""
+    async def _post_to(self, peer: str) -> None:
+        """Say all that waits for one peer, in order: what is due, and what waits before it.
+
+        A peer that does not answer ends this try, for all that waits for it.
+        """
         try:
+            items = await self._store.database.read(
+                lambda tx: self._store.outbox.waiting_for(tx, peer)
+            )
             for item in items:
-                message = message_of(item)
-                try:
-                    await self._post_one(item, message)
-                except (Away, Refused, ProtocolError, CryptoError) as error:
-                    await self._later(item)
-                    log.info("outbox_later", cmd=message.cmd.value, reason=type(error).__name__)
+                if not await self._post_item(item):
                     return
+        except StoreError as error:
+            # A full disk is no reason to stop the node; neither is it one to hurry.
+            log.error("outbox_store", kind=type(error).__name__)
+            await trio.sleep(RETRY_FIRST_MS / 1000)
         finally:
             self._posting.discard(peer)
             self._outgoing.notify()
 
+    async def _post_item(self, item: Item) -> bool:
+        """Say one item; False if the peer is not there to be told more."""
+        try:
+            message = message_of(item)
+            await self._post_one(item, message)
+        except (Away, Refused, ProtocolError, CryptoError) as error:
+            log.info("outbox_later", reason=type(error).__name__)
+            due_ms = self._due_ms(item)
+
+            def later(tx: Tx) -> None:
+                self._store.outbox.retry_at(tx, item.id, due_ms)
+                self._store.outbox.not_before(tx, item.to, due_ms)
+
+            await self._store.database.write(later)
+            return False
+        except StoreDamaged as error:
+            # It can never be said: what waits behind it can.
+            log.error("outbox_lost", kind=type(error).__name__)
+            await self._store.database.write(lambda tx: self._store.outbox.done(tx, item.id))
+        return True
+
     async def _post_one(self, item: Item, message: Message) -> None:
-        pair = await self._store.database.read(
-            lambda tx: self._peers.find(tx, message.own, message.their)
-        )
+        def look(tx: Tx) -> Pair | None:
+            if self._stale(tx, message):
+                return None
+            return self._peers.find(tx, message.own, message.their)
+
+        pair = await self._store.database.read(look)
         if pair is None:
             await self._store.database.write(lambda tx: self._store.outbox.done(tx, item.id))
             return
@@ -124,11 +155,15 @@ class Post:
             args = parse_args(message.cmd, message.args)
             assert isinstance(args, DeliverArgs)
             parts = await self._store.database.read(lambda tx: self._deliveries.parts(tx, args))
-        self._checkpoint.reached("outbox.sending")
+        steps = said_of(message.cmd)
+        self._checkpoint.reached(steps.sending)
         said = await self._exchange.say(pair, message.cmd, message.args, parts=parts)
-        self._checkpoint.reached("outbox.answered")
-        if said.answer.code in (Code.BUSY, Code.NOT_YET):
-            await self._later(item)
+        self._checkpoint.reached(steps.answered)
+        if _again(message.cmd, said.answer.code):
+            due_ms = self._due_ms(item)
+            await self._store.database.write(
+                lambda tx: self._store.outbox.retry_at(tx, item.id, due_ms)
+            )
             return
 
         def unit(tx: Tx) -> None:
@@ -136,6 +171,7 @@ class Post:
             self._follow_up(tx, pair, message, said.answer)
 
         await self._store.database.write(unit)
+        self._checkpoint.reached(steps.kept)
         if said.answer.code is not Code.OK:
             log.warning("outbox_refused", cmd=message.cmd.value, code=said.answer.code.value)
 
@@ -144,9 +180,7 @@ class Post:
         args = parse_args(message.cmd, message.args)
         match args:
             case DeliverArgs():
-                refused = None
-                if answer.code is not Code.OK:
-                    refused = answer.out if isinstance(answer.out, str) else answer.code.value
+                refused = None if answer.code is Code.OK else _reason(answer)
                 self._deliveries.taken(tx, args, refused)
             case AcceptArgs() if answer.code is Code.OK:
                 keyset = parse_out(message.cmd, answer.out)
@@ -156,15 +190,37 @@ class Post:
                 sent = parse_keyset(args.keyset, pair.own)
                 self._lending.acknowledged(tx, sent.grant, sent.n)
             case RequestArgs() if answer.code is not Code.OK:
-                reason = answer.out if isinstance(answer.out, str) else answer.code.value
                 cid = args.request.cid
-                self._asked.decided(tx, cid, RequestState.REFUSED, None, reason)
+                self._asked.decided(tx, cid, RequestState.REFUSED, None, _reason(answer))
             case _:
                 return
 
-    async def _later(self, item: Item) -> None:
-        wait_ms = min(RETRY_FIRST_MS << min(item.tries, 20), RETRY_LAST_MS)
-        due_ms = self._clock.now_ms() + wait_ms
-        await self._store.database.write(
-            lambda tx: self._store.outbox.retry_at(tx, item.id, due_ms)
-        )
+    def _due_ms(self, item: Item) -> int:
+        return self._clock.now_ms() + min(RETRY_FIRST_MS << min(item.tries, 20), RETRY_LAST_MS)
+
+    def _stale(self, tx: Tx, message: Message) -> bool:
+        """Whether a keyset waits that a newer one, or the end of its grant, has made useless."""
+        if message.cmd is not Cmd.KEYS:
+            return False
+        args = parse_args(message.cmd, message.args)
+        assert isinstance(args, KeysArgs)
+        keyset = parse_keyset(args.keyset, message.own)
+        grant = self._lending.find(tx, keyset.grant)
+        return grant is None or grant.ended_ms is not None or grant.n != keyset.n
+
+
+def _reason(answer: Answer) -> str:
+    """Why the peer refused: its sentence, which may be as long as it liked."""
+    said = answer.out if isinstance(answer.out, str) else ""
+    return said[:TEXT_CHARS_MAX] or answer.code.value
+
+
+def _again(cmd: Cmd, code: Code) -> bool:
+    """Whether the same command may be answered otherwise later.
+
+    `expired` and `not-yet` are about our invocation, so about the two clocks; only an acceptance
+    can come too late for its grant.
+    """
+    if code is Code.EXPIRED:
+        return cmd not in (Cmd.ACCEPT, Cmd.REQUEST, Cmd.DECIDE)
+    return code in (Code.BUSY, Code.NOT_YET, Code.SUSPENDED)

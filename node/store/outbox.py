@@ -57,6 +57,21 @@ class Outbox:
         )
         return [self._item(*row) for row in rows]
 
+    def due_peers(self, tx: Tx, now_ms: int) -> list[str]:
+        """The peers for which something is due, the longest waiting first.  Raises StoreDamaged."""
+        rows = tx.execute(
+            "SELECT id, due_ms, tag, sealed FROM outbox WHERE id IN "
+            "(SELECT min(id) FROM outbox WHERE due_ms <= ? GROUP BY tag) ORDER BY due_ms, id",
+            (now_ms,),
+        )
+        return [self._item(*row).to for row in rows]
+
+    def not_before(self, tx: Tx, to: str, due_ms: int) -> None:
+        """The peer is away: nothing for it is due before `due_ms`."""
+        tx.execute(
+            "UPDATE outbox SET due_ms = max(due_ms, ?) WHERE tag = ?", (due_ms, self._tag(to))
+        )
+
     def waiting_for(self, tx: Tx, to: str) -> list[Item]:
         """Every item for one peer, in the order they were put.  Raises StoreDamaged."""
         rows = tx.execute(
