@@ -113,11 +113,12 @@ class Exchange:
         # Pairs whose peer holds a word of ours that we do not know: this node was set back.
         self.contradicted: set[tuple[str, str]] = set()
 
-    async def run(self) -> None:
-        """Serve and say until cancelled."""
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve and say until cancelled.  Started once it can dial."""
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
+                task_status.started()
                 await self._network.serve(self._inbound)
         finally:
             self._nursery = None
@@ -204,7 +205,8 @@ class Exchange:
         pair = self._peers.find(tx, hello.peer, hello.cert.persona)
         if pair is None:
             return None
-        return pair, self._peers.persona(tx, pair.own), self._peers.last_taken(tx, pair)
+        last = self._peers.last_taken(tx, pair, hello.cert.device)
+        return pair, self._peers.persona(tx, pair.own), last
 
     def _wins(self, link: Link, pair: Pair) -> bool:
         """Whether an inbound stream replaces what there is: see `protocol.hello.stays`."""
@@ -232,7 +234,8 @@ class Exchange:
 
         def unit(tx: Tx) -> bool:
             fresh = self._peers.pair(tx, pair.own, pair.their)
-            if certificate.exp_s > fresh.certificate.exp_s:
+            # The newest says which device serves; of one second, the one that is here.
+            if certificate.exp_s >= fresh.certificate.exp_s:
                 self._peers.save(tx, replace(fresh, certificate=certificate))
             self._store.outbox.hurry(tx, pair.their, self._clock.now_ms())
             return theirs is None or self._receipts.gave(tx, pair.own, pair.their, theirs)

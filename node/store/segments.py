@@ -48,6 +48,10 @@ class Segments:
             ),
         )
 
+    def forget_all(self, tx: Tx) -> None:
+        """Forget every segment: another device signed them, and this one signs anew."""
+        tx.execute("DELETE FROM segment")
+
     def next_seq(self, tx: Tx) -> int:
         row = tx.one("SELECT max(seq) FROM segment")
         return 0 if row is None or row[0] is None else int(row[0]) + 1
