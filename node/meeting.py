@@ -170,8 +170,7 @@ class Meeting:
         """
         if name is not None:
             name = clean_name(name)
-        key: Value = ["scanned", invite.secret]
-        value = self._objects.get(tx, Kind.INVITE, key)
+        value = self._objects.get(tx, Kind.SCAN, invite.secret)
         match value:
             case [str(did), bytes(k), str(kept_name)]:
                 persona = self._peers.persona(tx, Did(did))
@@ -179,7 +178,7 @@ class Meeting:
             case _:
                 persona = self._persona(tx, now_ms)
                 k = self._entropy.random_bytes(_K_BYTES)
-                self._objects.add(tx, Kind.INVITE, key, [persona.did, k, name or ""])
+                self._objects.add(tx, Kind.SCAN, invite.secret, [persona.did, k, name or ""])
                 return Scanning(invite, name or "", persona, k)
 
     def ask(self, scanning: Scanning, addresses: Sequence[str], now_ms: int) -> Invocation:
@@ -225,7 +224,7 @@ class Meeting:
         )
         addresses = inviter.addresses or scanning.invite.addresses
         kept = self._peers.add(tx, replace(pair, addresses=addresses))
-        self._objects.delete(tx, Kind.INVITE, ["scanned", scanning.invite.secret])
+        self._objects.delete(tx, Kind.SCAN, scanning.invite.secret)
         return kept
 
     # both

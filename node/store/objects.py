@@ -48,6 +48,7 @@ class Kind(IntEnum):
     NEXT_KEYS = 22
     ANSWER = 23
     CURSOR = 24
+    SCAN = 25
 
 
 class Objects:
