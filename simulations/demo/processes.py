@@ -53,7 +53,7 @@ def new_home(root: Path, name: str, entropy: Entropy, *, organisation: bool) -> 
 async def running(home: DemoHome) -> AsyncGenerator[Client]:
     """`entrenous up` on `home`, and a client of it; stopped when the context ends."""
     read, write = os.pipe()
-    log = (home.folder.parent / f"{home.name}.log").open("ab")
+    log = _log_of(home).open("ab")
     process = await trio.lowlevel.open_process(
         [
             *_command(home, "up"),
@@ -83,7 +83,7 @@ async def _connected(home: DemoHome, process: trio.Process) -> AsyncGenerator[Cl
     with trio.fail_after(START_S):
         while True:
             if process.poll() is not None:
-                raise DemoFailed(f"the node {home.name} ended at its start")
+                raise DemoFailed(f"the node {home.name} ended at its start: {_last_line(home)}")
             try:
                 async with connect(home.folder) as client:
                     await client.status()
@@ -92,6 +92,15 @@ async def _connected(home: DemoHome, process: trio.Process) -> AsyncGenerator[Cl
                 await trio.sleep(_POLL_S)
     async with connect(home.folder) as client:
         yield client
+
+
+def _log_of(home: DemoHome) -> Path:
+    return home.folder.parent / f"{home.name}.log"
+
+
+def _last_line(home: DemoHome) -> str:
+    lines = _log_of(home).read_text(errors="replace").strip().splitlines()
+    return lines[-1].strip() if lines else "it said nothing"
 
 
 async def _stopped(process: trio.Process) -> None:
