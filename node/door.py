@@ -69,6 +69,7 @@ from .outgoing import Outgoing
 from .peers import Pair, Peers
 from .receipts import Receipts, Way
 from .serving import ReadPlan, Serving
+from .steps import ReadStep, said_of
 from .store.database import Tx
 from .store.errors import StoreDamaged, StoreError
 from .store.ledger import Ledger
@@ -277,7 +278,7 @@ class Door:
             grant = self._lending.get(tx, read.grant.cid)
             return self._offer(tx, link, visit, pair, call, Served(heard, plan, grant, 0), now_ms)
 
-        self._checkpoint.reached("read.asked")
+        self._checkpoint.reached(ReadStep.ASKED)
         await self._serve_window(link, visit, pair, call, heard, act)
 
     async def _countersigned(self, link: Link, event: CountersignReceived) -> None:
@@ -286,7 +287,7 @@ class Door:
         reading = None if visit is None else visit.readings.pop(event.call, None)
         if visit is None or pair is None or reading is None or event.window != reading.number:
             return
-        self._checkpoint.reached("read.countersigned")
+        self._checkpoint.reached(ReadStep.RETURNED)
         try:
             receipt = countersigned(reading.receipt, event.sig)
         except CryptoError:
@@ -306,7 +307,7 @@ class Door:
         if event.last:
             visit.end(event.call)
             await self._store.database.write(keep)
-            self._checkpoint.reached("read.kept")
+            self._checkpoint.reached(ReadStep.KEPT)
             return
 
         def act(tx: Tx) -> tuple[Reading, Ready]:
@@ -342,13 +343,15 @@ class Door:
 
         try:
             reading, ready = await self._store.database.write(unit)
-            self._checkpoint.reached("read.logged")
+            self._checkpoint.reached(ReadStep.LOGGED)
         except StoreError:
             visit.end(call)
             raise
         if reading is None:
             visit.end(call)
         link.in_order(ready.number, ready.let_out)
+        if reading is not None:
+            self._checkpoint.reached(ReadStep.OFFERED)
 
     def _offer(
         self,
@@ -374,6 +377,7 @@ class Door:
         self._receipts.add(
             tx, Way.GIVEN, pair.own, pair.their, receipt, grant.k_grant, persona.certificate
         )
+        self._checkpoint.reached(ReadStep.SIGNED)
         first_of_own = number == 0 and len(served.heard.grants) == 1
         offer = Offer(
             receipt=receipt.body,
@@ -512,7 +516,7 @@ class Door:
             return self._answer(tx, link, pair, call, heard, result.code, str(result))
 
         ready = await self._store.database.write(unit)
-        self._checkpoint.reached("answer.logged")
+        self._checkpoint.reached(said_of(heard.inv.cmd).served)
         link.in_order(ready.number, ready.let_out)
 
     def _answer(

@@ -37,6 +37,7 @@ from .link import Arrived, Link
 from .offload import Offload
 from .peers import Pair, Peers
 from .receipts import Receipts, Way
+from .steps import ReadStep
 from .store.database import Tx
 from .store.store import Store
 
@@ -86,6 +87,7 @@ class Fetcher:
                 arrived = await asking.reply()
                 if not isinstance(arrived.event, WindowReceived):
                     raise await self._refusal(link, pair, arrived, fetching)
+                self._checkpoint.reached(ReadStep.ARRIVED)
                 offer = arrived.event.offer
                 try:
                     checked, sig, keys = await self._take(
@@ -94,10 +96,11 @@ class Fetcher:
                 except (ProtocolError, CryptoError) as error:
                     link.withdraw(asking.number, Code.MALFORMED, str(error)[:200])
                     raise
-                self._checkpoint.reached("fetch.stored")
+                self._checkpoint.reached(ReadStep.STORED)
                 last = offer.receipt.last
                 if not link.countersign(asking.number, sig, keys) and not last:
                     raise Away(f"{pair.name} went away in the middle of a read")
+                self._checkpoint.reached(ReadStep.COUNTERSIGNED)
                 # The next window comes in while this one is opened.
                 await self._open(fetching, checked)
         return await self._computed(fetching.size, lambda: lent(fetching))

@@ -28,6 +28,7 @@ from ..node import Node
 from ..peers import Pair
 from ..results import GrantInfo, Invoked, RequestInfo, Revoked, Source
 from ..shape import to_value
+from ..steps import GrantStep, RevokeStep
 from ..store.database import Tx
 from .data import emit_batch
 from .operation import Args, Emit, Host, shorts
@@ -127,9 +128,13 @@ async def decide(host: Host, args: Args, emit: Emit) -> Value:
         wanted = parse_request(node.inbox.get(tx, request).raw)
         days = _expanded(node, tx, wanted.items) if windows is None else windows
         until_s = wanted.exp_s if exp_s is None else exp_s
-        return node.lending.grant(tx, request, days, until_s, now_ms).cid
+        given = node.lending.grant(tx, request, days, until_s, now_ms)
+        node.checkpoint.reached(GrantStep.DECIDED)
+        return given.cid
 
     grant = await node.store.database.write(unit)
+    if grant is not None:
+        node.checkpoint.reached(GrantStep.COMMITTED)
     node.outgoing.notify()
     return {"grant": grant}
 
@@ -222,6 +227,7 @@ async def revoke(host: Host, args: Args, emit: Emit) -> Value:
         else:
             cids = _standing(node, tx, node.peers.named(tx, peer), now_ms)
         taken = [node.lending.revoke(tx, cid, now_ms) for cid in cids]
+        node.checkpoint.reached(RevokeStep.DECIDED)
         still = {cid for one in taken for cid in one.still} - set(cids)
         return Revoked(
             tuple(one.revocation for one in taken),
@@ -231,6 +237,7 @@ async def revoke(host: Host, args: Args, emit: Emit) -> Value:
         )
 
     done = await node.store.database.write(unit)
+    node.checkpoint.reached(RevokeStep.COMMITTED)
     node.outgoing.notify()
     return to_value(done)
 

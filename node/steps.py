@@ -1,0 +1,118 @@
+"""The numbered steps of lending: of a grant, a read and a revocation, at both ends.
+
+Each is told to a `Checkpoint` where it is reached, so that a test can make any of them a node's
+last.  What has been acknowledged by then, and what must be there after the next start:
+
+    grant   owner                                          reader
+            1 decided     in a transaction, not committed
+            2 committed   durable; the owner is told next
+            3 telling     the bundle is about to go out
+                                                           4 held      durable, the answer not out
+            5 heard       the answer is in, not yet kept
+                                                           6 accepting the word is about to go out
+            7 keyed       durable, the keyset not out
+                                                           8 came      the keyset, not yet kept
+                                                           9 kept      durable
+
+    read    1 asked       heard, nothing decided
+            2 signed      in a transaction, not committed
+            3 logged      durable, nothing sent
+            4 offered     the window is on its way
+                                                           5 arrived   whole, not yet kept
+                                                           6 stored    durable, not countersigned
+                                                           7 signed    the signature is on its way
+            8 returned    it is here, not yet kept
+            9 kept        durable
+
+    revoke  1 decided     in a transaction, not committed
+            2 committed   durable: nothing more is served; the owner is told next
+            3 telling     the revocation is about to go out
+                                                           4 known     durable, the answer not out
+            5 heard       the answer is in, not yet kept
+            6 rekeying    new keys are about to go to another reader of the same path
+                                                           7 rekeyed   there, durable
+            8 sure        the answer is in, not yet kept
+
+An import has its own (`imports.py`).  What is said by way of the outbox reaches the same four
+places whatever it is: `said_of` names them for each command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from ..protocol.command import Cmd
+
+
+class GrantStep(StrEnum):
+    """From a decision to the keys in the reader's store."""
+
+    DECIDED = "grant 1 decided"
+    COMMITTED = "grant 2 committed"
+    TELLING = "grant 3 telling"
+    HELD = "grant 4 held"
+    HEARD = "grant 5 heard"
+    ACCEPTING = "grant 6 accepting"
+    KEYED = "grant 7 keyed"
+    CAME = "grant 8 came"
+    KEPT = "grant 9 kept"
+
+
+class ReadStep(StrEnum):
+    """One window of a read."""
+
+    ASKED = "read 1 asked"
+    SIGNED = "read 2 signed"
+    LOGGED = "read 3 logged"
+    OFFERED = "read 4 offered"
+    ARRIVED = "read 5 arrived"
+    STORED = "read 6 stored"
+    COUNTERSIGNED = "read 7 countersigned"
+    RETURNED = "read 8 returned"
+    KEPT = "read 9 kept"
+
+
+class RevokeStep(StrEnum):
+    """From taking back to new keys for the others."""
+
+    DECIDED = "revoke 1 decided"
+    COMMITTED = "revoke 2 committed"
+    TELLING = "revoke 3 telling"
+    KNOWN = "revoke 4 known"
+    HEARD = "revoke 5 heard"
+    REKEYING = "revoke 6 rekeying"
+    REKEYED = "revoke 7 rekeyed"
+    SURE = "revoke 8 sure"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The steps of one word: here about to go out; there done and logged; here answered; here what
+    follows from the answer kept."""
+
+    sending: str
+    served: str
+    answered: str
+    kept: str
+
+
+def _plain(cmd: str) -> Said:
+    return Said(f"{cmd} sending", f"{cmd} served", f"{cmd} answered", f"{cmd} kept")
+
+
+_SAID: Final[Mapping[str, Said]] = {
+    Cmd.DECIDE: Said(GrantStep.TELLING, GrantStep.HELD, GrantStep.HEARD, _plain(Cmd.DECIDE).kept),
+    Cmd.ACCEPT: Said(GrantStep.ACCEPTING, GrantStep.KEYED, GrantStep.CAME, GrantStep.KEPT),
+    Cmd.REVOKE: Said(
+        RevokeStep.TELLING, RevokeStep.KNOWN, RevokeStep.HEARD, _plain(Cmd.REVOKE).kept
+    ),
+    Cmd.KEYS: Said(RevokeStep.REKEYING, RevokeStep.REKEYED, RevokeStep.SURE, _plain(Cmd.KEYS).kept),
+}
+
+
+def said_of(cmd: str) -> Said:
+    """The steps of a command; one that nobody has numbered, known or not, is told by its name."""
+    return _SAID.get(cmd) or _plain(cmd)
