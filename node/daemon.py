@@ -26,6 +26,7 @@ import trio
 from ..crypto.entropy import SystemEntropy
 from ..crypto.errors import EntrenousError
 from ..protocol.did import did_of
+from .checkpoint import UNWATCHED, Checkpoint
 from .clock import SystemClock
 from .config import Config
 from .control import Control, control_socket
@@ -66,6 +67,7 @@ async def run_daemon(
     *,
     listen: str | None = None,
     ready: Callable[[Ready], None],
+    checkpoint: Checkpoint = UNWATCHED,
 ) -> None:
     """Run the node of `folder` until SIGINT, SIGTERM or the operation `stop`.
 
@@ -78,24 +80,27 @@ async def run_daemon(
             address = await _address(database, settings, listen or config.listen)
             async with Libp2pNetwork(keystore.device, (address,)) as network:
                 await _remember_port(database, settings, network)
-                await _run(home, database, network, keystore, config, ready)
+                ground = Ground(
+                    database, network, SystemClock(), SystemEntropy(), ThreadOffload(), checkpoint
+                )
+                await _run(home, ground, keystore, config, ready)
 
 
 async def _run(
     home: Home,
-    database: Database,
-    network: Network,
+    ground: Ground,
     keystore: Keystore,
     config: Config,
     ready: Callable[[Ready], None],
 ) -> None:
     stopping = trio.Event()
-    ground = Ground(database, network, SystemClock(), SystemEntropy(), ThreadOffload())
+    network = ground.network
     node = Node(ground, keystore, config)
     host = Host(node, home, running=True, version=VERSION, stop=stopping.set)
     async with control_socket(home) as listener, trio.open_nursery() as nursery:
         await nursery.start(_stop_on_signal, stopping)
-        nursery.start_soon(node.run)
+        # Whoever is told that the node is ready may have it dial at once.
+        await nursery.start(node.run)
         nursery.start_soon(Control(host).serve, listener)
         log.info("listening", addresses=list(network.addresses))
         device = did_of(keystore.device.public)

@@ -171,11 +171,12 @@ class Node:
         """Where others can dial this node; empty while it is not on the network."""
         return self.network.addresses
 
-    async def run(self) -> None:
-        """Serve peers, say what waits, keep house; until cancelled."""
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve peers, say what waits, keep house; until cancelled.  Started once it can dial."""
         async with trio.open_nursery() as nursery:
             await self.keep_house()
-            nursery.start_soon(self.exchange.run)
+            await nursery.start(self.exchange.run)
+            task_status.started()
             nursery.start_soon(self._post.run)
             nursery.start_soon(self.introductions.run)
             while True:
