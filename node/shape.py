@@ -49,8 +49,8 @@ def from_value(cls: type[T], value: Value) -> T:
 def _dataclass_reader(cls: Hashable) -> Read:
     assert isinstance(cls, type)
     assert is_dataclass(cls)
-    # Without the class's own names: a field may be called `bytes`.
-    hints = get_type_hints(cls, localns={})
+    # Without the class's own names: a field may be called `bytes`.  A `Value` is passed as it is.
+    hints = get_type_hints(cls, localns={"Value": object})
     readers = {field.name: _reader(hints[field.name]) for field in fields(cls)}
 
     def read(value: Value) -> Any:
