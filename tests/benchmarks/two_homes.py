@@ -1,6 +1,6 @@
 """Two nodes in two processes, one that lends and one that reads, for the benchmarks of reading.
 
-    lender   its own process: makes a home, fills it, prints an invite, grants whatever is asked
+    lender   its own process: makes a home, fills it, prints an invite, grants what is asked
     reader   the process that measures: makes a home, scans the invite, asks, reads
 
 Both homes are real: aiosqlite on disk, libp2p over TCP on this machine, the system's clock and
@@ -111,7 +111,7 @@ def transactions(first: int, days: int) -> Batch:
 
 
 async def lend(folder: Path, fill: Fill) -> None:
-    """Fill a home, print an invite, grant what is asked; until standard input ends."""
+    """Fill a home, print an invite, grant what is asked first; until standard input ends."""
     async with node_in(folder, "lender", Role.PERSON) as node:
         for path, schema, batch in _contents(fill):
             await node.vault.write(path, schema, pieces_of(batch), origin=b"benchmark")
@@ -121,7 +121,7 @@ async def lend(folder: Path, fill: Fill) -> None:
         )
         print(invite.link(), flush=True)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_grant_all, node)
+            nursery.start_soon(_grant_what_is_asked, node)
             await trio.to_thread.run_sync(sys.stdin.read)
             nursery.cancel_scope.cancel()
 
@@ -133,14 +133,12 @@ def _contents(fill: Fill) -> Iterator[tuple[str, Schema, Batch]]:
         yield BANK, TRANSACTION, transactions(FIRST_DAY, fill.bank_days)
 
 
-async def _grant_all(node: Node) -> None:
-    granted: set[bytes] = set()
-    while True:
-        for cid, asked in await node.store.database.read(node.inbox.all):
-            if cid not in granted:
-                granted.add(cid)
-                await _grant(node, cid, parse_request(asked.raw).items)
+async def _grant_what_is_asked(node: Node) -> None:
+    """Grant the first request that comes, as it was asked."""
+    while not (waiting := await node.store.database.read(node.inbox.all)):
         await trio.sleep(0.02)
+    cid, asked = waiting[0]
+    await _grant(node, cid, parse_request(asked.raw).items)
 
 
 async def _grant(node: Node, cid: bytes, windows: Sequence[Window]) -> None:
