@@ -107,7 +107,16 @@ class Entry:
                 int(count), int(), bytes(digest), statement, str(schema), str(), int(codec),
                 int(plain_len),
             ]:  # fmt: skip
-                aad = [label(Tag.PAGE), page_id, epoch, path, gen, day, schema, statement]
+                aad: list[Value] = [
+                    label(Tag.PAGE),
+                    page_id,
+                    epoch,
+                    path,
+                    gen,
+                    day,
+                    schema,
+                    statement,
+                ]
                 return cls(
                     page_id,
                     salt,
@@ -118,7 +127,7 @@ class Entry:
                     digest,
                     lent,
                     encode([label(Tag.PAGE), page_id, salt]),
-                    encode([*aad, count, codec, plain_len]),
+                    encode([*aad, statement, count, codec, plain_len]),
                 )
             case _:
                 raise NotUnderstood("an entry has not its fourteen elements")
@@ -245,8 +254,9 @@ def given_by(files: Files, store_key: bytes, got: Iterable[tuple[bytes, int]] = 
         if kind == GRANT_GIVEN:
             match name, value:
                 case bytes(cid), {"bundle": bundle, "opens": list(opens)}:
-                    names = {_opened(one) for one in opens} | sent.get(cid, set())
-                    found.append(Given(Terms.of(_bundle(bundle)[0]), frozenset(names)))
+                    acknowledged = {_opened(one) for one in opens}
+                    opened = frozenset(acknowledged | sent.get(cid, set()))
+                    found.append(Given(Terms.of(_bundle(bundle)[0]), opened))
                 case _:
                     raise NotUnderstood("a grant given has not the form that this program knows")
     return found

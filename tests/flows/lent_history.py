@@ -32,7 +32,6 @@ from entrenous.protocol.record import Batch
 from entrenous.protocol.request import Request
 from entrenous.protocol.schema import TRANSACTION
 from entrenous.protocol.terms import Terms
-from entrenous.protocol.trust import GrantStatus
 from entrenous.protocol.window import Window
 
 PATHS = ("finance/accounts/transactions", "finance/cards/transactions", "consumption/till")
@@ -279,6 +278,10 @@ async def live_through(history: History, dice: random.Random, steps: int) -> Non
     """A random history of `steps` steps, settled at its end."""
     for path in PATHS:
         await history.write(path, sorted(dice.sample(range(TODAY - 30, TODAY + 12), 6)))
+    for reader in READERS:
+        windows = tuple(_window(dice) for _ in range(dice.randint(1, 3)))
+        exp_s = history.clock.now_ms() // 1000 + dice.randint(1, 4) * DAY_S
+        await history.grant(reader, windows, exp_s)
     for _ in range(steps):
         await _step(history, dice)
     await history.settle()
@@ -286,7 +289,7 @@ async def live_through(history: History, dice: random.Random, steps: int) -> Non
 
 async def _step(history: History, dice: random.Random) -> None:
     what = dice.choice(
-        ("write", "write", "write", "grant", "grant", "revoke", "fetch", "fetch", "away", "time")
+        ("write", "write", "write", "grant", "revoke", "revoke", "fetch", "away", "time", "time")
     )
     if what == "write":
         days = sorted(dice.sample(range(TODAY - 30, TODAY + 12), dice.randint(1, 5)))
@@ -317,6 +320,3 @@ async def _step(history: History, dice: random.Random) -> None:
 def _window(dice: random.Random) -> Window:
     first = TODAY - 30 + dice.randrange(38)
     return Window(dice.choice(PATHS), first, first + dice.randint(0, 15))
-
-
-LIVE = GrantStatus.LIVE
