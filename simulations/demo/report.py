@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 Fact: TypeAlias = "str | int | bool | Sequence[Fact] | Mapping[str, Fact] | None"
@@ -63,11 +64,12 @@ class Story:
         """The one table."""
         table = Table(show_lines=True, title="entrenous: handed back, lent, proven, taken back")
         table.add_column("", justify="right")
-        table.add_column("step", ratio=1)
-        table.add_column("what both nodes hold about it", ratio=3)
-        table.add_column("")
+        table.add_column("step", width=18)
+        table.add_column("what both nodes hold about it", ratio=1)
+        table.add_column("as it should be", width=9)
         for number, step in enumerate(self.steps, start=1):
-            said = "\n".join([*step.lines, *(f"[red]wrong: {wrong}[/red]" for wrong in step.wrong)])
+            wrong = (f"[red]wrong: {escape(sentence)}[/red]" for sentence in step.wrong)
+            said = "\n".join([*(f"• {escape(line)}" for line in step.lines), *wrong])
             mark = "[green]yes[/green]" if step.ok else "[red]no[/red]"
             table.add_row(str(number), step.title, said, mark)
         console.print(table)

@@ -336,7 +336,7 @@ async def refusals(cast: Cast, step: Step) -> None:
         step.expect(
             refused is not None and refused.code == code, f"{what} was not refused as {code}"
         )
-        said = "was not refused" if refused is None else f"[{refused.code}] {refused}"
+        said = "was not refused" if refused is None else f"{refused} ({refused.code})"
         step.tell(f"{what}: {said}")
         step.facts[key] = (
             None if refused is None else {"code": refused.code, "reason": str(refused)}
@@ -354,8 +354,8 @@ async def receipts(cast: Cast, step: Step) -> None:
         sums.append((len(two_sided), sum(one.bytes for one in two_sided)))
         step.expect(bool(two_sided), f"{actor.home.name} holds no countersigned receipt")
         step.tell(
-            f"{actor.home.name}: {report.size} leaves verify; {len(two_sided)} receipts signed by "
-            f"both, {sums[-1][1]:,} bytes"
+            f"{actor.home.name}: {report.size} leaves verify; windows signed by both: "
+            f"{len(two_sided)}, {sums[-1][1]:,} bytes"
         )
         step.facts[actor.home.name] = {
             "leaves": report.size,
