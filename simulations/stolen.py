@@ -107,16 +107,7 @@ class Entry:
                 int(count), int(), bytes(digest), statement, str(schema), str(), int(codec),
                 int(plain_len),
             ]:  # fmt: skip
-                aad: list[Value] = [
-                    label(Tag.PAGE),
-                    page_id,
-                    epoch,
-                    path,
-                    gen,
-                    day,
-                    schema,
-                    statement,
-                ]
+                place: list[Value] = [page_id, epoch, path, gen, day, schema, statement]
                 return cls(
                     page_id,
                     salt,
@@ -127,7 +118,7 @@ class Entry:
                     digest,
                     lent,
                     encode([label(Tag.PAGE), page_id, salt]),
-                    encode([*aad, statement, count, codec, plain_len]),
+                    encode([label(Tag.PAGE), *place, count, codec, plain_len]),
                 )
             case _:
                 raise NotUnderstood("an entry has not its fourteen elements")
