@@ -1,0 +1,246 @@
+"""Homes whose nodes are started, armed, killed and started again, and what must hold of them then.
+
+A `Mortal` is one home: its node lives, dies at the step it was armed for, and lives again on what
+it left.  It is talked to by `node.client` over the control socket, as any program would; what a
+call returned was acknowledged, and what ended in the death of the node was not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar, cast
+
+import trio
+
+from entrenous.crypto.entropy import SystemEntropy
+from entrenous.crypto.keys import RecoverySecret
+from entrenous.node.client import Client, NotRunning, connect
+from entrenous.node.clock import SystemClock
+from entrenous.node.config import Config, Role
+from entrenous.node.control_frame import ControlError
+from entrenous.node.errors import NodeError
+from entrenous.node.keystore import Keystore
+from entrenous.node.node import Ground, Node
+from entrenous.node.offline import NoNetwork
+from entrenous.node.offload import InlineOffload
+from entrenous.node.store.home import Home
+from entrenous.node.store.inline import InlineDatabase
+from entrenous.simulations.invariants import CHECKS, Whole
+from entrenous.simulations.invariants import Home as Look
+from entrenous.simulations.machine import Machine
+
+T = TypeVar("T")
+
+PATIENCE_S = 30.0
+# What a node's own log must not say in any of its lives: a fault of ours, not of its death.
+FAULTS = ("operation_failed", "link_failed", "rolled_back", "door_act", "Traceback")
+
+
+class ForkServer:
+    """The process that nodes are forked from."""
+
+    def __init__(self, runtime: Path, environment: Mapping[str, str] | None = None) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "entrenous.tests.flows.mortal", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(sys.path),
+                    "XDG_RUNTIME_DIR": str(runtime),
+                    **(environment or {}),
+                },
+            )
+        self._control = ours
+        self._lines: list[socket.socket] = []
+
+    def start(self, order: Mapping[str, str]) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            socket.send_fds(self._control, [json.dumps(order).encode()], [theirs.fileno()])
+        self._lines.append(ours)
+        return ours
+
+    def close(self) -> None:
+        self._control.close()
+        for line in self._lines:
+            line.close()
+        self._process.wait(30)
+
+
+@asynccontextmanager
+async def fork_server(
+    environment: Mapping[str, str] | None = None,
+) -> AsyncGenerator[ForkServer]:
+    """A fork server until the context ends; sockets stand in a folder with a short name."""
+    with tempfile.TemporaryDirectory(prefix="kills-") as runtime:
+        server = ForkServer(Path(runtime), environment)
+        try:
+            yield server
+        finally:
+            server.close()
+
+
+@dataclass(slots=True)
+class Mortal:
+    """One home and the life that is on it, if there is one."""
+
+    server: ForkServer
+    folder: Path
+    name: str
+    role: Role
+    keystore: Keystore
+    lives: int = 0
+    _line: trio.SocketStream | None = None
+    _heard: bytes = b""
+
+    @classmethod
+    def make(cls, server: ForkServer, folder: Path, name: str, role: Role) -> Mortal:
+        """A new home, with nobody living there."""
+        entropy = SystemEntropy()
+        keystore = Keystore.create(RecoverySecret.generate(entropy), entropy, successions=16)
+        home = folder / name
+        Home(home).create()
+        (folder / f"{name}.keystore").write_bytes(keystore.to_bytes())
+        return cls(server, home, name, role, keystore)
+
+    @property
+    def _log(self) -> Path:
+        return self.folder.with_suffix(".log")
+
+    # living and dying
+
+    async def start(self) -> None:
+        """Be born, again or for the first time; returns once the node is ready."""
+        assert self._line is None, "it lives already"
+        line = self.server.start(
+            {
+                "home": str(self.folder),
+                "keystore": str(self.folder.with_suffix(".keystore")),
+                "name": self.name,
+                "role": self.role.value,
+                "log": str(self._log),
+            }
+        )
+        self._line = trio.SocketStream(trio.socket.from_stdlib_socket(line))
+        self.lives += 1
+        await self._told("ready")
+
+    async def arm(self, step: str, nth: int = 1) -> None:
+        """Die when `step` is reached for the `nth` time from now."""
+        assert self._line is not None
+        await self._line.send_all(json.dumps({"arm": [step, nth]}).encode() + b"\n")
+        await self._told("armed")
+
+    async def buried(self) -> None:
+        """Wait until it is dead, of nothing but the kill."""
+        status = await self._told("status")
+        assert isinstance(status, int)
+        assert os.WIFSIGNALED(status), f"{self.name} ended by itself: {status}"
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        await self._leave()
+
+    async def stop(self) -> None:
+        """End in order."""
+        await self.ask(Client.stop)
+        assert await self._told("status") == 0
+        await self._leave()
+
+    async def _leave(self) -> None:
+        assert self._line is not None
+        await self._line.aclose()
+        self._line, self._heard = None, b""
+
+    async def _told(self, what: str) -> object:
+        assert self._line is not None
+        with trio.fail_after(PATIENCE_S):
+            while b"\n" not in self._heard:
+                data = await self._line.receive_some(4096)
+                assert data, f"{self.name} fell silent: see {self._log}"
+                self._heard += data
+        line, self._heard = self._heard.split(b"\n", 1)
+        said = cast("dict[str, object]", json.loads(line))
+        assert what in said, f"{self.name} says {said}"
+        return said[what]
+
+    # talking
+
+    async def ask(self, call: Callable[[Client], Awaitable[T]]) -> T:
+        """What a call to the node returned: acknowledged.  Raises NodeError."""
+        with trio.fail_after(PATIENCE_S):
+            async with connect(self.folder) as client:
+                return await call(client)
+
+    async def attempt(self, call: Callable[[Client], Awaitable[T]]) -> T | None:
+        """As `ask`; None if the node died before it had answered."""
+        try:
+            return await self.ask(call)
+        except (ControlError, NotRunning):
+            return None
+
+    def faults(self) -> list[str]:
+        """Lines of the node's own log that tell of a fault."""
+        lines = self._log.read_text().splitlines()
+        return [line for line in lines if any(fault in line for fault in FAULTS)]
+
+
+async def until(what: str, holds: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
+    """Wait until something holds; a node that is away for now is not yet a failure."""
+    reason = ""
+    with trio.move_on_after(seconds):
+        while True:
+            try:
+                if await holds():
+                    return
+                reason = ""
+            except NodeError as error:
+                reason = f" ({error})"
+            await trio.sleep(0.01)
+    raise AssertionError(f"in {seconds} s it did not come about that {what}{reason}")
+
+
+async def check_at_rest(mortals: Iterable[Mortal]) -> None:
+    """Hold stopped homes against the invariants of the simulated world, and their own logs."""
+    found: list[Look] = []
+    complaints: list[str] = []
+    for mortal in mortals:
+        complaints += mortal.faults()
+        async with InlineDatabase(mortal.folder / "store.db") as database:
+            ground = Ground(database, NoNetwork(), SystemClock(), SystemEntropy(), InlineOffload())
+            node = Node(ground, mortal.keystore, Config(name=mortal.name, role=mortal.role))
+            assert await database.read(lambda tx: tx.one("PRAGMA integrity_check")) == ("ok",)
+            machine = cast("Machine", _AtRest(mortal.name, SystemClock()))
+            found.append(await database.read(lambda tx, m=machine, n=node: Look(m, n, tx)))
+    whole = Whole(found)
+    for check in CHECKS:
+        complaints += check(whole)
+    assert complaints == []
+
+
+@dataclass(frozen=True)
+class _AtRest:
+    name: str
+    clock: SystemClock
+
+
+@dataclass
+class Tally:
+    """How many deaths there were at each step."""
+
+    deaths: Counter[str] = field(default_factory=lambda: Counter[str]())
+
+    def table(self, steps: Iterable[str]) -> str:
+        rows = [f"  {step:<24} {self.deaths[step]:>4}" for step in steps]
+        return "\n".join(["", "  killed at                kills", *rows])

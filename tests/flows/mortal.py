@@ -1,0 +1,156 @@
+"""Nodes that can be made to die at a step: real daemons, forked from a process that has loaded all.
+
+    test ──control socket of its own──> this program ──fork──> run_daemon(…, checkpoint=Doom)
+      └──────────── one socket for each node, handed over with the order to start it ────┘
+
+What starts is `node.daemon.run_daemon`: aiosqlite, libp2p over TCP, the control socket of the home.
+Only the checkpoint is the test's: `Doom` kills its own process, with SIGKILL, when an armed step
+is reached for the nth time.  Forking leaves out the second and a half that imports take, so that
+hundreds of deaths fit into a test.
+
+On the socket of a node, JSON by lines.  From the test: `{"arm": [step, nth]}`.  To the test:
+`{"ready": address}`, `{"armed": step}`, `{"failed": sentence}`, and from this program, once the
+node is dead, `{"status": wait status}`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+
+import trio
+
+import entrenous.apps.readers.espi
+import entrenous.node.network.libp2p_parts  # noqa: F401  # loaded once, before any fork
+from entrenous.node.config import Config, Role
+from entrenous.node.daemon import Ready, run_daemon
+from entrenous.node.daemon_log import set_up_log
+from entrenous.node.keystore import Keystore
+
+ORDER_BYTES_MAX = 4096
+
+
+class Doom:
+    """`node.checkpoint.Checkpoint`: nothing, until armed; then the end of this process."""
+
+    def __init__(self) -> None:
+        self._step: str | None = None
+        self._left = 0
+
+    def arm(self, step: str, nth: int) -> None:
+        self._step, self._left = step, nth
+
+    def reached(self, step: str) -> None:
+        if step != self._step:
+            return
+        self._left -= 1
+        if not self._left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def live(order: Mapping[str, str], line: socket.socket) -> None:
+    """Be one node until killed or stopped."""
+    doom = Doom()
+    keystore = Keystore.from_bytes(Path(order["keystore"]).read_bytes())
+    config = Config(name=order["name"], role=Role(order["role"]), listen="/ip4/127.0.0.1/tcp/0")
+
+    def tell(**what: object) -> None:
+        line.sendall(json.dumps(what).encode() + b"\n")
+
+    async def listen() -> None:
+        heard = trio.socket.from_stdlib_socket(line)
+        waiting = b""
+        while data := await heard.recv(ORDER_BYTES_MAX):
+            *whole, waiting = (waiting + data).split(b"\n")
+            for one in whole:
+                step, nth = json.loads(one)["arm"]
+                doom.arm(step, nth)
+                await heard.send(json.dumps({"armed": step}).encode() + b"\n")
+
+    async def main() -> None:
+        def ready(now: Ready) -> None:
+            line.setblocking(True)
+            tell(ready=now.addresses[0])
+            nursery.start_soon(listen)
+
+        async with trio.open_nursery() as nursery:
+            await run_daemon(Path(order["home"]), keystore, config, ready=ready, checkpoint=doom)
+            nursery.cancel_scope.cancel()
+
+    try:
+        trio.run(main)
+    except BaseException as error:
+        line.setblocking(True)
+        tell(failed=f"{type(error).__name__}: {error}")
+        raise
+
+
+def fork(order: Mapping[str, str], line: socket.socket, log: Path) -> int:
+    """Start a node; its process id."""
+    if pid := os.fork():
+        return pid
+    code = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(handle, 1)
+        os.dup2(handle, 2)
+        set_up_log(debug=True)
+        live(order, line)
+        code = 0
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def serve(control: socket.socket) -> None:
+    """Start what the test orders; say when it is dead.  Ends, with all its nodes, with the test."""
+    wake_read, wake_write = socket.socketpair()
+    wake_write.setblocking(False)
+    signal.signal(signal.SIGCHLD, _noticed)
+    signal.set_wakeup_fd(wake_write.fileno())
+    lines: dict[int, socket.socket] = {}
+    with selectors.DefaultSelector() as selector:
+        selector.register(control, selectors.EVENT_READ)
+        selector.register(wake_read, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fileobj is wake_read:
+                    wake_read.recv(64)
+                    _bury(lines)
+                    continue
+                data, handles, _, _ = socket.recv_fds(control, ORDER_BYTES_MAX, 1)
+                if not data:
+                    for pid in lines:
+                        os.kill(pid, signal.SIGKILL)
+                    return
+                order = json.loads(data)
+                line = socket.socket(fileno=handles[0])
+                lines[fork(order, line, Path(order["log"]))] = line
+
+
+def _bury(lines: dict[int, socket.socket]) -> None:
+    while lines:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if not pid:
+            return
+        with lines.pop(pid) as line:
+            line.setblocking(True)
+            line.sendall(json.dumps({"status": status}).encode() + b"\n")
+
+
+def _noticed(_number: int, _frame: FrameType | None) -> None:
+    """A child has ended: the wakeup descriptor says so."""
+
+
+if __name__ == "__main__":
+    serve(socket.socket(fileno=int(sys.argv[1])))
