@@ -152,7 +152,7 @@ class Control:
         sender, waiting = trio.open_memory_channel[bytes](REPLIES_WAITING)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_send_all, stream, waiting)
-            async with sender:
+            with sender:  # closed without a checkpoint, which would swallow why it ends
                 async with trio.open_nursery() as working:
                     working.start_soon(_watch, frames, nursery.cancel_scope)
                     last = await self._outcome(op, args, _Replies(sender))
