@@ -40,3 +40,11 @@ def encode(value: Value) -> bytes:
     are refused by every decoder, ours first.
     """
     return cbor2.dumps(value, canonical=True, default=_link_default)
+
+
+def encode_in_order(value: Value) -> bytes:
+    """As `encode`, for a value whose maps are in canonical order already: half the time.
+
+    For a decoder, which has checked that order and compares with what it was given.
+    """
+    return cbor2.dumps(value, default=_link_default)

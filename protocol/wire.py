@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import cbor2
 
-from ..crypto.canonical import LINK_TAG, Link, Value, encode
+from ..crypto.canonical import LINK_TAG, Link, Value, encode, encode_in_order
 from . import limits
 from .errors import VersionError, WireError
 
@@ -53,9 +53,12 @@ def decode(
     except (cbor2.CBORDecodeError, ValueError, OverflowError, RecursionError, TypeError) as error:
         raise WireError("these bytes are not strict DAG-CBOR") from error
     value = _checked(raw, items_max)
-    if encode(value) != data:
-        raise WireError("this value is not in its one canonical form")
+    if encode_in_order(value) != data:
+        raise WireError(_NOT_CANONICAL)
     return value
+
+
+_NOT_CANONICAL = "this value is not in its one canonical form"
 
 
 def _refuse_tag(*_: Any) -> Any:
@@ -90,8 +93,7 @@ def _checked(raw: object, items_max: int) -> Value:
             pending.extend(cast("list[object]", item))
         elif kind is dict:
             mapping = cast("dict[object, object]", item)
-            if not all(type(key) is str for key in mapping):
-                raise WireError("the keys of a map are text")
+            _check_keys(mapping)
             pending.extend(mapping.values())
         elif kind not in _LEAVES:
             raise WireError("floats, undefined and simple values have no place here")
@@ -99,6 +101,18 @@ def _checked(raw: object, items_max: int) -> Value:
         if items + len(pending) > items_max:
             raise WireError(f"a value of more than {items_max} elements passes the limit")
     return cast("Value", raw)
+
+
+def _check_keys(mapping: dict[object, object]) -> None:
+    """Keys are text, in order of their length in bytes and then of their bytes."""
+    length, before = -1, b""
+    for key in mapping:
+        if type(key) is not str:
+            raise WireError("the keys of a map are text")
+        name = cast("str", key).encode()
+        if len(name) < length or (len(name) == length and name <= before):
+            raise WireError(_NOT_CANONICAL)
+        length, before = len(name), name
 
 
 _LEAVES = frozenset((str, bytes, bool, type(None), Link))
