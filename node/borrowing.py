@@ -60,6 +60,8 @@ STATEMENTS_MAX = 4_096
 _PAGE_COUNTER = "page"
 
 _bundle = lru_cache(maxsize=4096)(parse_bundle)
+# One segment vouches for a thousand pages: its head comes with every read of one of them.
+_segment_head = lru_cache(maxsize=1024)(parse_segment_head)
 _KEYS = ("own", "their", "bundle", "request", "status", "ended_ms", "keysets")
 
 
@@ -467,7 +469,7 @@ def check_window(
     raws = tuple(offer.entries)
     if tree_hash([entry_leaf(raw) for raw in raws]) != receipt.body.entries_root:
         raise RemoteProtocolError("the entries of a window are not those of its receipt")
-    for head in map(parse_segment_head, offer.heads):
+    for head in map(_segment_head, offer.heads):
         if head.dev != certificate.device:
             raise RemoteProtocolError("a segment is signed by another device than the server")
         fetching.heads[head.cid] = head

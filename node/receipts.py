@@ -116,12 +116,7 @@ class Receipts:
 
     def countersigned(self, tx: Tx, receipt: Receipt) -> None:
         """Keep the reader's signature beside ours.  Raises StoreDamaged if it is not in the log."""
-        entry = self._store.log.find(tx, receipt.cid)
-        if entry is None:
-            raise StoreDamaged("a receipt is countersigned that is not in the log")
-        old = logged_of(entry)
-        new = Logged(old.index, old.way, old.own, old.their, receipt, old.k_r, old.certificate)
-        self._store.log.amend(tx, entry.index, new.value())
+        self._store.log.amend(tx, receipt.cid, lambda entry: _with_word(entry, receipt))
 
     def gave(self, tx: Tx, own: Did, their: Did, cid: bytes) -> bool:
         """Whether this node signed the word `cid` for this peer, by its own log."""
@@ -194,6 +189,15 @@ class _Chain:
     def missing(self) -> list[int]:
         """The rows that follow a word that is not there."""
         return [index for index, prev in self._prevs if prev not in self._cids]
+
+
+def _with_word(entry: LogEntry, word: Word) -> Value:
+    """A row of the log with the same word in it, countersigned.  Raises StoreDamaged."""
+    match entry.value:
+        case [kind, way, own, their, bytes(), k_r, certificate]:
+            return [kind, way, own, their, word.signed.raw, k_r, certificate]
+        case _:
+            raise StoreDamaged("a row of the log has not the form of one")
 
 
 def logged_of(entry: LogEntry) -> Logged:

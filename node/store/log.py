@@ -70,18 +70,17 @@ class Log:
         """
         return self._append(tx, self._tag(cid), fingerprint, value)
 
-    def amend(self, tx: Tx, index: int, value: Value) -> None:
-        """Keep `value` for a leaf that stands: the other side has countersigned.
+    def amend(self, tx: Tx, cid: bytes, form: Callable[[LogEntry], Value]) -> None:
+        """Keep `form` of an entry in its place: the other side has countersigned.
 
-        The leaf is over the body, which both sign, so it does not change.  Raises StoreDamaged.
+        The leaf is over the body, which both sign, so it does not change.  Raises StoreDamaged if
+        there is no receipt of this CID.
         """
-        row = tx.one(
-            "SELECT idx, tag, sealed FROM receipt WHERE log = ? AND idx = ?",
-            (self._number, index),
-        )
-        if row is None:
-            raise StoreDamaged(f"the log has no leaf {index}")
-        sealed = self._seal(index, row[1], self._entry(row).fingerprint, value)
+        entry = self.find(tx, cid)
+        if entry is None:
+            raise StoreDamaged("a receipt is countersigned that is not in the log")
+        index = entry.index
+        sealed = self._seal(index, self._tag(cid), entry.fingerprint, form(entry))
         tx.execute(
             "UPDATE receipt SET sealed = ? WHERE log = ? AND idx = ?",
             (sealed, self._number, index),
