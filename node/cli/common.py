@@ -19,7 +19,7 @@ from cyclopts import Group, Parameter
 
 from ..client import Client, NotRunning, connect
 from ..config import default_home
-from ..errors import HomeError, UsageError
+from ..errors import HomeError, NotAllowed, UsageError
 from .days import UTC, Zone
 from .screen import Screen
 
@@ -74,7 +74,15 @@ class Common:
         from ..opening import unlock_from
 
         ask = (_ask_new if new else _ask) if sys.stdin.isatty() else None
-        return unlock_from(passphrase_fd=self.passphrase_fd, key_file=self.key_file, ask=ask)
+        try:
+            return unlock_from(passphrase_fd=self.passphrase_fd, key_file=self.key_file, ask=ask)
+        except NotAllowed as error:
+            if new:
+                raise NotAllowed(
+                    "a new home needs a passphrase: give it by --passphrase-fd or "
+                    "--key-file, or run this on a terminal"
+                ) from error
+            raise NotAllowed(f"no node runs on {self.folder}, and {error}") from error
 
 
 COMMON = Common()

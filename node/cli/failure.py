@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import cast
 
@@ -32,10 +33,9 @@ def failure(error: BaseException, *, as_json: bool) -> int | None:
 
 def _only(error: BaseException) -> BaseException:
     """The one error inside groups of one: it passed the tasks of a nursery."""
-    if not isinstance(error, BaseExceptionGroup):
-        return error
-    inner = cast("BaseExceptionGroup[BaseException]", error).exceptions
-    return _only(inner[0]) if len(inner) == 1 else error
+    inner = cast("Sequence[BaseException]", getattr(error, "exceptions", ()))
+    grouped = isinstance(error, BaseExceptionGroup) and len(inner) == 1
+    return _only(inner[0]) if grouped else cast("BaseException", error)
 
 
 def _usage(error: CycloptsError) -> str:

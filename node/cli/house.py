@@ -247,8 +247,8 @@ async def restore(
     screen.fact("vault", counted(restored.collections, "collection"))
     if restored.suspended:
         screen.say(
-            f"{counted(restored.suspended, 'grant')} you gave {'is' if restored.suspended == 1 else 'are'} "
-            "suspended: `entrenous grants` lists them, `entrenous keep GRANT` confirms one."
+            f"{counted(restored.suspended, 'suspended grant')} to confirm or leave: "
+            "`entrenous grants` lists them, `entrenous keep GRANT` confirms one."
         )
 
 

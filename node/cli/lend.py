@@ -175,7 +175,7 @@ def _request_table(screen: Screen, found: Sequence[RequestInfo], empty: str) -> 
         outcome = one.state if one.reason is None else f"{one.state}: {one.reason}"
         if one.grant is not None:
             outcome = f"{one.state}: {short(one.grant)}"
-        head = [shown_id(one.short), one.peer, outcome, ago(one.t_ms, now_ms())]
+        head = [shown_id(one), one.peer, outcome, ago(one.t_ms, now_ms())]
         for number, item in enumerate(one.items):
             days = days_in_words(item.first, item.last)
             first = head if number == 0 else [""] * len(head)
@@ -345,7 +345,7 @@ def _check_waiting(request: RequestInfo) -> None:
 
 def _say_decided(screen: Screen, one: RequestInfo) -> None:
     if one.state == "waiting":
-        screen.say(f"`entrenous decide {shown_id(one.short)} grant` or `refuse` decides it.")
+        screen.say(f"`entrenous decide {shown_id(one)} grant` or `refuse` decides it.")
     else:
         screen.fact("state", one.state if one.grant is None else f"granted: {short(one.grant)}")
 

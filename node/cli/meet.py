@@ -77,7 +77,7 @@ async def peers(*, common: Common = COMMON) -> None:
             Column("now", whole=True),
             Column("to send", right=True),
             Column("met", whole=True),
-            Column("its persona ends in", whole=True),
+            Column("persona", whole=True),
         ),
         [
             [
@@ -85,7 +85,7 @@ async def peers(*, common: Common = COMMON) -> None:
                 "connected" if peer.connected else "away",
                 str(peer.outbox),
                 moment(peer.paired_ms),
-                peer.their[-_DID_CHARS_SHOWN:],
+                f"…{peer.their[-_DID_CHARS_SHOWN:]}",
             ]
             for peer in found
         ],

@@ -26,6 +26,8 @@ from .visible import visible
 # On a terminal a long table is shown by its ends.
 _ROWS_SHOWN_MAX = 60
 _CELL_COLUMNS_MAX = 40
+_TEXT_COLUMNS_MIN = 8
+_TEXTS = frozenset(("id", "label", "counterparty", "kind", "quality"))
 _EPOCH = datetime.datetime(1970, 1, 1)
 
 
@@ -118,11 +120,12 @@ def _print_table(batch: Batch, *, every: bool) -> None:
     names = [name for name, _ in tables[0]]
     rights = [right for _, right in tables[0]]
     rows = [list(zip(*_table_cells(piece), strict=True)) for piece in pieces]
-    widths = [
-        min(max([len(name), *(len(row[at]) for piece in rows for row in piece)]), _CELL_COLUMNS_MAX)
+    longest = [
+        max([len(name), *(len(row[at]) for piece in rows for row in piece)])
         for at, name in enumerate(names)
     ]
     screen = columns_of(sys.stdout)
+    widths = _fitted(longest, [name in _TEXTS for name in names], screen)
     lines = [_line(names, widths, rights, screen)]
     for number, piece in enumerate(rows):
         if number:
@@ -131,13 +134,25 @@ def _print_table(batch: Batch, *, every: bool) -> None:
     print("\n".join(lines), flush=True)
 
 
-def _table_columns(batch: Batch) -> list[tuple[str, bool]]:
-    """(heading, to the right?) of each column; the offset is part of the time."""
-    return [
-        (field.name, field.dtype in _RIGHT)
-        for field in batch.schema.fields
-        if field.name != "offset_min"
+def _fitted(longest: Sequence[int], texts: Sequence[bool], screen: int) -> list[int]:
+    """The widths of columns that fit a line of `screen`: numbers whole, the widest texts cut."""
+    widths = [
+        min(width, _CELL_COLUMNS_MAX) if text else width
+        for width, text in zip(longest, texts, strict=True)
     ]
+    while sum(widths) + 2 * (len(widths) - 1) > screen:
+        cuttable = [at for at, text in enumerate(texts) if text]
+        widest = max(cuttable, key=widths.__getitem__, default=-1)
+        if widest < 0 or widths[widest] <= _TEXT_COLUMNS_MIN:
+            break
+        widths[widest] -= 1
+    return widths
+
+
+def _table_columns(batch: Batch) -> list[tuple[str, bool]]:
+    """(heading, to the right?) of each column: the offset is part of the time, ids come last."""
+    fields = sorted(batch.schema.fields, key=lambda field: field.name == "id")
+    return [(f.name, f.dtype in _RIGHT) for f in fields if f.name != "offset_min"]
 
 
 def _table_cells(batch: Batch) -> list[list[str]]:

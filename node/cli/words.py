@@ -8,7 +8,7 @@ from ...protocol.terms import Terms
 from ...protocol.window import Window
 from ..results import CollectionInfo, GrantInfo, RequestInfo
 from .days import Span, Zone, days_in_words, moment, zone_in_words
-from .names import HEAD
+from .names import HEAD, SHORT_CHARS, short
 from .screen import Column, Screen
 
 _FORCE = {
@@ -21,7 +21,7 @@ def show_request(
     screen: Screen, asked: RequestInfo, vault: Sequence[CollectionInfo], now_ms: int
 ) -> None:
     """Everything that was asked, line by line."""
-    screen.say(f"{asked.peer} asks (request {shown_id(asked.short)}, {ago(asked.t_ms, now_ms)})")
+    screen.say(f"{asked.peer} asks (request {shown_id(asked)}, {ago(asked.t_ms, now_ms)})")
     for item in asked.items:
         screen.fact("for", f"{item.collection}, {days_in_words(item.first, item.last)}")
         screen.fact("", f"({_held(item, vault)})")
@@ -95,7 +95,7 @@ def grant_rows(grants: Sequence[GrantInfo]) -> list[list[str]]:
     rows: list[list[str]] = []
     for grant in grants:
         first = [
-            shown_id(grant.short),
+            shown_id(grant),
             "to" if grant.side == "given" else "from",
             grant.peer,
             grant.status,
@@ -120,9 +120,10 @@ GRANT_COLUMNS = (
 )
 
 
-def shown_id(short: str) -> str:
-    """An id without the head that all ids share."""
-    return short.removeprefix(HEAD)
+def shown_id(one: RequestInfo | GrantInfo) -> str:
+    """As much of an id, without the head that all share, as tells it from others here."""
+    enough = one.short.removeprefix(HEAD)
+    return enough if len(enough) > SHORT_CHARS else short(one.id)
 
 
 def ago(t_ms: int, now_ms: int) -> str:
