@@ -109,7 +109,7 @@ def _check_keys(mapping: dict[object, object]) -> None:
     for key in mapping:
         if type(key) is not str:
             raise WireError("the keys of a map are text")
-        name = cast("str", key).encode()
+        name = key.encode()
         if len(name) < length or (len(name) == length and name <= before):
             raise WireError(_NOT_CANONICAL)
         length, before = len(name), name
