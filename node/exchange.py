@@ -14,6 +14,7 @@ What is read over a link is `fetcher.py`, what waits in the outbox `post.py`, wh
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -166,7 +167,9 @@ class Exchange:
         try:
             await self._run(link, greet)
         except Exception as error:
-            log.error("link_failed", kind=type(error).__name__, exc_info=error)
+            # Not its text nor its variables: they may hold what a log must not.
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            log.error("link_failed", kind=type(error).__name__, at=f"{frame.name}:{frame.lineno}")
 
     @staticmethod
     async def _hurry_stranger(link: Link) -> None:

@@ -294,7 +294,9 @@ class Lending:
     def acknowledged(self, tx: Tx, cid: bytes, n: int) -> None:
         """The reader says that it holds keyset `n` of a grant.  Anything else changes nothing."""
         grant = self.find(tx, cid)
-        if grant is None or n <= grant.acknowledged or n > grant.n or grant.keyset is None:
+        if grant is None or n <= grant.acknowledged or n > grant.n:
+            return
+        if not self._objects.has(tx, Kind.KEYSET_SENT, [cid, n]):
             return
         self._save(tx, replace(grant, acknowledged=n, opens=self._opens(tx, grant, n)))
 
