@@ -254,9 +254,10 @@ class RawLink:
     async def event(self) -> Event:
         """The next event; Closed again and again once the stream is over."""
         while True:
+            event = self.session.next_event()
             with suppress(TransportError):
                 await self.flush()
-            if (event := self.session.next_event()) is not None:
+            if event is not None:
                 return event
             try:
                 data = await self.stream.receive_some()
@@ -268,6 +269,12 @@ class RawLink:
                 event = self.session.next_event()
                 assert event is not None, "the stream is over"
                 return event
+
+    async def until_quiet(self) -> None:
+        """Send what is queued and take what comes within a second."""
+        with trio.move_on_after(1):
+            while True:
+                await self.event()
 
     async def until(self, *kinds: type[Event]) -> Event:
         """The next event of one of these kinds."""
