@@ -1,0 +1,279 @@
+"""Invariants: what must hold in a world in which everything has been said.
+
+Each is a check over all nodes, on what lies on their disks, by other means than those by which it
+came there: one side's store is held against the other's, and every page is tried with every key.
+
+    outboxes      are empty once every peer is there
+    pairs         are known on both sides
+    logs          verify; what one side keeps of the other's words, the other signed and kept
+    two-sided     every window of a read is countersigned, but possibly its last
+    taken back    no window of a grant was signed after its taking back was confirmed
+    opened        a reader's keys open exactly the granted days of the generations it was sent
+    both sides    grants and requests stand alike on both sides; readers hold the newest keys
+    delivered     what was confirmed as handed back is there
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+
+from ..crypto.errors import CryptoError, EntrenousError
+from ..crypto.keys import DayKey
+from ..node.borrowing import GrantHeld
+from ..node.lending import GrantGiven
+from ..node.node import Node
+from ..node.receipts import Way
+from ..node.store.database import Tx
+from ..node.store.objects import Kind
+from ..node.stored import Stored
+from ..protocol.day import day_of
+from ..protocol.keyset import GrantKeys
+from ..protocol.page import PageEntry, open_page, parse_entry
+from ..protocol.receipt import Receipt
+from ..protocol.trust import GrantStatus
+from .machine import Machine
+from .scenarios.story import Story
+from .world import World
+
+# (path, epoch, generation): what one set of keys is for.
+Name = tuple[str, bytes, bytes]
+
+
+class Home:
+    """What lies on one machine's disk, read once."""
+
+    def __init__(self, machine: Machine, node: Node, tx: Tx) -> None:
+        self.name = machine.name
+        self.node = node
+        self.now_ms = machine.clock.now_ms()
+        self.waiting = node.store.outbox.count(tx)
+        self.pairs = {(pair.own, pair.their) for pair in node.peers.all(tx)}
+        self.words = node.receipts.all(tx)
+        self.given = {grant.cid: grant for grant in node.lending.all(tx)}
+        self.held = {grant.cid: grant for grant in node.borrowing.all(tx)}
+        self.inbox = dict(node.inbox.all(tx))
+        self.asked = dict(node.asked.all(tx))
+        self.received = {one.statement for one in node.deliveries.received(tx)}
+        self.keys = {
+            cid: node.borrowing.keys(tx, held) for cid, held in self.held.items() if held.keysets
+        }
+        self.pages = list(_pages(node, tx))
+        self.sent = dict(_sent(node, tx))
+        self.log_fault: str | None = None
+        try:
+            node.receipts.verify(tx)
+        except EntrenousError as error:
+            self.log_fault = str(error)
+
+
+def _pages(node: Node, tx: Tx) -> Iterator[tuple[PageEntry, bytes]]:
+    for collection in node.vault.collections.all(tx):
+        stored: Sequence[Stored] = node.vault.stored(tx, collection.path, 0, 65_535)
+        for one, ciphertext in node.vault.ciphertexts(tx, stored):
+            if ciphertext is not None:
+                yield parse_entry(one.raw), ciphertext
+
+
+def _sent(node: Node, tx: Tx) -> Iterator[tuple[tuple[bytes, int], set[Name]]]:
+    """What each keyset opens, by (grant, number), as its owner wrote it down."""
+    for key, value in node.store.objects.all(tx, Kind.KEYSET_SENT):
+        match key, value:
+            case [bytes(grant), int(n)], list(names):
+                yield (grant, n), {_name(name) for name in names}
+            case _:
+                raise AssertionError("a keyset that was sent is kept in another form")
+
+
+def _name(value: object) -> Name:
+    match value:
+        case [str(path), bytes(epoch), bytes(gen)]:
+            return path, epoch, gen
+        case _:
+            raise AssertionError("a set of keys is named in another form")
+
+
+async def read_homes(world: World) -> list[Home]:
+    """What lies on the disks of a world."""
+    homes: list[Home] = []
+    for machine in world.machines.values():
+        node = machine.at_rest()
+
+        def look(tx: Tx, machine: Machine = machine, node: Node = node) -> Home:
+            return Home(machine, node, tx)
+
+        homes.append(await machine.disk.read(look))
+    return homes
+
+
+async def check_world(world: World, stories: Sequence[Story]) -> None:
+    """Hold the world against every invariant; each that fails is a complaint."""
+    homes = await read_homes(world)
+    whole = Whole(homes)
+    for check in CHECKS:
+        for sentence in check(whole):
+            world.complain(sentence)
+    for sentence in (*whole.taken_back(stories), *whole.delivered(stories)):
+        world.complain(sentence)
+
+
+class Whole:
+    """All homes, and whose persona is whose."""
+
+    def __init__(self, homes: Sequence[Home]) -> None:
+        self.homes = homes
+        self.by_name = {home.name: home for home in homes}
+        self.of_persona = {own: home for home in homes for own, _ in home.pairs}
+
+    def outboxes(self) -> Iterator[str]:
+        for home in self.homes:
+            if home.waiting:
+                yield f"{home.name} still has {home.waiting} words in its outbox"
+
+    def both_paired(self) -> Iterator[str]:
+        for home in self.homes:
+            for own, their in sorted(home.pairs):
+                other = self.of_persona.get(their)
+                if other is None or (their, own) not in other.pairs:
+                    yield f"{home.name} is paired with a persona that does not know of it"
+
+    def logs(self) -> Iterator[str]:
+        signed = {
+            (word.own, word.their, word.word.cid)
+            for home in self.homes
+            for word in home.words
+            if word.way is Way.GIVEN
+        }
+        for home in self.homes:
+            if home.log_fault is not None:
+                yield f"the log of {home.name} does not verify: {home.log_fault}"
+            for word in home.words:
+                if word.way is Way.TAKEN and (word.their, word.own, word.word.cid) not in signed:
+                    yield f"{home.name} keeps a word that its peer did not keep ({word.index})"
+
+    def two_sided(self) -> Iterator[str]:
+        for home in self.homes:
+            reads: defaultdict[bytes, dict[int, Receipt]] = defaultdict(dict)
+            for word in home.words:
+                if not isinstance(word.word, Receipt):
+                    continue
+                if word.way is Way.TAKEN and not word.two_sided:
+                    yield f"{home.name} keeps a receipt that it did not sign ({word.index})"
+                if word.way is Way.GIVEN:
+                    reads[word.word.body.inv][word.word.body.window] = word.word
+            for windows in reads.values():
+                for number, receipt in windows.items():
+                    if receipt.one_sided and number != max(windows):
+                        yield f"{home.name} served on without a countersignature"
+
+    def opened(self) -> Iterator[str]:
+        for reader in self.homes:
+            for owner in self.homes:
+                yield from _opened_of(reader, owner)
+
+    def grants(self) -> Iterator[str]:
+        for home in self.homes:
+            for cid, given in home.given.items():
+                reader = self.of_persona.get(given.their)
+                held = None if reader is None else reader.held.get(cid)
+                if held is None:
+                    yield f"a grant of {home.name} never arrived"
+                    continue
+                yield from _alike(home, given, held)
+
+    def requests(self) -> Iterator[str]:
+        for home in self.homes:
+            for cid, asked in home.asked.items():
+                person = self.of_persona.get(asked.their)
+                theirs = None if person is None else person.inbox.get(cid)
+                if theirs is None:
+                    yield f"a request of {home.name} never arrived"
+                elif (asked.state, asked.grant) != (theirs.state, theirs.grant):
+                    yield f"a request of {home.name} is {asked.state}, but there {theirs.state}"
+
+    def taken_back(self, stories: Sequence[Story]) -> Iterator[str]:
+        for story in stories:
+            for revoked in story.revoked:
+                home = self.by_name[revoked.owner]
+                if home.given[revoked.grant].kept is not GrantStatus.REVOKED:
+                    yield f"{home.name} forgot that it took a grant back"
+                for word in home.words:
+                    if (
+                        word.way is Way.GIVEN
+                        and isinstance(word.word, Receipt)
+                        and word.word.body.dlg == revoked.grant
+                        and word.index >= revoked.log_size
+                    ):
+                        yield f"{home.name} served under a grant that was taken back"
+
+    def delivered(self, stories: Sequence[Story]) -> Iterator[str]:
+        for story in stories:
+            for statement in story.statements:
+                if statement not in self.by_name[story.person.name].received:
+                    yield f"a delivery to {story.person.name} was confirmed and is not there"
+
+
+CHECKS: Sequence[Callable[[Whole], Iterator[str]]] = (
+    Whole.outboxes,
+    Whole.both_paired,
+    Whole.logs,
+    Whole.two_sided,
+    Whole.opened,
+    Whole.grants,
+    Whole.requests,
+)
+
+
+def _alike(home: Home, given: GrantGiven, held: GrantHeld) -> Iterator[str]:
+    """One grant, as its two sides keep it."""
+    revoked = given.kept is GrantStatus.REVOKED
+    if revoked is not (held.kept is GrantStatus.REVOKED):
+        yield f"a grant of {home.name} is {given.kept}, but there {held.kept}"
+    if not revoked and given.n and (given.acknowledged != given.n or given.n not in held.keysets):
+        yield f"a reader of {home.name} has not the newest keys of its grant"
+
+
+def _opened_of(reader: Home, owner: Home) -> Iterator[str]:
+    """Try every key of `reader` on every page of `owner`: the set opened is the set granted."""
+    grants = {cid: keys for cid, keys in reader.keys.items() if cid in owner.given}
+    for cid, keys in grants.items():
+        wanted = _granted(owner, reader.held[cid])
+        opened = {
+            entry.page_id
+            for entry, ciphertext in owner.pages
+            if any(_opens(entry, ciphertext, key) for key in _tries(keys, entry.day))
+        }
+        if opened - wanted:
+            yield f"{reader.name} opens {len(opened - wanted)} pages of {owner.name} not granted"
+        if wanted - opened:
+            yield f"{reader.name} cannot open {len(wanted - opened)} pages that it was granted"
+
+
+def _granted(owner: Home, held: GrantHeld) -> set[bytes]:
+    """The pages that a reader should be able to open, by the keysets that it said it holds."""
+    names = set[Name]().union(*(owner.sent[held.cid, n] for n in held.keysets))
+    last_day = day_of(held.bundle.grant.exp_s * 1000)
+    return {
+        entry.page_id
+        for entry, _ in owner.pages
+        if (entry.path, entry.epoch, entry.gen) in names
+        and entry.day <= last_day
+        and any(w.collection == entry.path and w.first <= entry.day <= w.last for w in held.windows)
+    }
+
+
+def _tries(keys: GrantKeys, day: int) -> Iterator[DayKey]:
+    """Every key of that day that these keys give, of whatever path and generation."""
+    for found in keys.sets:
+        try:
+            yield keys.day_key(found.path, found.epoch, found.gen, day)
+        except CryptoError:
+            continue
+
+
+def _opens(entry: PageEntry, ciphertext: bytes, key: DayKey) -> bool:
+    try:
+        open_page(entry, ciphertext, key)
+    except CryptoError:
+        return False
+    return True
