@@ -143,30 +143,15 @@ async def imports(*, common: Common = COMMON) -> None:
         found = await client.imports()
     screen = common.screen
     screen.show_lines("imports", found)
-    screen.table(
-        (
-            Column("import", whole=True),
-            Column("state", whole=True),
-            Column("records", right=True),
-            Column("file"),
-            Column("into"),
-            Column("changed", whole=True),
-            Column("next"),
-        ),
-        [
-            [
-                one.id[:8],
-                one.state,
-                f"{one.records:,}",
-                one.file,
-                one.path,
-                moment(one.changed_ms),
-                one.next_step,
-            ]
-            for one in found
-        ],
-        "Nothing was imported yet: `entrenous import FILE` does it.",
-    )
+    for one in found:
+        screen.entry(
+            one.id[:8],
+            f"{one.file}: {one.state}, {counted(one.records, 'record')}, {moment(one.changed_ms)}",
+            f"into {one.path}",
+            f"next: {one.next_step}",
+        )
+    if not found:
+        screen.say("Nothing was imported yet: `entrenous import FILE` does it.")
 
 
 @imports_app.command
@@ -322,29 +307,12 @@ async def deliveries(*, common: Common = COMMON) -> None:
         found = await client.deliveries()
     screen = common.screen
     screen.show_lines("deliveries", found)
-    screen.table(
-        (
-            Column("statement", whole=True),
-            Column(""),
-            Column("peer"),
-            Column("state", whole=True),
-            Column("records", right=True),
-            Column("into"),
-            Column("days (UTC)"),
-            Column("when", whole=True),
-        ),
-        [
-            [
-                short(one.statement),
-                "from" if one.way == "in" else "to",
-                one.peer,
-                one.state.value,
-                f"{one.records:,}",
-                one.path,
-                days_in_words(one.first, one.last),
-                moment(one.t_ms),
-            ]
-            for one in found
-        ],
-        "Nothing was handed over yet.",
-    )
+    for one in found:
+        screen.entry(
+            short(one.statement),
+            f"{'from' if one.way == 'in' else 'to'} {one.peer}, {moment(one.t_ms)}: "
+            f"{one.state.value}, {counted(one.records, 'record')}",
+            f"{one.path}, {days_in_words(one.first, one.last)}",
+        )
+    if not found:
+        screen.say("Nothing was handed over yet.")

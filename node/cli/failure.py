@@ -34,8 +34,7 @@ def failure(error: BaseException, *, as_json: bool) -> int | None:
 def _only(error: BaseException) -> BaseException:
     """The one error inside groups of one: it passed the tasks of a nursery."""
     inner = cast("Sequence[BaseException]", getattr(error, "exceptions", ()))
-    grouped = isinstance(error, BaseExceptionGroup) and len(inner) == 1
-    return _only(inner[0]) if grouped else cast("BaseException", error)
+    return _only(inner[0]) if len(inner) == 1 else error
 
 
 def _usage(error: CycloptsError) -> str:

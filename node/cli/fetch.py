@@ -69,7 +69,7 @@ async def fetch(
     if not screen.json:
         _tell(screen, whole, windows)
         if lost := days.left_out():
-            screen.note(left_out_sentence(lost, days, zone))
+            screen.note(f"left out: {left_out_sentence(lost, days, zone)}")
     return tell_records(screen, 0 if whole.batch is None else len(whole.batch), whole.damaged)
 
 

@@ -19,17 +19,16 @@ from .common import COMMON, Common, node_of, zone_of
 from .data import From, To, Utc
 from .days import Span, days_in_words, end_of_day_s, moment, require_whole_days, span
 from .names import find, short
-from .screen import Column, Screen
+from .screen import Screen
 from .terms_file import read_terms
 from .words import (
-    GRANT_COLUMNS,
     ago,
     counted,
-    grant_rows,
     left_out_words,
     purpose_in_words,
     say_left_out,
     show_gift,
+    show_grant,
     show_request,
     show_terms,
     shown_id,
@@ -136,7 +135,7 @@ async def asked(*, common: Common = COMMON) -> None:
     async with node_of(common) as client:
         found = await client.asked()
     common.screen.show_lines("asked", found)
-    _request_table(common.screen, found, "You have asked for nothing yet: see `entrenous ask`.")
+    _show_requests(common.screen, found, "You have asked for nothing yet: see `entrenous ask`.")
 
 
 async def inbox(
@@ -163,37 +162,27 @@ async def inbox(
         return
     shown = [one for one in found if every or one.state == "waiting"]
     screen.show_lines("inbox", shown)
-    _request_table(screen, shown, "Nothing waits for your decision.")
+    _show_requests(screen, shown, "Nothing waits for your decision.")
     if shown and not screen.json:
         screen.say()
         screen.say("`entrenous inbox ID` shows one in full, `entrenous decide ID` decides it.")
 
 
-def _request_table(screen: Screen, found: Sequence[RequestInfo], empty: str) -> None:
-    rows: list[list[str]] = []
+def _show_requests(screen: Screen, found: Sequence[RequestInfo], empty: str) -> None:
     for one in found:
-        outcome = one.state if one.reason is None else f"{one.state}: {one.reason}"
+        outcome = one.state
         if one.grant is not None:
-            outcome = f"{one.state}: {short(one.grant)}"
-        head = [shown_id(one), one.peer, outcome, ago(one.t_ms, now_ms())]
-        for number, item in enumerate(one.items):
-            days = days_in_words(item.first, item.last)
-            first = head if number == 0 else [""] * len(head)
-            purpose = one.purpose if number == 0 else ""
-            rows.append([*first, item.collection, days, purpose])
-    screen.table(
-        (
-            Column("request", whole=True),
-            Column("peer"),
-            Column("state"),
-            Column("when"),
-            Column("collection"),
-            Column("days (UTC)"),
-            Column("purpose"),
-        ),
-        rows,
-        empty,
-    )
+            outcome += f" as {short(one.grant)}"
+        elif one.reason is not None:
+            outcome += f": {one.reason}"
+        screen.entry(
+            shown_id(one),
+            f"{one.peer}, {ago(one.t_ms, now_ms())}: {outcome}",
+            *(f"{item.collection}, {days_in_words(item.first, item.last)}" for item in one.items),
+            f"for {purpose_in_words(one.purpose)}",
+        )
+    if not found:
+        screen.say(empty)
 
 
 # --- deciding -------------------------------------------------------------------------------------
@@ -377,8 +366,9 @@ async def grants(
     for side, title in (("given", "You lend"), ("held", "You may read")):
         some = [one for one in shown if one.side == side]
         if some:
-            screen.say(title)
-            screen.table(GRANT_COLUMNS, grant_rows(some), "")
+            screen.say(f"{title} (days are UTC days)")
+            for grant in some:
+                show_grant(screen, grant)
             screen.say()
     if not shown:
         screen.say(empty)

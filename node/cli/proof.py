@@ -51,7 +51,6 @@ async def log(
             Column("when", whole=True),
             Column("peer"),
             Column("what"),
-            Column("days (UTC)"),
             Column("pages", right=True),
             Column("signed", whole=True),
         ),
@@ -64,13 +63,14 @@ def _row(one: LogInfo) -> list[str]:
     days = "" if one.first is None or one.last is None else days_in_words(one.first, one.last)
     if one.kind == "receipt":
         read = "they read" if one.way == "given" else "you read"
-        what = f"{read} {', '.join(one.collections)}"
+        what = f"{read} {', '.join(one.collections)}, {days}"
         signed = "by both" if one.two_sided else "by one"
     else:
-        what = f"{'you' if one.way == 'given' else 'they'} answered: {one.code}"
+        said = "done" if one.code == "ok" else f"refused: {one.code}"
+        what = f"{'you' if one.way == 'given' else 'they'} answered: {said}"
         signed = "by server"
     pages = f"{one.pages:,}" if one.pages else ""
-    return [str(one.index), moment(one.t_ms), one.peer, what, days, pages, signed]
+    return [str(one.index), moment(one.t_ms), one.peer, what, pages, signed]
 
 
 @log_app.command

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
+from .names import SHORT_CHARS
 from .shapes import SHAPES
 from .visible import visible
 
@@ -49,6 +50,17 @@ class Screen:
         """One labelled line; what does not fit goes on under the value."""
         if not self.json:
             _write(sys.stdout, f"  {label:<{_LABEL_COLUMNS}}{value}", 2 + _LABEL_COLUMNS)
+
+    def entry(self, name: str, head: str, *details: str) -> None:
+        """One thing of a list: its name and what it is, and lines under that.
+
+        For what is too wide for a table on a narrow screen.
+        """
+        if not self.json:
+            hanging = max(len(visible(name)), SHORT_CHARS) + 2
+            _write(sys.stdout, f"{name:<{hanging}}{head}", hanging)
+            for detail in details:
+                _write(sys.stdout, " " * hanging + detail, hanging)
 
     def note(self, line: str) -> None:
         """One sentence beside the result, on stderr."""

@@ -9,7 +9,7 @@ from ...protocol.window import Window
 from ..results import CollectionInfo, GrantInfo, RequestInfo
 from .days import Span, Zone, days_in_words, moment, zone_in_words
 from .names import HEAD, SHORT_CHARS, short
-from .screen import Column, Screen
+from .screen import Screen
 
 _FORCE = {
     "promised": "promised: their word, which no program can hold them to",
@@ -67,9 +67,9 @@ def say_left_out(screen: Screen, left_out: Sequence[str], days: Span, zone: Zone
 
 
 def left_out_sentence(left_out: Sequence[str], days: Span, zone: Zone) -> str:
-    """`not 2026-01-30 01:00 to 24:00 (your time, UTC+01:00): days are kept by UTC`."""
+    """`2026-01-30 01:00 to 24:00 (your time, UTC+01:00): days are kept by UTC`."""
     hours = " and ".join(left_out)
-    return f"not {hours} (your time, {zone_in_words(days.start_ms, zone)}): days are kept by UTC"
+    return f"{hours} (your time, {zone_in_words(days.start_ms, zone)}): days are kept by UTC"
 
 
 def left_out_words(days: Span, windows: Sequence[Window]) -> tuple[str, ...]:
@@ -90,34 +90,16 @@ def purpose_in_words(purpose: str) -> str:
     return f"{words} ({purpose})"
 
 
-def grant_rows(grants: Sequence[GrantInfo]) -> list[list[str]]:
-    """Rows of the table of grants; a grant on several windows takes several lines."""
-    rows: list[list[str]] = []
-    for grant in grants:
-        first = [
-            shown_id(grant),
-            "to" if grant.side == "given" else "from",
-            grant.peer,
-            grant.status,
-            moment(grant.exp_s * 1000),
-            str(grant.reads),
-        ]
-        for number, window in enumerate(grant.windows):
-            head = first if number == 0 else [""] * len(first)
-            rows.append([*head, window.collection, days_in_words(window.first, window.last)])
-    return rows
-
-
-GRANT_COLUMNS = (
-    Column("grant", whole=True),
-    Column(""),
-    Column("peer"),
-    Column("status", whole=True),
-    Column("until", whole=True),
-    Column("reads", right=True),
-    Column("collection"),
-    Column("days (UTC)"),
-)
+def show_grant(screen: Screen, grant: GrantInfo) -> None:
+    """One grant of a list: who, how it stands, which days."""
+    ends = "ended" if grant.status == "expired" else "until"
+    screen.entry(
+        shown_id(grant),
+        f"{grant.peer}: {grant.status}, {ends} {moment(grant.exp_s * 1000)}, "
+        f"{counted(grant.reads, 'read')}",
+        *(f"{one.collection}, {days_in_words(one.first, one.last)}" for one in grant.windows),
+        f"for {purpose_in_words(grant.purpose)}",
+    )
 
 
 def shown_id(one: RequestInfo | GrantInfo) -> str:
