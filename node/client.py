@@ -14,15 +14,15 @@ itself (`offline.py`).
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import trio
 
 from ..protocol.columns import read_columns
-from ..protocol.errors import ProtocolError
+from ..protocol.errors import ProtocolError, WireError
 from ..protocol.record import Batch, concat
 from ..protocol.schema import Schema, schema_named
 from ..protocol.window import Window
@@ -65,6 +65,9 @@ from .shape import from_value, to_value
 __all__ = ["Channel", "Client", "NotRunning", "connect"]
 
 ADDRESS_BYTES_MAX = 4_096
+# Damaged pages, statements: of one answer.
+SENTENCES_MAX = 1 << 20
+_FETCH_KEYS = ("schema", "pages", "bytes", "windows", "provenance", "damaged")
 T = TypeVar("T")
 
 
@@ -217,9 +220,10 @@ class Client:
         pieces: list[Value] = []
         args: dict[str, Value] = {"path": path, "first": first, "last": last}
         done = await self._call("read", args, pieces.append)
-        body = _body(done, "a read", ("schema", "pages", "damaged"))
-        schema = schema_named(body.text("schema"))
-        return Records(_batch(schema, pieces), body.integer("pages"), _sentences(body))
+        with _understood():
+            body = Body.open(done, "a read", ("schema", "pages", "damaged"))
+            schema = schema_named(body.text("schema"))
+            return Records(_batch(schema, pieces), body.integer("pages"), _sentences(body))
 
     # deliveries
 
@@ -262,7 +266,7 @@ class Client:
             "exp_s": exp_s,
             "refusal": refusal,
         }
-        return _body(await self._call("ask", args), "a request", ("request",)).data("request")
+        return _data(await self._call("ask", args), "a request", "request")
 
     async def inbox(self) -> tuple[RequestInfo, ...]:
         """What was asked of this node, the oldest first."""
@@ -289,7 +293,7 @@ class Client:
             "exp_s": exp_s,
             "reason": None,
         }
-        return _body(await self._call("decide", args), "a decision", ("grant",)).data("grant")
+        return _data(await self._call("decide", args), "a decision", "grant")
 
     async def refuse(self, request: bytes | str, reason: str | None = None) -> None:
         """Refuse a request.  Raises NotFound, UsageError."""
@@ -315,19 +319,21 @@ class Client:
             "last": last,
         }
         done = await self._call("fetch", args, pieces.append)
-        body = _body(
-            done, "a fetch", ("schema", "pages", "bytes", "windows", "provenance", "damaged")
-        )
-        name = body.maybe_text("schema")
-        return Fetched(
-            None if name is None else _batch(schema_named(name), pieces),
-            name,
-            body.integer("pages"),
-            body.integer("bytes"),
-            body.integer("windows"),
-            tuple(_read(Source, item) for item in body.items("provenance", items_max=1 << 20)),
-            _sentences(body),
-        )
+        with _understood():
+            body = Body.open(done, "a fetch", _FETCH_KEYS)
+            name = body.maybe_text("schema")
+            return Fetched(
+                None if name is None else _batch(schema_named(name), pieces),
+                name,
+                body.integer("pages"),
+                body.integer("bytes"),
+                body.integer("windows"),
+                tuple(
+                    from_value(Source, item)
+                    for item in body.items("provenance", items_max=SENTENCES_MAX)
+                ),
+                _sentences(body),
+            )
 
     async def grants(self) -> tuple[GrantInfo, ...]:
         """Every grant that this node gave or holds, the oldest first."""
@@ -361,7 +367,7 @@ class Client:
             "terms": terms,
             "exp_s": exp_s,
         }
-        return _body(await self._call("delegate", args), "a token", ("token",)).data("token")
+        return _data(await self._call("delegate", args), "a token", "token")
 
     async def invoke(
         self,
@@ -416,10 +422,11 @@ class Client:
 
 def error_from_value(value: Value) -> NodeError:
     """What `{error: …}` stands for, as an error to raise."""
-    body = _body(value, "an error", ("exit", "sentence", "code"))
-    sentence = body.text("sentence", chars_max=4_096)
-    code = body.maybe_text("code")
-    exit = body.integer("exit", high=255)
+    with _understood():
+        body = Body.open(value, "an error", ("exit", "sentence", "code"))
+        sentence = body.text("sentence", chars_max=4_096)
+        code = body.maybe_text("code")
+        exit = body.integer("exit", high=255)
     if code is not None and exit == Exit.NOT_ALLOWED:
         return Refused(sentence, code)
     return _BY_EXIT.get(exit, NodeError)(sentence)
@@ -442,28 +449,38 @@ def _path(path: Path) -> str:
     return str(path.absolute())
 
 
+@contextmanager
+def _understood() -> Generator[None]:
+    """What the node says is of the form that this program knows; else ControlError."""
+    try:
+        yield
+    except ProtocolError as error:
+        raise ControlError(f"the node answered in another form: {error}") from error
+
+
 def _read(cls: type[T], value: Value) -> T:
-    try:
+    with _understood():
         return from_value(cls, value)
-    except ProtocolError as error:
-        raise ControlError(f"the node answered in another form: {error}") from error
 
 
-def _body(value: Value, what: str, keys: Sequence[str]) -> Body:
-    try:
-        return Body.open(value, what, keys)
-    except ProtocolError as error:
-        raise ControlError(f"the node answered in another form: {error}") from error
+def _data(value: Value, what: str, key: str) -> bytes:
+    with _understood():
+        return Body.open(value, what, (key,)).data(key)
 
 
 def _sentences(body: Body) -> tuple[str, ...]:
-    found = body.items("damaged", items_max=1 << 20)
+    found = body.items("damaged", items_max=SENTENCES_MAX)
     return tuple(sentence for sentence in found if isinstance(sentence, str))
 
 
 def _batch(schema: Schema, pieces: Sequence[Value]) -> Batch:
+    """The pieces of a read as one batch.  Raises WireError, RecordError."""
     batches: list[Batch] = []
     for piece in pieces:
-        body = _body(piece, "records", ("columns", "count"))
-        batches.append(read_columns(schema, body.data("columns"), 0, body.integer("count"))[0])
-    return concat(schema, batches)
+        body = Body.open(piece, "records", ("columns", "count"))
+        columns = body.data("columns")
+        batch, end = read_columns(schema, columns, 0, body.integer("count"))
+        if end != len(columns):
+            raise WireError("records go on after their columns")
+        batches.append(batch)
+    return batches[0] if len(batches) == 1 else concat(schema, batches)
