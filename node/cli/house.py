@@ -13,6 +13,8 @@ from cyclopts import Parameter
 from ..client import NotRunning, connect
 from ..config import Config, Role
 from ..errors import Exit, NodeError, UsageError
+from ..store.errors import HomeInUse
+from ..store.home import Home
 from .common import COMMON, Common, keystore_of, node_of, require_home
 from .days import moment
 from .screen import Screen
@@ -151,7 +153,7 @@ async def stop(*, common: Common = COMMON) -> None:
     async with connect(folder) as client:
         await client.stop()
     for _ in range(_STOP_LOOKS):
-        if not await _answers(folder):
+        if not await _runs(folder):
             break
         await trio.sleep(_STOP_LOOK_S)
     else:
@@ -160,12 +162,18 @@ async def stop(*, common: Common = COMMON) -> None:
     common.screen.say("The node is stopped.")
 
 
-async def _answers(folder: Path) -> bool:
+async def _runs(folder: Path) -> bool:
+    """Whether a node still answers, or still holds the home while it closes."""
     try:
         async with connect(folder):
             return True
     except NotRunning:
-        return False
+        pass
+    try:
+        with Home(folder).locked():
+            return False
+    except HomeInUse:
+        return True
 
 
 async def status(*, common: Common = COMMON) -> None:
