@@ -33,7 +33,7 @@ from entrenous.node.vault import pieces_of
 from entrenous.protocol.command import Cmd, PairAnswer, PairOpenArgs, parse_out
 from entrenous.protocol.day import day_of, start_ms
 from entrenous.protocol.did import Did, did_of, public_of
-from entrenous.protocol.errors import LocalProtocolError
+from entrenous.protocol.errors import Code, LocalProtocolError
 from entrenous.protocol.invocation import Invocation, issue_invocation
 from entrenous.protocol.pairing import Invite
 from entrenous.protocol.persona import Certificate, Inception, make_certificate, make_inception
@@ -44,6 +44,7 @@ from entrenous.protocol.schema import METER_READING
 from entrenous.protocol.session import Session
 from entrenous.protocol.session_event import (
     AnswerReceived,
+    CallReceived,
     Closed,
     Event,
     HelloReceived,
@@ -255,6 +256,9 @@ class RawLink:
         """The next event; Closed again and again once the stream is over."""
         while True:
             event = self.session.next_event()
+            if isinstance(event, CallReceived):
+                self.session.refuse(event.call, Code.BUSY, "a rogue does not work")
+                event = None
             with suppress(TransportError):
                 await self.flush()
             if event is not None:
