@@ -39,6 +39,7 @@ from ..protocol.session import Session
 from ..protocol.session_event import (
     AnswerReceived,
     CallTimedOut,
+    Ending,
     HelloReceived,
     PagesAltered,
     RefuseReceived,
@@ -158,8 +159,10 @@ class Exchange:
             self._door.forget(link)
             for name in [name for name, chosen in self._links.items() if chosen is link]:
                 del self._links[name]
-        if link.ending is not None and link.ending.error is not None:
+        if link.ending is not None and link.ending.ending is Ending.FAULT:
             log.warning("link_fault", reason=link.ending.sentence)
+        elif link.ending is not None and link.ending.ending is Ending.SILENT:
+            log.info("link_silent", reason=link.ending.sentence)
 
     async def _run_dialled(self, link: Link, greet: Greet) -> None:
         """As `transport.Network.serve` does for those that others dialled: what goes wrong on one
