@@ -8,6 +8,7 @@ came there: one side's store is held against the other's, and every page is trie
     logs          verify; what one side keeps of the other's words, the other signed and kept
     two-sided     every window of a read is countersigned, but possibly its last
     taken back    no window of a grant was signed after its taking back was confirmed
+    closed        what was written after a taking back opens with no key of its reader
     opened        a reader's keys open exactly the granted days of the generations it was sent
     both sides    grants and requests stand alike on both sides; readers hold the newest keys
     delivered     what was confirmed as handed back is there
@@ -113,8 +114,9 @@ async def check_world(world: World, stories: Sequence[Story]) -> None:
     for check in CHECKS:
         for sentence in check(whole):
             world.complain(sentence)
-    for sentence in (*whole.taken_back(stories), *whole.delivered(stories)):
-        world.complain(sentence)
+    for about in (whole.taken_back, whole.closed, whole.delivered):
+        for sentence in about(stories):
+            world.complain(sentence)
 
 
 class Whole:
@@ -206,9 +208,24 @@ class Whole:
                     ):
                         yield f"{home.name} served under a grant that was taken back"
 
+    def closed(self, stories: Sequence[Story]) -> Iterator[str]:
+        """What came after the last grant of a story was taken back, on the very days of it."""
+        for story in stories:
+            if not story.over.is_set() or len(story.delivered) < 2:
+                continue
+            late, _ = story.delivered[-1]
+            owner, reader = self.by_name[story.person.name], self.by_name[story.source.name]
+            for entry, ciphertext in owner.pages:
+                if entry.statement == late and any(
+                    _opens(entry, ciphertext, key)
+                    for keys in reader.keys.values()
+                    for key in _tries(keys, entry.day)
+                ):
+                    yield f"{reader.name} opens what came to {owner.name} after its grant ended"
+
     def delivered(self, stories: Sequence[Story]) -> Iterator[str]:
         for story in stories:
-            for statement in story.statements:
+            for statement, _ in story.delivered:
                 if statement not in self.by_name[story.person.name].received:
                     yield f"a delivery to {story.person.name} was confirmed and is not there"
 

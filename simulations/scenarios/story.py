@@ -57,9 +57,9 @@ T = TypeVar("T")
 ENERGY = "energy/electricity/load-curve"
 BANK = "finance/accounts/transactions"
 FIRST_DATE = datetime.date(2010, 1, 1)
-DAYS = 40
-# The days that are delivered at first; the others come after the grant was taken back.
-FIRST_DAYS = 30
+DAYS = 30
+# Of the records of every day, one in so many is handed back only after the grant was taken back.
+LATER_ONE_IN = 4
 STORY_DAYS = 64
 GRANT_LIFE_S = 30 * 86_400
 # People look again after a second, later less often.
@@ -96,11 +96,13 @@ class Story:
         self.source = source
         self.path = self._dice.pick((ENERGY, BANK))
         self.first = day_of_number(number)
-        self.batch = self._records()
+        records = self._records()
+        self.before = _parted(records, lambda row: row % LATER_ONE_IN != 0)
+        self.after = _parted(records, lambda row: row % LATER_ONE_IN == 0)
         self.stage = "not begun"
         self.over = trio.Event()
         self.revoked: list[Revoked] = []
-        self.statements: list[bytes] = []
+        self.delivered: list[tuple[bytes, Batch]] = []
 
     @property
     def name(self) -> str:
@@ -120,8 +122,10 @@ class Story:
         try:
             for step in (
                 self._meet,
-                partial(self._deliver, self.first, self.first + FIRST_DAYS - 1),
+                partial(self._deliver, self.before),
                 self._lend_and_take_back,
+                partial(self._deliver, self.after),
+                self._verify_logs,
             ):
                 await self._pause()
                 await step()
@@ -189,18 +193,16 @@ class Story:
 
     # handing back
 
-    async def _deliver(self, first: int, last: int) -> None:
+    async def _deliver(self, batch: Batch) -> None:
         self._stage("deliver")
-        batch = _on_days(self.batch, first, last)
 
         async def send(node: Node) -> bytes:
             now_ms = node.clock.now_ms()
-            return (
-                await node.deliveries.deliver(self.person.name, self.path, batch, now_ms)
-            ).statement
+            sent = await node.deliveries.deliver(self.person.name, self.path, batch, now_ms)
+            return sent.statement
 
         statement = await self._insist(self.source, send)
-        self.statements.append(statement)
+        self.delivered.append((statement, batch))
 
         async def came(node: Node) -> None:
             received = await node.store.database.read(node.deliveries.received)
@@ -209,10 +211,12 @@ class Story:
 
         await self._insist(self.person, came)
         reading = await self._insist(
-            self.person, lambda node: node.vault.read(self.path, first, last)
+            self.person,
+            lambda node: node.vault.read(self.path, self.first, self.first + DAYS - 1),
         )
         self._expect(not reading.damaged, f"{len(reading.damaged)} pages are damaged")
-        self._expect(_same(reading.batch, batch), "the vault does not hold what was delivered")
+        so_far = concat(batch.schema, [batch for _, batch in self.delivered])
+        self._expect(_same(reading.batch, so_far), "the vault does not hold what was delivered")
 
     # lending
 
@@ -220,7 +224,7 @@ class Story:
         whole = Window(self.path, self.first, self.first + DAYS - 1)
         request = await self._ask(whole)
         start = self.first + self._dice.between(0, 9)
-        window = Window(self.path, start, start + self._dice.between(0, 18))
+        window = Window(self.path, start, start + self._dice.between(0, 19))
         if self._dice.chance(0.15):
             await self._refuse(request)
             request = await self._ask(whole)
@@ -242,8 +246,6 @@ class Story:
             await self._read(window)
             await self._revoke(other)
             await self._read_refused(window, Code.REVOKED)
-        await self._deliver(self.first + FIRST_DAYS, self.first + DAYS - 1)
-        await self._verify_logs()
 
     async def _ask(self, window: Window) -> bytes:
         self._stage("ask")
@@ -331,7 +333,7 @@ class Story:
     async def _read(self, window: Window) -> None:
         self._stage("read")
         lent = await self._insist(self.source, partial(self._fetch, window))
-        wanted = _on_days(self.batch, window.first, window.last)
+        wanted = _on_days(self.before, window.first, window.last)
         self._expect(not lent.damaged, f"{len(lent.damaged)} lent pages do not open")
         if not len(wanted):
             self._expect(lent.batch is None or not len(lent.batch), "records out of nothing")
@@ -531,6 +533,12 @@ def _on_days(batch: Batch, first: int, last: int) -> Batch:
     """The records of a batch on days `first … last`."""
     parts = [part for day, part in batch.sorted().by_day() if first <= day <= last]
     return concat(batch.schema, parts) if parts else batch.slice(0, 0)
+
+
+def _parted(batch: Batch, wanted: Callable[[int], bool]) -> Batch:
+    """The records whose row is wanted."""
+    rows = batch.sorted().rows()
+    return Batch.from_rows(batch.schema, (row for at, row in enumerate(rows) if wanted(at)))
 
 
 def _same(one: Batch, other: Batch) -> bool:
