@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import structlog
 import trio
 
 from ..crypto.entropy import Entropy
@@ -35,8 +36,11 @@ from .post import Post
 from .receipts import Receipts
 from .serving import Serving
 from .store.database import Database, Tx
+from .store.errors import StoreError
 from .store.store import Store
 from .vault import Vault
+
+log = structlog.get_logger()
 
 # How often a node looks for grants that have run out and certificates to renew.
 HOUSEKEEPING_S = 60.0
@@ -181,7 +185,11 @@ class Node:
             nursery.start_soon(self.introductions.run)
             while True:
                 await trio.sleep(HOUSEKEEPING_S)
-                await self.keep_house()
+                try:
+                    await self.keep_house()
+                except StoreError as error:
+                    # A full disk: in a minute there may be room.  Nothing was half done.
+                    log.error("house_not_kept", kind=type(error).__name__)
 
     async def keep_house(self) -> None:
         """Take back what has expired, renew certificates, forget spent invocations."""
