@@ -217,9 +217,9 @@ class Client:
 
     async def read(self, path: str, first: int, last: int) -> Records:
         """The records of one's own collection on days `first … last`.  Raises NotFound."""
-        pieces: list[Value] = []
+        pieces: list[Batch] = []
         args: dict[str, Value] = {"path": path, "first": first, "last": last}
-        done = await self._call("read", args, pieces.append)
+        done = await self._call("read", args, lambda item: pieces.append(_piece(item)))
         with _understood():
             body = Body.open(done, "a read", ("schema", "pages", "damaged"))
             schema = schema_named(body.text("schema"))
@@ -311,14 +311,14 @@ class Client:
 
         Raises NotAllowed, Refused with the owner's code, Away, NotFound.
         """
-        pieces: list[Value] = []
+        pieces: list[Batch] = []
         args: dict[str, Value] = {
             "from": peer,
             "collection": collection,
             "first": first,
             "last": last,
         }
-        done = await self._call("fetch", args, pieces.append)
+        done = await self._call("fetch", args, lambda item: pieces.append(_piece(item)))
         with _understood():
             body = Body.open(done, "a fetch", _FETCH_KEYS)
             name = body.maybe_text("schema")
@@ -473,14 +473,18 @@ def _sentences(body: Body) -> tuple[str, ...]:
     return tuple(sentence for sentence in found if isinstance(sentence, str))
 
 
-def _batch(schema: Schema, pieces: Sequence[Value]) -> Batch:
-    """The pieces of a read as one batch.  Raises WireError, RecordError."""
-    batches: list[Batch] = []
-    for piece in pieces:
-        body = Body.open(piece, "records", ("columns", "count"))
+def _piece(item: Value) -> Batch:
+    """Some of the records of a read, as they come."""
+    with _understood():
+        body = Body.open(item, "records", ("schema", "columns", "count"))
         columns = body.data("columns")
+        schema = schema_named(body.text("schema"))
         batch, end = read_columns(schema, columns, 0, body.integer("count"))
         if end != len(columns):
             raise WireError("records go on after their columns")
-        batches.append(batch)
-    return batches[0] if len(batches) == 1 else concat(schema, batches)
+        return batch
+
+
+def _batch(schema: Schema, pieces: Sequence[Batch]) -> Batch:
+    """The pieces of a read as one batch.  Raises RecordError."""
+    return pieces[0] if len(pieces) == 1 else concat(schema, pieces)

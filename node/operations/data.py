@@ -21,8 +21,8 @@ from ..store.database import Tx
 from ..stored import told_once
 from .operation import Args, Emit, Host
 
-# Rows of one item: about half a MiB of readings.  Fewer cost more frames, more cost memory.
-ROWS_AT_A_TIME = 8_192
+# Rows of one item: a quarter MiB of readings.  The client reads one while the next is written.
+ROWS_AT_A_TIME = 4_096
 COLUMNS_BYTES_MAX = 4 * 1024 * 1024
 WAIT_S_MAX = 60
 
@@ -31,7 +31,7 @@ WAIT_S_MAX = 60
 
 
 def columns_items(batch: Batch) -> Iterator[Value]:
-    """`{columns, count}` for each piece of a batch."""
+    """`{schema, columns, count}` for each piece of a batch."""
     assert ROWS_AT_A_TIME <= PAGE_ROWS_MAX
     starts = list(range(0, len(batch), ROWS_AT_A_TIME))
     pending = [batch.slice(at, min(at + ROWS_AT_A_TIME, len(batch))) for at in reversed(starts)]
@@ -42,12 +42,13 @@ def columns_items(batch: Batch) -> Iterator[Value]:
             middle = len(piece) // 2
             pending += [piece.slice(middle, len(piece)), piece.slice(0, middle)]
             continue
-        yield {"columns": columns, "count": len(piece)}
+        yield {"schema": batch.schema.name, "columns": columns, "count": len(piece)}
 
 
 async def emit_batch(node: Node, emit: Emit, batch: Batch) -> None:
     """Hand a batch over as items."""
-    for item in await node.vault.offload.run(lambda: list(columns_items(batch))):
+    items = columns_items(batch)
+    while (item := await node.vault.offload.run(lambda: next(items, None))) is not None:
         await emit.item(item)
 
 

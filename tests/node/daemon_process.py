@@ -28,6 +28,11 @@ class Daemon:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(next(one for one in status.splitlines() if one.startswith(line)).split()[1])
 
+    def cpu_s(self) -> float:
+        """Processor time that it has used so far, its own and the kernel's for it."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def ended(self) -> tuple[int, str]:
         """Its exit code and what it said on stderr."""
         _, said = self.process.communicate(timeout=READY_S)

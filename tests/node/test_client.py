@@ -135,8 +135,14 @@ def test_errors_cross_with_their_exit_codes(
         ([], None),
         ([], {"schema": "meter-reading/1", "pages": 1}),
         ([], {"schema": 1, "pages": 1, "damaged": []}),
-        ([{"columns": b"", "count": 1}], {"schema": "meter-reading/1", "pages": 1, "damaged": []}),
-        ([{"columns": 1, "count": 1}], {"schema": "meter-reading/1", "pages": 1, "damaged": []}),
+        (
+            [{"schema": "meter-reading/1", "columns": b"", "count": 1}],
+            {"schema": "meter-reading/1", "pages": 1, "damaged": []},
+        ),
+        (
+            [{"schema": "meter-reading/1", "columns": 1, "count": 1}],
+            {"schema": "meter-reading/1", "pages": 1, "damaged": []},
+        ),
         ([b""], {"schema": "meter-reading/1", "pages": 1, "damaged": []}),
         ([], {"schema": "no-such/1", "pages": 1, "damaged": []}),
     ],
