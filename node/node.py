@@ -14,6 +14,7 @@ import structlog
 import trio
 
 from ..crypto.entropy import Entropy
+from ..protocol.limits import WINDOW_PAGES_MAX
 from .borrowing import Borrowing
 from .checkpoint import UNWATCHED, Checkpoint
 from .clock import Clock
@@ -48,7 +49,11 @@ HOUSEKEEPING_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What a node stands on."""
+    """What a node stands on.
+
+    `window_pages_max`: a simulated node serves few pages at a time, so that its reads are cut by
+    faults in the middle as long ones are.
+    """
 
     database: Database
     network: Network
@@ -56,6 +61,7 @@ class Ground:
     entropy: Entropy
     offload: Offload
     checkpoint: Checkpoint = UNWATCHED
+    window_pages_max: int = WINDOW_PAGES_MAX
 
 
 class Node:
@@ -107,7 +113,7 @@ class Node:
         self.deliveries = Deliveries(
             self.store, self.peers, self.vault, self.outgoing, ground.entropy, ground.offload
         )
-        self.serving = Serving(self.store, self.vault)
+        self.serving = Serving(self.store, self.vault, window_pages_max=ground.window_pages_max)
         self.meeting = Meeting(
             objects,
             self.peers,

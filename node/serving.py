@@ -101,8 +101,11 @@ class _Segment:
 class Serving:
     """Plans reads and gathers what goes with their pages."""
 
-    def __init__(self, store: Store, vault: Vault) -> None:
+    def __init__(
+        self, store: Store, vault: Vault, *, window_pages_max: int = WINDOW_PAGES_MAX
+    ) -> None:
         self._store = store
+        self._window_pages_max = window_pages_max
         self._vault = vault
         self._segments: OrderedDict[int, _Segment] = OrderedDict()
         self._statements: OrderedDict[bytes, tuple[Statement, Tree]] = OrderedDict()
@@ -114,7 +117,7 @@ class Serving:
         # Within a window, runs of one segment are contiguous; days stay in order across windows.
         slices: list[Slice] = []
         told: set[bytes] = set()
-        for window in _cut(stored, asked.first, asked.last):
+        for window in _cut(stored, asked.first, asked.last, self._window_pages_max):
             named = {page.statement for page in window.pages if page.statement is not None}
             slices.append(replace(window, statements=tuple(sorted(named - told))))
             told |= named
@@ -192,12 +195,14 @@ def kept_statement(value: Value) -> tuple[Statement, list[bytes]]:
     return parse_statement(body.data("raw")), leaves
 
 
-def _cut(stored: Sequence[Stored], first: int, last: int) -> Iterable[Slice]:
+def _cut(
+    stored: Sequence[Stored], first: int, last: int, pages_max: int = WINDOW_PAGES_MAX
+) -> Iterable[Slice]:
     """Windows of at most 1 MiB that tile `first … last`; a day too large for one is in both."""
     start, at = 0, first
     while True:
         end, size = start, 0
-        while end < len(stored) and end - start < WINDOW_PAGES_MAX:
+        while end < len(stored) and end - start < pages_max:
             size += stored[end].length
             if size > WINDOW_BYTES_MAX:
                 break

@@ -20,6 +20,7 @@ from typing import Self, TypeVar
 import trio
 
 from ..crypto.entropy import SeededEntropy
+from ..node.checkpoint import UNWATCHED
 from ..node.config import Config
 from ..node.keystore import Keystore
 from ..node.network.memory import MemoryNetwork
@@ -36,6 +37,8 @@ BEGINNING_MS = 1_767_225_600_000
 # An fsync of an ordinary SSD, and the way back to who asked.
 SYNC_S = 0.003
 ANSWER_S = 0.001
+# A month is read in half a dozen windows.
+WINDOW_PAGES = 5
 
 
 class PowerCutError(BaseException):
@@ -217,7 +220,13 @@ class Machine:
         return self.node_on(self.disk, None)
 
     def node_on(self, database: InlineDatabase | DiskInUse, life: Life | None) -> Node:
-        ground = Ground(database, self.network, self.clock, self.entropy, InlineOffload())
-        if life is not None:
-            ground = Ground(database, self.network, self.clock, self.entropy, InlineOffload(), life)
+        ground = Ground(
+            database,
+            self.network,
+            self.clock,
+            self.entropy,
+            InlineOffload(),
+            UNWATCHED if life is None else life,
+            WINDOW_PAGES,
+        )
         return Node(ground, self.keystore, self.config)

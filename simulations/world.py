@@ -44,7 +44,7 @@ T = TypeVar("T")
 # A simulated node meets as many peers as there are others.
 SUCCESSIONS_MORE = 8
 # Words of a node's own log that mean that something is wrong with a node, not with its day.
-FAULTS = frozenset({"rolled_back", "link_fault", "door_store"})
+FAULTS = frozenset({"rolled_back", "link_fault", "door_store", "outbox_store", "outbox_lost"})
 
 
 @dataclass(frozen=True, slots=True)
