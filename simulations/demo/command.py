@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -98,9 +99,7 @@ async def _play(
         organisation = name != "person"
         homes.append(
             await trio.to_thread.run_sync(
-                lambda name=name, organisation=organisation: new_home(
-                    folder, name, entropy, organisation=organisation
-                )
+                partial(new_home, folder, name, entropy, organisation=organisation)
             )
         )
 

@@ -8,8 +8,9 @@ the two files, against which the days and sums are held.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +26,7 @@ from ...protocol.did import Did
 from ...protocol.reading import ExtractItem
 from ...protocol.record import Batch
 from ...protocol.window import Window
+from ...protocol.wire import Value
 from .hostile_reader import HostileReader, read_args
 from .processes import DemoHome
 from .report import Step, Story
@@ -35,7 +37,7 @@ POLL_S = 0.05
 ASKED_DAYS = 365
 GIVEN_DAYS = 30
 PURPOSE = "dpv:ServiceOptimisation"
-TERMS = {
+TERMS: Mapping[str, Value] = {
     "retention_days": 30,
     "recipients": [],
     "clauses": ["The readings are used to propose a tariff and for nothing else."],
@@ -152,7 +154,7 @@ async def deliveries(cast: Cast, step: Step) -> None:
         name = actor.home.name
         await actor.client.deliver(source.file, "person")
         sent = await _until(
-            lambda actor=actor: _stored_everywhere(actor), f"the {name}'s delivery did not arrive"
+            partial(_stored_everywhere, actor), f"the {name}'s delivery did not arrive"
         )
         records = await cast.person.client.read(source.item.path, 0, UNDATED - 1)
         taken = [
