@@ -15,11 +15,11 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 import trio
 
@@ -80,10 +80,8 @@ class ForkServer:
         self._process.wait(30)
 
 
-@asynccontextmanager
-async def fork_server(
-    environment: Mapping[str, str] | None = None,
-) -> AsyncGenerator[ForkServer]:
+@contextmanager
+def fork_server(environment: Mapping[str, str] | None = None) -> Generator[ForkServer]:
     """A fork server until the context ends; sockets stand in a folder with a short name."""
     with tempfile.TemporaryDirectory(prefix="kills-") as runtime:
         server = ForkServer(Path(runtime), environment)
@@ -91,6 +89,21 @@ async def fork_server(
             yield server
         finally:
             server.close()
+
+
+class OnDisk(Protocol):
+    """A disk of which nothing is left at a death but what was durable."""
+
+    @property
+    def places(self) -> Mapping[str, str]:
+        """What a node must be told to write on it."""
+        ...
+
+    def cut_power(self) -> None: ...
+
+
+Make = Callable[[Path, str, Role], "Mortal"]
+"""Makes a home: (folder, name, role)."""
 
 
 @dataclass(slots=True)
@@ -101,20 +114,28 @@ class Mortal:
     folder: Path
     name: str
     role: Role
-    keystore: Keystore
+    keystore: Keystore = field(repr=False)
+    disk: OnDisk | None = None
     lives: int = 0
     _line: trio.SocketStream | None = None
     _heard: bytes = b""
 
     @classmethod
-    def make(cls, server: ForkServer, folder: Path, name: str, role: Role) -> Mortal:
-        """A new home, with nobody living there."""
+    def make(
+        cls,
+        server: ForkServer,
+        folder: Path,
+        name: str,
+        role: Role,
+        disk: OnDisk | None = None,
+    ) -> Mortal:
+        """A new home, with nobody living there; on a `disk` of its own, or this machine's."""
         entropy = SystemEntropy()
         keystore = Keystore.create(RecoverySecret.generate(entropy), entropy, successions=16)
         home = folder / name
         Home(home).create()
         (folder / f"{name}.keystore").write_bytes(keystore.to_bytes())
-        return cls(server, home, name, role, keystore)
+        return cls(server, home, name, role, keystore, disk)
 
     @property
     def _log(self) -> Path:
@@ -132,6 +153,7 @@ class Mortal:
                 "name": self.name,
                 "role": self.role.value,
                 "log": str(self._log),
+                **({} if self.disk is None else self.disk.places),
             }
         )
         self._line = trio.SocketStream(trio.socket.from_stdlib_socket(line))
@@ -151,6 +173,8 @@ class Mortal:
         assert os.WIFSIGNALED(status), f"{self.name} ended by itself: {status}"
         assert os.WTERMSIG(status) == signal.SIGKILL
         await self._leave()
+        if self.disk is not None:
+            self.disk.cut_power()
 
     async def stop(self) -> None:
         """End in order."""
@@ -226,7 +250,8 @@ async def check_at_rest(mortals: Iterable[Mortal]) -> None:
     whole = Whole(found)
     for check in CHECKS:
         complaints += check(whole)
-    assert complaints == []
+    if complaints:
+        raise AssertionError("\n".join(complaints))
 
 
 @dataclass(frozen=True)

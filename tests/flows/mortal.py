@@ -4,9 +4,9 @@
       └──────────── one socket for each node, handed over with the order to start it ────┘
 
 What starts is `node.daemon.run_daemon`: aiosqlite, libp2p over TCP, the control socket of the home.
-Only the checkpoint is the test's: `Doom` kills its own process, with SIGKILL, when an armed step
-is reached for the nth time.  Forking leaves out the second and a half that imports take, so that
-hundreds of deaths fit into a test.
+The disk may be that of `tests/shim`, and the checkpoint is the test's: `Doom` kills its own
+process, with SIGKILL, when an armed step is reached for the nth time.  Forking leaves out the second and a
+half that imports take, so that hundreds of deaths fit into a test.
 
 On the socket of a node, JSON by lines.  From the test: `{"arm": [step, nth]}`.  To the test:
 `{"ready": address}`, `{"armed": step}`, `{"failed": sentence}`, and from this program, once the
@@ -15,6 +15,8 @@ node is dead, `{"status": wait status}`.
 
 from __future__ import annotations
 
+import ctypes
+import importlib
 import json
 import os
 import selectors
@@ -27,14 +29,14 @@ from types import FrameType
 
 import trio
 
-import entrenous.apps.readers.espi
-import entrenous.node.network.libp2p_parts  # noqa: F401  # loaded once, before any fork
 from entrenous.node.config import Config, Role
 from entrenous.node.daemon import Ready, run_daemon
 from entrenous.node.daemon_log import set_up_log
 from entrenous.node.keystore import Keystore
 
 ORDER_BYTES_MAX = 4096
+# What a node loads when it first needs it: loaded here once, before any fork.
+LOADED_LATE = ("entrenous.apps.readers.espi", "entrenous.node.network.libp2p_parts")
 
 
 class Doom:
@@ -57,6 +59,9 @@ class Doom:
 
 def live(order: Mapping[str, str], line: socket.socket) -> None:
     """Be one node until killed or stopped."""
+    if "DISK_FOLDER" in order:
+        library = ctypes.CDLL(None)
+        library.disk_begin(order["DISK_FOLDER"].encode(), order["DISK_SIDE"].encode())
     doom = Doom()
     keystore = Keystore.from_bytes(Path(order["keystore"]).read_bytes())
     config = Config(name=order["name"], role=Role(order["role"]), listen="/ip4/127.0.0.1/tcp/0")
@@ -114,6 +119,8 @@ def fork(order: Mapping[str, str], line: socket.socket, log: Path) -> int:
 
 def serve(control: socket.socket) -> None:
     """Start what the test orders; say when it is dead.  Ends, with all its nodes, with the test."""
+    for name in LOADED_LATE:
+        importlib.import_module(name)
     wake_read, wake_write = socket.socketpair()
     wake_write.setblocking(False)
     signal.signal(signal.SIGCHLD, _noticed)

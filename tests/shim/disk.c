@@ -9,10 +9,13 @@
  * Names are data of their folder: a file that was made, renamed or removed is so for good only once
  * the folder was synced.
  *
- * DISK_SIDE is a folder beside: `journal`, and `control`, three integers of 64 bits that may be
+ * A process that forks others may leave DISK_FOLDER out, and call `disk_begin` in each of them.
+ *
+ * DISK_SIDE is a folder beside: `journal`, and `control`, four integers of 64 bits that may be
  * changed at any time and that every process maps:
  *     space    bytes that files may still grow by, in all; -1 is no limit      -> ENOSPC
  *     syncs    this many syncs from now one fails, and what it was to make durable never is -> EIO
+ *     kills    this many syncs from now the process is killed, before that one is done
  *     halves   not 0: every write of more than one byte writes half of it
  *
  * The -shm file of SQLite is shared memory, made anew by whoever opens the store first: left alone.
@@ -24,6 +27,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -43,12 +47,12 @@ struct record { /* then: path, path_to, old bytes, new bytes */
 };
 
 struct control {
-    int64_t space, syncs, halves;
+    int64_t space, syncs, kills, halves;
 };
 
 #define FILES_MAX 4096
 static unsigned char watched[FILES_MAX];
-static char folder[PATH_MAX];
+static char folder[PATH_MAX], side[PATH_MAX];
 static size_t folder_size;
 static int journal = -1;
 static struct control *control;
@@ -75,14 +79,31 @@ static void fail(const char *what)
 static int side_file(const char *name, int flags)
 {
     char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/%s", getenv("DISK_SIDE"), name);
+    if (snprintf(path, sizeof path, "%s/%s", side, name) >= (int)sizeof path)
+        abort();
     int fd = real_open(path, flags | O_CLOEXEC);
     if (fd < 0)
         fail(path);
     return fd;
 }
 
-__attribute__((constructor)) static void begin(void)
+void disk_begin(const char *below, const char *beside)
+{
+    if (!realpath(below, folder) || !realpath(beside, side))
+        fail("disk shim");
+    folder_size = strlen(folder);
+    /* Out of the way of descriptors that a program expects to be given. */
+    int low = side_file("journal", O_WRONLY | O_APPEND);
+    journal = fcntl(low, F_DUPFD_CLOEXEC, 900);
+    real_close(low);
+    int fd = side_file("control", O_RDWR);
+    control = mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    real_close(fd);
+    if (journal < 0 || control == MAP_FAILED)
+        fail("disk shim");
+}
+
+__attribute__((constructor)) static void load(void)
 {
     real_open = REAL(open);
     real_openat = REAL(openat);
@@ -94,19 +115,8 @@ __attribute__((constructor)) static void begin(void)
     real_fdatasync = REAL(fdatasync);
     real_unlinkat = REAL(unlinkat);
     real_rename = REAL(rename);
-    const char *below = getenv("DISK_FOLDER");
-    if (!below || !realpath(below, folder))
-        return;
-    folder_size = strlen(folder);
-    /* Out of the way of descriptors that a program expects to be given. */
-    int low = side_file("journal", O_WRONLY | O_APPEND);
-    journal = fcntl(low, F_DUPFD_CLOEXEC, 900);
-    real_close(low);
-    int fd = side_file("control", O_RDWR);
-    control = mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    real_close(fd);
-    if (journal < 0 || control == MAP_FAILED)
-        fail("disk shim");
+    if (getenv("DISK_FOLDER"))
+        disk_begin(getenv("DISK_FOLDER"), getenv("DISK_SIDE"));
 }
 
 /* --- what is watched ----------------------------------------------------------------------- */
@@ -228,7 +238,8 @@ static uint64_t keep(const char *path)
     char kept[PATH_MAX];
     if (stat(path, &found))
         return 0;
-    snprintf(kept, sizeof kept, "%s/%llu", getenv("DISK_SIDE"), (unsigned long long)found.st_ino);
+    if (snprintf(kept, sizeof kept, "%s/%llu", side, (unsigned long long)found.st_ino) >= PATH_MAX)
+        abort();
     if (link(path, kept) && errno != EEXIST)
         fail(kept);
     return found.st_ino;
@@ -439,6 +450,8 @@ int renameat(int from_at, const char *from, int to_at, const char *to)
 static int sync_now(int fd)
 {
     pthread_mutex_lock(&turn);
+    if (control->kills > 0 && --control->kills == 0)
+        kill(getpid(), SIGKILL);
     int fails = control->syncs > 0 && --control->syncs == 0;
     note((struct record){.kind = fails ? SYNC_FAILED : SYNC, .inode = state_of(fd).st_ino}, NULL,
          NULL, NULL, NULL);

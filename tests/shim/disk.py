@@ -26,7 +26,7 @@ from pathlib import Path
 SOURCE = Path(__file__).with_name("disk.c")
 SECTOR_BYTES = 512
 _HEAD = struct.Struct("=6IQ2q")
-_CONTROL = struct.Struct("=3q")
+_CONTROL = struct.Struct("=4q")
 _BUILD = ["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
 
 
@@ -65,6 +65,13 @@ class Change:
     hopeless: bool = False
 
 
+def build(folder: Path) -> dict[str, str]:
+    """Compile the library into `folder`; the environment that preloads it."""
+    library = folder / "disk.so"
+    subprocess.run([*_BUILD, "-o", str(library), str(SOURCE), "-ldl", "-lpthread"], check=True)
+    return {"LD_PRELOAD": str(library)}
+
+
 @dataclass(slots=True)
 class Disk:
     """Files below `folder`, as a disk keeps them; `side` is for the journal."""
@@ -72,40 +79,35 @@ class Disk:
     folder: Path
     side: Path
     chance: random.Random = field(default_factory=lambda: random.Random(0))
+    loss: Loss = Loss.ALL
     dropped: int = 0
 
     @classmethod
     def make(cls, folder: Path, side: Path) -> Disk:
-        """Build the library, make both folders."""
+        """Make both folders."""
         folder.mkdir(mode=0o700)
         side.mkdir()
         disk = cls(folder.resolve(), side)
         disk.set()
         (side / "journal").touch()
-        subprocess.run(
-            [*_BUILD, "-o", str(side / "disk.so"), str(SOURCE), "-ldl", "-lpthread"], check=True
-        )
         return disk
 
     @property
-    def environment(self) -> dict[str, str]:
-        """For programs that are to write on this disk."""
-        return {
-            "LD_PRELOAD": str(self.side / "disk.so"),
-            "DISK_FOLDER": str(self.folder),
-            "DISK_SIDE": str(self.side),
-        }
+    def places(self) -> dict[str, str]:
+        """What `disk.c` must be told, in the environment or by `disk_begin`."""
+        return {"DISK_FOLDER": str(self.folder), "DISK_SIDE": str(self.side)}
 
     # faults
 
-    def set(self, *, space: int = -1, syncs: int = 0, halves: bool = False) -> None:
-        """Room to grow by (-1: no limit), which sync fails (0: none), whether writes are halved."""
+    def set(self, *, space: int = -1, syncs: int = 0, kills: int = 0, halves: bool = False) -> None:
+        """Room to grow by (-1: no limit), which sync fails and which kills (0: none), counted from
+        now, whether writes are halved."""
         control = self.side / "control"
         if not control.exists():
             control.touch()
         # In place: running programs have it mapped.
         with control.open("r+b") as file:
-            file.write(_CONTROL.pack(space, syncs, halves))
+            file.write(_CONTROL.pack(space, syncs, kills, halves))
 
     @property
     def space(self) -> int:
@@ -118,11 +120,11 @@ class Disk:
 
     # power
 
-    def cut_power(self, loss: Loss) -> None:
+    def cut_power(self) -> None:
         """Leave of the files what was durable.  The programs must be dead."""
         changes = list(self._journal())
         _judge(changes, self.folder)
-        if loss is Loss.SOME:
+        if self.loss is Loss.SOME:
             changes = list(self._spared(changes))
         contents, names = self._after(changes)
         for path in self._files():
