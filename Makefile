@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready-run
 DEV    := $(VENV)/.ready-dev
 NODE   := tests/interop/node_modules/.ready
 
-.PHONY: demo run test check bench sim docs lock interop-deps help clean
+.PHONY: demo run test check bench kills sim docs lock interop-deps help clean
 
 demo: $(READY)  ## three nodes, two organisations, one person: the whole story in about a minute
 	@$(BIN)/entrenous demo $(ARGS)
@@ -28,6 +28,9 @@ check: $(DEV)  ## mypy, pyright, ruff, import-linter
 
 bench: $(DEV)  ## ratios against a limit measured in the same run
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+kills: $(DEV)  ## real nodes killed inside every step: make kills KILLS=100
+	KILLS=$(or $(KILLS),10) $(BIN)/pytest -q tests/flows/test_kills.py tests/flows/test_bad_disk.py $(ARGS)
 
 sim: $(DEV)  ## the simulated world: make sim ARGS="--seeds 100"
 	$(BIN)/python -m entrenous.simulations $(ARGS)

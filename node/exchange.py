@@ -56,6 +56,7 @@ from .outgoing import Outgoing
 from .peers import OwnPersona, Pair, Peers
 from .receipts import Receipts, Way
 from .store.database import Tx
+from .store.errors import StoreError
 from .store.store import Store
 
 log = structlog.get_logger()
@@ -246,7 +247,14 @@ class Exchange:
             self._store.outbox.hurry(tx, pair.their, self._clock.now_ms())
             return theirs is None or self._receipts.gave(tx, pair.own, pair.their, theirs)
 
-        if not await self._store.database.write(unit):
+        try:
+            known = await self._store.database.write(unit)
+        except StoreError as error:
+            # A full disk, most likely: this link ends, and the peer tries again later.
+            log.error("greeting_store", kind=type(error).__name__)
+            link.close("this node could not keep what was said")
+            return False
+        if not known:
             sentence = (
                 "the other side holds a receipt that this node signed and does not know: this "
                 "node was set back to an older state and serves nothing to it"

@@ -5,8 +5,8 @@
 
 What starts is `node.daemon.run_daemon`: aiosqlite, libp2p over TCP, the control socket of the home.
 The disk may be that of `tests/shim`, and the checkpoint is the test's: `Doom` kills its own
-process, with SIGKILL, when an armed step is reached for the nth time.  Forking leaves out the second and a
-half that imports take, so that hundreds of deaths fit into a test.
+process, with SIGKILL, when an armed step is reached for the nth time.  Forking leaves out the
+second and a half that imports take, so that hundreds of deaths fit into a test.
 
 On the socket of a node, JSON by lines.  From the test: `{"arm": [step, nth]}`.  To the test:
 `{"ready": address}`, `{"armed": step}`, `{"failed": sentence}`, and from this program, once the

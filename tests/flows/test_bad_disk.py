@@ -104,12 +104,12 @@ async def test_the_power_goes_at_every_step(
 
 @pytest.mark.parametrize("loss", Loss)
 async def test_the_power_goes_between_a_write_and_its_sync(yard: Yard, loss: Loss) -> None:
-    """What was written and is not synced yet is the likeliest to be lost, or to be there by half."""
+    """What was written and is not synced yet is likeliest to be lost, or to be there by half."""
     yard.loss = loss
     home = yard.make(yard.root, "home", Role.PERSON)
     await home.start()
     brought = cuts = 0
-    while cuts < 12:
+    while cuts < 6:
         file = yard.root / f"{brought}.xml"
         first = FIRST + datetime.timedelta(days=brought)
         file.write_bytes(energy_file(1, first=first, days=1).data)
