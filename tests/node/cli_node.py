@@ -65,7 +65,7 @@ def readings(date: str, count: int) -> Batch:
 
 
 def columns_of(batch: Batch) -> Value:
-    return {"columns": write_columns(batch), "count": len(batch)}
+    return {"schema": batch.schema.name, "columns": write_columns(batch), "count": len(batch)}
 
 
 @dataclass(frozen=True)
