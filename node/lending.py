@@ -34,7 +34,7 @@ from ..protocol.limits import TIME_S_MAX
 from ..protocol.request import Request, parse_request
 from ..protocol.revocation import make_revocation
 from ..protocol.trust import GrantStatus, status_at
-from ..protocol.window import Window
+from ..protocol.window import Window, opened_until
 from ..protocol.wire import Body, Value
 from .collection import Collections
 from .errors import NotFound, UsageError
@@ -222,12 +222,16 @@ class Lending:
     ) -> GrantGiven:
         """Grant a request, narrowed to `windows`, until `exp_s`; the bundle goes to the outbox.
 
-        Raises NotFound, UsageError if the request was decided already, GrantRefused if `windows`
-        is wider than what was asked.
+        What is granted ends with the day of `exp_s`, beyond which no key opens anything.
+        Raises NotFound, UsageError if the request was decided already or nothing is left to
+        grant, GrantRefused if `windows` is wider than what was asked.
         """
         asked = self._inbox.get(tx, request)
         wanted = parse_request(asked.raw)
         _check_narrowed(asked.state, wanted, windows, exp_s, now_ms)
+        windows = opened_until(windows, exp_s)
+        if not windows:
+            raise UsageError("this grant would end before the first of its days")
         pair = self._peers.pair(tx, asked.own, asked.their)
         persona = self._peers.persona(tx, asked.own)
         issued = issue_grant(

@@ -47,12 +47,11 @@ from ..crypto.labels import Signed, Tag, label
 from ..crypto.seal import open_sealed, seal
 from .cid import CID_BYTES, check_cid
 from .collection import check_path
-from .day import TIME_MAX_MS, day_of
 from .did import Did, public_of
 from .errors import Code, GrantRefused, LocalProtocolError, WireError
 from .limits import KEYSET_BYTES_MAX, KEYSET_NODES_MAX, KEYSET_SETS_MAX
 from .signed import SignedObject, parse, sign
-from .window import Window, joined
+from .window import Window, joined, opened_until
 from .wire import VERSION, Body, Value, decode
 
 EPOCH_BYTES = 16
@@ -86,13 +85,10 @@ def path_keys(
     No cover passes the day of the grant's `exp_s`: what is written after it is not opened even by
     a reader who keeps everything.  None if nothing of `path` is left.
     """
-    last_day = day_of(min(exp_s * 1000, TIME_MAX_MS))
     root = tree_root(collection_key(vault, path, gen))
     nodes: list[TreeNode] = []
-    for window in joined(w for w in windows if w.collection == path):
-        last = window.last if window.undated else min(window.last, last_day)
-        if window.first <= last:
-            nodes.extend(derive_cover(root, window.first, last))
+    for window in joined(opened_until((w for w in windows if w.collection == path), exp_s)):
+        nodes.extend(derive_cover(root, window.first, window.last))
     return PathKeys(path, epoch, gen, tuple(nodes)) if nodes else None
 
 

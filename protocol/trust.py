@@ -54,7 +54,7 @@ from .limits import CHAIN_MAX, INVOCATION_AHEAD_S_MAX, REPLAY_KEPT_S
 from .pairing import Introduction, OpenInvite, introduction, spend
 from .receipt import Asked
 from .refusal import ABOUT_ARGS, code_of, explain_read
-from .window import Window
+from .window import Window, opened_until
 
 # --- what the node knows --------------------------------------------------------------------------
 
@@ -381,6 +381,9 @@ def _read_args(case: _Case) -> None:
     # The policy has said so already; a second, simpler way to say it costs nothing.
     if not any(args.window in window for window in grant.windows):
         raise GrantRefused(f"the grant does not open {args.window}", Code.DAYS)
+    # Pages that no key of the grant opens would look damaged to the one who reads them.
+    if not any(args.window in window for window in opened_until(grant.windows, grant.exp_s)):
+        raise GrantRefused("these days go beyond the one on which the grant ends", Code.DAYS)
     case.read_args = args
 
 

@@ -10,14 +10,12 @@ Source: formats.md, "Where keys come from", "Grant".
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..crypto.key_tree import UNDATED
 from .collection import check_path
+from .day import DAY_MAX, TIME_MAX_MS, UNDATED, day_of
 from .errors import WireError
 from .wire import Value
-
-DAY_MAX: int = UNDATED - 1
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -84,6 +82,19 @@ def joined(windows: Iterable[Window]) -> tuple[Window, ...]:
             window = Window(last.collection, last.first, max(last.last, window.last))
         result.append(window)
     return tuple(result)
+
+
+def opened_until(windows: Iterable[Window], exp_s: int) -> tuple[Window, ...]:
+    """As much of `windows` as a grant that ends at `exp_s` (seconds) can open.
+
+    No cover of keys passes the UTC day of the end; undated records have no day to pass it.
+    """
+    last_day = day_of(min(exp_s * 1000, TIME_MAX_MS))
+    return tuple(
+        window if window.undated else replace(window, last=min(window.last, last_day))
+        for window in windows
+        if window.undated or window.first <= last_day
+    )
 
 
 def _touch(a: Window, b: Window) -> bool:

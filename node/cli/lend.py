@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from ...protocol.terms import Terms
-from ...protocol.window import Window
+from ...protocol.window import Window, opened_until
 from ...protocol.wire import Value
 from ..client import Client
 from ..errors import Exit, NotFound, UsageError
@@ -225,8 +225,10 @@ async def decide(
         request = _request(await client.inbox(), id)
         vault = await client.collections()
     _check_waiting(request)
-    windows = narrowed(request.items, vault, days, only)
     exp_s = request.exp_s if until is None else end_of_day_s(until, zone)
+    windows = opened_until(narrowed(request.items, vault, days, only), exp_s)
+    if not windows:
+        raise UsageError("this grant would end before the first of its days")
     left_out = left_out_words(days, wanted_of(request.items, vault, only))
     if not screen.json:
         show_request(screen, request, vault, now_ms())

@@ -86,7 +86,7 @@ async def granted(town: Town, owner: Party, rogue: Rogue, link: RawLink) -> Bund
     said = await link.say(rogue.own(owner, Cmd.REQUEST, RequestArgs(to, wanted).value()))
     assert isinstance(said, Answer)
     assert said.code is Code.OK
-    exp_s = owner.now_ms // 1000 + DAY_S
+    exp_s = owner.now_ms // 1000 + 20 * DAY_S
     given = await owner.node.store.database.write(
         lambda tx: owner.node.lending.grant(tx, wanted.cid, (TEN,), exp_s, owner.now_ms)
     )

@@ -81,6 +81,17 @@ async def test_a_grant_opens_its_days_and_no_other(autojump_clock: MockClock) ->
         await both_logs_hold(owner, reader)
 
 
+async def test_no_day_after_the_end_of_a_grant_is_granted(autojump_clock: MockClock) -> None:
+    async with a_town() as town:
+        owner, reader = await household(town)
+        given = await lend(owner, reader, Window(CURVE, DAY, DAY + 39), days=3)
+        assert given.windows == (Window(CURVE, DAY, DAY + 3),)
+        assert await fetched_days(owner, reader, given.windows[0]) == list(range(DAY, DAY + 4))
+        cid = await ask(reader, owner, Window(CURVE, DAY, DAY + 39))
+        with pytest.raises(UsageError, match="would end before"):
+            await decide(owner, cid, Window(CURVE, DAY + 4, DAY + 39), days=3)
+
+
 async def test_what_was_read_before_is_kept_once(autojump_clock: MockClock) -> None:
     async with a_town() as town:
         owner, reader = await household(town)
@@ -357,8 +368,8 @@ async def test_taken_back_in_the_middle_of_a_read(
         owner, reader = await town.party("home"), await town.party("shop")
         await meet(owner, reader)
         for number in range(pages_a_day):
-            await owner.fill(CURVE, DAY, 400, value=100 * number)
-        window = Window(CURVE, DAY, DAY + 399)
+            await owner.fill(CURVE, DAY - 399, 400, value=100 * number)
+        window = Window(CURVE, DAY - 399, DAY)
         given = await lend(owner, reader, window, days=25)
         pair = await reader.peer("home")
         taken, first = 0, trio.Event()

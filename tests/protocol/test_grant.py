@@ -13,7 +13,7 @@ from entrenous.crypto.errors import BadSignature
 from entrenous.crypto.keys import PersonaKey, ReaderSecret
 from entrenous.protocol.capability import issue_delegation, parse_policy
 from entrenous.protocol.cid import cid_text
-from entrenous.protocol.day import UNDATED
+from entrenous.protocol.day import DAY_MAX, UNDATED
 from entrenous.protocol.did import did_of
 from entrenous.protocol.errors import CapabilityError, Code, GrantRefused, RecordError, WireError
 from entrenous.protocol.grant import (
@@ -31,7 +31,7 @@ from entrenous.protocol.grant import (
 )
 from entrenous.protocol.request import Request
 from entrenous.protocol.terms import Clause, Force, Terms
-from entrenous.protocol.window import DAY_MAX, Window, check_window, joined, within
+from entrenous.protocol.window import Window, check_window, joined, within
 from entrenous.protocol.wire import Value, decode, encode
 
 NOW_MS = 1_790_000_000_000

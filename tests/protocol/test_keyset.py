@@ -23,7 +23,7 @@ from entrenous.crypto.keys import GrantKey, NodeKey, PersonaKey, ReaderSecret, V
 from entrenous.crypto.labels import Signed
 from entrenous.crypto.seal import seal
 from entrenous.protocol.cid import cid_of
-from entrenous.protocol.day import UNDATED, day_of, start_ms
+from entrenous.protocol.day import DAY_MAX, UNDATED, day_of, start_ms
 from entrenous.protocol.did import did_of
 from entrenous.protocol.errors import Code, GrantRefused, WireError
 from entrenous.protocol.keyset import (
@@ -38,7 +38,7 @@ from entrenous.protocol.keyset import (
     path_keys,
 )
 from entrenous.protocol.signed import sign
-from entrenous.protocol.window import DAY_MAX, Window
+from entrenous.protocol.window import Window
 from entrenous.protocol.wire import Value, decode, encode
 
 OWNER, READER, STRANGER = (PersonaKey(bytes([n]) * 32) for n in (1, 2, 3))

@@ -14,7 +14,7 @@ from entrenous.crypto.keys import DeviceKey, PersonaKey
 from entrenous.protocol.capability import issue_delegation, issue_invocation
 from entrenous.protocol.cid import cid_text
 from entrenous.protocol.command import AcceptArgs, Cmd, PairOpenArgs
-from entrenous.protocol.day import UNDATED, day_of_date
+from entrenous.protocol.day import UNDATED, day_of, day_of_date
 from entrenous.protocol.did import check_did, did_of
 from entrenous.protocol.errors import Code, GrantRefused
 from entrenous.protocol.grant import (
@@ -164,6 +164,19 @@ def test_a_read_under_a_sub_delegation_is_allowed_within_both() -> None:
 def test_days_that_are_split_over_reads_are_each_allowed() -> None:
     for day in (FIRST, FIRST + 1, LAST):
         assert Call(args=_asking(Window(LOAD, day, day))).read().window.first == day
+
+
+def test_no_read_passes_the_day_on_which_the_grant_ends() -> None:
+    # No key of a grant opens these days, whatever its windows say.
+    end = day_of(NOW_MS) + 1
+    grant = _grant(last=end + 5, exp_s=NOW_S + DAY_S)
+    upto = Call(chain=(grant,), standing=_known(grant))
+    inside = replace(upto, args=_asking(Window(LOAD, end, end))).read()
+    assert inside.window.last == end
+    for first in (FIRST, end, end + 1):
+        with pytest.raises(GrantRefused, match="the grant ends") as refused:
+            replace(upto, args=_asking(Window(LOAD, first, end + 1))).read()
+        assert refused.value.code is Code.DAYS
 
 
 # --- refusals -------------------------------------------------------------------------------------
