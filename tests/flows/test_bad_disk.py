@@ -47,6 +47,8 @@ from entrenous.tests.shim.disk import Disk, Loss, build
 
 T = TypeVar("T")
 
+CUTS = 6
+
 
 @dataclass
 class Yard:
@@ -109,7 +111,7 @@ async def test_the_power_goes_between_a_write_and_its_sync(yard: Yard, loss: Los
     home = yard.make(yard.root, "home", Role.PERSON)
     await home.start()
     brought = cuts = 0
-    while cuts < 6:
+    while cuts < CUTS:
         file = yard.root / f"{brought}.xml"
         first = FIRST + datetime.timedelta(days=brought)
         file.write_bytes(energy_file(1, first=first, days=1).data)
@@ -121,6 +123,7 @@ async def test_the_power_goes_between_a_write_and_its_sync(yard: Yard, loss: Los
             await home.start()
             await home.ask(lambda client, file=file: client.import_(file))
         brought += 1
+        assert brought < 10 * CUTS, "nothing is synced"
         got = await home.ask(lambda client: client.read(PATH, 0, DAY_MAX))
         assert (len(got.batch), got.damaged) == (brought * A_DAY, ())
     await home.stop()
