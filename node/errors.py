@@ -53,6 +53,10 @@ class HomeError(NodeError):
     """The home folder cannot be used as it is."""
 
 
+class HomeInUse(HomeError):
+    """Another node runs on this home."""
+
+
 class Refused(NodeError):
     """The other side answered with a refusal; `code` is its code on the wire."""
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from ..crypto.entropy import Entropy
+from ..crypto.key_tree import NoKey
 from ..crypto.keys import (
     DeviceKey,
     IndexKey,
@@ -109,11 +110,11 @@ class Keystore:
         return self.epochs[-1]
 
     def vault_secret(self, name: bytes) -> VaultSecret:
-        """`V_e` for the epoch `name`.  Raises HomeError if this node never had it."""
+        """`V_e` for the epoch `name`.  Raises NoKey if this keystore does not hold it."""
         for epoch in self.epochs:
             if epoch.name == name:
                 return epoch.secret
-        raise HomeError("a page names a vault epoch that this keystore does not hold")
+        raise NoKey("no key: this keystore does not hold the vault epoch of a page")
 
     def seal(self, passphrase: bytes, entropy: Entropy) -> bytes:
         """The keystore as a file, sealed under `passphrase`."""

@@ -360,7 +360,7 @@ class Vault:
         return await self._offload.run(lambda: open_pages(collection.schema, found, self.keys_of))
 
     def keys_of(self, entry: PageEntry) -> DayKeys:
-        """The tree of days that opens a page of this vault, for this thread.  Raises HomeError."""
+        """The tree of days that opens a page of this vault, for this thread.  Raises NoKey."""
         return self._keys(entry.path, entry.epoch, entry.gen)
 
     def _keys(self, path: str, epoch: bytes, gen: bytes) -> DayKeys:

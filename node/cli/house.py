@@ -12,8 +12,7 @@ from cyclopts import Parameter
 
 from ..client import NotRunning, connect
 from ..config import Config, Role
-from ..errors import Exit, NodeError, UsageError
-from ..store.errors import HomeInUse
+from ..errors import Exit, HomeInUse, NodeError, UsageError
 from ..store.home import Home
 from .common import COMMON, Common, keystore_of, node_of, require_home
 from .days import moment

@@ -27,11 +27,3 @@ class StoreDamaged(StoreError):
 
 class LogBroken(StoreError):
     """The log does not lead to its own root."""
-
-
-class HomeError(StoreError):
-    """The home folder cannot be used."""
-
-
-class HomeInUse(HomeError):
-    """Another node runs on this home."""

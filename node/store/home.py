@@ -14,7 +14,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import HomeError, HomeInUse
+from ..errors import HomeError, HomeInUse
 
 # Sockets and files of the home are for its owner only.
 FOLDER_MODE = 0o700

@@ -20,7 +20,14 @@ from entrenous.crypto.unlock import KeyFileSecret
 from entrenous.node.client import connect
 from entrenous.node.config import Config
 from entrenous.node.daemon_log import without_names
-from entrenous.node.errors import Exit, HomeError, NodeError, NotAllowed, UsageError
+from entrenous.node.errors import (
+    Exit,
+    HomeError,
+    HomeInUse,
+    NodeError,
+    NotAllowed,
+    UsageError,
+)
 from entrenous.node.offline import open_offline, reach
 from entrenous.node.opening import (
     Passphrase,
@@ -31,7 +38,7 @@ from entrenous.node.opening import (
     read_key_file,
     unlock_from,
 )
-from entrenous.node.store.errors import HomeInUse, StoreTooNew
+from entrenous.node.store.errors import StoreTooNew
 from entrenous.node.store.home import Home
 from entrenous.tests.node.daemon_process import PASSPHRASE, daemon
 

@@ -15,15 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from entrenous.node.errors import HomeError, HomeInUse
 from entrenous.node.store.backup import read_chunks, restore, snapshot
 from entrenous.node.store.database import Tx
-from entrenous.node.store.errors import (
-    HomeError,
-    HomeInUse,
-    StoreDamaged,
-    StoreError,
-    StoreTooNew,
-)
+from entrenous.node.store.errors import StoreDamaged, StoreError, StoreTooNew
 from entrenous.node.store.home import Home, write_atomically
 from entrenous.node.store.inline import InlineDatabase
 from entrenous.node.store.migrations import MIGRATIONS, Migration, migrate, newest
