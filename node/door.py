@@ -14,7 +14,7 @@ bytes of deliveries that are still arriving, words that are logged without leave
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -45,13 +45,13 @@ from ..protocol.session_event import (
     PartReceived,
 )
 from ..protocol.trust import (
-    GrantStatus,
     Heard,
     Standing,
     VerifiedOwn,
     authorise_meeting,
     authorise_own,
     authorise_read,
+    check_still,
     hear,
 )
 from ..protocol.trust import Pair as TrustedPair
@@ -313,7 +313,8 @@ class Door:
         def act(tx: Tx) -> tuple[Reading, Ready]:
             now_ms = self._clock.now_ms()
             keep(tx)
-            _check_live(self._lending.statuses(tx, reading.heard.grants, now_ms))
+            statuses = self._lending.statuses(tx, reading.heard.grants, now_ms)
+            check_still(reading.plan.read, statuses, now_ms)
             served = Served(
                 reading.heard, reading.plan, self._lending.get(tx, root), reading.number + 1
             )
@@ -566,16 +567,3 @@ def _attempt(tx: Tx, act: Callable[[Tx], T]) -> _Done[T] | GrantRefused:
         return GrantRefused(str(error), code_of(error))
     tx.execute("RELEASE act")
     return _Done(value)
-
-
-def _check_live(statuses: Mapping[bytes, GrantStatus]) -> None:
-    """Raise GrantRefused unless every delegation of a read that is under way still holds."""
-    for status in statuses.values():
-        if status is GrantStatus.REVOKED:
-            raise GrantRefused("this grant has been taken back", Code.REVOKED)
-        if status is GrantStatus.EXPIRED:
-            raise GrantRefused("this grant has expired", Code.EXPIRED)
-        if status is not GrantStatus.LIVE:
-            raise GrantRefused(
-                "this grant is suspended until its owner confirms it", Code.SUSPENDED
-            )

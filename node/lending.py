@@ -33,7 +33,7 @@ from ..protocol.keyset import PathKeys, make_keyset, next_n, path_keys
 from ..protocol.limits import TIME_S_MAX
 from ..protocol.request import Request, parse_request
 from ..protocol.revocation import make_revocation
-from ..protocol.trust import GrantStatus, status_at
+from ..protocol.trust import GrantStatus, check_standing, status_at
 from ..protocol.window import Window, opened_until
 from ..protocol.wire import Body, Value
 from .collection import Collections
@@ -288,7 +288,7 @@ class Lending:
         grant = self.find(tx, args.grant)
         if grant is None or (grant.own, grant.their) != (pair.own, pair.their):
             raise GrantRefused("this grant is not one that this node gave", Code.UNKNOWN_GRANT)
-        _check_holds(grant.status(now_ms))
+        check_standing(grant.status(now_ms))
         if args.terms != grant.bundle.terms.cid:
             raise GrantRefused("these are not the terms of this grant", Code.TERMS)
         fresh = self._with_keyset(tx, grant, now_ms)
@@ -547,21 +547,6 @@ def _overlap(one: Window, other: Window) -> bool:
     return (
         one.collection == other.collection and one.first <= other.last and other.first <= one.last
     )
-
-
-def _check_holds(status: GrantStatus) -> None:
-    """Raise GrantRefused unless the grant holds now, or will."""
-    match status:
-        case GrantStatus.REVOKED:
-            raise GrantRefused("this grant has been taken back", Code.REVOKED)
-        case GrantStatus.EXPIRED:
-            raise GrantRefused("this grant has expired", Code.EXPIRED)
-        case GrantStatus.SUSPENDED:
-            raise GrantRefused(
-                "this grant is suspended until its owner confirms it", Code.SUSPENDED
-            )
-        case GrantStatus.LIVE | GrantStatus.NOT_YET:
-            return
 
 
 def _opened(item: Value) -> tuple[str, bytes, bytes]:

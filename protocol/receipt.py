@@ -26,6 +26,7 @@ from ..crypto.digest import DIGEST_BYTES, hmac_sha256, kdf
 from ..crypto.keys import DeviceKey, GrantKey, LogKey, PairKey, PersonaKey, Secret, verify_signature
 from ..crypto.labels import Derive, Signed
 from .cid import CID_BYTES, check_cid, cid_of
+from .command import Cmd
 from .day import UNDATED
 from .did import Did, check_did, public_of
 from .errors import CapabilityError, Code, RemoteProtocolError, WireError
@@ -150,12 +151,12 @@ class Receipt:
         return len(self.signed.signatures) == 1
 
     def verify(self, certificate: Certificate) -> None:
-        """Check who signed: the server's device, for its persona at `t_ms`, and the reader.
+        """Check who signed: the reader, and the server's device, certified for reads at `t_ms`.
 
         `certificate` is the server's.  Raises BadSignature, CapabilityError.
         """
         body = self.body
-        certificate.check(body.t_ms, public_of(body.server))
+        certificate.check(body.t_ms, public_of(body.server), Cmd.READ)
         publics = (public_of(body.server), public_of(body.reader))
         self.signed.verify(*publics[: len(self.signed.signatures)])
 

@@ -39,6 +39,7 @@ from .capability import (
     VerifiedInvocation,
     parse_invocation,
     verify_chain,
+    verify_delegations,
 )
 from .command import OWN_NAME, Cmd, OwnArgs, PairOpenArgs, parse_args
 from .did import Did
@@ -83,6 +84,21 @@ def status_at(delegation: Delegation, kept: GrantStatus, now_ms: int) -> GrantSt
     if delegation.nbf is not None and now_ms < delegation.nbf * 1000:
         return GrantStatus.NOT_YET
     return kept
+
+
+def check_standing(status: GrantStatus) -> None:
+    """Accept a grant that holds, or will.  Raises GrantRefused (revoked, expired, suspended)."""
+    match status:
+        case GrantStatus.REVOKED:
+            raise GrantRefused("this grant has been taken back", Code.REVOKED)
+        case GrantStatus.EXPIRED:
+            raise GrantRefused("this grant has expired", Code.EXPIRED)
+        case GrantStatus.SUSPENDED:
+            raise GrantRefused(
+                "this grant is suspended until its owner confirms it", Code.SUSPENDED
+            )
+        case GrantStatus.LIVE | GrantStatus.NOT_YET:
+            return
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +276,16 @@ def authorise_meeting(
     return VerifiedMeeting(verified, invite, args, scanner)
 
 
+def check_still(read: VerifiedRead, statuses: Mapping[bytes, GrantStatus], now_ms: int) -> None:
+    """Accept that a read that was allowed goes on at `now_ms`, by how its chain stands now.
+
+    Raises GrantRefused for what was taken back or has run out meanwhile, at any link.
+    """
+    for status in statuses.values():
+        check_standing(status)
+    _refusing(partial(verify_delegations, read.verified.chain, now_ms=now_ms))
+
+
 @dataclass(slots=True)
 class _Case:
     """One call on its way through the checks, with what they established."""
@@ -358,10 +384,9 @@ def _revocation(case: _Case) -> None:
     if prf[0] not in grants:
         raise GrantRefused("this grant is not one that this node gave", Code.UNKNOWN_GRANT)
     held = [grants[cid] for cid in prf if cid in grants]
-    if GrantStatus.REVOKED in held:
-        raise GrantRefused("this grant has been taken back", Code.REVOKED)
-    if GrantStatus.SUSPENDED in held:
-        raise GrantRefused("this grant is suspended until its owner confirms it", Code.SUSPENDED)
+    # Taken back by anyone of the chain comes before suspended by another.
+    for status in sorted(held, key=lambda status: status is not GrantStatus.REVOKED):
+        check_standing(status)
 
 
 def _replay(case: _Case) -> None:

@@ -99,6 +99,12 @@ def test_an_offer_is_by_the_device_of_the_certificate_at_its_time() -> None:
     with pytest.raises(CapabilityError) as refused:
         offered(BODY.value(), signature, elsewhere)
     assert refused.value.code is Code.AUDIENCE
+    for_others = make_certificate(
+        OWNER, device=DEVICE, cmds=["/grant"], exp_s=NOW_S + 86_400, now_ms=NOW_MS
+    )
+    with pytest.raises(CapabilityError) as refused:
+        offered(BODY.value(), signature, for_others)
+    assert refused.value.code is Code.COMMAND
     late = replace(BODY, t_ms=NOW_MS + 2 * 86_400_000)
     with pytest.raises(CapabilityError) as refused:
         sign_receipt(late, DEVICE).verify(CERT)

@@ -44,6 +44,7 @@ from entrenous.protocol.trust import (
     authorise_meeting,
     authorise_own,
     authorise_read,
+    check_still,
     hear,
     status_at,
 )
@@ -159,6 +160,22 @@ def test_a_read_under_a_sub_delegation_is_allowed_within_both() -> None:
     assert read.asked().dlg == GRANT.cid
     inside = Window(LOAD, LAST, LAST)
     assert _third((GRANT, WIDE), _under(SUB_TERMS.cid, window=inside)).read().window == inside
+
+
+def test_a_read_goes_on_while_every_link_of_its_chain_holds() -> None:
+    window = Window(LOAD, FIRST + 5, FIRST + 9)
+    read = _third((GRANT, NARROW), _under(SUB_TERMS.cid, window=window)).read()
+    live = {GRANT.cid: GrantStatus.LIVE}
+    check_still(read, live, NARROW.exp_s * 1000)
+    for statuses, now_ms, code in (
+        (live, NARROW.exp_s * 1000 + 1, Code.EXPIRED),
+        ({**live, NARROW.cid: GrantStatus.REVOKED}, NOW_MS, Code.REVOKED),
+        ({GRANT.cid: GrantStatus.SUSPENDED}, NOW_MS, Code.SUSPENDED),
+        ({GRANT.cid: GrantStatus.EXPIRED}, NOW_MS, Code.EXPIRED),
+    ):
+        with pytest.raises(GrantRefused) as refused:
+            check_still(read, statuses, now_ms)
+        assert refused.value.code is code
 
 
 def test_days_that_are_split_over_reads_are_each_allowed() -> None:
