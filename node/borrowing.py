@@ -469,6 +469,8 @@ def check_window(
     raws = tuple(offer.entries)
     if tree_hash([entry_leaf(raw) for raw in raws]) != receipt.body.entries_root:
         raise RemoteProtocolError("the entries of a window are not those of its receipt")
+    if len(set(raws)) != len(raws):
+        raise RemoteProtocolError("a window holds one page twice")
     for head in map(_segment_head, offer.heads):
         if head.dev != certificate.device:
             raise RemoteProtocolError("a segment is signed by another device than the server")

@@ -74,6 +74,17 @@ def _other_days(_town: Town, owner: Party) -> None:
     owner.node.serving.plan = other  # type: ignore[method-assign]  # the lender cheats
 
 
+def _one_page_twice(_town: Town, owner: Party) -> None:
+    plan = owner.node.serving.plan
+
+    def twice(tx: Tx, read: VerifiedRead) -> ReadPlan:
+        honest = plan(tx, read)
+        (whole,) = honest.slices
+        return replace(honest, slices=(replace(whole, pages=(*whole.pages, whole.pages[-1])),))
+
+    owner.node.serving.plan = twice  # type: ignore[method-assign]  # the lender cheats
+
+
 def _fewer_days_claimed_whole(_town: Town, owner: Party) -> None:
     plan = owner.node.serving.plan
 
@@ -138,6 +149,7 @@ def _days_outside_the_statement_proof(_town: Town, owner: Party) -> None:
 CHEATS: Sequence[Spoil] = (
     _altered_pages,
     _other_days,
+    _one_page_twice,
     _fewer_days_claimed_whole,
     _foreign_segment,
     _no_segment,
