@@ -112,10 +112,7 @@ def _read_descriptor(fd: int) -> bytes:
 
 def read_key_file(path: Path) -> KeyFileSecret:
     """Read a key file: 32 bytes, for its owner only.  Raises HomeError, UsageError."""
-    raw = _read_small(path)
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise HomeError(f"the key file {path} is open to other users; run: chmod 600 {path}")
-    return _key_of(raw)
+    return _key_of(_read_small(path, for_owner_only=True))
 
 
 def make_key_file(path: Path, entropy: Entropy) -> KeyFileSecret:
@@ -138,9 +135,15 @@ def _key_of(raw: bytes) -> KeyFileSecret:
     return KeyFileSecret(raw)
 
 
-def _read_small(path: Path) -> bytes:
+def _read_small(path: Path, *, for_owner_only: bool = False) -> bytes:
     try:
-        with path.open("rb") as file:
+        # Nobody may ever write into a pipe that is named here: it is not waited for.
+        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+            # Of the file that is read, whatever stands under its name by now.
+            if for_owner_only and stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                raise HomeError(
+                    f"the key file {path} is open to other users; run: chmod 600 {path}"
+                )
             return file.read(PASSPHRASE_BYTES_MAX + 1)
     except OSError as error:
         raise HomeError(f"{path} cannot be read: {error.strerror}") from error
@@ -164,6 +167,11 @@ def open_home(folder: Path, unlock: Unlock) -> Keystore:
         raise HomeError(f"there is no home at {folder}; make one with `entrenous init`") from None
     except OSError as error:
         raise HomeError(f"{home.keystore} cannot be read: {error.strerror}") from error
+    if not home.database.exists():
+        # Going on would make an empty store, whose log begins anew: a node that forgot its grants.
+        raise HomeError(
+            f"{home.database} is gone: put it back, or restore a backup in another home"
+        )
     by_file = needs_key_file(sealed)
     match unlock:
         case Passphrase() if by_file:
@@ -194,11 +202,18 @@ def init_home(folder: Path, config: Config, unlock: Unlock, entropy: Entropy) ->
     home = Home(folder)
     home.create()
     with home.locked():
-        if home.keystore.exists() or home.database.exists():
+        if home.keystore.exists() or _holds_something(home.database):
             raise HomeError(f"there is a home at {folder} already; nothing was changed")
         recovery = RecoverySecret.generate(entropy)
         keystore = Keystore.create(recovery, entropy)
         words = recovery_words(recovery, entropy=entropy)
         write_atomically(home.config, config.text().encode())
+        # Empty until the first start.  It stands there so that one that is gone is noticed.
+        write_atomically(home.database, b"")
         write_atomically(home.keystore, sealed_keystore(keystore, unlock, entropy))
     return words
+
+
+def _holds_something(database: Path) -> bool:
+    """Whether there is a store: an empty one was left by an `init` that did not come to its end."""
+    return database.exists() and database.stat().st_size > 0
