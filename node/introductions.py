@@ -15,10 +15,11 @@ import trio
 from ..crypto.errors import CryptoError
 from ..protocol.errors import ProtocolError
 from ..protocol.wire import Value
-from .errors import Away, Refused
+from .errors import NodeError
 from .exchange import Exchange
 from .peers import Pair, Peers
 from .store.database import Tx
+from .store.errors import StoreError
 from .store.objects import Kind
 from .store.store import Store
 
@@ -56,9 +57,9 @@ class Introductions:
             for pair in owed:
                 try:
                     await self._exchange.link_to(pair)
-                except (Away, Refused, ProtocolError, CryptoError):
-                    continue  # they are tried again, and a refusal may be lifted
-                await self._store.database.write(partial(self._told, pair))
+                    await self._store.database.write(partial(self._told, pair))
+                except (NodeError, ProtocolError, CryptoError, StoreError):
+                    continue  # they are tried again: a refusal may be lifted, a disk emptied
             await trio.sleep(wait_s)
             wait_s = min(wait_s * 2, RETRY_LAST_S)
 

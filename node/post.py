@@ -31,7 +31,7 @@ from .borrowing import Borrowing
 from .checkpoint import Checkpoint
 from .clock import Clock
 from .deliveries import Deliveries
-from .errors import Away, Refused
+from .errors import NodeError
 from .exchange import Exchange
 from .inbox import Inbox, RequestState
 from .lending import Lending
@@ -124,7 +124,7 @@ class Post:
         try:
             message = message_of(item)
             await self._post_one(item, message)
-        except (Away, Refused, ProtocolError, CryptoError) as error:
+        except (NodeError, ProtocolError, CryptoError) as error:
             log.info("outbox_later", reason=type(error).__name__)
             due_ms = self._due_ms(item)
 
