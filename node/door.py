@@ -61,8 +61,9 @@ from .checkpoint import Checkpoint
 from .clock import Clock
 from .deliveries import Deliveries, check_delivery
 from .errors import NodeError
+from .grant_given import GrantGiven
 from .inbox import Asked, Inbox, RequestState
-from .lending import GrantGiven, Lending
+from .lending import Lending
 from .link import Demand, Link
 from .meeting import Meeting
 from .outgoing import Outgoing

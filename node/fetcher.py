@@ -18,8 +18,12 @@ from ..protocol.offer import Offer
 from ..protocol.receipt import countersign, with_countersignature
 from ..protocol.session_event import WindowReceived
 from ..protocol.window import Window
-from .borrowing import (
-    Borrowing,
+from .borrowing import Borrowing
+from .checkpoint import Checkpoint
+from .clock import Clock
+from .errors import Away
+from .exchange import Exchange, answer_of, refusal_of
+from .lent_windows import (
     CheckedWindow,
     Fetching,
     Lent,
@@ -29,10 +33,6 @@ from .borrowing import (
     shared_key,
     went_by,
 )
-from .checkpoint import Checkpoint
-from .clock import Clock
-from .errors import Away
-from .exchange import Exchange, answer_of, refusal_of
 from .link import Arrived, Link
 from .offload import Offload
 from .peers import Pair, Peers

@@ -3,9 +3,8 @@
     request ──decide──> grant, bundle ──accept──> keyset ──read──> windows
                             └──────────revoke──> new generation, keysets for the others
 
-A **grant given** is kept whole: the bundle as signed, the grant's key, how it stands, and which
-keysets the reader has acknowledged.  Each keyset is complete: it opens every live generation of
-the granted days, so only the newest counts.
+A grant given (`grant_given.py`) has one keyset at a time that counts, the newest: each is complete
+and opens every live generation of the granted days.
 
 Taking back is one unit of work: the revocation, the growth of `R` for each path (from which the
 next generation follows), new keysets for the survivors on these paths, and what is to be said to
@@ -18,32 +17,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import structlog
 
 from ..crypto.entropy import Entropy
 from ..crypto.keys import GrantKey
-from ..protocol.cid import CID_BYTES
 from ..protocol.command import AcceptArgs, Cmd, DecideArgs, KeysArgs, RevokeArgs
-from ..protocol.did import Did, check_did
 from ..protocol.errors import Code, GrantRefused, LocalProtocolError
-from ..protocol.grant import Bundle, issue_grant, make_bundle, parse_bundle, was_asked
+from ..protocol.grant import issue_grant, make_bundle, was_asked
 from ..protocol.keyset import PathKeys, make_keyset, next_n, path_keys
 from ..protocol.limits import TIME_S_MAX
 from ..protocol.request import Request, parse_request
 from ..protocol.revocation import make_revocation
-from ..protocol.trust import GrantStatus, check_standing, status_at
+from ..protocol.trust import GrantStatus, check_standing
 from ..protocol.window import Window, opened_until
-from ..protocol.wire import Body, Value
+from ..protocol.wire import Value
 from .collection import Collections
 from .errors import NotFound, UsageError
+from .grant_given import GrantGiven, opened_name
 from .inbox import Inbox, RequestState
 from .keystore import Keystore
 from .outgoing import Outgoing
 from .peers import Pair, Peers
 from .store.database import Tx
-from .store.errors import StoreDamaged
 from .store.objects import Kind, Objects
 
 log = structlog.get_logger()
@@ -55,95 +51,6 @@ GRANTS_ON_PATH_MAX = 100_000
 
 # When the next grant ends, over all paths.
 _ENDS: Value = "grants-end"
-
-# What this node itself stored was verified when it was made; a second look costs a lookup only.
-_bundle = lru_cache(maxsize=4096)(parse_bundle)
-_KEYS = (
-    "own",
-    "their",
-    "bundle",
-    "request",
-    "k_grant",
-    "status",
-    "issued_ms",
-    "ended_ms",
-    "keyset",
-    "n",
-    "acknowledged",
-    "opens",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class GrantGiven:
-    """One grant, as its owner keeps it.
-
-    `keyset` is the newest, as signed (None before the reader accepted); `n` its number and
-    `acknowledged` the newest number that the reader has said it holds, 0 for none.  `opens` are
-    the (path, epoch, generation) that keysets up to the acknowledged one open.
-    """
-
-    own: Did
-    their: Did
-    bundle: Bundle
-    request: bytes | None
-    k_grant: GrantKey
-    kept: GrantStatus
-    issued_ms: int
-    ended_ms: int | None
-    keyset: bytes | None
-    n: int
-    acknowledged: int
-    opens: tuple[tuple[str, bytes, bytes], ...]
-
-    @property
-    def cid(self) -> bytes:
-        return self.bundle.grant.cid
-
-    @property
-    def windows(self) -> tuple[Window, ...]:
-        return self.bundle.grant.windows
-
-    @property
-    def exp_s(self) -> int:
-        return self.bundle.grant.exp_s
-
-    def status(self, now_ms: int) -> GrantStatus:
-        return status_at(self.bundle.grant.delegation, self.kept, now_ms)
-
-    def value(self) -> Value:
-        return {
-            "own": self.own,
-            "their": self.their,
-            "bundle": self.bundle.signed.raw,
-            "request": self.request,
-            "k_grant": self.k_grant.secret_bytes(),
-            "status": self.kept.value,
-            "issued_ms": self.issued_ms,
-            "ended_ms": self.ended_ms,
-            "keyset": self.keyset,
-            "n": self.n,
-            "acknowledged": self.acknowledged,
-            "opens": [list(one) for one in self.opens],
-        }
-
-    @classmethod
-    def from_value(cls, value: Value) -> GrantGiven:
-        body = Body.open(value, "a grant given", _KEYS)
-        return cls(
-            check_did(body.text("own")),
-            check_did(body.text("their")),
-            _bundle(body.data("bundle")),
-            body.maybe_data("request", length=CID_BYTES),
-            GrantKey(body.data("k_grant")),
-            GrantStatus(body.text("status")),
-            body.integer("issued_ms"),
-            body.maybe_integer("ended_ms"),
-            body.maybe_data("keyset"),
-            body.integer("n"),
-            body.integer("acknowledged"),
-            tuple(_opened(item) for item in body.items("opens", items_max=65_536)),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +262,7 @@ class Lending:
 
     def _opens(self, tx: Tx, grant: GrantGiven, n: int) -> tuple[tuple[str, bytes, bytes], ...]:
         names = self._objects.get(tx, Kind.KEYSET_SENT, [grant.cid, n])
-        fresh = [_opened(name) for name in names] if isinstance(names, list) else []
+        fresh = [opened_name(name) for name in names] if isinstance(names, list) else []
         return tuple(sorted({*grant.opens, *fresh}))
 
     # after a restore
@@ -547,11 +454,3 @@ def _overlap(one: Window, other: Window) -> bool:
     return (
         one.collection == other.collection and one.first <= other.last and other.first <= one.last
     )
-
-
-def _opened(item: Value) -> tuple[str, bytes, bytes]:
-    match item:
-        case [str(path), bytes(epoch), bytes(gen)]:
-            return path, epoch, gen
-        case _:
-            raise StoreDamaged("a grant in the store names its keys in another form")

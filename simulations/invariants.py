@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ..crypto.errors import CryptoError, EntrenousError
 from ..crypto.keys import DayKey
-from ..node.borrowing import GrantHeld
-from ..node.lending import GrantGiven
+from ..node.grant_given import GrantGiven
+from ..node.grant_held import GrantHeld
 from ..node.node import Node
 from ..node.receipts import Way
 from ..node.store.database import Tx

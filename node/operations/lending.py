@@ -20,10 +20,10 @@ from ...protocol.terms import Terms, terms_from_mapping
 from ...protocol.trust import GrantStatus
 from ...protocol.window import Window
 from ...protocol.wire import Value
-from ..borrowing import GrantHeld
 from ..errors import UsageError
+from ..grant_given import GrantGiven
+from ..grant_held import GrantHeld
 from ..inbox import Asked, Inbox
-from ..lending import GrantGiven
 from ..node import Node
 from ..peers import Pair
 from ..results import GrantInfo, Invoked, RequestInfo, Revoked, Source

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from ...crypto.entropy import Entropy
-from ...node.borrowing import GrantHeld
+from ...node.grant_held import GrantHeld
 from ...node.keystore import Keystore
 from ...node.peers import OwnPersona, Pair
 from ...node.store.connection import open_reader

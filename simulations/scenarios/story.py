@@ -29,9 +29,9 @@ from ...apps.readers.espi import reader as espi
 from ...apps.readers.ofx import reader as ofx
 from ...crypto.errors import EntrenousError
 from ...crypto.keys import PersonaKey
-from ...node.borrowing import Lent
 from ...node.errors import Away, NotAllowed, NotFound, Refused, UsageError
 from ...node.inbox import Asked, RequestState
+from ...node.lent_windows import Lent
 from ...node.node import Node
 from ...node.peers import Pair
 from ...protocol.command import AcceptArgs, Cmd

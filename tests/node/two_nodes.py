@@ -20,8 +20,8 @@ import trio
 from entrenous.crypto.entropy import SeededEntropy
 from entrenous.crypto.keys import DeviceKey, PersonaKey, ReaderSecret, RecoverySecret
 from entrenous.node.config import Config, Role
+from entrenous.node.grant_given import GrantGiven
 from entrenous.node.keystore import Keystore
-from entrenous.node.lending import GrantGiven
 from entrenous.node.network.memory import MemoryNetwork, MemoryWorld
 from entrenous.node.network.transport import Stream, TransportError
 from entrenous.node.node import Ground, Node
