@@ -111,21 +111,23 @@ async def test_the_power_goes_between_a_write_and_its_sync(yard: Yard, loss: Los
     home = yard.make(yard.root, "home", Role.PERSON)
     await home.start()
     brought = cuts = 0
+    yard.disks["home"].set(kills=1)
     while cuts < CUTS:
         file = yard.root / f"{brought}.xml"
         first = FIRST + datetime.timedelta(days=brought)
         file.write_bytes(energy_file(1, first=first, days=1).data)
-        yard.disks["home"].set(kills=1 + cuts % 3)
         if await home.attempt(lambda client, file=file: client.import_(file)) is None:
             await home.buried()
             cuts += 1
             yard.disks["home"].set()
             await home.start()
             await home.ask(lambda client, file=file: client.import_(file))
+            yard.disks["home"].set(kills=1 + cuts % 3)
         brought += 1
         assert brought < 10 * CUTS, "nothing is synced"
         got = await home.ask(lambda client: client.read(PATH, 0, DAY_MAX))
         assert (len(got.batch), got.damaged) == (brought * A_DAY, ())
+    yard.disks["home"].set()
     await home.stop()
     await check_at_rest([home])
     assert yard.dropped >= cuts
@@ -240,8 +242,8 @@ async def test_a_sync_that_fails_acknowledges_nothing(yard: Yard, syncs: int) ->
 
 
 async def test_short_writes_are_gone_on_with(yard: Yard) -> None:
-    yard.disks["home"].set(halves=True)
     home = yard.make(yard.root, "home", Role.PERSON)
+    yard.disks["home"].set(halves=True)
     await home.start()
     file = yard.root / "days.xml"
     file.write_bytes(energy_file(1, first=FIRST, days=20).data)

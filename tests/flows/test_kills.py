@@ -326,6 +326,12 @@ async def read_line(make: Make, folder: Path, rounds: int, tally: Tally) -> None
 async def _read_cut(two: Two, step: ReadStep, nth: int) -> None:
     days = DAYS if nth == 2 else 2
     last = DAY + days - 1
+
+    async def kept() -> bool:
+        # The read before this one is over for its reader a little sooner than for the owner.
+        return (await _receipts(two.owner))[-1]
+
+    await until("the last countersignature is kept", kept)
     await two.all_is_said()
     owner_had, reader_had = await _receipts(two.owner), await _receipts(two.reader)
     victim = two.at(step, READ_AT_READER)
