@@ -227,12 +227,20 @@ def _decode_present(f: Field, body: bytes, count: int) -> list[Cell]:
         if f.dtype == "d64":
             values = list(accumulate(_struct(_I64, count).unpack(body)))
         else:
-            values = list(_struct(INTEGERS[f.dtype][0], count).unpack(body))
+            values = _decode_integers(INTEGERS[f.dtype][0], body, count)
     except error:
         raise WireError(f"column {f.name} does not have the length of its rows") from None
     if count and not integers_fit(f, values):
         raise RecordError(f"a {f.name} is not a whole number from {f.low} to {f.high}")
     return cast("list[Cell]", values)
+
+
+def _decode_integers(code: str, body: bytes, count: int) -> list[int]:
+    one = _struct(code, 1)
+    if count and body == body[: one.size] * count:
+        # A series has one interval and, but for two days a year, one offset.
+        return list(one.unpack(body[: one.size])) * count
+    return list(_struct(code, count).unpack(body))
 
 
 def _decode_decimals(f: Field, body: bytes, count: int) -> list[tuple[int, int]]:
