@@ -332,13 +332,6 @@ class Deliveries:
             if isinstance(name, list) and name[:1] == ["in"]
         ]
 
-    def statement_of(self, tx: Tx, cid: bytes) -> Value:
-        """A statement as kept.  Raises NotFound."""
-        value = self._store.objects.get(tx, Kind.STATEMENT, cid)
-        if value is None:
-            raise NotFound("this node has no such statement")
-        return value
-
 
 class _AlreadyTakenError(Exception):
     """The same delivery came twice at once."""

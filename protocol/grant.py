@@ -238,11 +238,6 @@ def read_grant(delegation: Delegation, *, place: int = 0) -> ReadGrant:
     return ReadGrant(delegation, policy, delegation.exp)
 
 
-def windows_of(delegation: Delegation) -> tuple[Window, ...]:
-    """The windows that a root grant gives.  Raises CapabilityError if it is not a grant."""
-    return read_grant(delegation).windows
-
-
 def issue_grant(
     key: PersonaKey,
     *,

@@ -226,20 +226,8 @@ class GrantKeys:
             raise NoKey(f"no key: nothing held opens {path} in this generation")
         return days.key(day)
 
-    def value(self) -> Value:
-        """The form sealed in a keyset; also how a reader keeps what it holds, sealed at rest."""
-        return {
-            "k_grant": self.k_grant.secret_bytes(),
-            "sets": [found.value() for found in self.sets],
-        }
-
     def __repr__(self) -> str:
         return f"<GrantKeys {self.k_grant!r}, {len(self._nodes)} sets>"
-
-
-def grant_keys_from_value(value: Value) -> GrantKeys:
-    """Read back what `GrantKeys.value` gave.  Raises WireError, RecordError."""
-    return _grant_keys(value)
 
 
 def _grant_keys(value: Value) -> GrantKeys:

@@ -218,11 +218,6 @@ class Heard:
     proofs: tuple[bytes, ...]
 
     @property
-    def in_own_name(self) -> bool:
-        """Whether this is for `authorise_own` (or, for its command, `authorise_meeting`)."""
-        return self.inv.iss == self.inv.sub and not self.inv.prf and self.inv.cmd != Cmd.READ
-
-    @property
     def grants(self) -> tuple[bytes, ...]:
         """The CIDs whose status `Standing.grants` is to hold, root first."""
         return self.inv.prf

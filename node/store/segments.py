@@ -60,10 +60,6 @@ class Segments:
         """The head of segment `seq`, or None.  Raises StoreDamaged."""
         return self._head(tx.one("SELECT tag, head FROM segment WHERE seq = ?", (seq,)))
 
-    def head_of(self, tx: Tx, cid: bytes) -> Value:
-        """The head of the segment whose head has this CID, or None.  Raises StoreDamaged."""
-        return self._head(tx.one("SELECT tag, head FROM segment WHERE tag = ?", (self._tag(cid),)))
-
     def latest(self, tx: Tx) -> tuple[int, Value] | None:
         """The last segment: its number and head."""
         seq = self.next_seq(tx) - 1

@@ -27,7 +27,6 @@ from entrenous.protocol.grant import (
     parse_read_policy,
     read_grant,
     read_policy,
-    windows_of,
 )
 from entrenous.protocol.request import Request
 from entrenous.protocol.terms import Clause, Force, Terms
@@ -177,8 +176,8 @@ def test_a_grant_is_for_reading_only_has_an_end_and_is_its_owners() -> None:
             read_grant(delegation)
 
 
-def test_windows_of_a_delegation() -> None:
-    assert windows_of(GRANT.delegation) == tuple(WINDOWS)
+def test_windows_and_paths_of_a_grant() -> None:
+    assert GRANT.windows == tuple(WINDOWS)
     assert GRANT.paths == (LOAD,)
 
 
