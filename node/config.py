@@ -95,6 +95,6 @@ def _toml_string(text: str) -> str:
 
 def default_home(environment: Mapping[str, str] = os.environ) -> Path:
     """`ENTRENOUS_HOME`, or the platform's folder for a user's data."""
-    if (named := environment.get(ENVIRONMENT_PREFIX + "HOME")) is not None:
+    if named := environment.get(ENVIRONMENT_PREFIX + "HOME"):  # an empty one is none
         return Path(named)
     return Path(platformdirs.user_data_dir("entrenous", appauthor=False))

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+import warnings
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -87,20 +88,29 @@ async def control_socket(
 def _socket_path(home: Home, environment: Mapping[str, str]) -> Path:
     """A short path that only we can write to; in the runtime folder, or in one made for it."""
     name = sha256(str(home.folder.resolve()).encode("utf-8", "surrogateescape"))[:8].hex()
-    base = environment.get("XDG_RUNTIME_DIR") or platformdirs.user_runtime_dir()
-    folder = Path(base, "entrenous")
     try:
+        folder = Path(environment.get("XDG_RUNTIME_DIR") or _runtime_folder(), "entrenous")
         folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         found = folder.lstat()
         ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
         closed = not stat.S_IMODE(found.st_mode) & 0o077
+        path = folder / f"{name}.sock"
+        if ours and closed and len(os.fsencode(path)) <= PATH_BYTES_MAX:
+            return path
     except OSError:
-        ours = closed = False
-    path = folder / f"{name}.sock"
-    if ours and closed and len(os.fsencode(path)) <= PATH_BYTES_MAX:
-        return path
+        pass  # no such folder can be made; one of our own will do
     # Also where the platform names a folder in /tmp that another user has made.
     return Path(tempfile.mkdtemp(prefix="entrenous-", dir="/tmp"), f"{name}.sock")
+
+
+def _runtime_folder() -> str:
+    """Where the platform keeps such sockets when the environment does not say.
+
+    platformdirs warns that it had to look elsewhere; we look at what it found ourselves.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", platformdirs.RuntimeDirWarning)
+        return platformdirs.user_runtime_dir()
 
 
 # --- serving --------------------------------------------------------------------------------------

@@ -26,9 +26,9 @@ def without_names(_: WrappedLogger, method: str, event: EventDict) -> EventDict:
     return {key: value for key, value in event.items() if key not in NAMES}
 
 
-def set_up_log(*, debug: bool = False) -> None:
-    """Log to stderr from now on, from `info` on or from `debug` on."""
-    level = logging.DEBUG if debug else logging.INFO
+def set_up_log(*, debug: bool = False, quiet: bool = False) -> None:
+    """Log to stderr from now on: from `info` on, from `debug` on, or `quiet`, from warnings on."""
+    level = logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

@@ -93,10 +93,12 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 
 def _file_or_members(path: Path) -> list[HandedIn]:
-    with _opened(path) as file:
-        if file.read(len(_ARCHIVE)) != _ARCHIVE:
-            return [HandedIn(path)]
-    return _members(path)
+    try:
+        with _opened(path) as file:
+            begins = file.read(len(_ARCHIVE))
+    except OSError as error:
+        raise NotFound(f"{shown(str(path))} cannot be read: {error.strerror}") from error
+    return _members(path) if begins == _ARCHIVE else [HandedIn(path)]
 
 
 def _opened(path: Path) -> BinaryIO:

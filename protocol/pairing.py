@@ -63,7 +63,10 @@ def parse_link(text: str) -> Invite:
         raw = base64.b64decode(payload + "=" * (-len(payload) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
         raise WireError("this invite is damaged: it was not copied whole") from error
-    value = decode(raw, bytes_max=LINK_CHARS_MAX)
+    try:
+        value = decode(raw, bytes_max=LINK_CHARS_MAX)
+    except WireError as error:
+        raise WireError("this invite is damaged: it was not copied whole") from error
     match value:
         case [int(version), *_] if version != VERSION:
             raise VersionError(f"this invite is of version {version}, which is not spoken here")

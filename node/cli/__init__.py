@@ -13,23 +13,17 @@ import sys
 from collections.abc import Sequence
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
+_STDERR = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; its exit code."""
+    _open_streams()
     tokens = _home_first(list(sys.argv[1:] if argv is None else argv))
-    if not tokens or tokens[0] in ("--help", "-h", "help"):
-        from .commands import overview
-
-        print(overview())
-        return 0
-    from .app import explain, make_app
-
-    app = make_app()
     try:
-        if "--help" in tokens or "-h" in tokens:
-            explain(app, tokens)
-        return _code(app(tokens))
+        code = _run(tokens)
+        sys.stdout.flush()  # what cannot be written shall be told, not end in a traceback
+        return code
     except BrokenPipeError:
         # Whoever read us has seen enough (`| head`).  Python would complain once more at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -44,6 +38,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         if code is None:
             raise
         return code
+
+
+def _run(tokens: Sequence[str]) -> int:
+    if not tokens or tokens[0] in ("--help", "-h", "help"):
+        from .commands import overview
+
+        print(overview())
+        return 0
+    from .app import explain, make_app
+
+    app = make_app()
+    if "--help" in tokens or "-h" in tokens:
+        explain(app, tokens)
+    return _code(app(tokens))
+
+
+def _open_streams() -> None:
+    """Give a stream that was closed before we started (`>&-`) to nobody.
+
+    Otherwise the next file that is opened would get its number, and what is printed with it.
+    """
+    while (handle := os.open(os.devnull, os.O_RDWR)) <= _STDERR:  # the lowest number that is free
+        pass
+    os.close(handle)
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode))
 
 
 def _home_first(tokens: list[str]) -> list[str]:

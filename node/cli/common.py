@@ -58,8 +58,12 @@ class Common:
 
     @property
     def folder(self) -> Path:
-        """The folder of the home, whether it is there or not."""
-        return (self.home or default_home()).expanduser()
+        """The folder of the home, whether it is there or not.  Raises UsageError."""
+        named = self.home or default_home()
+        try:
+            return named.expanduser()
+        except RuntimeError as error:
+            raise UsageError(f"{named} names the folder of nobody here") from error
 
     @property
     def screen(self) -> Screen:
@@ -113,8 +117,10 @@ async def node_of(common: Common, *, network: bool = False) -> AsyncGenerator[Cl
 async def _offline(common: Common) -> AsyncGenerator[Client]:
     # A store and its libraries: loaded only by a command that opens the home itself.
     from ..config import Config
+    from ..daemon_log import set_up_log
     from ..offline import open_offline
 
+    set_up_log(quiet=True)  # a fault is told on stderr, and never with the values it met
     home = common.folder
     keystore = keystore_of(common)
     async with open_offline(home, keystore, Config.read(home)) as client:
@@ -139,6 +145,10 @@ def forget_opened() -> None:
 def require_home(home: Path) -> None:
     """Raise HomeError if there is no home at all: a better word than that no node runs on it."""
     if not (home / "keystore").exists():
+        if (home / "store.db").exists():
+            raise HomeError(
+                f"the keystore of {home} is gone: put it back, or restore a backup in another home"
+            )
         raise HomeError(f"there is no home at {home}: make one with `entrenous init`")
 
 

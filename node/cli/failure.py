@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import cast
@@ -14,6 +15,8 @@ from ..errors import Exit, exit_of
 from .commands import command_names
 from .screen import print_error
 
+_NAME_MAX = 200  # characters of a path in a sentence
+
 
 def failure(error: BaseException, *, as_json: bool) -> int | None:
     """Tell `error` and return its exit code; None for what no person could have caused."""
@@ -23,8 +26,13 @@ def failure(error: BaseException, *, as_json: bool) -> int | None:
             exit, code, sentence = Exit.USAGE, None, _usage(error)
         case EntrenousError():
             (exit, code), sentence = exit_of(error), str(error)
+        case UnicodeEncodeError():
+            exit, code, sentence = Exit.USAGE, None, _letters(error)
         case OSError() if error.errno == errno.ENOSPC:
-            exit, code, sentence = Exit.FAILED, None, "the disk is full; nothing was changed"
+            # Not said: that nothing was changed.  It may be the output of what was done.
+            exit, code, sentence = Exit.FAILED, None, "there is no space left to write to"
+        case OSError() if error.strerror:
+            exit, code, sentence = Exit.FAILED, None, _system(error)
         case _:
             return None
     print_error({"exit": int(exit), "code": code, "sentence": _whole(sentence)}, as_json=as_json)
@@ -48,6 +56,26 @@ def _usage(error: CycloptsError) -> str:
     said = " ".join(str(error).split()).rstrip(".")
     chain = [name for name in error.command_chain or () if not name.startswith("-")]
     return f"{said}; see `{' '.join(['entrenous', *chain])} --help`"
+
+
+def _letters(error: UnicodeEncodeError) -> str:
+    """Bytes of an argument that are no text (Python keeps them as surrogates), or no way to print.
+
+    What was given stands in `error.object`, which is not shown: it may be a link.
+    """
+    if error.encoding.replace("-", "") == "utf8":
+        return "an argument holds bytes that are not UTF-8 text"
+    return f"what is to be printed has letters that {error.encoding} has not; use a UTF-8 locale"
+
+
+def _system(error: OSError) -> str:
+    """What the system would not do, and with which file."""
+    named: object = error.filename
+    if not isinstance(named, str | bytes) or not named:
+        return f"the system refused: {error.strerror}"
+    name = os.fsdecode(named)
+    short = name if len(name) <= _NAME_MAX else f"{name[:_NAME_MAX]}…"
+    return f"{short}: {error.strerror}"
 
 
 def _whole(sentence: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import os
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -190,7 +191,7 @@ async def invoke(
 
 def _token(text: str) -> bytes:
     """A token as base64, or from a file named after an @, which holds base64 or the bytes."""
-    raw = text.encode()
+    raw = os.fsencode(text)
     if text.startswith("@"):
         try:
             with Path(text[1:]).open("rb") as file:

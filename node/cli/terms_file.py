@@ -15,6 +15,7 @@ alias, a tag, a key that terms do not have, are all refused.
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,7 +46,8 @@ def read_terms(path: Path | None, purpose: str) -> Terms:
 def _read(path: Path) -> Mapping[str, object]:
     name = visible(path.name)
     try:
-        with path.open("rb") as file:
+        # A pipe is not waited for.
+        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
             raw = file.read(TERMS_BYTES_MAX + 1)
     except FileNotFoundError:
         raise NotFound(f"there is no file {name}") from None

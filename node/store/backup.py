@@ -41,7 +41,8 @@ async def snapshot(database: Database, folder: Path) -> AsyncGenerator[Path]:
 def read_chunks(path: Path) -> Iterator[bytes]:
     """The bytes of a file, 64 KiB at a time.  Raises StoreError."""
     try:
-        with path.open("rb") as file:
+        # A pipe is not waited for: it reads as empty, which is no backup.
+        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
             while chunk := file.read(CHUNK_BYTES):
                 yield chunk
     except OSError as error:
