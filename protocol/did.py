@@ -8,8 +8,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NewType
 
-from multiformats import multicodec
-
 from ..crypto.keys import KEY_BYTES
 from .errors import WireError
 from .limits import DID_CHARS_MAX
@@ -17,7 +15,7 @@ from .limits import DID_CHARS_MAX
 Did = NewType("Did", str)
 
 _PREFIX = "did:key:"
-_ED25519 = multicodec.get("ed25519-pub").wrap(b"")
+_ED25519 = bytes((0xED, 0x01))  # ed25519-pub in the multiformats table, as a varint
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BASE58_VALUES = {character: value for value, character in enumerate(_BASE58)}
 
