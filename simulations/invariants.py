@@ -211,7 +211,7 @@ class Whole:
     def closed(self, stories: Sequence[Story]) -> Iterator[str]:
         """What came after the last grant of a story was taken back, on the very days of it."""
         for story in stories:
-            if not story.over.is_set() or len(story.delivered) < 2:
+            if story.lent is not None or len(story.delivered) < 2:  # still lent, or not so far
                 continue
             late, _ = story.delivered[-1]
             owner, reader = self.by_name[story.person.name], self.by_name[story.source.name]

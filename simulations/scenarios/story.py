@@ -102,6 +102,8 @@ class Story:
         self.stage = "not begun"
         self.over = trio.Event()
         self.revoked: list[Revoked] = []
+        # What stays lent when the story is over.
+        self.lent: Window | None = None
         self.delivered: list[tuple[bytes, Batch]] = []
 
     @property
@@ -125,6 +127,7 @@ class Story:
                 partial(self._deliver, self.before),
                 self._lend_and_take_back,
                 partial(self._deliver, self.after),
+                self._read_on,
                 self._verify_logs,
             ):
                 await self._pause()
@@ -215,8 +218,13 @@ class Story:
             lambda node: node.vault.read(self.path, self.first, self.first + DAYS - 1),
         )
         self._expect(not reading.damaged, f"{len(reading.damaged)} pages are damaged")
-        so_far = concat(batch.schema, [batch for _, batch in self.delivered])
-        self._expect(_same(reading.batch, so_far), "the vault does not hold what was delivered")
+        self._expect(
+            _same(reading.batch, self._so_far()), "the vault does not hold what was delivered"
+        )
+
+    def _so_far(self) -> Batch:
+        """Everything that was handed back until now."""
+        return concat(self.before.schema, [batch for _, batch in self.delivered])
 
     # lending
 
@@ -244,8 +252,16 @@ class Story:
         else:
             await self._heard_of(grant)
             await self._read(window)
+            if self._dice.chance(0.5):
+                self.lent = window
+                return
             await self._revoke(other)
             await self._read_refused(window, Code.REVOKED)
+
+    async def _read_on(self) -> None:
+        """A grant that was not taken back opens what is added to its days, without a new one."""
+        if self.lent is not None:
+            await self._read(self.lent)
 
     async def _ask(self, window: Window) -> bytes:
         self._stage("ask")
@@ -333,7 +349,7 @@ class Story:
     async def _read(self, window: Window) -> None:
         self._stage("read")
         lent = await self._insist(self.source, partial(self._fetch, window))
-        wanted = _on_days(self.before, window.first, window.last)
+        wanted = _on_days(self._so_far(), window.first, window.last)
         self._expect(not lent.damaged, f"{len(lent.damaged)} lent pages do not open")
         if not len(wanted):
             self._expect(lent.batch is None or not len(lent.batch), "records out of nothing")
