@@ -12,6 +12,7 @@ Restoring is `restoring.py`.  Source: formats.md, "Backup".
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections.abc import Generator, Iterator
@@ -39,6 +40,8 @@ from .store.home import FILE_MODE, Home, sync_folder
 
 MAGIC = label(Tag.BACKUP_FILE).encode() + b"\n"
 _LENGTH = struct.Struct(">I")
+# What a file system without links says to one: that of most memory sticks.
+_NO_LINKS = frozenset((errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS))
 _SEALED_KEY_BYTES = 32 + OVERHEAD_BYTES
 _HEAD_BYTES_MAX = KEYSTORE_BYTES_MAX + CONFIG_BYTES_MAX + 4_096
 _PIECE_BYTES = 256 * 1024
@@ -128,12 +131,24 @@ def _write(target: Path, public: bytes, head: BackupHead, copy: Path, entropy: E
             file.flush()
             os.fsync(file.fileno())
             size = file.tell()
-            # A link, unlike a rename, refuses to take the place of a file that came meanwhile.
-            os.link(beside, target)
+            _put_in_place(beside, target)
             sync_folder(target.parent)
     except OSError as error:
         raise BackupError(f"{target} could not be written: {error.strerror}") from error
     return size
+
+
+def _put_in_place(beside: Path, target: Path) -> None:
+    """Give what was made beside it its name; a file that came meanwhile is left alone."""
+    try:
+        # A link, unlike a rename, refuses to take the place of another file.
+        os.link(beside, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
+        beside.rename(target)
 
 
 def _content(head: BackupHead, copy: Path) -> Iterator[bytes]:

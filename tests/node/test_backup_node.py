@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 import struct
 from pathlib import Path
@@ -111,6 +112,27 @@ async def test_a_backup_never_takes_the_place_of_a_file(tmp_path: Path) -> None:
             await client.backup(tmp_path / "no" / "folder")
     assert backup.read_bytes() == before
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+async def test_a_backup_goes_onto_a_stick_that_knows_no_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _, backup = await home_with_data(tmp_path)
+    came = b"came meanwhile"
+
+    def no_links(_source: Path, target: Path) -> None:
+        if target.name == "taken":
+            target.write_bytes(came)
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", no_links)
+    async with open_offline(folder, open_home(folder, OPEN), Config()) as client:
+        await client.backup(tmp_path / "stick")
+        with pytest.raises(BackupError, match="File exists"):
+            await client.backup(tmp_path / "taken")
+    assert (tmp_path / "stick").read_bytes()[: len(MAGIC)] == backup.read_bytes()[: len(MAGIC)]
+    assert (tmp_path / "taken").read_bytes() == came
+    assert not list(backup.parent.glob(".*.new"))
 
 
 async def test_damage_anywhere_is_noticed_and_nothing_is_restored(tmp_path: Path) -> None:
