@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import structlog
 import trio
 
 from ..crypto.errors import CryptoError
@@ -22,6 +23,8 @@ from .store.database import Tx
 from .store.errors import StoreError
 from .store.objects import Kind
 from .store.store import Store
+
+log = structlog.get_logger()
 
 RETRY_FIRST_S = 1.0
 RETRY_LAST_S = 600.0
@@ -53,15 +56,24 @@ class Introductions:
     async def run(self) -> None:
         """Introduce this device wherever that is owed; returns once it is owed nowhere."""
         wait_s = RETRY_FIRST_S
-        while owed := await self._store.database.read(self.owed):
-            for pair in owed:
-                try:
-                    await self._exchange.link_to(pair)
-                    await self._store.database.write(partial(self._told, pair))
-                except (NodeError, ProtocolError, CryptoError, StoreError):
-                    continue  # they are tried again: a refusal may be lifted, a disk emptied
+        while await self._owes_any():
             await trio.sleep(wait_s)
             wait_s = min(wait_s * 2, RETRY_LAST_S)
+
+    async def _owes_any(self) -> bool:
+        """Try each peer that is owed once; False if there was none."""
+        try:
+            owed = await self._store.database.read(self.owed)
+        except StoreError as error:
+            log.error("introductions_unreadable", kind=type(error).__name__)
+            return True
+        for pair in owed:
+            try:
+                await self._exchange.link_to(pair)
+                await self._store.database.write(partial(self._told, pair))
+            except (NodeError, ProtocolError, CryptoError, StoreError):
+                continue  # they are tried again: a refusal may be lifted, a disk emptied
+        return bool(owed)
 
 
 def _name(pair: Pair) -> Value:

@@ -85,7 +85,13 @@ class Post:
             while True:
                 changed = self._outgoing.changed
                 now_ms = self._clock.now_ms()
-                peers, due_ms = await self._store.database.read(partial(self._waiting, now_ms))
+                try:
+                    peers, due_ms = await self._store.database.read(partial(self._waiting, now_ms))
+                except StoreError as error:
+                    # What cannot be read cannot be said; serving and reading go on without it.
+                    log.error("outbox_unreadable", kind=type(error).__name__)
+                    await trio.sleep(RETRY_LAST_MS / 1000)
+                    continue
                 for peer in sorted(set(peers) - self._posting):
                     self._posting.add(peer)
                     nursery.start_soon(self._post_to, peer)

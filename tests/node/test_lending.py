@@ -9,6 +9,7 @@ from trio.testing import MockClock
 from entrenous.crypto.key_tree import NoKey
 from entrenous.node.errors import NotAllowed, Refused, UsageError
 from entrenous.node.grant_given import GrantGiven
+from entrenous.node.store.database import Tx
 from entrenous.protocol.errors import Code, GrantRefused
 from entrenous.protocol.page import parse_entry
 from entrenous.protocol.trust import GrantStatus
@@ -90,6 +91,25 @@ async def test_no_day_after_the_end_of_a_grant_is_granted(autojump_clock: MockCl
         cid = await ask(reader, owner, Window(CURVE, DAY, DAY + 39))
         with pytest.raises(UsageError, match="would end before"):
             await decide(owner, cid, Window(CURVE, DAY + 4, DAY + 39), days=3)
+
+
+async def test_an_outbox_that_cannot_be_read_stops_nothing_else(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_town() as town:
+        owner, reader = await household(town)
+        await lend(owner, reader, TEN)
+        other = await ask(reader, owner, Window(CURVE, DAY, DAY))
+        spoil = "UPDATE outbox SET sealed = zeroblob(length(sealed))"
+
+        def refuse_and_spoil(tx: Tx) -> None:
+            owner.node.lending.refuse(tx, other, None, owner.now_ms)
+            tx.execute(spoil)
+
+        await owner.write(refuse_and_spoil)
+        await settle()
+        assert await owner.read(owner.node.store.outbox.count) == 1
+        assert await fetched_days(owner, reader, TEN) == list(range(DAY, DAY + 10))
 
 
 async def test_what_was_read_before_is_kept_once(autojump_clock: MockClock) -> None:
