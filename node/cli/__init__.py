@@ -34,10 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         from .failure import failure
 
-        code = failure(error, as_json="--json" in tokens)
-        if code is None:
+        told = failure(error, as_json="--json" in tokens)
+        if told is None:
             raise
-        return code
+        return told
 
 
 def _run(tokens: Sequence[str]) -> int:

@@ -145,7 +145,8 @@ def forget_opened() -> None:
 def require_home(home: Path) -> None:
     """Raise HomeError if there is no home at all: a better word than that no node runs on it."""
     if not (home / "keystore").exists():
-        if (home / "store.db").exists():
+        store = home / "store.db"
+        if store.exists() and store.stat().st_size:  # an empty one: `init` was interrupted
             raise HomeError(
                 f"the keystore of {home} is gone: put it back, or restore a backup in another home"
             )

@@ -112,6 +112,15 @@ def test_a_keystore_that_is_gone_is_not_a_home_to_be_made(
             (made[0] / "store.db").write_bytes(b"")
 
 
+def test_an_init_that_was_interrupted_begins_anew(told: Told, tmp_path: Path) -> None:
+    home, key = tmp_path / "home", tmp_path / "key"
+    Home(home).create()
+    Home(home).database.touch(0o600)
+    code, said = told("collections", "--home", str(home))
+    assert (code, "make one with" in said) == (1, True)
+    assert main(["init", "--home", str(home), "--key-file", str(key)]) == 0
+
+
 @pytest.mark.parametrize("home", ["~nobody-of-this-name/x", "a" * 5_000])
 def test_a_home_that_cannot_be(home: str, told: Told) -> None:
     code, said = told("collections", "--home", home)
@@ -129,11 +138,6 @@ def test_a_pipe_is_no_key_file_and_not_waited_for(
 
 
 # --- arguments and files --------------------------------------------------------------------------
-
-
-def test_arguments_that_are_no_text(told: Told) -> None:
-    code, said = told("invoke", "bank", "/record/read", "--token", "\udcff")
-    assert (code, "a token is base64" in said) == (2, True)
 
 
 def test_a_name_that_is_no_text_cannot_be_sent(capsys: pytest.CaptureFixture[str]) -> None:
