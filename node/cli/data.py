@@ -18,9 +18,9 @@ from ..results import (
     ImportReport,
     Records,
 )
-from .common import COMMON, Common, node_of, zone_of
 from .days import days_in_words, moment, span
 from .names import short
+from .options import USUAL, Options, node_of, zone_of
 from .records import Format, between, json_rows, print_batch
 from .screen import Column, Screen
 from .words import counted
@@ -43,7 +43,7 @@ async def import_(
     *,
     preview: Annotated[bool, Parameter(help="Show what would be written; write nothing.")] = False,
     into: Into = None,
-    common: Common = COMMON,
+    options: Options = USUAL,
 ) -> int:
     """Put files that you were given into your vault, each record once.
 
@@ -53,8 +53,8 @@ async def import_(
     """
     if not files:
         raise NodeError("name a file, a folder or an archive: entrenous import statement.ofx")
-    screen = common.screen
-    async with node_of(common) as client:
+    screen = options.screen
+    async with node_of(options) as client:
         if preview:
             for path in files:
                 _show_previews(screen, await client.preview(path, into))
@@ -134,14 +134,14 @@ def _brought(new: int, duplicates: int, differing: int) -> str:
 
 
 @imports_app.default
-async def imports(*, common: Common = COMMON) -> None:
+async def imports(*, options: Options = USUAL) -> None:
     """List what was imported and how each import stands.
 
     Example: entrenous imports
     """
-    async with node_of(common) as client:
+    async with node_of(options) as client:
         found = await client.imports()
-    screen = common.screen
+    screen = options.screen
     screen.show_lines("imports", found)
     for one in found:
         screen.entry(
@@ -160,31 +160,31 @@ async def undo(
     /,
     *,
     yes: Annotated[bool, Parameter(name=("--yes", "-y"), help="Do not ask.")] = False,
-    common: Common = COMMON,
+    options: Options = USUAL,
 ) -> int:
     """Remove what one import brought, and overwrite it on the disk.
 
     Example: entrenous imports undo 3f9a12bc
     """
-    screen = common.screen
+    screen = options.screen
     if not screen.confirm(f"Remove everything that import {id} brought?", yes=yes):
         screen.note("Nothing was changed.")
         return Exit.FAILED
-    async with node_of(common) as client:
+    async with node_of(options) as client:
         done = await client.undo(id)
     screen.show("imports undo", done)
     screen.say(f"{counted(done.records, 'record')} removed from {done.path}.")
     return Exit.DONE
 
 
-async def collections(*, common: Common = COMMON) -> None:
+async def collections(*, options: Options = USUAL) -> None:
     """List what your vault holds.
 
     Example: entrenous collections
     """
-    async with node_of(common) as client:
+    async with node_of(options) as client:
         found = await client.collections()
-    screen = common.screen
+    screen = options.screen
     screen.show_lines("collections", found)
     screen.table(
         (
@@ -217,7 +217,7 @@ async def read(
     format: FormatOption = Format.TABLE,
     utc: Utc = False,
     every: All = False,
-    common: Common = COMMON,
+    options: Options = USUAL,
 ) -> int:
     """Read your own records, by the days of your time zone, to the hour.
 
@@ -226,11 +226,11 @@ async def read(
     days = span(from_, to, zone_of(utc))
     bounded = from_ is not None or to is not None
     first, last = days.touched() if bounded else (0, UNDATED)
-    async with node_of(common) as client:
+    async with node_of(options) as client:
         found = await client.read(collection, first, last)
     batch = between(found.batch, days.start_ms, days.end_ms) if bounded else found.batch
     found = Records(batch, found.pages, found.damaged)
-    screen = common.screen
+    screen = options.screen
     if screen.json:
         screen.show(
             "read",
@@ -263,7 +263,7 @@ async def deliver(
     to: Annotated[str, Parameter(help="The peer whose data it is.")],
     into: Into = None,
     wait: Annotated[int, Parameter(help="Seconds to wait for the peer to have stored it.")] = 10,
-    common: Common = COMMON,
+    options: Options = USUAL,
 ) -> int:
     """Hand data back to the person it is about: signed by you, sealed to them.
 
@@ -271,8 +271,8 @@ async def deliver(
 
     Example: entrenous deliver march.ofx --to alice --into finance/accounts/transactions
     """
-    screen = common.screen
-    async with node_of(common) as client:
+    screen = options.screen
+    async with node_of(options) as client:
         made = await client.deliver(file, to, into, wait)
     screen.show_lines("deliver", made)
     for one in made:
@@ -298,14 +298,14 @@ def _show_delivered(screen: Screen, one: Delivered) -> None:
             screen.note(f"{one.peer} refused it: {one.reason or 'no reason was given'}")
 
 
-async def deliveries(*, common: Common = COMMON) -> None:
+async def deliveries(*, options: Options = USUAL) -> None:
     """List data that was handed to you, or by you.
 
     Example: entrenous deliveries
     """
-    async with node_of(common) as client:
+    async with node_of(options) as client:
         found = await client.deliveries()
-    screen = common.screen
+    screen = options.screen
     screen.show_lines("deliveries", found)
     for one in found:
         screen.entry(

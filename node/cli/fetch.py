@@ -12,10 +12,10 @@ from ...protocol.window import Window
 from ..client import Client
 from ..errors import NotAllowed, Refused
 from ..results import Fetched
-from .common import COMMON, Common, node_of, zone_of
 from .data import All, FormatOption, From, To, Utc, tell_records
 from .days import Span, days_in_words, require_whole_days, span
 from .names import short
+from .options import USUAL, Options, node_of, zone_of
 from .records import Format, json_rows, print_batch
 from .screen import Screen
 from .words import left_out_sentence
@@ -31,7 +31,7 @@ async def fetch(
     format: FormatOption = Format.TABLE,
     utc: Utc = False,
     every: All = False,
-    common: Common = COMMON,
+    options: Options = USUAL,
 ) -> int:
     """Read what a peer lends you, verified against what its source signed.
 
@@ -39,10 +39,10 @@ async def fetch(
 
     Example: entrenous fetch alice energy/electricity/load-curve --format csv
     """
-    screen = common.screen
+    screen = options.screen
     zone = zone_of(utc)
     days = span(from_, to, zone)
-    async with node_of(common, network=True) as client:
+    async with node_of(options, network=True) as client:
         windows = await _windows(client, peer, collection, days)
         found: list[Fetched] = []
         for window in windows:

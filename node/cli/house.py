@@ -14,8 +14,8 @@ from ..client import NotRunning, connect
 from ..config import Config, Role
 from ..errors import Exit, HomeInUse, NodeError, UsageError
 from ..store.home import Home
-from .common import COMMON, Common, keystore_of, node_of, require_home
 from .days import moment
+from .options import USUAL, Options, keystore_of, node_of, require_home
 from .screen import Screen
 from .visible import visible
 from .words import counted
@@ -39,7 +39,7 @@ async def init(
     if_missing: Annotated[
         bool, Parameter(help="Do nothing if there is a home already.", show_default=False)
     ] = False,
-    common: Common = COMMON,
+    options: Options = USUAL,
 ) -> None:
     """Make a home for a node: its keys, a passphrase, and the recovery words.
 
@@ -48,7 +48,7 @@ async def init(
 
     Example: entrenous init --name "Home"
     """
-    screen, folder = common.screen, common.folder
+    screen, folder = options.screen, options.folder
     role = Role.ORGANISATION if organisation else Role.PERSON
     if (folder / "keystore").exists() and if_missing:
         config = Config.read(folder)
@@ -64,7 +64,7 @@ async def init(
 
     entropy = SystemEntropy()
     config = Config(name=clean_name(name), role=role)
-    unlock = _new_unlock(common, entropy)
+    unlock = _new_unlock(options, entropy)
     words = init_home(folder, config, unlock, entropy)
     made = {"home": str(folder), "name": config.name, "role": role, "words": words}
     screen.show("init", made)
@@ -80,13 +80,13 @@ async def init(
     screen.say("Next: `entrenous up` runs the node, `entrenous import FILE` puts data in.")
 
 
-def _new_unlock(common: Common, entropy: Entropy) -> Unlock:
+def _new_unlock(options: Options, entropy: Entropy) -> Unlock:
     """What shall open a new home: its key file, made if need be, or a passphrase."""
     from ..opening import make_key_file
 
-    if common.key_file is not None and not common.key_file.exists():
-        return make_key_file(common.key_file, entropy)
-    return common.unlock(new=True)
+    if options.key_file is not None and not options.key_file.exists():
+        return make_key_file(options.key_file, entropy)
+    return options.unlock(new=True)
 
 
 def _show_words(screen: Screen, words: str) -> None:
@@ -111,7 +111,7 @@ async def up(
     debug: Annotated[
         bool, Parameter(help="Log more, with names of peers and paths.", show_default=False)
     ] = False,
-    common: Common = COMMON,
+    options: Options = USUAL,
 ) -> None:
     """Run the node until it is stopped: by Ctrl-C, `entrenous stop` or its service manager.
 
@@ -119,10 +119,10 @@ async def up(
 
     Example: entrenous up --listen /ip4/0.0.0.0/tcp/4101
     """
-    folder, screen = common.folder, common.screen
+    folder, screen = options.folder, options.screen
     require_home(folder)
     config = Config.read(folder)
-    keystore = keystore_of(common)
+    keystore = keystore_of(options)
     # The network library takes a second to load; nothing else needs it.
     from ..daemon import Ready, run_daemon
     from ..daemon_log import set_up_log
@@ -142,12 +142,12 @@ async def up(
     screen.say(f"{config.name} is stopped.")
 
 
-async def stop(*, common: Common = COMMON) -> None:
+async def stop(*, options: Options = USUAL) -> None:
     """Stop the node that runs on this home, in order.
 
     Example: entrenous stop
     """
-    folder = common.folder
+    folder = options.folder
     require_home(folder)
     async with connect(folder) as client:
         await client.stop()
@@ -157,8 +157,8 @@ async def stop(*, common: Common = COMMON) -> None:
         await trio.sleep(_STOP_LOOK_S)
     else:
         raise NodeError("the node was asked to stop and has not stopped yet")
-    common.screen.show("stop", {"stopped": True})
-    common.screen.say("The node is stopped.")
+    options.screen.show("stop", {"stopped": True})
+    options.screen.say("The node is stopped.")
 
 
 async def _runs(folder: Path) -> bool:
@@ -175,18 +175,18 @@ async def _runs(folder: Path) -> bool:
         return True
 
 
-async def status(*, common: Common = COMMON) -> None:
+async def status(*, options: Options = USUAL) -> None:
     """Show how the node is: what it holds, with whom it is connected, what waits.
 
     Example: entrenous status
     """
-    async with node_of(common) as client:
+    async with node_of(options) as client:
         now = await client.status()
-    screen = common.screen
+    screen = options.screen
     fields = {name: getattr(now, name) for name in type(now).__dataclass_fields__}
-    screen.show("status", {**fields, "home": str(common.folder)})
+    screen.show("status", {**fields, "home": str(options.folder)})
     screen.say(f"{now.name} ({now.role}), {'running' if now.running else 'not running'}")
-    screen.fact("home", str(common.folder))
+    screen.fact("home", str(options.folder))
     screen.fact("device", now.device)
     for number, address in enumerate(now.addresses):
         screen.fact("" if number else "addresses", address)
@@ -207,17 +207,17 @@ async def backup(
     file: Annotated[Path, Parameter(help="A new file; one that is there is not replaced.")],
     /,
     *,
-    common: Common = COMMON,
+    options: Options = USUAL,
 ) -> None:
     """Write the whole node, encrypted, to one file that only the recovery words open.
 
     Example: entrenous backup /media/stick/home.entrenous
     """
-    async with node_of(common) as client:
+    async with node_of(options) as client:
         made = await client.backup(file)
-    common.screen.show("backup", made)
-    common.screen.say(f"Written: {made.path}, {made.bytes:,} bytes.")
-    common.screen.say("Only the recovery words open it: `entrenous restore` asks for them.")
+    options.screen.show("backup", made)
+    options.screen.say(f"Written: {made.path}, {made.bytes:,} bytes.")
+    options.screen.say("Only the recovery words open it: `entrenous restore` asks for them.")
 
 
 async def restore(
@@ -227,7 +227,7 @@ async def restore(
     words_fd: Annotated[
         int | None, Parameter(help="Read the recovery words from this file descriptor.")
     ] = None,
-    common: Common = COMMON,
+    options: Options = USUAL,
 ) -> None:
     """Make a home from a backup.  Asks for the recovery words and for a new passphrase.
 
@@ -236,7 +236,7 @@ async def restore(
 
     Example: entrenous restore /media/stick/home.entrenous
     """
-    folder, screen = common.folder, common.screen
+    folder, screen = options.folder, options.screen
     if (folder / "keystore").exists():
         raise NodeError(f"there is a home at {folder} already: give another with --home")
     from ...crypto.entropy import SystemEntropy
@@ -245,7 +245,7 @@ async def restore(
 
     words = _recovery_words(words_fd)
     entropy = SystemEntropy()
-    unlock = _new_unlock(common, entropy)
+    unlock = _new_unlock(options, entropy)
     restored = await restore_home(folder, file, words, unlock, entropy=entropy, clock=SystemClock())
     fields = {name: getattr(restored, name) for name in type(restored).__dataclass_fields__}
     screen.show("restore", {"home": str(folder), **fields})
@@ -313,12 +313,12 @@ WantedBy=default.target
 """
 
 
-async def unit(*, common: Common = COMMON) -> int:
+async def unit(*, options: Options = USUAL) -> int:
     """Print a systemd user unit that keeps the node running.
 
     Example: entrenous unit > ~/.config/systemd/user/entrenous.service
     """
-    print(unit_text(_own_command(), common.folder.absolute()), end="")
+    print(unit_text(_own_command(), options.folder.absolute()), end="")
     return Exit.DONE
 
 

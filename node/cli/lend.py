@@ -15,10 +15,10 @@ from ...protocol.wire import Value
 from ..client import Client
 from ..errors import Exit, NotFound, UsageError
 from ..results import CollectionInfo, GrantInfo, RequestInfo, Revoked
-from .common import COMMON, Common, node_of, zone_of
 from .data import From, To, Utc
 from .days import Span, days_in_words, end_of_day_s, moment, require_whole_days, span
 from .names import find, short
+from .options import USUAL, Options, node_of, zone_of
 from .screen import Screen
 from .terms_file import read_terms
 from .words import (
@@ -67,7 +67,7 @@ async def ask(
     until: Until = None,
     refusal: Annotated[str, Parameter(help="What follows from a no, in your words.")] = "",
     utc: Utc = False,
-    common: Common = COMMON,
+    options: Options = USUAL,
 ) -> None:
     """Ask a peer to lend you days of their data, for a purpose and on terms.
 
@@ -86,7 +86,7 @@ async def ask(
     exp_s = (
         now_ms() // 1000 + _ASKED_FOR_DAYS * _DAY_S if until is None else end_of_day_s(until, zone)
     )
-    async with node_of(common) as client:
+    async with node_of(options) as client:
         request = await client.ask(
             peer,
             items,
@@ -95,7 +95,7 @@ async def ask(
             exp_s=exp_s,
             refusal=refusal,
         )
-    screen = common.screen
+    screen = options.screen
     left_out = days.left_out()
     screen.show(
         "ask",
@@ -127,15 +127,15 @@ def mapping_of(terms: Terms) -> dict[str, Value]:
     }
 
 
-async def asked(*, common: Common = COMMON) -> None:
+async def asked(*, options: Options = USUAL) -> None:
     """List what you asked of others, and what became of it.
 
     Example: entrenous asked
     """
-    async with node_of(common) as client:
+    async with node_of(options) as client:
         found = await client.asked()
-    common.screen.show_lines("asked", found)
-    _show_requests(common.screen, found, "You have asked for nothing yet: see `entrenous ask`.")
+    options.screen.show_lines("asked", found)
+    _show_requests(options.screen, found, "You have asked for nothing yet: see `entrenous ask`.")
 
 
 async def inbox(
@@ -143,14 +143,14 @@ async def inbox(
     /,
     *,
     every: Annotated[bool, Parameter(name="--all", help="Also what was decided.")] = False,
-    common: Common = COMMON,
+    options: Options = USUAL,
 ) -> None:
     """List the requests that wait for your decision.
 
     Example: entrenous inbox
     """
-    screen = common.screen
-    async with node_of(common) as client:
+    screen = options.screen
+    async with node_of(options) as client:
         found = await client.inbox()
         vault = () if id is None else await client.collections()
     if id is not None:
@@ -203,7 +203,7 @@ async def decide(
     reason: Annotated[str | None, Parameter(help="Why you refuse; it is told to them.")] = None,
     utc: Utc = False,
     yes: Yes = False,
-    common: Common = COMMON,
+    options: Options = USUAL,
 ) -> int:
     """Grant or refuse a request.  Shows what was asked and what you would give, then asks you.
 
@@ -212,16 +212,16 @@ async def decide(
 
     Example: entrenous decide 5hr7q2ka grant --from 2025-03-01 --to 2025-03-30
     """
-    screen = common.screen
+    screen = options.screen
     if decision == "refuse":
         if from_ or to or only or until or utc:
             raise UsageError("a refusal has no days, no collections and no end")
-        return await _refuse(common, id, reason, yes=yes)
+        return await _refuse(options, id, reason, yes=yes)
     if reason is not None:
         raise UsageError("--reason goes with a refusal")
     zone = zone_of(utc)
     days = span(from_, to, zone)
-    async with node_of(common) as client:
+    async with node_of(options) as client:
         request = _request(await client.inbox(), id)
         vault = await client.collections()
     _check_waiting(request)
@@ -237,16 +237,16 @@ async def decide(
     if not screen.confirm(f"Grant this to {request.peer}?", yes=yes):
         screen.note("Nothing was granted; the request still waits.")
         return Exit.FAILED
-    async with node_of(common) as client:
+    async with node_of(options) as client:
         grant = await client.grant(request.id, windows, exp_s)
     screen.show("decide", _decided(request.id, grant, windows, exp_s, left_out))
     screen.say(f"Granted: {short(grant)}.  `entrenous revoke {short(grant)}` takes it back.")
     return Exit.DONE
 
 
-async def _refuse(common: Common, id: str, reason: str | None, *, yes: bool) -> int:
-    screen = common.screen
-    async with node_of(common) as client:
+async def _refuse(options: Options, id: str, reason: str | None, *, yes: bool) -> int:
+    screen = options.screen
+    async with node_of(options) as client:
         request = _request(await client.inbox(), id)
         vault = await client.collections()
     _check_waiting(request)
@@ -258,7 +258,7 @@ async def _refuse(common: Common, id: str, reason: str | None, *, yes: bool) -> 
     if not screen.confirm(f"Refuse this to {request.peer}?", yes=yes):
         screen.note("Nothing was decided; the request still waits.")
         return Exit.FAILED
-    async with node_of(common) as client:
+    async with node_of(options) as client:
         await client.refuse(request.id, reason)
     screen.show("decide", _decided(request.id, None, (), None, ()))
     screen.say("Refused.")
@@ -349,18 +349,18 @@ async def grants(
     /,
     *,
     every: Annotated[bool, Parameter(name="--all", help="Also those that have ended.")] = False,
-    common: Common = COMMON,
+    options: Options = USUAL,
 ) -> None:
     """List who may see what, until when: grants you gave and grants you hold.
 
     Example: entrenous grants
     """
-    async with node_of(common) as client:
+    async with node_of(options) as client:
         found = await client.grants()
         if peer is not None and peer not in {one.name for one in await client.peers()}:
             raise NotFound(f"no peer is called {peer}; `entrenous peers` lists them")
     found = tuple(one for one in found if peer in (None, one.peer))
-    screen = common.screen
+    screen = options.screen
     screen.show_lines("grants", found)
     shown = [one for one in found if every or one.status not in ("revoked", "expired")]
     ended = len(found) - len(shown)
@@ -382,7 +382,7 @@ async def revoke(
     what: Annotated[str, Parameter(name="GRANT|PEER", help="A grant's id, or a peer's name.")],
     /,
     *,
-    common: Common = COMMON,
+    options: Options = USUAL,
 ) -> int:
     """Take a grant back, or all grants of a peer.  It holds at once.
 
@@ -391,10 +391,10 @@ async def revoke(
 
     Example: entrenous revoke 5hr7q2ka
     """
-    async with node_of(common) as client:
+    async with node_of(options) as client:
         done, taken = await _revoke(client, what)
         standing = await client.grants()
-    screen = common.screen
+    screen = options.screen
     screen.show("revoke", done)
     if not taken:
         screen.say(f"{what} holds no grant of yours: there was nothing to take back.")
@@ -433,15 +433,15 @@ async def keep(
     grant: Annotated[str, Parameter(help="The grant, or the first characters of its id.")],
     /,
     *,
-    common: Common = COMMON,
+    options: Options = USUAL,
 ) -> None:
     """Confirm a grant that was suspended because this node came back from a backup.
 
     Example: entrenous keep 5hr7q2ka
     """
-    async with node_of(common) as client:
+    async with node_of(options) as client:
         given = [one.id for one in await client.grants() if one.side == "given"]
         cid = find(grant, given, "grant", "entrenous grants")
         await client.keep(cid)
-    common.screen.show("keep", {"grant": cid})
-    common.screen.say(f"Grant {short(cid)} holds again.")
+    options.screen.show("keep", {"grant": cid})
+    options.screen.say(f"Grant {short(cid)} holds again.")

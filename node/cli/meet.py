@@ -8,8 +8,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from .common import COMMON, Common, node_of
 from .days import moment
+from .options import USUAL, Options, node_of
 from .screen import Column, columns_of
 
 _DID_CHARS_SHOWN = 8
@@ -19,7 +19,7 @@ async def invite(
     *,
     label: Annotated[str | None, Parameter(help="What you will call whoever uses it.")] = None,
     qr: Annotated[bool, Parameter(help="Show a QR code on a terminal.", negative="--no-qr")] = True,
-    common: Common = COMMON,
+    options: Options = USUAL,
 ) -> None:
     """Make a link with which one other node can pair with yours, once, within a day.
 
@@ -27,9 +27,9 @@ async def invite(
 
     Example: entrenous invite --label bank
     """
-    async with node_of(common, network=True) as client:
+    async with node_of(options, network=True) as client:
         made = await client.invite(label)
-    screen = common.screen
+    screen = options.screen
     screen.show("invite", made)
     if screen.json:
         return
@@ -46,7 +46,7 @@ async def pair(
     /,
     *,
     as_: Annotated[str | None, Parameter(name="--as", help="What to call the peer.")] = None,
-    common: Common = COMMON,
+    options: Options = USUAL,
 ) -> None:
     """Pair with the node that made a link.
 
@@ -54,22 +54,22 @@ async def pair(
     """
     if link == "-":
         link = sys.stdin.readline().strip()
-    async with node_of(common, network=True) as client:
+    async with node_of(options, network=True) as client:
         made = await client.pair(link, as_)
-    screen = common.screen
+    screen = options.screen
     screen.show("pair", made)
     screen.say(f"Paired: you call it {made.name}.")
     screen.fact("its persona", made.did)
 
 
-async def peers(*, common: Common = COMMON) -> None:
+async def peers(*, options: Options = USUAL) -> None:
     """List the nodes that yours is paired with.
 
     Example: entrenous peers
     """
-    async with node_of(common) as client:
+    async with node_of(options) as client:
         found = await client.peers()
-    screen = common.screen
+    screen = options.screen
     screen.show_lines("peers", found)
     screen.table(
         (

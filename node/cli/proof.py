@@ -17,11 +17,11 @@ from ...protocol.window import Window
 from ...protocol.wire import Value
 from ..errors import Exit, NotFound, UsageError
 from ..results import LogInfo
-from .common import COMMON, Common, node_of, zone_of
 from .data import Utc
 from .days import days_in_words, end_of_day_s, moment, require_whole_days, span
 from .lend import mapping_of
 from .names import find
+from .options import USUAL, Options, node_of, zone_of
 from .screen import Column
 from .terms_file import read_terms
 from .visible import visible
@@ -35,16 +35,16 @@ async def log(
     peer: Annotated[str | None, Parameter(help="Only with this peer.")] = None,
     /,
     *,
-    common: Common = COMMON,
+    options: Options = USUAL,
 ) -> None:
     """List the receipts and answers that you and your peers have signed.
 
     Example: entrenous log alice
     """
-    async with node_of(common) as client:
+    async with node_of(options) as client:
         found = await client.log()
     found = tuple(one for one in found if peer in (None, one.peer))
-    screen = common.screen
+    screen = options.screen
     screen.show_lines("log", found)
     screen.table(
         (
@@ -75,14 +75,14 @@ def _row(one: LogInfo) -> list[str]:
 
 
 @log_app.command
-async def verify(*, common: Common = COMMON) -> None:
+async def verify(*, options: Options = USUAL) -> None:
     """Recompute the log and verify every signature in it.
 
     Example: entrenous log verify
     """
-    async with node_of(common) as client:
+    async with node_of(options) as client:
         found = await client.log_verify()
-    screen = common.screen
+    screen = options.screen
     screen.show(
         "log verify",
         {
@@ -120,7 +120,7 @@ async def delegate(
     terms: Annotated[Path | None, Parameter(help="The terms file of the grant.")] = None,
     until: Annotated[str | None, Parameter(help="Last day it holds (YYYY-MM-DD).")] = None,
     utc: Utc = False,
-    common: Common = COMMON,
+    options: Options = USUAL,
 ) -> None:
     """Sign a sub-delegation of a grant that you hold.  Whether it holds, its owner's node judges.
 
@@ -130,7 +130,7 @@ async def delegate(
     zone = zone_of(utc)
     days = span(from_, to, zone)
     require_whole_days(days)
-    async with node_of(common) as client:
+    async with node_of(options) as client:
         held = {one.id: one for one in await client.grants() if one.side == "held"}
         cid = find(grant, held, "grant", "entrenous grants")
         written = held[cid].terms if terms is None else read_terms(terms, purpose)
@@ -142,8 +142,8 @@ async def delegate(
             held[cid].exp_s if until is None else end_of_day_s(until, zone),
         )
     text = base64.b64encode(token).decode()
-    common.screen.show("delegate", {"id": cid_of(token), "token": text})
-    if not common.json:
+    options.screen.show("delegate", {"id": cid_of(token), "token": text})
+    if not options.json:
         print(text)
 
 
@@ -162,7 +162,7 @@ async def invoke(
     token: Annotated[
         str | None, Parameter(help="Send this invocation (base64, or @FILE) as it is.")
     ] = None,
-    common: Common = COMMON,
+    options: Options = USUAL,
 ) -> int:
     """Send one raw invocation to a peer and print its signed answer: what an integrator needs.
 
@@ -170,7 +170,7 @@ async def invoke(
     """
     if (command is None) == (token is None):
         raise UsageError("give a command to be signed now, or a --token to be sent as it is")
-    async with node_of(common, network=True) as client:
+    async with node_of(options, network=True) as client:
         said = await client.invoke(
             peer,
             command or "",
@@ -178,7 +178,7 @@ async def invoke(
             proofs=[_token(one) for one in proof],
             token=None if token is None else _token(token),
         )
-    screen = common.screen
+    screen = options.screen
     out = _dag_json(said.out)
     screen.show(
         "invoke",

@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from entrenous.node import cli
-from entrenous.node.cli import common
+from entrenous.node.cli import options
 from entrenous.node.client import Client, NotRunning
 from entrenous.node.errors import NodeError
 from entrenous.node.results import CollectionInfo, GrantInfo, Peer, RequestInfo, Status
@@ -160,4 +160,4 @@ def install(monkeypatch: pytest.MonkeyPatch, node: FakeNode, *, running: bool = 
             raise NotRunning("no node runs: start it with `entrenous up`")
         yield Client(node)
 
-    monkeypatch.setattr(common, "connect", connect)
+    monkeypatch.setattr(options, "connect", connect)

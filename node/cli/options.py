@@ -32,7 +32,7 @@ HOME_OPTIONS = Group("Home and output", sort_key=90)
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True)
-class Common:
+class Options:
     """Where the home is, how it is opened, and how results are printed."""
 
     home: Annotated[
@@ -89,19 +89,19 @@ class Common:
             raise NotAllowed(f"no node runs on {self.folder}, and {error}") from error
 
 
-COMMON = Common()
+USUAL = Options()
 
 # A command may reach for its home twice (look, ask, act); a passphrase is asked for once.
 _opened: dict[Path, Keystore] = {}
 
 
 @asynccontextmanager
-async def node_of(common: Common, *, network: bool = False) -> AsyncGenerator[Client]:
+async def node_of(options: Options, *, network: bool = False) -> AsyncGenerator[Client]:
     """The node of the home: the one that runs, or the home itself unless `network` is needed.
 
     Raises NotRunning, HomeError, WrongPassphrase.
     """
-    home = common.folder
+    home = options.folder
     async with AsyncExitStack() as stack:
         try:
             client = await stack.enter_async_context(connect(home))
@@ -109,31 +109,31 @@ async def node_of(common: Common, *, network: bool = False) -> AsyncGenerator[Cl
             require_home(home)
             if network:
                 raise
-            client = await stack.enter_async_context(_offline(common))
+            client = await stack.enter_async_context(_offline(options))
         yield client
 
 
 @asynccontextmanager
-async def _offline(common: Common) -> AsyncGenerator[Client]:
+async def _offline(options: Options) -> AsyncGenerator[Client]:
     # A store and its libraries: loaded only by a command that opens the home itself.
     from ..config import Config
     from ..daemon_log import set_up_log
     from ..offline import open_offline
 
     set_up_log(quiet=True)  # a fault is told on stderr, and never with the values it met
-    home = common.folder
-    keystore = keystore_of(common)
+    home = options.folder
+    keystore = keystore_of(options)
     async with open_offline(home, keystore, Config.read(home)) as client:
         yield client
 
 
-def keystore_of(common: Common) -> Keystore:
+def keystore_of(options: Options) -> Keystore:
     """The opened keystore of the home; asked for once."""
     from ..opening import open_home
 
-    home = common.folder
+    home = options.folder
     if (keystore := _opened.get(home)) is None:
-        keystore = _opened[home] = open_home(home, common.unlock())
+        keystore = _opened[home] = open_home(home, options.unlock())
     return keystore
 
 
