@@ -16,8 +16,8 @@ from multiformats import multicodec, multihash
 
 from entrenous.crypto.keys import KEY_BYTES
 from entrenous.node.cli import main
-from entrenous.node.cli.options import forget_opened
 from entrenous.node.cli.failure import failure
+from entrenous.node.cli.options import forget_opened
 from entrenous.node.control import control_socket
 from entrenous.node.errors import NotFound
 from entrenous.node.files import handed_in
