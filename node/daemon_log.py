@@ -26,6 +26,11 @@ def without_names(_: WrappedLogger, method: str, event: EventDict) -> EventDict:
     return {key: value for key, value in event.items() if key not in NAMES}
 
 
+def _to_stderr(*_: object) -> structlog.PrintLogger:
+    """A logger to what is stderr when it speaks: a program may have put another in its place."""
+    return structlog.PrintLogger(sys.stderr)
+
+
 def set_up_log(*, debug: bool = False, quiet: bool = False) -> None:
     """Log to stderr from now on: from `info` on, from `debug` on, or `quiet`, from warnings on."""
     level = logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO
@@ -38,7 +43,7 @@ def set_up_log(*, debug: bool = False, quiet: bool = False) -> None:
             structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_to_stderr,
         cache_logger_on_first_use=False,
     )
     # What libraries say: warnings only, and their own words.

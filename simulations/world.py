@@ -229,7 +229,13 @@ def _listening(world: World) -> Generator[None]:
     kept = structlog.get_config()
     alarm = Alarm(logging.ERROR)
     logging.getLogger("entrenous").addHandler(alarm)
-    structlog.configure(processors=[hear], cache_logger_on_first_use=False)
+    # Every line, whatever level and place this process has given its log.
+    structlog.configure(
+        processors=[hear],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+        logger_factory=structlog.ReturnLoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
     try:
         yield
     finally:

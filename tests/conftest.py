@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -19,6 +20,13 @@ if not IN_CI:
     # how busy the machine is.
     settings.register_profile("desk", deadline=None)
     settings.load_profile("desk")
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Generator[None]:
+    """Whoever runs the command line in this process sets up its log: the next test has its own."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
