@@ -17,15 +17,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 # The library has annotations but no py.typed marker, so mypy does not look at them.
-from shamir_mnemonic.shamir import (  # type: ignore[import-untyped]
+from shamir_mnemonic.shamir import (  # type: ignore[import-untyped]  # as above
     EncryptedMasterSecret,
     ShareGroup,
     recover_ems,
     split_ems,
 )
-from shamir_mnemonic.share import Share  # type: ignore[import-untyped]
-from shamir_mnemonic.utils import MnemonicError  # type: ignore[import-untyped]
-from shamir_mnemonic.wordlist import WORDLIST  # type: ignore[import-untyped]
+from shamir_mnemonic.share import Share  # type: ignore[import-untyped]  # as above
+from shamir_mnemonic.utils import MnemonicError  # type: ignore[import-untyped]  # as above
+from shamir_mnemonic.wordlist import WORDLIST  # type: ignore[import-untyped]  # as above
 
 from .entropy import Entropy
 from .errors import BadWords

@@ -107,13 +107,6 @@ class World:
         self.trace.event("on", machine.name, str(machine.lives))
         self._nursery.start_soon(self._live, machine, life, node)
 
-    async def power_off(self, machine: Machine) -> None:
-        """Cut the power and wait until nothing of that life is left."""
-        life = machine.life
-        if life is not None:
-            life.cut_power()
-            await life.ended.wait()
-
     async def _live(self, machine: Machine, life: Life, node: Node) -> None:
         scope = life.open_scope()
         try:
