@@ -14,28 +14,26 @@ itself (`offline.py`).
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Protocol, TypeVar
-
-import trio
 
 from ..protocol.columns import read_columns
-from ..protocol.errors import ProtocolError, WireError
+from ..protocol.errors import WireError
 from ..protocol.record import Batch, concat
 from ..protocol.schema import Schema, schema_named
 from ..protocol.window import Window
 from ..protocol.wire import Body, Value
-from .control_frame import (
-    REPLY_BYTES_MAX,
-    ControlError,
-    EndOfFrames,
-    FrameReader,
-    check_same_user,
-    frame,
+from .channel import (
+    Caller,
+    Channel,
+    NotRunning,
+    SocketChannel,
+    open_socket,
+    read_as,
+    understood,
 )
-from .errors import Away, Exit, NodeError, NotAllowed, NotFound, Refused, UsageError
+from .control_frame import check_same_user
 from .results import (
     BackedUp,
     CollectionInfo,
@@ -64,29 +62,9 @@ from .shape import from_value, to_value
 
 __all__ = ["Channel", "Client", "NotRunning", "connect"]
 
-ADDRESS_BYTES_MAX = 4_096
 # Damaged pages, statements: of one answer.
 SENTENCES_MAX = 1 << 20
 _FETCH_KEYS = ("schema", "pages", "bytes", "windows", "provenance", "damaged")
-T = TypeVar("T")
-
-
-class NotRunning(NodeError):
-    """No node runs on this home."""
-
-
-class Channel(Protocol):
-    """What carries operations to a node."""
-
-    async def call(
-        self,
-        op: str,
-        args: Mapping[str, Value],
-        on_item: Callable[[Value], None],
-        on_progress: Callable[[Value], None],
-    ) -> Value:
-        """Have `op` done; the value of its `ok`.  Raises NodeError as the node said it."""
-        ...
 
 
 @asynccontextmanager
@@ -95,72 +73,14 @@ async def connect(home: Path) -> AsyncGenerator[Client]:
 
     Raises NotRunning if none does, ControlError if what answers is not of this user.
     """
-    stream = await _open(home)
+    stream = await open_socket(home)
     async with stream:
         check_same_user(stream)
         yield Client(SocketChannel(stream))
 
 
-async def _open(home: Path) -> trio.SocketStream:
-    control = home / "control"
-    try:
-        address = control.read_bytes()[:ADDRESS_BYTES_MAX].decode().strip()
-        return await trio.open_unix_socket(address)
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise NotRunning(f"no node runs on {home}: start it with `entrenous up`") from error
-
-
-class SocketChannel:
-    """Operations over the control socket."""
-
-    def __init__(self, stream: trio.SocketStream) -> None:
-        self._stream = stream
-        self._frames = FrameReader(stream, REPLY_BYTES_MAX)
-        self._turn = trio.Lock()
-
-    async def call(
-        self,
-        op: str,
-        args: Mapping[str, Value],
-        on_item: Callable[[Value], None],
-        on_progress: Callable[[Value], None],
-    ) -> Value:
-        async with self._turn:
-            try:
-                await self._stream.send_all(frame({"op": op, "args": args}))
-                kind, value = await self._until_done(on_item, on_progress)
-            except (EndOfFrames, trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                raise ControlError("the node stopped before it had answered") from error
-            except BaseException:
-                # A call that was left half way: what comes next on the stream is not for the next.
-                await trio.aclose_forcefully(self._stream)
-                raise
-        if kind == "error":
-            raise error_from_value(value)
-        return value
-
-    async def _until_done(
-        self, on_item: Callable[[Value], None], on_progress: Callable[[Value], None]
-    ) -> tuple[str, Value]:
-        while True:
-            match await self._frames.receive():
-                case {"item": value, **rest} if not rest:
-                    on_item(value)
-                case {"progress": value, **rest} if not rest:
-                    on_progress(value)
-                case {"ok": value, **rest} if not rest:
-                    return "ok", value
-                case {"error": value, **rest} if not rest:
-                    return "error", value
-                case _:
-                    raise ControlError("the node answered in another form")
-
-
-class Client:
+class Client(Caller):
     """One method for each operation of a node."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
 
     # the node
 
@@ -199,7 +119,7 @@ class Client:
                 progress(from_value(ImportProgress, value))
 
         args: dict[str, Value] = {"path": _path(path), "into": into}
-        return _read(ImportReport, await self._call("import", args, on_progress=on_progress))
+        return read_as(ImportReport, await self._call("import", args, on_progress=on_progress))
 
     async def preview(self, path: Path, into: str | None = None) -> tuple[ImportPreview, ...]:
         """What `import_` would write; nothing is written."""
@@ -220,7 +140,7 @@ class Client:
         pieces: list[Batch] = []
         args: dict[str, Value] = {"path": path, "first": first, "last": last}
         done = await self._call("read", args, lambda item: pieces.append(_piece(item)))
-        with _understood():
+        with understood():
             body = Body.open(done, "a read", ("schema", "pages", "damaged"))
             schema = schema_named(body.text("schema"))
             return Records(_batch(schema, pieces), body.integer("pages"), _sentences(body))
@@ -319,7 +239,7 @@ class Client:
             "last": last,
         }
         done = await self._call("fetch", args, lambda item: pieces.append(_piece(item)))
-        with _understood():
+        with understood():
             body = Body.open(done, "a fetch", _FETCH_KEYS)
             name = body.maybe_text("schema")
             return Fetched(
@@ -400,71 +320,14 @@ class Client:
         """Write the whole node, encrypted, to a new file.  Raises NodeError."""
         return await self._one(BackedUp, "backup", path=_path(path))
 
-    # how
-
-    async def _call(
-        self,
-        op: str,
-        args: Mapping[str, Value],
-        on_item: Callable[[Value], None] | None = None,
-        on_progress: Callable[[Value], None] | None = None,
-    ) -> Value:
-        return await self._channel.call(op, args, on_item or _ignore, on_progress or _ignore)
-
-    async def _one(self, cls: type[T], op: str, **args: Value) -> T:
-        return _read(cls, await self._call(op, args))
-
-    async def _many(self, cls: type[T], op: str, **args: Value) -> tuple[T, ...]:
-        found: list[T] = []
-        await self._call(op, args, lambda item: found.append(_read(cls, item)))
-        return tuple(found)
-
-
-def error_from_value(value: Value) -> NodeError:
-    """What `{error: …}` stands for, as an error to raise."""
-    with _understood():
-        body = Body.open(value, "an error", ("exit", "sentence", "code"))
-        sentence = body.text("sentence", chars_max=4_096)
-        code = body.maybe_text("code")
-        exit = body.integer("exit", high=255)
-    if code is not None and exit == Exit.NOT_ALLOWED:
-        return Refused(sentence, code)
-    return _BY_EXIT.get(exit, NodeError)(sentence)
-
-
-_BY_EXIT: dict[int, type[NodeError]] = {
-    Exit.USAGE: UsageError,
-    Exit.NOT_FOUND: NotFound,
-    Exit.NOT_ALLOWED: NotAllowed,
-    Exit.AWAY: Away,
-}
-
-
-def _ignore(_: Value) -> None:
-    """Nobody asked for items or progress."""
-
 
 def _path(path: Path) -> str:
     # The node may stand in another folder than we do.
     return str(path.absolute())
 
 
-@contextmanager
-def _understood() -> Generator[None]:
-    """What the node says is of the form that this program knows; else ControlError."""
-    try:
-        yield
-    except ProtocolError as error:
-        raise ControlError(f"the node answered in another form: {error}") from error
-
-
-def _read(cls: type[T], value: Value) -> T:
-    with _understood():
-        return from_value(cls, value)
-
-
 def _data(value: Value, what: str, key: str) -> bytes:
-    with _understood():
+    with understood():
         return Body.open(value, what, (key,)).data(key)
 
 
@@ -475,7 +338,7 @@ def _sentences(body: Body) -> tuple[str, ...]:
 
 def _piece(item: Value) -> Batch:
     """Some of the records of a read, as they come."""
-    with _understood():
+    with understood():
         body = Body.open(item, "records", ("schema", "columns", "count"))
         columns = body.data("columns")
         schema = schema_named(body.text("schema"))

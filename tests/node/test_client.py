@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entrenous.node.client import Client, error_from_value
+from entrenous.node.channel import error_from_value
+from entrenous.node.client import Client
 from entrenous.node.control_frame import ControlError
 from entrenous.node.errors import Away, Exit, NodeError, NotAllowed, NotFound, Refused, UsageError
 from entrenous.node.import_report import Imported, Skipped
