@@ -131,6 +131,10 @@ SCALE_MAX = 18
 RECORD_ID_BYTES_MAX = 255
 RECORD_UNIT_BYTES_MAX = 32
 RECORD_TEXT_BYTES_MAX = 1_024
+# ISO 13616; the longest in use has 33.
+IBAN_BYTES_MAX = 34
+# A number of an account that is no IBAN: ISO 20022 allows 34, card networks and brokers more.
+ACCOUNT_NUMBER_BYTES_MAX = 64
 # A meter that is read once in four years is the longest interval known.
 INTERVAL_S_MAX = 4 * 366 * 86_400
 # Days of one statement: ten years (formats.md).

@@ -112,6 +112,27 @@ TRANSACTION = Schema(
     leaf=Leaf.RECORD,
 )
 
+# An account as its bank describes it at one moment, and usually one balance of it then.
+ACCOUNT = Schema(
+    name="account/1",
+    fields=(
+        Field("id", "str", low=1, high=limits.RECORD_ID_BYTES_MAX),
+        _TIME,
+        _OFFSET,
+        Field("kind", "str", high=limits.RECORD_UNIT_BYTES_MAX),
+        Field("currency", "str", low=1, high=limits.RECORD_UNIT_BYTES_MAX),
+        Field("balance", "dec", optional=True),
+        Field("balance_kind", "str", optional=True, high=limits.RECORD_UNIT_BYTES_MAX),
+        Field("iban", "str", optional=True, low=1, high=limits.IBAN_BYTES_MAX),
+        Field("number", "str", optional=True, low=1, high=limits.ACCOUNT_NUMBER_BYTES_MAX),
+        Field("holder", "str", optional=True, high=limits.RECORD_TEXT_BYTES_MAX),
+        Field("name", "str", optional=True, high=limits.RECORD_TEXT_BYTES_MAX),
+        Field("institution", "str", optional=True, high=limits.RECORD_TEXT_BYTES_MAX),
+    ),
+    bucket=1024,
+    leaf=Leaf.RECORD,
+)
+
 METER_READING = Schema(
     name="meter-reading/1",
     fields=(
@@ -126,7 +147,7 @@ METER_READING = Schema(
     leaf=Leaf.PAGE,
 )
 
-SCHEMAS: Final[Mapping[str, Schema]] = {s.name: s for s in (TRANSACTION, METER_READING)}
+SCHEMAS: Final[Mapping[str, Schema]] = {s.name: s for s in (TRANSACTION, ACCOUNT, METER_READING)}
 
 
 def schema_named(name: str) -> Schema:
