@@ -166,8 +166,19 @@ def decode_columns(schema: Schema, value: Value, count: int | None = None) -> Ba
         if not isinstance(body, bytes):
             raise WireError(f"column {f.name} is not [{f.code}, bytes]")
         bodies[f.name] = body
-    rows = len(bodies["time"]) // 8 if count is None else count
-    return _batch(schema, bodies, rows)
+    if count is None:
+        count = len(bodies["time"]) // 8 if schema.dated else _rows_of_ids(bodies["id"])
+    return _batch(schema, bodies, count)
+
+
+def _rows_of_ids(body: bytes) -> int:
+    """How many ids a column holds.  None is empty, so offsets rise and one number fits at most."""
+    whole = len(body) // 4
+    offsets = _struct(_U32, whole).unpack(body[: 4 * whole])
+    for rows, end in enumerate(offsets):
+        if 4 * (rows + 1) + end >= len(body):
+            return rows
+    raise WireError("the ids of undated records have no end")
 
 
 def read_columns(schema: Schema, data: bytes, at: int, count: int) -> tuple[Batch, int]:

@@ -131,6 +131,11 @@ SCALE_MAX = 18
 RECORD_ID_BYTES_MAX = 255
 RECORD_UNIT_BYTES_MAX = 32
 RECORD_TEXT_BYTES_MAX = 1_024
+# A note, or all telephone numbers of one contact: address books allow more, and nobody reads it.
+CONTACT_TEXT_BYTES_MAX = 16 * 1024
+# Values of one kind in a contact, components of one value, labels of one value.
+CONTACT_VALUES_MAX = 64
+CONTACT_PARTS_MAX = 16
 # ISO 13616; the longest in use has 33.
 IBAN_BYTES_MAX = 34
 # A number of an account that is no IBAN: ISO 20022 allows 34, card networks and brokers more.

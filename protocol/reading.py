@@ -168,7 +168,10 @@ def decimal_of(text: str) -> Decimal | None:
 
 @dataclass(frozen=True, slots=True)
 class ItemSummary:
-    """What one item of an extract comes to.  Days are UTC dates; `sums` is by unit, exact."""
+    """What one item of an extract comes to.  Days are UTC dates; `sums` is by unit, exact.
+
+    Undated records have no days: `days` is 0, `first` and `last` are empty.
+    """
 
     path: str
     source: str
@@ -203,7 +206,8 @@ def summary(extract: Extract) -> Summary:
 
 def _summary_of(item: ExtractItem) -> ItemSummary:
     columns = item.batch.columns
-    days = sorted({day_of(t_ms) for t_ms in item.batch.times})
+    dated = item.batch.schema.dated
+    days = sorted({day_of(t_ms) for t_ms in item.batch.times}) if dated else []
     sums: dict[str, Decimal] = {}
     for name, unit in _UNIT_OF.items():
         if name in columns:

@@ -54,14 +54,16 @@ class Batch:
             raise RecordError("the columns of a batch have different lengths")
 
     def __len__(self) -> int:
-        return len(self.columns["time"])
+        return len(self.columns["time" if self.schema.dated else "id"])
 
     def __repr__(self) -> str:
         return f"<{len(self)} records of {self.schema.name}>"
 
     @property
     def times(self) -> Sequence[int]:
-        """The time of each record, milliseconds since 1970, UTC."""
+        """The time of each record, milliseconds since 1970, UTC; 0 for each of an undated schema."""
+        if not self.schema.dated:
+            return (0,) * len(self)
         return cast("Sequence[int]", self.columns["time"])
 
     @classmethod

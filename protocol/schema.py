@@ -3,7 +3,8 @@
 A schema is named `name/version` and never redefined; a change is a new version.  It fixes the
 dtype of every column, so that a set of records has exactly one form as columns and a source can
 sign that form.  Rows are in order of (time, id); a schema without an `id` field has time as its
-id, and then no two rows share a time.
+id, and then no two rows share a time.  An undated schema has an `id` and no `time`: its rows are
+in order of the id, and all of them stand in the one place of what has no day.
 
 `leaf` says what a source's statement commits to: each record (so that one can be shown alone) or
 the day as a whole.  A schema of the second kind is a regular series, whose pages are never
@@ -147,7 +148,46 @@ METER_READING = Schema(
     leaf=Leaf.PAGE,
 )
 
-SCHEMAS: Final[Mapping[str, Schema]] = {s.name: s for s in (TRANSACTION, ACCOUNT, METER_READING)}
+def _text(name: str, high: int = limits.RECORD_TEXT_BYTES_MAX) -> Field:
+    return Field(name, "str", optional=True, high=high)
+
+
+# Undated: what is known of somebody now.  The fields that hold several values, with their labels,
+# are texts of the form that `contact.py` writes and reads.
+CONTACT = Schema(
+    name="contact/1",
+    fields=(
+        Field("id", "str", low=1, high=limits.RECORD_ID_BYTES_MAX),
+        Field("kind", "str", high=limits.RECORD_UNIT_BYTES_MAX),
+        Field("name", "str", high=limits.RECORD_TEXT_BYTES_MAX),
+        _text("family"),
+        _text("given"),
+        _text("additional"),
+        _text("prefix"),
+        _text("suffix"),
+        _text("nickname"),
+        _text("organisation"),
+        _text("title"),
+        _text("role"),
+        _text("phones", limits.CONTACT_TEXT_BYTES_MAX),
+        _text("emails", limits.CONTACT_TEXT_BYTES_MAX),
+        _text("addresses", limits.CONTACT_TEXT_BYTES_MAX),
+        _text("urls", limits.CONTACT_TEXT_BYTES_MAX),
+        _text("messaging", limits.CONTACT_TEXT_BYTES_MAX),
+        _text("birthday"),
+        _text("anniversary"),
+        _text("categories"),
+        _text("note", limits.CONTACT_TEXT_BYTES_MAX),
+        _text("rev", limits.RECORD_UNIT_BYTES_MAX),
+    ),
+    bucket=4096,
+    leaf=Leaf.RECORD,
+    dated=False,
+)
+
+SCHEMAS: Final[Mapping[str, Schema]] = {
+    s.name: s for s in (TRANSACTION, ACCOUNT, METER_READING, CONTACT)
+}
 
 
 def schema_named(name: str) -> Schema:
