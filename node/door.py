@@ -14,31 +14,20 @@ bytes of deliveries that are still arriving, words that are logged without leave
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Container, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import structlog
 import trio
 
 from ..crypto.errors import CryptoError
 from ..crypto.keys import DeviceKey
-from ..protocol.command import (
-    AcceptArgs,
-    Cmd,
-    DecideArgs,
-    DeliverArgs,
-    KeysArgs,
-    OwnArgs,
-    RequestArgs,
-    RevokeArgs,
-)
-from ..protocol.did import Did, did_of
-from ..protocol.errors import Code, GrantRefused, LocalProtocolError, ProtocolError
+from ..protocol.command import Cmd
+from ..protocol.errors import Code, GrantRefused, LocalProtocolError
 from ..protocol.offer import Offer
 from ..protocol.receipt import countersigned, make_answer, sign_receipt
-from ..protocol.refusal import code_of
 from ..protocol.session_event import (
     CallReceived,
     CountersignReceived,
@@ -46,23 +35,19 @@ from ..protocol.session_event import (
 )
 from ..protocol.trust import (
     Heard,
-    Standing,
-    VerifiedOwn,
     authorise_meeting,
-    authorise_own,
     authorise_read,
     check_still,
     hear,
 )
-from ..protocol.trust import Pair as TrustedPair
 from ..protocol.wire import Value
-from .borrowing import Borrowing
+from .acting import Acting
+from .answering import Answering, Done, attempt
+from .arriving import Arriving
 from .checkpoint import Checkpoint
 from .clock import Clock
-from .deliveries import Deliveries, check_delivery
 from .errors import NodeError
 from .grant_given import GrantGiven
-from .inbox import Asked, Inbox, RequestState
 from .lending import Lending
 from .link import Demand, Link
 from .meeting import Meeting
@@ -73,16 +58,11 @@ from .serving import ReadPlan, Serving
 from .steps import ReadStep, said_of
 from .store.database import Tx
 from .store.errors import StoreDamaged, StoreError
-from .store.ledger import Ledger
 from .store.store import Store
 from .visit import Cellar, Leave, Parts, Reading, Visit
 
 log = structlog.get_logger()
-T = TypeVar("T")
 E = TypeVar("E", CallReceived, CountersignReceived)
-
-# Requests of one peer that wait for a decision: beyond that it is pestering.
-REQUESTS_WAITING_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +74,6 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class _Done(Generic[T]):
-    value: T
-
-
-@dataclass(frozen=True, slots=True)
 class Served:
     """Which window of which read is due."""
 
@@ -106,17 +81,6 @@ class Served:
     plan: ReadPlan
     grant: GrantGiven
     number: int
-
-
-class _Spent(Container[bytes]):
-    """The invocations that the ledger remembers, as the trust checks look at them."""
-
-    def __init__(self, ledger: Ledger, tx: Tx) -> None:
-        self._ledger = ledger
-        self._tx = tx
-
-    def __contains__(self, cid: object) -> bool:
-        return isinstance(cid, bytes) and self._ledger.seen(self._tx, cid)
 
 
 class Door:
@@ -131,10 +95,10 @@ class Door:
         peers: Peers,
         receipts: Receipts,
         meeting: Meeting,
-        inbox: Inbox,
         lending: Lending,
-        borrowing: Borrowing,
-        deliveries: Deliveries,
+        answering: Answering,
+        acting: Acting,
+        arriving: Arriving,
         serving: Serving,
         outgoing: Outgoing,
         addresses: Callable[[], Sequence[str]],
@@ -142,15 +106,14 @@ class Door:
     ) -> None:
         self._store = store
         self._device = device
-        self._did = did_of(device.public)
         self._clock = clock
         self._peers = peers
         self._receipts = receipts
         self._meeting = meeting
-        self._inbox = inbox
         self._lending = lending
-        self._borrowing = borrowing
-        self._deliveries = deliveries
+        self._answering = answering
+        self._acting = acting
+        self._arriving = arriving
         self._serving = serving
         self._outgoing = outgoing
         self._addresses = addresses
@@ -231,7 +194,9 @@ class Door:
 
         def unit(tx: Tx) -> bytes:
             invites = self._meeting.open_invites(tx, secret if isinstance(secret, bytes) else b"")
-            verified = authorise_meeting(heard, self._did, invites, link.remote_key, now_ms)
+            verified = authorise_meeting(
+                heard, self._answering.device, invites, link.remote_key, now_ms
+            )
             answer = self._meeting.met(tx, verified, self._addresses(), now_ms)
             return make_answer(
                 self._device,
@@ -270,10 +235,7 @@ class Door:
         def act(tx: Tx) -> tuple[Reading, Ready]:
             now_ms = self._clock.now_ms()
             statuses = self._lending.statuses(tx, heard.grants, now_ms)
-            standing = Standing(
-                self._did, self._trusted(tx, pair), statuses, _Spent(self._store.ledger, tx)
-            )
-            read = authorise_read(heard, standing, now_ms)
+            read = authorise_read(heard, self._answering.standing(tx, pair, statuses), now_ms)
             self._store.ledger.first_time(tx, heard.inv.cid, read.spent_until_s)
             plan = self._serving.plan(tx, read)
             grant = self._lending.get(tx, read.grant.cid)
@@ -336,12 +298,12 @@ class Door:
         """Offer what `act` gives, or answer with its refusal; `always` is kept even then."""
 
         def unit(tx: Tx) -> tuple[Reading | None, Ready]:
-            result = _attempt(tx, act)
-            if isinstance(result, _Done):
+            result = attempt(tx, act)
+            if isinstance(result, Done):
                 return result.value
             if always is not None:
                 always(tx)
-            return None, self._answer(tx, link, pair, call, heard, result.code, str(result))
+            return None, self._answer(tx, link, pair, call, heard, result)
 
         try:
             reading, ready = await self._store.database.write(unit)
@@ -404,105 +366,24 @@ class Door:
     async def _own(self, link: Link, pair: Pair, call: int, heard: Heard) -> None:
         def act(tx: Tx) -> Value:
             now_ms = self._clock.now_ms()
-            verified = self._authorised(tx, pair, heard, now_ms)
-            return self._act(tx, verified, pair, now_ms)
+            verified = self._answering.authorised(tx, pair, heard, now_ms)
+            return self._acting.act(tx, pair, verified.args, now_ms)
 
         await self._finish(link, pair, call, heard, act)
         self._outgoing.notify()
 
-    def _authorised(self, tx: Tx, pair: Pair, heard: Heard, now_ms: int) -> VerifiedOwn:
-        """The checks of a command in one's own name; the invocation is spent."""
-        standing = Standing(self._did, self._trusted(tx, pair), {}, _Spent(self._store.ledger, tx))
-        verified = authorise_own(heard, standing, now_ms)
-        self._store.ledger.first_time(tx, heard.inv.cid, verified.spent_until_s)
-        return verified
-
-    def _act(self, tx: Tx, verified: VerifiedOwn, pair: Pair, now_ms: int) -> Value:
-        args: OwnArgs = verified.args
-        match args:
-            case RequestArgs():
-                self._requested(tx, pair, args, now_ms)
-                return "queued"
-            case DecideArgs():
-                self._borrowing.decided(tx, pair, args, now_ms)
-                return "kept"
-            case AcceptArgs():
-                return self._lending.accepted(tx, pair, args, now_ms)
-            case KeysArgs():
-                return self._borrowing.keyset(tx, pair, args.keyset)
-            case RevokeArgs():
-                self._borrowing.revoked(tx, pair, args.revocation)
-                return "known"
-            case DeliverArgs():
-                raise GrantRefused("a delivery is not taken this way", Code.COMMAND)
-
-    def _requested(self, tx: Tx, pair: Pair, args: RequestArgs, now_ms: int) -> None:
-        request = args.request
-        if request.from_did != pair.their:
-            raise GrantRefused("a request names another persona than its sender", Code.AUDIENCE)
-        if now_ms >= request.exp_s * 1000:
-            raise GrantRefused("this request ended before it came", Code.EXPIRED)
-        if self._inbox.find(tx, request.cid) is not None:
-            return
-        waiting = sum(
-            asked.state is RequestState.WAITING and asked.their == pair.their
-            for _, asked in self._inbox.all(tx)
-        )
-        if waiting >= REQUESTS_WAITING_MAX:
-            raise GrantRefused(f"{waiting} requests wait for a decision already", Code.TOO_MUCH)
-        asked = Asked(
-            pair.own, pair.their, request.encode(), RequestState.WAITING, now_ms, None, None
-        )
-        self._inbox.add(tx, request.cid, asked)
-
-    # deliveries
-
     async def _deliver(self, link: Link, visit: Visit, pair: Pair, call: int, heard: Heard) -> None:
         now_ms = self._clock.now_ms()
+        outcome = await self._arriving.over_link(link, visit, pair, call, heard, now_ms)
+        if outcome is None:
+            return
 
-        def admit(tx: Tx) -> DeliverArgs | None:
-            args = self._authorised(tx, pair, heard, now_ms).args
-            assert isinstance(args, DeliverArgs)
-            check_delivery(args)
-            return None if self._deliveries.has(tx, args.statement, pair.their) else args
+        def answer(_: Tx) -> Value:
+            if isinstance(outcome, GrantRefused):
+                raise outcome
+            return outcome.value
 
-        admitted = await self._store.database.write(lambda tx: _attempt(tx, admit))
-        self._checkpoint.reached("deliver.admitted")
-
-        def answer(tx: Tx) -> Value:
-            if isinstance(admitted, GrantRefused):
-                raise admitted
-            return "stored"
-
-        failed: GrantRefused | None = None
-        if isinstance(admitted, _Done) and admitted.value is not None:
-            try:
-                if not await self._take(link, visit, pair, call, admitted.value, now_ms):
-                    return
-            except (ProtocolError, CryptoError) as error:
-                failed = GrantRefused(str(error), code_of(error))
-        if failed is not None:
-            admitted = failed
         await self._finish(link, pair, call, heard, answer)
-
-    async def _take(
-        self, link: Link, visit: Visit, pair: Pair, call: int, args: DeliverArgs, now_ms: int
-    ) -> bool:
-        """Wait for the parts, verify them, write pages.  False if the peer gave up."""
-        parts = visit.parts.get(call)
-        if parts is None:
-            return False
-        try:
-            whole = await parts.whole([length for _, length in args.parts])
-        except trio.TooSlowError:
-            link.withdraw(call, Code.BUSY, "the parts of a delivery do not come")
-            return False
-        if whole is None:
-            return False
-        self._checkpoint.reached("deliver.parts")
-        await self._deliveries.receive(pair, args, whole, now_ms)
-        self._checkpoint.reached("deliver.written")
-        return True
 
     # answers
 
@@ -512,59 +393,23 @@ class Door:
         """Do `act` and answer with what it gives, or with its refusal: one unit of work."""
 
         def unit(tx: Tx) -> Ready:
-            result = _attempt(tx, act)
-            if isinstance(result, _Done):
-                return self._answer(tx, link, pair, call, heard, Code.OK, result.value)
-            return self._answer(tx, link, pair, call, heard, result.code, str(result))
+            return self._answer(tx, link, pair, call, heard, attempt(tx, act))
 
         ready = await self._store.database.write(unit)
         self._checkpoint.reached(said_of(heard.inv.cmd).served)
         link.in_order(ready.number, ready.let_out)
 
     def _answer(
-        self, tx: Tx, link: Link, pair: Pair, call: int, heard: Heard, code: Code, out: Value
+        self,
+        tx: Tx,
+        link: Link,
+        pair: Pair,
+        call: int,
+        heard: Heard,
+        result: Done[Value] | GrantRefused,
     ) -> Ready:
         """Sign and log an answer."""
-        answer = make_answer(
-            self._device,
-            inv=heard.inv.cid,
-            code=code,
-            out=out,
-            t_ms=self._clock.now_ms(),
-            prev=link.chain.given,
-        )
-        persona = self._peers.persona(tx, pair.own)
-        self._receipts.add(
-            tx, Way.GIVEN, pair.own, pair.their, answer, pair.key, persona.certificate
-        )
+        now_ms = self._clock.now_ms()
+        answer = self._answering.word(tx, pair, heard, result, prev=link.chain.given, now_ms=now_ms)
         order = link.chain.number(answer.cid)
         return Ready(order, lambda: link.session.answer(call, answer.signed.raw))
-
-    def _trusted(self, tx: Tx, pair: Pair) -> TrustedPair | None:
-        """The pair as it stands now: the owner may have withdrawn a command meanwhile."""
-        fresh = self._peers.find(tx, pair.own, pair.their)
-        if fresh is None:
-            return None
-        permits = TrustedPair(Did(fresh.own), fresh.their).permits - fresh.withdrawn
-        return TrustedPair(Did(fresh.own), fresh.their, permits)
-
-
-def _attempt(tx: Tx, act: Callable[[Tx], T]) -> _Done[T] | GrantRefused:
-    """Do `act`; a refusal undoes what it did and is returned, not raised."""
-    tx.execute("SAVEPOINT act")
-    try:
-        value = act(tx)
-    except NodeError as error:
-        # Not the peer's doing, and not for the peer to know.
-        tx.execute("ROLLBACK TO act")
-        tx.execute("RELEASE act")
-        log.error("door_act", kind=type(error).__name__)
-        return GrantRefused("this node cannot do that now", Code.BUSY)
-    except (ProtocolError, CryptoError) as error:
-        tx.execute("ROLLBACK TO act")
-        tx.execute("RELEASE act")
-        if isinstance(error, GrantRefused):
-            return error
-        return GrantRefused(str(error), code_of(error))
-    tx.execute("RELEASE act")
-    return _Done(value)

@@ -15,6 +15,9 @@ import trio
 
 from ..crypto.entropy import Entropy
 from ..protocol.limits import WINDOW_PAGES_MAX
+from .acting import Acting
+from .answering import Answering
+from .arriving import Arriving
 from .borrowing import Borrowing
 from .checkpoint import UNWATCHED, Checkpoint
 from .clock import Clock
@@ -122,6 +125,16 @@ class Node:
             config.role,
             config.name,
         )
+        answering = Answering(
+            store=self.store, device=keystore.device, peers=self.peers, receipts=self.receipts
+        )
+        acting = Acting(inbox=self.inbox, lending=self.lending, borrowing=self.borrowing)
+        arriving = Arriving(
+            store=self.store,
+            answering=answering,
+            deliveries=self.deliveries,
+            checkpoint=ground.checkpoint,
+        )
         door = Door(
             store=self.store,
             device=keystore.device,
@@ -129,10 +142,10 @@ class Node:
             peers=self.peers,
             receipts=self.receipts,
             meeting=self.meeting,
-            inbox=self.inbox,
             lending=self.lending,
-            borrowing=self.borrowing,
-            deliveries=self.deliveries,
+            answering=answering,
+            acting=acting,
+            arriving=arriving,
             serving=self.serving,
             outgoing=self.outgoing,
             addresses=self.addresses,

@@ -40,6 +40,7 @@ from .transport import (
     StreamBroken,
     TransportError,
     WrongPeer,
+    handle,
 )
 
 if TYPE_CHECKING:
@@ -282,27 +283,10 @@ class Libp2pNetwork:
         return held <= STREAMS_PER_PEER_MAX
 
     def _arrived(self, stream: Libp2pStream) -> bool:
-        if self._arrivals is None:
+        if self._arrivals is None or self._handler is None:
             return False
-        self._arrivals.start_soon(self._handle, stream)
+        self._arrivals.start_soon(handle, stream, self._handler, stream.reset_nowait)
         return True
-
-    async def _handle(self, stream: Libp2pStream) -> None:
-        assert self._handler is not None
-        try:
-            await self._handler(stream)
-        except TransportError as error:
-            # The peer left in the middle: everyday, and no fault of the handler.
-            log.debug("a stream ended: %s", error)
-            await stream.reset()
-        except Exception as error:
-            log.error("a stream handler failed: %s", type(error).__name__, exc_info=error)
-            await stream.reset()
-        except BaseException:
-            stream.reset_nowait()
-            raise
-        else:
-            await stream.aclose()
 
     # --- we dial ----------------------------------------------------------------------------------
 

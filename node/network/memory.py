@@ -42,6 +42,7 @@ from .transport import (
     StreamClosed,
     TransportError,
     WrongPeer,
+    handle,
 )
 
 log = logging.getLogger(__name__)
@@ -290,25 +291,13 @@ class MemoryNetwork:
 
     def _accept(self, ends: _Ends) -> None:
         assert self._arrivals is not None
-        stream = MemoryStream(ends, ends.back, ends.there, ends.keys[0])
-        self._arrivals.start_soon(self._handle, stream)
-
-    async def _handle(self, stream: MemoryStream) -> None:
         assert self._handler is not None
-        try:
-            await self._handler(stream)
-        except TransportError as error:
-            # The peer left in the middle: everyday, and no fault of the handler.
-            log.debug("a stream ended: %s", error)
-            await stream.reset()
-        except Exception as error:
-            log.error("a stream handler failed: %s", type(error).__name__, exc_info=error)
-            await stream.reset()
-        except BaseException:
-            stream._ends.break_off("the other side stopped")  # pyright: ignore[reportPrivateUsage]  # same module
-            raise
-        else:
-            await stream.aclose()
+        stream = MemoryStream(ends, ends.back, ends.there, ends.keys[0])
+
+        def break_off() -> None:
+            ends.break_off("the other side stopped")
+
+        self._arrivals.start_soon(handle, stream, self._handler, break_off)
 
     async def dial(self, device: bytes, addresses: Sequence[str], timeout_s: float) -> MemoryStream:
         """As `transport.Network.dial`; addresses are tried in order."""

@@ -19,11 +19,14 @@ Two adapters, `libp2p.py` and `memory.py`, under one conformance suite
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
 from ...crypto.errors import EntrenousError
+
+log = logging.getLogger(__name__)
 
 # Streams that one device may hold open with us at a time.  One carries all calls of a pair of
 # personas; sixteen leave room for the several personas of a household behind one device.
@@ -142,3 +145,24 @@ class Network(Protocol):
         Raises PeerAway, PeerSilent, PeerBusy, WrongPeer, BadAddress.
         """
         ...
+
+
+async def handle(stream: Stream, handler: Handler, break_off: Callable[[], None]) -> None:
+    """Run `handler` on a stream that another opened, and end the stream as it ended.
+
+    `break_off` resets at once, for a handler that is cancelled and may wait for nothing more.
+    """
+    try:
+        await handler(stream)
+    except TransportError as error:
+        # The peer left in the middle: everyday, and no fault of the handler.
+        log.debug("a stream ended: %s", error)
+        await stream.reset()
+    except Exception as error:
+        log.error("a stream handler failed: %s", type(error).__name__, exc_info=error)
+        await stream.reset()
+    except BaseException:
+        break_off()
+        raise
+    else:
+        await stream.aclose()

@@ -1,0 +1,101 @@
+"""Acting: what each command that a peer says in its own name changes here.
+
+One row a command, the type of its arguments to a function of the unit of work.  A row is reached
+only through the checks (`answering.py`); it gives the outcome that the answer carries, and raises
+GrantRefused or another protocol error for what it will not do, which undoes it.
+
+A delivery is not among them: its parts come after the call (`arriving.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias, TypeVar
+
+from ..protocol.command import (
+    AcceptArgs,
+    DecideArgs,
+    KeysArgs,
+    OwnArgs,
+    RequestArgs,
+    RevokeArgs,
+)
+from ..protocol.errors import Code, GrantRefused
+from ..protocol.wire import Value
+from .borrowing import Borrowing
+from .inbox import Asked, Inbox, RequestState
+from .lending import Lending
+from .peers import Pair
+from .store.database import Tx
+
+# Requests of one peer that wait for a decision: beyond that it is pestering.
+REQUESTS_WAITING_MAX = 100
+
+A = TypeVar("A", bound=OwnArgs)
+Handler: TypeAlias = "Callable[[Tx, Pair, OwnArgs, int], Value]"
+
+
+def _row(args: type[A], act: Callable[[Tx, Pair, A, int], Value]) -> tuple[type[OwnArgs], Handler]:
+    """A row of the table: `act` is handed arguments of the type that it is for."""
+
+    def handler(tx: Tx, pair: Pair, said: OwnArgs, now_ms: int) -> Value:
+        assert isinstance(said, args)
+        return act(tx, pair, said, now_ms)
+
+    return args, handler
+
+
+class Acting:
+    """The table of commands said in one's own name."""
+
+    def __init__(self, *, inbox: Inbox, lending: Lending, borrowing: Borrowing) -> None:
+        self._inbox = inbox
+        self._lending = lending
+        self._borrowing = borrowing
+        self._table: Mapping[type[OwnArgs], Handler] = dict(
+            (
+                _row(RequestArgs, self._requested),
+                _row(DecideArgs, self._decided),
+                _row(AcceptArgs, self._lending.accepted),
+                _row(KeysArgs, self._keyset),
+                _row(RevokeArgs, self._revoked),
+            )
+        )
+
+    def act(self, tx: Tx, pair: Pair, args: OwnArgs, now_ms: int) -> Value:
+        """Do what was said; the outcome.  Raises GrantRefused, ProtocolError, CryptoError."""
+        handler = self._table.get(type(args))
+        if handler is None:
+            raise GrantRefused("this command is not taken this way", Code.COMMAND)
+        return handler(tx, pair, args, now_ms)
+
+    def _decided(self, tx: Tx, pair: Pair, args: DecideArgs, now_ms: int) -> Value:
+        self._borrowing.decided(tx, pair, args, now_ms)
+        return "kept"
+
+    def _keyset(self, tx: Tx, pair: Pair, args: KeysArgs, _now_ms: int) -> Value:
+        return self._borrowing.keyset(tx, pair, args.keyset)
+
+    def _revoked(self, tx: Tx, pair: Pair, args: RevokeArgs, _now_ms: int) -> Value:
+        self._borrowing.revoked(tx, pair, args.revocation)
+        return "known"
+
+    def _requested(self, tx: Tx, pair: Pair, args: RequestArgs, now_ms: int) -> Value:
+        request = args.request
+        if request.from_did != pair.their:
+            raise GrantRefused("a request names another persona than its sender", Code.AUDIENCE)
+        if now_ms >= request.exp_s * 1000:
+            raise GrantRefused("this request ended before it came", Code.EXPIRED)
+        if self._inbox.find(tx, request.cid) is not None:
+            return "queued"
+        waiting = sum(
+            asked.state is RequestState.WAITING and asked.their == pair.their
+            for _, asked in self._inbox.all(tx)
+        )
+        if waiting >= REQUESTS_WAITING_MAX:
+            raise GrantRefused(f"{waiting} requests wait for a decision already", Code.TOO_MUCH)
+        asked = Asked(
+            pair.own, pair.their, request.encode(), RequestState.WAITING, now_ms, None, None
+        )
+        self._inbox.add(tx, request.cid, asked)
+        return "queued"

@@ -1,0 +1,136 @@
+"""Answering: what every word to a peer passes through, by whichever way its call came.
+
+    authorised   the checks of `protocol/trust.py`, against what the store says now; spent
+    attempt      act; a refusal undoes what it did
+    word         sign the answer, log it
+
+All three are functions of a transaction, so a caller joins them into one unit of work: what is
+decided, done, signed and logged for one call is there as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import structlog
+
+from ..crypto.errors import CryptoError
+from ..crypto.keys import DeviceKey
+from ..protocol.did import Did, did_of
+from ..protocol.errors import Code, GrantRefused, ProtocolError
+from ..protocol.receipt import Answer, make_answer
+from ..protocol.refusal import code_of
+from ..protocol.trust import GrantStatus, Heard, Standing, VerifiedOwn, authorise_own
+from ..protocol.trust import Pair as TrustedPair
+from ..protocol.wire import Value
+from .errors import NodeError
+from .peers import Pair, Peers
+from .receipts import Receipts, Way
+from .store.database import Tx
+from .store.ledger import Ledger
+from .store.store import Store
+
+log = structlog.get_logger()
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[T]):
+    value: T
+
+
+class _Spent(Container[bytes]):
+    """The invocations that the ledger remembers, as the trust checks look at them."""
+
+    def __init__(self, ledger: Ledger, tx: Tx) -> None:
+        self._ledger = ledger
+        self._tx = tx
+
+    def __contains__(self, cid: object) -> bool:
+        return isinstance(cid, bytes) and self._ledger.seen(self._tx, cid)
+
+
+class Answering:
+    """The checks before an act, and the signed word after it."""
+
+    def __init__(
+        self, *, store: Store, device: DeviceKey, peers: Peers, receipts: Receipts
+    ) -> None:
+        self._store = store
+        self._device = device
+        self.device = did_of(device.public)
+        self._peers = peers
+        self._receipts = receipts
+
+    def standing(
+        self, tx: Tx, pair: Pair, grants: Mapping[bytes, GrantStatus] | None = None
+    ) -> Standing:
+        """What this node knows about a call of `pair`; `grants` as in `Standing`."""
+        spent = _Spent(self._store.ledger, tx)
+        return Standing(self.device, self._trusted(tx, pair), grants or {}, spent)
+
+    def authorised(self, tx: Tx, pair: Pair, heard: Heard, now_ms: int) -> VerifiedOwn:
+        """The checks of a command in one's own name; the invocation is spent.
+
+        Raises GrantRefused.
+        """
+        verified = authorise_own(heard, self.standing(tx, pair), now_ms)
+        self._store.ledger.first_time(tx, heard.inv.cid, verified.spent_until_s)
+        return verified
+
+    def word(
+        self,
+        tx: Tx,
+        pair: Pair,
+        heard: Heard,
+        result: Done[Value] | GrantRefused,
+        *,
+        prev: bytes | None,
+        now_ms: int,
+    ) -> Answer:
+        """Sign and log the answer that `result` gives; `prev`: our last word to this peer."""
+        refused = isinstance(result, GrantRefused)
+        answer = make_answer(
+            self._device,
+            inv=heard.inv.cid,
+            code=result.code if refused else Code.OK,
+            out=str(result) if refused else result.value,
+            t_ms=now_ms,
+            prev=prev,
+        )
+        persona = self._peers.persona(tx, pair.own)
+        self._receipts.add(
+            tx, Way.GIVEN, pair.own, pair.their, answer, pair.key, persona.certificate
+        )
+        return answer
+
+    def _trusted(self, tx: Tx, pair: Pair) -> TrustedPair | None:
+        """The pair as it stands now: the owner may have withdrawn a command meanwhile."""
+        fresh = self._peers.find(tx, pair.own, pair.their)
+        if fresh is None:
+            return None
+        permits = TrustedPair(Did(fresh.own), fresh.their).permits - fresh.withdrawn
+        return TrustedPair(Did(fresh.own), fresh.their, permits)
+
+
+def attempt(tx: Tx, act: Callable[[Tx], T]) -> Done[T] | GrantRefused:
+    """Do `act`; a refusal undoes what it did and is returned, not raised."""
+    tx.execute("SAVEPOINT act")
+    try:
+        value = act(tx)
+    except NodeError as error:
+        # Not the peer's doing, and not for the peer to know.
+        tx.execute("ROLLBACK TO act")
+        tx.execute("RELEASE act")
+        log.error("door_act", kind=type(error).__name__)
+        return GrantRefused("this node cannot do that now", Code.BUSY)
+    except (ProtocolError, CryptoError) as error:
+        tx.execute("ROLLBACK TO act")
+        tx.execute("RELEASE act")
+        if isinstance(error, GrantRefused):
+            return error
+        return GrantRefused(str(error), code_of(error))
+    tx.execute("RELEASE act")
+    return Done(value)
