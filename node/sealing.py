@@ -5,7 +5,7 @@ Nothing here is stored; `vault.py` decides when, and whether it must be done aga
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import cast
@@ -14,9 +14,14 @@ from ..crypto.entropy import Entropy
 from ..crypto.key_tree import DayKeys
 from ..protocol.did import Did
 from ..protocol.errors import RecordError
+from ..protocol.limits import PAGE_PLAIN_BYTES_MAX, PAGE_ROWS_MAX
 from ..protocol.page import PageEntry, seal_page
 from ..protocol.record import Batch
 from ..protocol.schema import Schema
+
+# Half of what a page holds, so that one more contact is not one more page of a few.
+UNDATED_PAGE_BYTES = PAGE_PLAIN_BYTES_MAX // 2
+UNDATED_PAGE_ROWS_MAX = PAGE_ROWS_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +109,33 @@ def seal_pieces(
 
 
 def pieces_of(batch: Batch) -> list[Piece]:
-    """The records of a batch by day, in order."""
-    return [Piece(day, records) for day, records in batch.sorted().by_day()]
+    """The records of a batch by day, in order; undated ones in as many pieces as pages they need.
+
+    A day is as large as life; an address book is as large as somebody made it.
+    """
+    days = batch.sorted().by_day()
+    if batch.schema.dated:
+        return [Piece(day, records) for day, records in days]
+    return [Piece(day, some) for day, records in days for some in _split(records)]
+
+
+def _split(batch: Batch) -> Iterator[Batch]:
+    """An undated batch in slices that a page holds with room to spare."""
+    texts = [
+        (cell if isinstance(cell, str) else "" for cell in column)
+        for column in batch.columns.values()
+    ]
+    first = size = 0
+    for row, cells in enumerate(zip(*texts, strict=True)):
+        # A decimal takes nine bytes, an offset four.
+        more = sum(len(cell.encode()) + 16 for cell in cells)
+        if row > first and (
+            size + more > UNDATED_PAGE_BYTES or row - first >= UNDATED_PAGE_ROWS_MAX
+        ):
+            yield batch.slice(first, row)
+            first, size = row, 0
+        size += more
+    yield batch.slice(first, len(batch))
 
 
 def interval_of(schema: Schema, pieces: Sequence[Piece]) -> int:

@@ -133,9 +133,6 @@ RECORD_UNIT_BYTES_MAX = 32
 RECORD_TEXT_BYTES_MAX = 1_024
 # A note, or all telephone numbers of one contact: address books allow more, and nobody reads it.
 CONTACT_TEXT_BYTES_MAX = 16 * 1024
-# Values of one kind in a contact, components of one value, labels of one value.
-CONTACT_VALUES_MAX = 64
-CONTACT_PARTS_MAX = 16
 # ISO 13616; the longest in use has 33.
 IBAN_BYTES_MAX = 34
 # A number of an account that is no IBAN: ISO 20022 allows 34, card networks and brokers more.
@@ -192,3 +189,12 @@ PING_REPLY_MS = 60_000
 # A peer that follows the two lines above sends far fewer.
 PINGS_MAX = 10
 PINGS_WINDOW_MS = 10_000
+
+# --- pushing by local programs --------------------------------------------------------------------
+# One push is one unit of work, and its records wait in memory while it is committed.
+PUSH_RECORDS_MAX = 1_024
+PUSH_BYTES_MAX = 512 * 1024
+# An allowance that outlives its program by years is forgotten; a person renews it.
+PUSH_LIFE_S_MAX = 10 * 366 * 86_400
+# Every second of a minute, a thousand meters.
+PUSH_PER_MINUTE_MAX = 60_000
