@@ -23,6 +23,7 @@ class Derive(StrEnum):
     RECEIPT = "receipt"
     LOG_LEAF = "leaf"
     KEY_FILE = "key-file"
+    VOUCH_ASK = "vouch-ask"
 
 
 class Tag(StrEnum):
@@ -58,6 +59,8 @@ class Signed(StrEnum):
     RECEIPT = "receipt"
     ANSWER = "answer"
     TERMS = "terms"
+    CARD = "card"
+    VOUCH = "vouch"
 
 
 def label(name: Derive | Tag | Signed) -> str:

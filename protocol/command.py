@@ -32,6 +32,7 @@ from .did import Did, check_did
 from .errors import CapabilityError, Code, WireError
 from .limits import (
     ADDRESSES_MAX,
+    CARD_BYTES_MAX,
     DELIVERY_PARTS_MAX,
     KEYSET_BYTES_MAX,
     LINE_CHARS_MAX,
@@ -39,8 +40,10 @@ from .limits import (
     SIGNED_BYTES_MAX,
     TEXT_CHARS_MAX,
     TOKEN_BYTES_MAX,
+    VOUCH_BYTES_MAX,
 )
 from .request import Request, request_from_value
+from .vouch import ASK_NONCE_BYTES
 from .wire import VERSION, Body, Value
 
 SECRET_BYTES = 16
@@ -58,11 +61,24 @@ class Cmd(StrEnum):
     ACCEPT = "/grant/accept"
     KEYS = "/grant/keys"
     REVOKE = "/grant/revoke"
+    CARD_PUT = "/card/put"
+    VOUCH_ASK = "/vouch/ask"
     PAIR_OPEN = "/pair/open"
 
 
 # What a new pair may say to us in its own name until the owner withdraws a command.
-OWN_NAME = frozenset((Cmd.DELIVER, Cmd.REQUEST, Cmd.DECIDE, Cmd.ACCEPT, Cmd.KEYS, Cmd.REVOKE))
+OWN_NAME = frozenset(
+    (
+        Cmd.DELIVER,
+        Cmd.REQUEST,
+        Cmd.DECIDE,
+        Cmd.ACCEPT,
+        Cmd.KEYS,
+        Cmd.REVOKE,
+        Cmd.CARD_PUT,
+        Cmd.VOUCH_ASK,
+    )
+)
 
 
 def digest_text(digest: bytes) -> str:
@@ -170,6 +186,29 @@ class RevokeArgs:
 
 
 @dataclass(frozen=True, slots=True)
+class CardPutArgs:
+    """`card` is the signed object."""
+
+    to: Did
+    card: bytes
+
+    def value(self) -> dict[str, Value]:
+        return {"v": VERSION, "to": self.to, "card": self.card}
+
+
+@dataclass(frozen=True, slots=True)
+class VouchAskArgs:
+    """`about` is the digest under `nonce` of a persona (`vouch.blinded`)."""
+
+    to: Did
+    nonce: bytes
+    about: bytes
+
+    def value(self) -> dict[str, Value]:
+        return {"v": VERSION, "to": self.to, "nonce": self.nonce, "about": digest_text(self.about)}
+
+
+@dataclass(frozen=True, slots=True)
 class PairOpenArgs:
     """What a scanner says: the invite's secret, who it is, and its half `k` of the pair key."""
 
@@ -198,7 +237,16 @@ class PairAnswer:
         return _introduction(self)
 
 
-OwnArgs: TypeAlias = DeliverArgs | RequestArgs | DecideArgs | AcceptArgs | KeysArgs | RevokeArgs
+OwnArgs: TypeAlias = (
+    DeliverArgs
+    | RequestArgs
+    | DecideArgs
+    | AcceptArgs
+    | KeysArgs
+    | RevokeArgs
+    | CardPutArgs
+    | VouchAskArgs
+)
 Outcome: TypeAlias = "str | int | bytes | PairAnswer"
 
 
@@ -276,6 +324,18 @@ def _revoke(body: Body) -> RevokeArgs:
     return RevokeArgs(_to(body), body.data("revocation", bytes_max=SIGNED_BYTES_MAX))
 
 
+def _card_put(body: Body) -> CardPutArgs:
+    return CardPutArgs(_to(body), body.data("card", bytes_max=CARD_BYTES_MAX))
+
+
+def _vouch_ask(body: Body) -> VouchAskArgs:
+    return VouchAskArgs(
+        _to(body),
+        body.data("nonce", length=ASK_NONCE_BYTES),
+        digest_from_text(body.text("about")),
+    )
+
+
 def _pair_open(body: Body) -> PairOpenArgs:
     answer = _pair_answer(body)
     return PairOpenArgs(
@@ -319,6 +379,19 @@ def _n_out(out: Value) -> int:
     return out
 
 
+def _card_out(out: Value) -> int:
+    if not isinstance(out, int) or isinstance(out, bool) or out < 1:
+        raise WireError("an outcome is not the number of a card")
+    return out
+
+
+def _vouch_out(out: Value) -> bytes:
+    """A signed vouch, or empty for none."""
+    if not isinstance(out, bytes) or len(out) > VOUCH_BYTES_MAX:
+        raise WireError("an outcome is not a vouch")
+    return out
+
+
 def _pair_out(out: Value) -> PairAnswer:
     return _pair_answer(Body.open(out, "the answer to an invite", _INTRODUCTION))
 
@@ -343,5 +416,7 @@ TABLE: Mapping[str, Row] = {
     Cmd.ACCEPT: Row(("v", "to", "grant", "terms"), _accept, _keyset_out),
     Cmd.KEYS: Row(("v", "to", "keyset"), _keys, _n_out),
     Cmd.REVOKE: Row(("v", "to", "revocation"), _revoke, _one_of("known")),
+    Cmd.CARD_PUT: Row(("v", "to", "card"), _card_put, _card_out),
+    Cmd.VOUCH_ASK: Row(("v", "to", "nonce", "about"), _vouch_ask, _vouch_out),
     Cmd.PAIR_OPEN: Row(("v", "secret", *_INTRODUCTION), _pair_open, _pair_out),
 }

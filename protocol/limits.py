@@ -67,6 +67,17 @@ ADDRESS_CHARS_MAX = 256
 # A one-time link that is not used within a day is better made anew (cli.md).
 INVITE_S_MAX = 7 * 86_400
 
+# --- who an organisation is -----------------------------------------------------------------------
+# A hospital's card, with a hundred kinds of data and as many processors, has about 40 KiB.
+CARD_BYTES_MAX = 64 * 1024
+CARD_ITEMS_MAX = 128
+# `{"v": 1, "personas": […]}`: one persona has 80 bytes; a page of HTML is no reason to read on.
+WELL_KNOWN_BYTES_MAX = 64 * 1024
+# A group of companies behind one domain.
+WELL_KNOWN_PERSONAS_MAX = 64
+# Three DIDs and a time.
+VOUCH_BYTES_MAX = 1_024
+
 # --- capabilities ---------------------------------------------------------------------------------
 # A delegation, an invocation or a bundle; the policy of 64 windows has about 8 KiB.
 TOKEN_BYTES_MAX = 64 * 1024

@@ -49,6 +49,11 @@ class Kind(IntEnum):
     ANSWER = 23
     CURSOR = 24
     SCAN = 25
+    CARD = 26
+    CARD_SHOWN = 27
+    DOMAIN_LOOK = 28
+    VOUCH_GIVEN = 29
+    VOUCH_HEARD = 30
 
 
 class Objects:

@@ -13,6 +13,7 @@ from entrenous.protocol.command import (
     OWN_NAME,
     TABLE,
     AcceptArgs,
+    CardPutArgs,
     Cmd,
     DecideArgs,
     DeliverArgs,
@@ -22,6 +23,7 @@ from entrenous.protocol.command import (
     PairOpenArgs,
     RequestArgs,
     RevokeArgs,
+    VouchAskArgs,
     digest_from_text,
     digest_text,
     parse_args,
@@ -47,6 +49,8 @@ ARGS: Mapping[Cmd, OwnArgs | PairOpenArgs] = {
     Cmd.ACCEPT: AcceptArgs(TO, CID, CID),
     Cmd.KEYS: KeysArgs(TO, b"keyset"),
     Cmd.REVOKE: RevokeArgs(TO, b"revocation"),
+    Cmd.CARD_PUT: CardPutArgs(TO, b"card"),
+    Cmd.VOUCH_ASK: VouchAskArgs(TO, bytes(32), bytes([1]) * 32),
     Cmd.PAIR_OPEN: PairOpenArgs(bytes(16), b"inception", b"cert", "Home", bytes(32)),
 }
 
