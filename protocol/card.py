@@ -18,7 +18,7 @@ import datetime
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from ..crypto.keys import PersonaKey
 from ..crypto.labels import Signed
@@ -275,7 +275,7 @@ def card_from_mapping(
     who = written.get("who")
     if not isinstance(who, Mapping):
         raise WireError("a card: who is missing; it says at least the legal_name")
-    _refuse_unknown(who, _WHO, "a card: who")
+    _refuse_unknown(cast("Mapping[str, object]", who), _WHO, "a card: who")
     value: dict[str, object] = {
         "v": VERSION,
         "did": did,
@@ -283,22 +283,24 @@ def card_from_mapping(
         "t_ms": t_ms,
         "name": written.get("name", name),
         "domain": written.get("domain"),
-        "who": {**dict.fromkeys(_WHO), **who},
+        "who": {**dict.fromkeys(_WHO), **cast("Mapping[str, object]", who)},
         "earns": written.get("earns"),
     }
     for key, keys in _LISTS.items():
-        items = written.get(key) or []
+        items = written.get(key, [])
         if not isinstance(items, list):
             raise WireError(f"a card: {key} is not a list")
-        value[key] = [_written_item(item, key, keys) for item in items]
-    return card_from_value(value)  # type: ignore[arg-type]  # every accessor of Body checks its type
+        value[key] = [_written_item(item, key, keys) for item in cast("list[object]", items)]
+    # Every accessor of `Body` checks the type of what it gives.
+    return card_from_value(cast("Value", value))
 
 
 def _written_item(item: object, key: str, keys: Sequence[str]) -> object:
     if not isinstance(item, Mapping):
         raise WireError(f"a card: {key} holds something that is not a map of {', '.join(keys)}")
-    _refuse_unknown(item, keys, f"a card: {key}")
-    return {"people": None, **item} if key == "incidents" else dict(item)
+    found = cast("Mapping[str, object]", item)
+    _refuse_unknown(found, keys, f"a card: {key}")
+    return {"people": None, **found} if key == "incidents" else dict(found)
 
 
 def _refuse_unknown(written: Mapping[str, object], keys: Sequence[str], what: str) -> None:

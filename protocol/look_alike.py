@@ -1,13 +1,15 @@
 """Look-alikes: names that an eye takes for each other.
 
-`Bank 0ne` and `Bаnk One` (with a Cyrillic а) have one **skeleton**: what is left of a name without
-accents, spaces and case, each character replaced by the Latin one that it looks like.  Two names
-are alike if their skeletons are the same or, for names long enough to be read at a glance, one
+`Bank 0ne`, `BANK ONE` and the same with a Cyrillic letter in it have one **skeleton**: what is left
+of a name without accents, spaces and case, each character replaced by the Latin one that it looks
+like.  Two names are alike if their skeletons are the same or, for names long enough to be read at a glance, one
 slip apart.  It is a hint and never a verdict: the table is short, and a determined imitator finds a
 character that is not in it.
 
 Source: the idea is Unicode TR39's; the table here is for what names of organisations are made of.
 """
+
+# ruff: noqa: RUF001  # letters that look like others are what this module is about
 
 from __future__ import annotations
 
