@@ -29,6 +29,7 @@ from ..crypto.keys import KEY_BYTES, PersonaKey, SigningKey
 from ..crypto.labels import Signed
 from .capability import Delegation, issue_delegation, parse_delegation, verify_delegations
 from .cid import cid_from_text, cid_text
+from .collection import is_kept_as
 from .command import Cmd
 from .did import Did, did_of, public_of
 from .errors import CapabilityError, Code, GrantRefused, RecordError, WireError
@@ -403,13 +404,15 @@ def was_asked(granted: Sequence[Window], items: Sequence[Window]) -> bool:
 
 
 def _asked(granted: Iterable[Window], items: Sequence[Window]) -> list[Window]:
-    """The items asked for, a category written out for each collection of it that was granted."""
+    """The items asked for, written out for each collection that was granted of a category, or of
+    people of the house (who asks for `finance/accounts/transactions` need not know whose)."""
     asked = list(items)
     for item in items:
-        if "/" not in item.collection:
-            asked += [
-                Window(path, item.first, item.last)
-                for path in {window.collection for window in granted}
-                if path.startswith(item.collection + "/")
-            ]
+        category = "/" not in item.collection
+        asked += [
+            Window(path, item.first, item.last)
+            for path in {window.collection for window in granted}
+            if (category and path.startswith(item.collection + "/"))
+            or is_kept_as(path, item.collection)
+        ]
     return asked

@@ -40,6 +40,10 @@ INVOCATION_LIFE_S = 120
 REPLAY_KEPT_S = 60
 # Windows of one grant.  A person decides on each: more than this is not a choice any more.
 WINDOWS_MAX = 64
+# A parent's mandate ends when the child is of age.
+MANDATE_S_MAX = 20 * 366 * 86_400
+# Mandates that one organisation keeps of one principal, ended ones included: more is a flood.
+MANDATES_OF_ONE_MAX = 64
 CLAUSES_MAX = 64
 RECIPIENTS_MAX = 64
 # A century: longer is for ever, and for ever is not a retention.

@@ -39,7 +39,7 @@ from ..crypto.merkle import (
     tree_hash,
 )
 from . import limits
-from .collection import check_path
+from .collection import check_path, is_kept_as
 from .columns import write_columns
 from .day import DAY_MAX, UNDATED
 from .did import Did, check_did, did_of, public_of
@@ -254,7 +254,8 @@ def verify_pages(
             raise StatementError(f"day {day} of the statement does not have its one page")
         if entry.statement != statement.cid or page.salt_d is None:
             raise StatementError(f"the page of day {day} does not belong to this statement")
-        if entry.path != statement.path or page.batch.schema is not statement.schema:
+        # Whose it is, the last part of a path, is the owner's word and not the source's.
+        if not is_kept_as(entry.path, statement.path) or page.batch.schema is not statement.schema:
             raise StatementError(f"the page of day {day} is of another collection")
         leaves.append(day_leaf(statement.schema, day, page.salt_d, page.batch))
     verify_days(statement, first, leaves, proof)
