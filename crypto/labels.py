@@ -23,6 +23,7 @@ class Derive(StrEnum):
     RECEIPT = "receipt"
     LOG_LEAF = "leaf"
     KEY_FILE = "key-file"
+    PARCEL_KEY = "parcel-key"
     VOUCH_ASK = "vouch-ask"
 
 
@@ -40,6 +41,7 @@ class Tag(StrEnum):
     RECORD_ID = "record-id"
     IMPORT = "import"
     BACKUP_FILE = "backup-file"
+    PARCEL_FILE = "parcel-file"
 
 
 class Signed(StrEnum):
@@ -59,6 +61,7 @@ class Signed(StrEnum):
     RECEIPT = "receipt"
     ANSWER = "answer"
     TERMS = "terms"
+    PARCEL = "parcel"
     CARD = "card"
     VOUCH = "vouch"
 

@@ -213,3 +213,22 @@ PUSH_BYTES_MAX = 512 * 1024
 PUSH_LIFE_S_MAX = 10 * 366 * 86_400
 # Every second of a minute, a thousand meters.
 PUSH_PER_MINUTE_MAX = 60_000
+
+# --- parcels --------------------------------------------------------------------------------------
+# What is carried by hand may lie in a drawer for a month; a certificate lives no longer either.
+PARCEL_LIFE_S_MAX = 30 * 86_400
+# A clock that runs ahead by more than this is a fault to be told (as INVOCATION_AHEAD_S_MAX).
+PARCEL_CLOCK_S_MAX = 300
+# Calls of one parcel: more than a peer has to say in a month; each ends in a logged word.
+PARCEL_CALLS_MAX = 256
+# Answers that one parcel carries back: to four full parcels.
+PARCEL_WORDS_MAX = 1_024
+# The signed head: calls, answers with keysets, certificates.  It is held in memory.
+PARCEL_HEAD_BYTES_MAX = 16 * 1024 * 1024
+# Everything in it: four full deliveries.  It is read twice from the disk and held in memory once
+# for each delivery.
+PARCEL_BYTES_MAX = 256 * 1024 * 1024
+# Parcels of one device that may come in another order than they were made (formats.md, "Grant").
+COUNTER_WINDOW = 64
+# A parcel a minute for two years: a counter that leaps further is broken.
+COUNTER_LEAP_MAX = 1_000_000

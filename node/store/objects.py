@@ -54,6 +54,8 @@ class Kind(IntEnum):
     DOMAIN_LOOK = 28
     VOUCH_GIVEN = 29
     VOUCH_HEARD = 30
+    ALLOWANCE = 40
+    PARCELS = 50
 
 
 class Objects:
