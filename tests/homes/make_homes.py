@@ -138,10 +138,7 @@ def story(release: Release) -> Mapping[str, object]:
         "fetched": fetched,
         "read_under": read,
         "collections": {
-            str(one["path"]): release.run(
-                "home", "read", str(one["path"]), *EVER, "--format", "csv"
-            )
-            for one in collections
+            path: release.run("home", "read", path, *EVER, "--format", "csv") for path in paths
         },
         "grants": {
             home: [[one["id"], one["status"]] for one in release.said(home, "grants")]
