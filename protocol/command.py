@@ -31,6 +31,7 @@ from .cid import cid_from_text, cid_text
 from .did import Did, check_did
 from .errors import CapabilityError, Code, WireError
 from .limits import (
+    ACTED_BYTES_MAX,
     ADDRESSES_MAX,
     CARD_BYTES_MAX,
     DELIVERY_PARTS_MAX,
@@ -406,10 +407,8 @@ def _mandate_end(body: Body) -> MandateEndArgs:
 
 
 def _mandate_notice(body: Body) -> MandateNoticeArgs:
-    # An invocation within an invocation is as large as a token may be, and does not fit then: the
-    # organisation says so at once rather than act untold (`check_told`).
-    inv = body.data("inv", bytes_max=TOKEN_BYTES_MAX)
-    return MandateNoticeArgs(_to(body), inv, body.data("answer", bytes_max=TOKEN_BYTES_MAX))
+    inv = body.data("inv", bytes_max=ACTED_BYTES_MAX)
+    return MandateNoticeArgs(_to(body), inv, body.data("answer", bytes_max=TEXT_CHARS_MAX))
 
 
 def _pair_open(body: Body) -> PairOpenArgs:

@@ -44,6 +44,8 @@ WINDOWS_MAX = 64
 MANDATE_S_MAX = 20 * 366 * 86_400
 # Mandates that one organisation keeps of one principal, ended ones included: more is a flood.
 MANDATES_OF_ONE_MAX = 64
+# What is said under a mandate is told to its principal whole, inside another token.
+ACTED_BYTES_MAX = 48 * 1024
 CLAUSES_MAX = 64
 RECIPIENTS_MAX = 64
 # A century: longer is for ever, and for ever is not a retention.

@@ -40,7 +40,7 @@ from .cid import CID_BYTES, check_cid
 from .command import Cmd
 from .did import Did, check_did, did_of, public_of
 from .errors import CapabilityError, Code, WireError
-from .limits import CHAIN_MAX, MANDATE_S_MAX, TOKEN_BYTES_MAX
+from .limits import ACTED_BYTES_MAX, MANDATE_S_MAX, TOKEN_BYTES_MAX
 from .signed import SignedObject, parse, sign
 from .wire import VERSION, Body, Value
 
@@ -326,9 +326,7 @@ def parse_end(raw: bytes) -> End:
     signed = parse(raw, Signed.MANDATE_END)
     body = Body.open(signed.body, "the end of a mandate", ("v", "mandate", "by", "t_ms"))
     by = check_did(body.text("by"))
-    end = End(
-        check_cid(body.data("mandate", length=CID_BYTES)), by, body.integer("t_ms"), signed
-    )
+    end = End(check_cid(body.data("mandate", length=CID_BYTES)), by, body.integer("t_ms"), signed)
     signed.verify(public_of(by))
     return end
 
@@ -391,8 +389,9 @@ def check_acting(
     Raises CapabilityError: `unknown-grant` for a mandate that was never handed in, `revoked`,
     `command` for one that was passed on without leave.
     """
-    if len(chain) > CHAIN_MAX:
-        raise CapabilityError("a mandate was passed on too often", Code.TOO_MUCH)
+    if len(inv.raw) > ACTED_BYTES_MAX:
+        # Its principal could not be told of it.
+        raise CapabilityError("what is said under a mandate is too long", Code.TOO_MUCH)
     for place, link in enumerate(chain):
         known = lodged.get(link.cid)
         if known is None:

@@ -31,6 +31,7 @@ from .day import UNDATED
 from .did import Did, check_did, public_of
 from .errors import CapabilityError, Code, RemoteProtocolError, WireError
 from .limits import WINDOW_BYTES_MAX, WINDOW_NUMBER_MAX, WINDOW_PAGES_MAX
+from .mandate import Acted, acted_from_value
 from .persona import Certificate
 from .signed import SignedObject, assemble, parse, sign, signing_bytes
 from .signed import countersigned as both_sign
@@ -53,6 +54,8 @@ _RECEIPT_KEYS = (
     "prev",
 )
 _ANSWER_KEYS = ("v", "inv", "code", "out", "t_ms", "prev")
+# What was said in another's name is answered with both names; other answers have no such key.
+_ACTED = "acted"
 
 
 class ReceiptKey(Secret):
@@ -292,6 +295,8 @@ class Answer:
     t_ms: int
     prev: bytes | None
     signed: SignedObject
+    # Who acted for whom, where the invocation was said under a mandate.
+    acted: Acted | None = None
 
     @property
     def cid(self) -> bytes:
@@ -309,7 +314,14 @@ class Answer:
 
 
 def make_answer(
-    device: DeviceKey, *, inv: bytes, code: Code, out: Value, t_ms: int, prev: bytes | None
+    device: DeviceKey,
+    *,
+    inv: bytes,
+    code: Code,
+    out: Value,
+    t_ms: int,
+    prev: bytes | None,
+    acted: Acted | None = None,
 ) -> Answer:
     """Sign an answer.  `prev` as in receipts: the last one between these two."""
     body: dict[str, Value] = {
@@ -320,13 +332,17 @@ def make_answer(
         "t_ms": t_ms,
         "prev": prev,
     }
+    if acted is not None:
+        body[_ACTED] = acted.value()
     return parse_answer(sign(Signed.ANSWER, body, device).raw)
 
 
 def parse_answer(raw: bytes) -> Answer:
     """Read an answer.  Nothing is verified.  Raises WireError."""
     signed = parse(raw, Signed.ANSWER)
-    body = Body.open(signed.body, "an answer", _ANSWER_KEYS)
+    acts = _ACTED in signed.body
+    keys = (*_ANSWER_KEYS, _ACTED) if acts else _ANSWER_KEYS
+    body = Body.open(signed.body, "an answer", keys)
     try:
         code = Code(body.text("code"))
     except ValueError as error:
@@ -338,6 +354,7 @@ def parse_answer(raw: bytes) -> Answer:
         body.integer("t_ms"),
         _maybe_cid(body, "prev"),
         signed,
+        acted_from_value(body.value(_ACTED)) if acts else None,
     )
 
 

@@ -14,7 +14,8 @@ Every call passes the same checks in the same order, and the first that fails na
     args        exactly the arguments of the command                malformed
 
 There are three doors with this one order: a read of another's data (authority: a chain of grants),
-a command in one's own name (authority: the pair), and `/pair/open` (authority: an invite).  Only
+a command in one's own name (authority: the pair; or said by a proxy, the pair of its principal and
+a mandate), and `/pair/open` (authority: an invite).  Only
 the three `Verified…` types open anything, and only these doors make them.
 
 What the node knows comes in as plain data (`Standing`), fetched in the same unit of work that will
@@ -27,7 +28,7 @@ Source: formats.md, "Session", "Grant", "Commands", "Pairing".
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from typing import TypeVar
@@ -52,6 +53,7 @@ from .errors import (
 )
 from .grant import ReadArgs, ReadGrant, parse_read_args, read_grant
 from .limits import CHAIN_MAX, INVOCATION_AHEAD_S_MAX, REPLAY_KEPT_S
+from .mandate import ACTABLE, Acted, Lodged, check_acting, check_link
 from .pairing import Introduction, OpenInvite, introduction, spend
 from .receipt import Asked
 from .refusal import ABOUT_ARGS, code_of, explain_read
@@ -120,12 +122,17 @@ class Standing:
     `device` is this device; `pair` the pair whose stream the call came on, None for a stranger;
     `grants` how each delegation of the chain stands, by CID (the root must be there; others only
     if they were taken back); `spent` the invocations remembered, by CID.
+
+    For a command that is said in another's name: `principal` is our pair with that other, None if
+    there is none, and `mandates` what was handed in, by the CID of each delegation.
     """
 
     device: Did
     pair: Pair | None
     grants: Mapping[bytes, GrantStatus]
     spent: Container[bytes]
+    principal: Pair | None = None
+    mandates: Mapping[bytes, Lodged] = field(default_factory=lambda: dict[bytes, Lodged]())
 
 
 # --- what comes out -------------------------------------------------------------------------------
@@ -169,12 +176,17 @@ class VerifiedRead:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedOwn:
-    """A command that its sender may say in its own name: made by `authorise_own` only."""
+    """A command that its sender may say, in its own name or under a mandate: made by
+    `authorise_own` only.
+
+    `pair` is that of the one in whose name it is said; `acted` both names, if that is another.
+    """
 
     verified: VerifiedInvocation
     pair: Pair
     args: OwnArgs
     spent_until_s: int
+    acted: Acted | None = None
 
     @property
     def sender(self) -> Did:
@@ -242,14 +254,16 @@ def authorise_read(heard: Heard, standing: Standing, now_ms: int) -> VerifiedRea
 
 
 def authorise_own(heard: Heard, standing: Standing, now_ms: int) -> VerifiedOwn:
-    """Whether a command said in one's own name is allowed at `now_ms`.  Raises GrantRefused."""
+    """Whether a command said in one's own name, or in that of one's principal, is allowed at
+    `now_ms`.  Raises GrantRefused."""
     case = _Case(heard, standing, now_ms)
     _pass(OWN_CHECKS, case)
-    verified, args, pair = case.verified, case.own_args, standing.pair
+    verified, args, acted = case.verified, case.own_args, case.acted
+    pair = standing.pair if acted is None else standing.principal
     assert verified is not None
     assert pair is not None
     assert args is not None
-    return VerifiedOwn(verified, pair, args, _spent_until(heard.inv))
+    return VerifiedOwn(verified, pair, args, _spent_until(heard.inv), acted)
 
 
 def authorise_meeting(
@@ -294,6 +308,7 @@ class _Case:
     grant: ReadGrant | None = None
     read_args: ReadArgs | None = None
     own_args: OwnArgs | None = None
+    acted: Acted | None = None
     invite: OpenInvite | None = None
     meeting_args: PairOpenArgs | None = None
     scanner: Introduction | None = None
@@ -335,13 +350,23 @@ def _read_chain(case: _Case) -> None:
     case.grant = grants[0]
 
 
-def _own_chain(case: _Case) -> None:
+def _alone_chain(case: _Case) -> None:
     heard = case.heard
     if heard.inv.prf or heard.proofs:
         raise GrantRefused(
             f"the command {heard.inv.cmd} is said in one's own name, without a grant", Code.COMMAND
         )
     case.verified = verify_chain(heard.inv, (), now_ms=case.now_ms)
+
+
+def _own_chain(case: _Case) -> None:
+    heard = case.heard
+    if heard.inv.cmd not in ACTABLE:
+        _alone_chain(case)
+        return
+    case.verified = verify_chain(heard.inv, heard.proofs, now_ms=case.now_ms)
+    for link in case.verified.chain:
+        check_link(link)
 
 
 def _read_pairing(case: _Case) -> None:
@@ -352,13 +377,19 @@ def _read_pairing(case: _Case) -> None:
 
 def _own_pairing(case: _Case) -> None:
     pair, inv = case.standing.pair, case.heard.inv
-    if pair is None or inv.sub != pair.theirs:
+    if pair is None or inv.iss != pair.theirs:
         raise GrantRefused("the two personas of this call are not paired here", Code.UNPAIRED)
     if "to" in inv.args and inv.args["to"] != pair.ours:
         raise GrantRefused("the two personas of this call are not paired here", Code.UNPAIRED)
     if inv.cmd not in OWN_NAME:
         raise GrantRefused("this command is not one that a pair may say", Code.COMMAND)
-    if inv.cmd not in pair.permits:
+    principal = pair
+    if inv.sub != inv.iss:
+        # What the principal may not say here, nobody says for it.
+        principal = case.standing.principal
+        if principal is None or (principal.ours, principal.theirs) != (pair.ours, inv.sub):
+            raise GrantRefused("the principal of this call is not paired here", Code.UNPAIRED)
+    if not {inv.cmd} <= pair.permits & principal.permits:
         raise GrantRefused(f"the owner has withdrawn {inv.cmd} from this pair", Code.COMMAND)
 
 
@@ -372,6 +403,13 @@ def _meeting_pairing(case: _Case) -> None:
     assert isinstance(args, PairOpenArgs)
     case.invite = spend(case.invites, args, case.now_ms)
     case.meeting_args = args
+
+
+def _mandate(case: _Case) -> None:
+    verified = case.verified
+    assert verified is not None
+    if verified.chain:
+        case.acted = check_acting(verified.inv, verified.chain, case.standing.mandates)
 
 
 def _revocation(case: _Case) -> None:
@@ -438,6 +476,7 @@ OWN_CHECKS: tuple[Check, ...] = (
     (Step.EXP, _exp),
     (Step.CHAIN, _own_chain),
     (Step.PAIRING, _own_pairing),
+    (Step.REVOCATION, _mandate),
     (Step.REPLAY, _replay),
     (Step.ARGS, _own_args),
 )
@@ -445,7 +484,7 @@ OWN_CHECKS: tuple[Check, ...] = (
 MEETING_CHECKS: tuple[Check, ...] = (
     (Step.AUD, _aud),
     (Step.EXP, _exp),
-    (Step.CHAIN, _own_chain),
+    (Step.CHAIN, _alone_chain),
     (Step.PAIRING, _meeting_pairing),
     (Step.ARGS, _meeting_args),
 )
