@@ -160,6 +160,12 @@ class DeviceKey(SigningKey):
     role = "device"
 
 
+class ProgramKey(SigningKey):
+    """Signs for a local program that may push records, and nothing else."""
+
+    role = "program"
+
+
 class LogSigningKey(SigningKey):
     """Signs the checkpoints of one log."""
 

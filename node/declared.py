@@ -13,15 +13,19 @@ Doubles are told by name, the id or else the time, within the record's own day. 
 days written to last are kept, so that no page is opened again for the next record of a day; they
 are forgotten when anything else writes to the path or removes from it.
 
-What it does not do: change a record.  A second telling of a name is a double, whatever it says.
+Pages keep by their origin who told what is on them: the person by hand (`DECLARED`), or one
+program that pushes (`origin_of`).  No source's word stands behind either.
+
+What it does not do: change a record.  A second telling of a name is a double, whatever it says; a
+slip is mended by taking the record out (`mending.py`) and adding it again.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict, deque
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Hashable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from functools import partial
 
 import outcome
@@ -40,6 +44,7 @@ from .stored import Damaged, names_of, open_stored, rows_of
 from .vault import Vault
 
 DECLARED = b"declared"
+_PUSHED = b"pushed:"
 # Callers whose records share one page: each waits for at most this many others.
 GROUP_CALLERS_MAX = 512
 # Records of one call; more is a file.
@@ -52,10 +57,24 @@ COMPACT_AFTER_PAGES = 2 * PAGES_MIN
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What became of the records of one call: `new` ones are durable, `doubles` were there."""
+    """What became of the records of one call: `new` ones are durable, `doubles` were there.
+
+    `there` are the places of the doubles in the call.
+    """
 
     new: int
     doubles: int
+    there: tuple[int, ...] = field(default=(), compare=False)
+
+
+def origin_of(program: bytes) -> bytes:
+    """The origin of what one program pushes; `program` is the CID of its delegation."""
+    return _PUSHED + program
+
+
+def is_declared(origin: bytes) -> bool:
+    """Whether pages of this origin were told here, by hand or by a program, and not by a file."""
+    return origin == DECLARED or origin.startswith(_PUSHED)
 
 
 @dataclass(slots=True, eq=False)
@@ -127,6 +146,17 @@ class Declared:
             for line in self._lines.values():
                 while line:
                     trio.lowlevel.reschedule(line.popleft().task, outcome.Error(_closing()))
+
+    @asynccontextmanager
+    async def at_hand(self) -> AsyncGenerator[None]:
+        """The queue runs while the context lasts: as it does anyway, or for this alone."""
+        if self._nursery is not None:
+            yield
+            return
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.serve)
+            yield
+            nursery.cancel_scope.cancel()
 
     async def add(self, path: str, batch: Batch, *, origin: bytes = DECLARED) -> Added:
         """Add a few records to `path`; when this returns they are durable.
@@ -244,7 +274,8 @@ class Declared:
                     told[day].add(name)
                     kept.append(row)
             fresh.append(rows_of(batch, kept))
-            added.append(Added(len(kept), len(batch) - len(kept)))
+            there_rows = tuple(sorted(set(range(len(batch))).difference(kept)))
+            added.append(Added(len(kept), len(there_rows), there_rows))
         whole = concat(schema, fresh)
         if len(whole):
             self._vault.write_now(tx, path, schema, pieces_of(whole), origin=origin)
