@@ -43,6 +43,7 @@ from .capability import (
     verify_delegations,
 )
 from .command import OWN_NAME, Cmd, OwnArgs, PairOpenArgs, parse_args
+from .counter import CounterWindow, check_counter
 from .did import Did
 from .errors import (
     CapabilityError,
@@ -52,7 +53,13 @@ from .errors import (
     WireError,
 )
 from .grant import ReadArgs, ReadGrant, parse_read_args, read_grant
-from .limits import CHAIN_MAX, INVOCATION_AHEAD_S_MAX, REPLAY_KEPT_S
+from .limits import (
+    CHAIN_MAX,
+    INVOCATION_AHEAD_S_MAX,
+    PARCEL_CLOCK_S_MAX,
+    PARCEL_LIFE_S_MAX,
+    REPLAY_KEPT_S,
+)
 from .mandate import ACTABLE, Acted, Lodged, check_acting, check_link
 from .pairing import Introduction, OpenInvite, introduction, spend
 from .receipt import Asked
@@ -116,6 +123,14 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Carried:
+    """A call came by hand, in parcel `n`; `taken` are the parcels taken of that device before."""
+
+    n: int
+    taken: CounterWindow
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """What this node knows about one call, as data.
 
@@ -125,6 +140,8 @@ class Standing:
 
     For a command that is said in another's name: `principal` is our pair with that other, None if
     there is none, and `mandates` what was handed in, by the CID of each delegation.
+
+    `carried` says that it did not come on a stream: it may be older, and its parcel has a number.
     """
 
     device: Did
@@ -133,6 +150,7 @@ class Standing:
     spent: Container[bytes]
     principal: Pair | None = None
     mandates: Mapping[bytes, Lodged] = field(default_factory=lambda: dict[bytes, Lodged]())
+    carried: Carried | None = None
 
 
 # --- what comes out -------------------------------------------------------------------------------
@@ -328,10 +346,12 @@ def _exp(case: _Case) -> None:
         raise GrantRefused("an invocation without an end is not accepted", Code.MALFORMED)
     if case.now_ms > exp * 1000:
         raise GrantRefused("an invocation has expired", Code.EXPIRED)
-    if exp * 1000 > case.now_ms + INVOCATION_AHEAD_S_MAX * 1000:
+    ahead_s = INVOCATION_AHEAD_S_MAX
+    if case.standing.carried is not None:
+        ahead_s = PARCEL_LIFE_S_MAX + PARCEL_CLOCK_S_MAX
+    if exp * 1000 > case.now_ms + ahead_s * 1000:
         raise GrantRefused(
-            f"an invocation ends more than {INVOCATION_AHEAD_S_MAX} s from now: one of the two "
-            "clocks is wrong",
+            f"an invocation ends more than {ahead_s} s from now: one of the two clocks is wrong",
             Code.NOT_YET,
         )
 
@@ -425,6 +445,10 @@ def _revocation(case: _Case) -> None:
 def _replay(case: _Case) -> None:
     if case.heard.inv.cid in case.standing.spent:
         raise GrantRefused("this invocation was already used: sign a new one", Code.REPLAY)
+    carried = case.standing.carried
+    if carried is not None:
+        check_counter(case.heard.inv.meta, carried.n)
+        carried.taken.check(carried.n)
 
 
 def _read_args(case: _Case) -> None:
