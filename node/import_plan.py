@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from typing import cast
 
@@ -45,11 +45,11 @@ class ReadFile:
     name: str
     extract: Extract
     plans: tuple[Plan, ...]
+    into: str | None = None
 
     def path_of(self, item: ExtractItem) -> str:
         """Where an item goes: its own path, or the one that was asked for."""
-        paths = {plan.path for plan in self.plans}
-        return item.path if item.path in paths else next(iter(paths))
+        return item.path if item.beside or self.into is None else self.into
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +84,16 @@ def read_file(file: HandedIn, readers: Iterable[Reader], into: str | None) -> Re
         raise refusal(name, f"the reader {reader.name} failed on this file") from error
     if not any(len(item.batch) for item in extract.items):
         raise refusal(name, "there are no records in this file")
+    paths = sorted({item.path for item in extract.items if not item.beside})
+    if into is not None and len(paths) > 1:
+        raise refusal(name, f"the file brings several collections ({', '.join(paths)}), not one")
+    read = ReadFile(name, extract, (), into)
     items: defaultdict[str, list[ExtractItem]] = defaultdict(list)
     for item in extract.items:
-        items[item.path].append(item)
-    if into is not None:
-        if len(items) > 1:
-            paths = ", ".join(sorted(items))
-            raise refusal(name, f"the file brings several collections ({paths}), not one")
-        items = defaultdict(list, {into: items.popitem()[1]})
+        items[read.path_of(item)].append(item)
     digest = sha256(data)
     plans = tuple(_plan(digest, path, some, reader.name) for path, some in items.items())
-    return ReadFile(name, extract, plans)
+    return replace(read, plans=plans)
 
 
 def _plan(file_digest: bytes, path: str, items: Sequence[ExtractItem], reader: str) -> Plan:

@@ -50,11 +50,14 @@ class ExtractItem:
     """The records of one source for one collection, sorted.
 
     `source` names where inside the file they come from, in no words of the file: a kind and a tag.
+    `beside`: facts that the file tells along with what it is about, such as the balance of an
+    account; whoever chooses another path chooses it for the others.
     """
 
     path: str
     batch: Batch
     source: str
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,14 @@ def decimal_of(text: str) -> Decimal | None:
     if mantissa > _MANTISSA_MAX or len(fraction) > _SCALE_MAX:
         return None
     return (-mantissa if sign == "-" else mantissa, len(fraction))
+
+
+def shortest(decimal: Decimal) -> Decimal:
+    """The same number without zeros at its end: 8.850 and 8.85 are one amount in an id."""
+    mantissa, scale = decimal
+    while scale and mantissa % 10 == 0:
+        mantissa, scale = mantissa // 10, scale - 1
+    return mantissa, scale
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,7 @@
 """OFX: statements of accounts, as banks let people download them (also under the name QFX).
 
-Two forms with one content.  OFX 1 is SGML behind a header of `NAME:value` lines: containers are
-closed, fields need not be.  OFX 2 is XML.  Both become the same elements here; OFX 1 by a scanner
-that knows no entities beyond the five that the specification names and character numbers, so
-there is nothing in it to explode; OFX 2 by defusedxml.
+Two forms with one content.  OFX 1 is SGML behind a header, OFX 2 is XML.  Both become the same
+elements here: OFX 1 by a scanner of our own (`apps/ofx_markup.py`), OFX 2 by defusedxml.
 
 Each `STMTTRN` is one record of `transaction/1`:
 
@@ -18,7 +16,10 @@ Each `STMTTRN` is one record of `transaction/1`:
   says, and equal ones are counted.  Two different transactions under one FITID are refused:
   whichever were kept, the other would be lost at the next import.
 
-It does *not* read: balances, pending transactions, securities (counted in the notes).
+LEDGERBAL and AVAILBAL become records of `account/1` (`apps/account.py`), `booked` and `available`
+at DTASOF; one that cannot be read is left out with a note, for the transactions are sound.
+
+It does *not* read: pending transactions, securities (counted in the notes), lists of balances.
 
 ofxparse, which tests use as an oracle, drops offsets and per-transaction currencies and names no
 lines.  Source: OFX 1.6 and 2.2, chapters 2, 3 and 11.
@@ -29,12 +30,13 @@ from __future__ import annotations
 import datetime
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from ...protocol.collection import check_path
 from ...protocol.day import TIME_MAX_MS, TIME_MIN_MS
-from ...protocol.errors import RecordError
+from ...protocol.errors import ReaderError, RecordError
 from ...protocol.limits import FILE_HEAD_BYTES, FILE_SERIES_MAX, RECORD_TEXT_BYTES_MAX
 from ...protocol.reading import (
     Decimal,
@@ -50,7 +52,11 @@ from ...protocol.reading import (
 )
 from ...protocol.record import Batch
 from ...protocol.schema import TRANSACTION
-from ..markup import Builder, Element, decoded, first_tag, read_xml
+from ..account import PATH as ACCOUNTS_PATH
+from ..account import Balance, Holding, account_batch, number_of
+from ..markup import Builder, Element, first_tag, read_xml
+from ..ofx_markup import scan, text_of
+from ..text import printable
 
 _NAME: Final = "ofx"
 PATH: Final = check_path("finance/accounts/transactions")
@@ -64,13 +70,12 @@ _ACCOUNTS: Final = {"bank": "BANKACCTFROM", "card": "CCACCTFROM", "investment": 
 # What of an account tells it from another.
 _ACCOUNT_FIELDS: Final = ("BANKID", "BROKERID", "BRANCHID", "ACCTID", "ACCTKEY")
 
-_ROOT = re.compile("<OFX>", re.IGNORECASE)
-_HEADER_LINE = re.compile(r"([A-Z]{1,16})[ \t]*:[ \t]*([^\s<]{0,64})")
-_TAG = re.compile(
-    r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9._]{0,63})[ \t]{0,16}>"
-    r"|<!\[CDATA\[(?P<cdata>[^\]]{0,4096})\]\]>"
-    r"|(?P<markup><[!?])"
-)
+_BALANCES: Final = {"LEDGERBAL": "booked", "AVAILBAL": "available"}
+_ACCOUNT_KINDS: Final = {
+    "CHECKING": "current", "SAVINGS": "savings", "MONEYMRKT": "savings", "CD": "savings",
+    "CREDITLINE": "loan",
+}  # fmt: skip  # a table of codes reads better in few lines
+
 _DATE = re.compile(
     r"(?P<y>[0-9]{4})(?P<m>[0-9]{2})(?P<d>[0-9]{2})"
     r"(?:(?P<H>[0-9]{2})(?P<M>[0-9]{2})(?:(?P<S>[0-9]{2})(?:\.(?P<f>[0-9]{1,6}))?)?)?"
@@ -82,9 +87,8 @@ _GROUPED_COMMA = re.compile(r"[+-]?[0-9]{1,3}(?:\.[0-9]{3}){1,5},[0-9]{1,4}")
 _THOUSAND_OR_FRACTION = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
 _THREE_DECIMALS: Final = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
 _CURRENCY = re.compile(r"[A-Z]{3}")
-_ENTITY = re.compile(r"&(?:#([0-9]{1,7})|#[xX]([0-9A-Fa-f]{1,6})|([a-z]{2,4}));")
-_ENTITIES: Final = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'", "nbsp": " "}
 _OFFSET_MINUTES_MAX = 14 * 60
+_BANK_CHARS_MAX = 128
 _EPOCH = datetime.datetime(1970, 1, 1)
 
 
@@ -117,12 +121,16 @@ class _Statements:
         self._filename = filename
         self._pending: list[_Transaction] = []
         self._accounts: dict[_Account, list[_Transaction]] = {}
+        self._told: dict[_Account, list[tuple[Holding, Balance]]] = {}
+        self._bank = ""
+        self._unread = 0
         self._statements = 0
         self._left_out: Counter[str] = Counter()
         self.notes: list[str] = []
         # CURDEF stands before the transactions, as the specification orders them.
         self._default = ""
         self.cut = {
+            "ORG": self._organisation,
             "CURDEF": self._statement_currency,
             "STMTTRN": self._transaction,
             "STMTTRNP": self._left_out_transaction,
@@ -132,6 +140,9 @@ class _Statements:
 
     def _left_out_transaction(self, element: Element) -> None:
         self._left_out["pending" if element.name == "STMTTRNP" else "securities"] += 1
+
+    def _organisation(self, element: Element) -> None:
+        self._bank = self._bank or printable(element.text)[:_BANK_CHARS_MAX]
 
     def _statement_currency(self, element: Element) -> None:
         self._default = element.text.strip()
@@ -166,12 +177,38 @@ class _Statements:
         parts = tuple("" if source is None else source.value(name) for name in _ACCOUNT_FIELDS)
         if source is None or not source.value("ACCTID"):
             raise self._refuse("the statement does not say which account it is of", element.line)
-        self._accounts.setdefault(_Account(kind, parts), []).extend(self._pending)
+        account = _Account(kind, parts)
+        self._accounts.setdefault(account, []).extend(self._pending)
         self._pending.clear()
+        self._told.setdefault(account, []).extend(self._balances(element, kind, source))
         self._default = ""
         if len(self._accounts) > FILE_SERIES_MAX:
             raise self._refuse(f"the file has over {FILE_SERIES_MAX} accounts", element.line)
         check_rows(sum(map(len, self._accounts.values())), self._filename)
+
+    def _balances(
+        self, statement: Element, kind: str, source: Element
+    ) -> Iterator[tuple[Holding, Balance]]:
+        """What the account held, said at the end of its statement."""
+        holding = Holding(
+            number=number_of(source.value("ACCTID")),
+            kind=_ACCOUNT_KINDS.get(source.value("ACCTTYPE").upper(), "other")
+            if kind == "bank"
+            else kind,
+            institution=self._bank or None,
+        )
+        for name, balance_kind in _BALANCES.items():
+            told = statement.child(name)
+            if told is None:
+                continue
+            try:
+                currency = self._currency(self._default, told.line)
+                amount = self._amount(told.value("BALAMT"), currency, told.line)
+                time, offset_min = self._time(told.value("DTASOF"), told.line)
+            except ReaderError:
+                self._unread += 1
+                continue
+            yield holding, Balance(time, offset_min, currency, amount, balance_kind)
 
     def extract(self) -> Extract:
         """All accounts, each an item of its own.  Raises ReaderError."""
@@ -183,10 +220,18 @@ class _Statements:
         items: list[ExtractItem] = []
         for account, transactions in self._accounts.items():
             batch = self._batch(account, transactions)
+            source = source_name(account.kind, *account.parts)
             if len(batch):
-                items.append(ExtractItem(PATH, batch, source_name(account.kind, *account.parts)))
-        if not items:
+                items.append(ExtractItem(PATH, batch, source))
+            if told := self._told[account]:
+                accounts = account_batch((account.kind, *account.parts), told)
+                items.append(ExtractItem(ACCOUNTS_PATH, accounts, source, beside=True))
+        if not any(item.path == PATH for item in items):
             self.notes.append("The statement holds no transactions.")
+        if self._unread:
+            self.notes.append(
+                f"Left out, because they do not say how much or when: balances ({self._unread})."
+            )
         for what, count in sorted(self._left_out.items()):
             self.notes.append(
                 f"Left out, because they are not read: {what} transactions ({count})."
@@ -247,9 +292,7 @@ class _Statements:
         return by_id
 
     def _text(self, text: str, line: int) -> str:
-        clean = " ".join(text.split())
-        if not clean.isprintable():
-            clean = "".join(c if c.isprintable() else "?" for c in clean)
+        clean = printable(text)
         if len(clean.encode()) > RECORD_TEXT_BYTES_MAX:
             raise self._refuse(f"a text is over {RECORD_TEXT_BYTES_MAX} bytes", line)
         return clean
@@ -330,84 +373,6 @@ def _offset_of(hours: str | None, fraction: str | None) -> int | None:
     return -offset if (hours or "").startswith("-") else offset
 
 
-def _text_of(data: bytes, filename: str, statements: _Statements) -> str:
-    """OFX 1 as text.  Its header names the encoding, often wrongly.
-
-    Text beyond ASCII that is sound UTF-8 is UTF-8, whatever the header says: letters of cp1252
-    that happen to spell it do not occur in words.
-    """
-    head, _, _ = data[:FILE_HEAD_BYTES].partition(b"<")
-    header = dict(_HEADER_LINE.findall(head.decode("ascii", "replace").upper()))
-    encoding, charset = header.get("ENCODING", ""), header.get("CHARSET", "")
-    if encoding in ("UNICODE", "UTF-8", "UTF8") or charset in ("UTF-8", "UTF8"):
-        return decoded(data, filename, "utf-8")
-    if not data.isascii():
-        try:
-            text = data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            pass
-        else:
-            statements.notes.append("The header names another encoding; the text is UTF-8.")
-            return decoded(text.encode(), filename, "utf-8")
-    names = {"8859-1": "iso-8859-1", "ISO-8859-1": "iso-8859-1", "ISO-8859-15": "iso-8859-15"}
-    return decoded(data, filename, names.get(charset, "cp1252"))
-
-
-def _scan(text: str, builder: Builder, filename: str) -> None:
-    """Drive `builder` by OFX 1's markup.  Raises ReaderError.
-
-    A field that is not closed ends where the next tag begins (if it has text) or where the
-    container around it closes.  A `<` that begins no tag is text: banks do not escape names.
-    """
-    root = _ROOT.search(text)
-    at = counted = 0 if root is None else root.start()
-    line = text.count("\n", 0, at) + 1
-    for match in _TAG.finditer(text, at):
-        if match.start() > at:
-            builder.data(_plain(text[at : match.start()], filename, line))
-        line += text.count("\n", counted, match.start())
-        counted = match.start()
-        at = match.end()
-        if match["markup"]:
-            raise refusal(filename, "declarations have no place in an OFX file", line)
-        if match["cdata"] is not None:
-            builder.data(match["cdata"])
-            continue
-        name = match["name"].upper()
-        top = builder.top
-        if match["close"]:
-            if not builder.is_open(name):
-                raise refusal(filename, f"</{shown(name)}> closes nothing", line)
-            while (top := builder.top) is not None and top.name != name:
-                builder.end_unsaid()
-            builder.end()
-            if builder.top is None:
-                return
-        else:
-            if top is not None and top.text:
-                builder.end_unsaid()
-            builder.start(name, line)
-    opened = builder.top
-    where = "before <OFX>" if opened is None else f"inside <{shown(opened.name)}>"
-    raise refusal(filename, f"the file ends {where}: it is cut short", line)
-
-
-def _plain(text: str, filename: str, line: int) -> str:
-    """Text with its character references replaced; an `&` that begins none is itself."""
-    if "&" not in text:
-        return text
-
-    def character(match: re.Match[str]) -> str:
-        if match[3]:
-            return _ENTITIES.get(match[3], match[0])
-        code = int(match[1]) if match[1] else int(match[2], 16)
-        if code == 0 or code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
-            raise refusal(filename, f"{match[0]} is no character", line)
-        return chr(code)
-
-    return _ENTITY.sub(character, text)
-
-
 class OfxReader:
     """The reader of OFX 1, OFX 2 and QFX."""
 
@@ -431,7 +396,11 @@ class OfxReader:
         if data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<?"):
             read_xml(data.lstrip(), filename, statements.cut)
         else:
-            _scan(_text_of(data, filename, statements), Builder(filename, statements.cut), filename)
+            scan(
+                text_of(data, filename, statements.notes),
+                Builder(filename, statements.cut),
+                filename,
+            )
         return statements.extract()
 
 

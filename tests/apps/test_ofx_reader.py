@@ -11,10 +11,11 @@ from typing import Any
 import ofxparse  # pyright: ignore[reportMissingTypeStubs]  # the oracle ships no types
 import pytest
 
+from entrenous.apps.account import PATH as ACCOUNTS
 from entrenous.apps.readers.ofx import PATH, reader, time_of
 from entrenous.protocol.errors import ReaderError
 from entrenous.protocol.limits import FILE_BYTES_MAX, RECORD_TEXT_BYTES_MAX
-from entrenous.protocol.reading import Extract, summary
+from entrenous.protocol.reading import Extract, ExtractItem, summary
 from entrenous.simulations.files import bank_file
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -45,14 +46,19 @@ def read(data: bytes) -> Extract:
     return reader.read(data, "bank.ofx")
 
 
+def payments(data: bytes) -> list[ExtractItem]:
+    """What the file is about, without what it tells beside."""
+    return [item for item in read(data).items if item.path == PATH]
+
+
 def one(data: bytes) -> dict[str, Any]:
-    (item,) = read(data).items
+    (item,) = payments(data)
     (row,) = item.batch.rows()
     return row
 
 
 def test_sgml_with_two_accounts_and_three_currencies() -> None:
-    bank, card = read(TWO_ACCOUNTS).items
+    bank, card = payments(TWO_ACCOUNTS)
     assert bank.path == card.path == PATH
     assert bank.source != card.source
     cafe, cash, salary = bank.batch.rows()
@@ -88,14 +94,70 @@ def test_the_real_bank_file_by_an_oracle(shared: Path) -> None:
     data = (shared / "samples/finance/bank_medium.ofx").read_bytes()
     amounts = [int(a + b) for a, b in re.findall(rb"<TRNAMT>(-?\d+)\.(\d\d)", data)]
     assert (len(amounts), sum(amounts)) == (3, -34527)
-    (item,) = read(data).items
+    (item,) = payments(data)
     assert [m for m, _ in map(tuple, item.batch.columns["amount"])] == amounts  # type: ignore[arg-type]  # decimal cells
     assert summary(read(data)).items[0].sums == {"CAD": (-34527, 2)}
     assert item.batch.times[0] == 1238606417000
     assert item.batch.times[-1] == 1238779217000
     assert set(item.batch.columns["offset_min"]) == {-300}
-    # the account number (it stands in every FITID too) is nowhere in what leaves the reader
+    # the account number (it stands in every FITID too) is nowhere in what is said of payments
     assert "12345678" not in repr([list(item.batch.rows()), item.source, summary(read(data))])
+
+
+def test_balances_of_the_real_bank_file_by_an_oracle(shared: Path) -> None:
+    """grep -o '<[A-Z]*BAL><BALAMT>[^<]*<DTASOF>[^<]*' bank_medium.ofx:
+    LEDGERBAL 382.34 and AVAILBAL 682.34, both at 20090523122017 (no offset: UTC), of which
+    date -u -d '2009-05-23 12:20:17' +%s gives 1243081217."""
+    data = (shared / "samples/finance/bank_medium.ofx").read_bytes()
+    paid, told = read(data).items
+    assert (told.path, told.source, told.beside) == (ACCOUNTS, paid.source, True)
+    rows = {str(row["balance_kind"]): row for row in told.batch.rows()}
+    assert {kind: row["balance"] for kind, row in rows.items()} == {
+        "booked": [38234, 2],
+        "available": [68234, 2],
+    }
+    for row in rows.values():
+        assert (row["time"], row["offset_min"], row["currency"]) == (1243081217000, 0, "CAD")
+        assert (row["kind"], row["number"], row["iban"]) == (
+            "current",
+            "12300 000012345678",
+            None,
+        )
+
+
+def ledger(amount: str = "10.00", asof: str = "20250301") -> str:
+    return f"<LEDGERBAL><BALAMT>{amount}<DTASOF>{asof}</LEDGERBAL>"
+
+
+def with_balance(balance: str, account: str = "123") -> bytes:
+    end = "</STMTRS>"
+    return sgml(statement(transaction(), account=account).replace(end, balance + end))
+
+
+def test_a_balance_has_the_statements_currency_and_the_accounts_kind() -> None:
+    paid, told = read(with_balance(ledger("-10,50"))).items
+    (row,) = told.batch.rows()
+    assert (row["balance"], row["currency"], row["number"]) == ([-1050, 2], "EUR", "123")
+    assert paid.source == told.source
+
+
+def test_an_iban_in_an_account_number_is_told_from_a_number() -> None:
+    """The IBAN is the example of ISO 13616 for Great Britain."""
+    (row,) = read(with_balance(ledger(), "GB82WEST12345698765432")).items[1].batch.rows()
+    assert (row["iban"], row["number"]) == ("GB82WEST12345698765432", None)
+
+
+@pytest.mark.parametrize("balance", [ledger("lots"), ledger(asof="2025-03-01"), ledger("", "")])
+def test_a_balance_that_cannot_be_read_is_left_out_and_said(balance: str) -> None:
+    extract = read(with_balance(balance))
+    assert [item.path for item in extract.items] == [PATH]
+    assert any("balances (1)" in note for note in extract.notes)
+
+
+def test_balances_do_not_change_the_ids_of_transactions() -> None:
+    assert one(with_balance(ledger()))["id"] == one(sgml(statement(transaction())))["id"]
+    # as they were before balances were read
+    assert one(sgml(statement(transaction())))["id"] == "lgazfoxvawtmxyletnqgl6imye"
 
 
 # The oracle calls BeautifulSoup by names that it calls old.
@@ -110,7 +172,7 @@ def test_against_ofxparse(data: bytes) -> None:
         for t in account.statement.transactions
     )
     ours: list[tuple[object, ...]] = []
-    for item in read(data).items:
+    for item in payments(data):
         for row in item.batch.rows():
             mantissa, scale = row["amount"]  # type: ignore[misc]  # a decimal
             ours.append((row["time"], mantissa / 10**scale, row["counterparty"]))  # type: ignore[operator]  # ints
