@@ -16,6 +16,16 @@ Did = NewType("Did", str)
 
 _PREFIX = "did:key:"
 _ED25519 = bytes((0xED, 0x01))  # ed25519-pub in the multiformats table, as a varint
+# Keys that others sign UCANs with, by the same table: refused, by name.
+_OTHER_KEYS = {
+    bytes((0xE7, 0x01)): "secp256k1",
+    bytes((0x80, 0x24)): "P-256",
+    bytes((0x81, 0x24)): "P-384",
+    bytes((0x82, 0x24)): "P-521",
+    bytes((0xEA, 0x01)): "BLS12-381",
+    bytes((0xEB, 0x01)): "BLS12-381",
+    bytes((0xEC, 0x01)): "X25519",
+}
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _BASE58_VALUES = {character: value for value, character in enumerate(_BASE58)}
 
@@ -35,7 +45,9 @@ def public_of(did: str) -> bytes:
         raise WireError("a DID here is did:key with an Ed25519 key")
     raw = _from_base58(did[len(_PREFIX) + 1 :])
     if len(raw) != len(_ED25519) + KEY_BYTES or not raw.startswith(_ED25519):
-        raise WireError("a DID here is did:key with an Ed25519 key")
+        kind = _OTHER_KEYS.get(raw[:2])
+        named = f"this did:key names a {kind} key: " if kind else ""
+        raise WireError(f"{named}a DID here is did:key with an Ed25519 key")
     if did_of(raw[len(_ED25519) :]) != did:
         raise WireError("a did:key is not in its one canonical form")
     return raw[len(_ED25519) :]

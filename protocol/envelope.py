@@ -146,7 +146,7 @@ def open_envelope(
     if not isinstance(signed, dict) or len(signed) != 2 or "h" not in signed:
         raise WireError(f"{what} is signed over a header and one payload")
     if signed["h"] != VARSIG:
-        raise WireError(f"{what} is not signed with Ed25519 over DAG-CBOR")
+        raise WireError(_other_header(what, signed["h"]))
     if (claims := signed.get(f"ucan/{kind}@{version}")) is None:
         _refuse_tag(kind, next(name for name in signed if name != "h"), version)
     if not isinstance(claims, dict):
@@ -159,6 +159,25 @@ def open_envelope(
             if name not in required and name not in optional:
                 raise WireError(f"{what} has a claim that is not known")
     return Payload(what, claims)
+
+
+# Varsig headers that others write; after each comes how the payload is encoded.
+_OTHER_HEADERS: Mapping[bytes, str] = {
+    bytes.fromhex("3401ec01802412"): "ES256",
+    bytes.fromhex("3401ec01812420"): "ES384",
+    bytes.fromhex("3401ec01822413"): "ES512",
+    bytes.fromhex("3401ec01e70112"): "ES256K",
+    bytes.fromhex("3401ec01e7011b91c303"): "EIP-191",
+    bytes.fromhex("34018524128002"): "RS256",
+}
+
+
+def _other_header(what: str, header: Value) -> str:
+    wanted = f"{what} is not signed with Ed25519 over DAG-CBOR"
+    if not isinstance(header, bytes):
+        return wanted
+    named = next((name for head, name in _OTHER_HEADERS.items() if header.startswith(head)), None)
+    return wanted if named is None else f"{wanted} but with {named}, which is not spoken here"
 
 
 def _refuse_tag(kind: Kind, tag: str, version: str) -> None:

@@ -17,6 +17,7 @@ import cbor2
 
 from ..crypto.canonical import LINK_TAG, Link, Value, encode, encode_in_order
 from . import limits
+from .cid import check_link
 from .errors import VersionError, WireError
 
 __all__ = ["Body", "Link", "Value", "decode", "encode"]
@@ -76,7 +77,7 @@ def _link_of_tag(tag: cbor2.CBORTag, *_: Any) -> Link:
         raise WireError("the only tag allowed is 42, a link")
     if not 1 < len(inner) <= 101:
         raise WireError("a link has the wrong length")
-    return Link(inner[1:])
+    return Link(check_link(inner[1:]))
 
 
 def _checked(raw: object, items_max: int) -> Value:

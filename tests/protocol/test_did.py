@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from multiformats import multibase
+from multiformats import multibase, multicodec
 
 from entrenous.protocol.did import did_of, public_of
 from entrenous.protocol.errors import WireError
@@ -29,3 +29,14 @@ def test_other_text_is_refused(text: str) -> None:
 def test_a_did_has_one_spelling() -> None:
     with pytest.raises(WireError):
         public_of(did_of(bytes(32)).replace("did:key:z", "did:key:z1"))
+
+
+@pytest.mark.parametrize(
+    ("codec", "kind"),
+    [(0xE7, "secp256k1"), (0x1200, "P-256"), (0x1201, "P-384"), (0x1202, "P-521"),
+     (0xEA, "BLS12-381"), (0xEB, "BLS12-381"), (0xEC, "X25519")],
+)  # fmt: skip
+def test_a_key_of_another_kind_is_refused_by_its_name(codec: int, kind: str) -> None:
+    key = multicodec.wrap(multicodec.get(code=codec), b"\x02" + bytes(range(32)))
+    with pytest.raises(WireError, match=f"names a {kind} key"):
+        public_of("did:key:" + multibase.encode(key, "base58btc"))
