@@ -14,19 +14,23 @@ from typing import TypeAlias, TypeVar
 
 from ..protocol.command import (
     AcceptArgs,
+    CardPutArgs,
     DecideArgs,
     KeysArgs,
     OwnArgs,
     RequestArgs,
     RevokeArgs,
+    VouchAskArgs,
 )
 from ..protocol.errors import Code, GrantRefused
 from ..protocol.wire import Value
 from .borrowing import Borrowing
+from .cards import Cards
 from .inbox import Asked, Inbox, RequestState
 from .lending import Lending
 from .peers import Pair
 from .store.database import Tx
+from .vouches import Vouches
 
 # Requests of one peer that wait for a decision: beyond that it is pestering.
 REQUESTS_WAITING_MAX = 100
@@ -48,7 +52,15 @@ def _row(args: type[A], act: Callable[[Tx, Pair, A, int], Value]) -> tuple[type[
 class Acting:
     """The table of commands said in one's own name."""
 
-    def __init__(self, *, inbox: Inbox, lending: Lending, borrowing: Borrowing) -> None:
+    def __init__(
+        self,
+        *,
+        inbox: Inbox,
+        lending: Lending,
+        borrowing: Borrowing,
+        cards: Cards,
+        vouches: Vouches,
+    ) -> None:
         self._inbox = inbox
         self._lending = lending
         self._borrowing = borrowing
@@ -59,6 +71,8 @@ class Acting:
                 _row(AcceptArgs, self._lending.accepted),
                 _row(KeysArgs, self._keyset),
                 _row(RevokeArgs, self._revoked),
+                _row(CardPutArgs, cards.put),
+                _row(VouchAskArgs, vouches.answer),
             )
         )
 

@@ -20,6 +20,7 @@ from .errors import HomeError, UsageError
 
 CONFIG_BYTES_MAX = 64 * 1024
 ENVIRONMENT_PREFIX = "ENTRENOUS_"
+_IDENTITY = "identity"
 
 
 class Role(StrEnum):
@@ -31,12 +32,48 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class IdentitySettings:
+    """`[identity]`: whether the domains that peers claim are asked, and whether questions about
+    one's own vouches are answered."""
+
+    check_domains: bool = True
+    answer_vouches: bool = True
+
+    @classmethod
+    def read(cls, written: object, environment: Mapping[str, str]) -> Self:
+        """From the table of config.toml and the environment over it.  Raises UsageError."""
+        if not isinstance(written, dict):
+            raise UsageError("config.toml: identity is a table: [identity]")
+        found = dict(cast("dict[str, object]", written))
+        names = [field.name for field in fields(cls)]
+        for key in found.keys() - set(names):
+            raise UsageError(f"config.toml names a setting that does not exist: identity.{key}")
+        for name in names:
+            variable = f"{ENVIRONMENT_PREFIX}IDENTITY_{name.upper()}"
+            if (text := environment.get(variable)) is not None:
+                found[name] = _SWITCH.get(text.lower(), text)
+        for name, value in found.items():
+            if not isinstance(value, bool):
+                raise UsageError(f"the setting identity.{name} is true or false")
+        return cls(**cast("dict[str, bool]", found))
+
+
+_SWITCH = {"true": True, "false": False}
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
-    """Settings, with their defaults.  `listen` is a multiaddr; port 0 is chosen at first start."""
+    """Settings, with their defaults.  `listen` is a multiaddr; port 0 is chosen at first start.
+
+    `push_socket` and `push_group`: where local programs push, and who may (`push_socket.py`).
+    """
 
     name: str = "Home"
     role: Role = Role.PERSON
     listen: str = "/ip4/0.0.0.0/tcp/0"
+    push_socket: str = "auto"
+    push_group: str = "none"
+    identity: IdentitySettings = IdentitySettings()
 
     @classmethod
     def read(cls, home: Path, environment: Mapping[str, str] = os.environ) -> Self:
@@ -55,7 +92,8 @@ class Config:
                 found = cast("dict[str, object]", tomllib.loads(raw.decode()))
             except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
                 raise HomeError(f"config.toml cannot be read: {error}") from error
-        names = {field.name for field in fields(cls)}
+        identity = IdentitySettings.read(found.pop(_IDENTITY, {}), environment)
+        names = {field.name for field in fields(cls)} - {_IDENTITY}
         for key in found.keys() - names:
             raise UsageError(f"config.toml names a setting that does not exist: {key}")
         for name in names:
@@ -67,12 +105,19 @@ class Config:
             name=lines.get("name", usual.name),
             role=_role(lines.get("role", usual.role)),
             listen=lines.get("listen", usual.listen),
+            push_socket=lines.get("push_socket", usual.push_socket),
+            push_group=lines.get("push_group", usual.push_group),
+            identity=identity,
         )
 
     def text(self) -> str:
         """These settings as TOML, to be written by `init`."""
         lines = ["# Settings of this node.  Each can also be given as ENTRENOUS_<NAME>."]
-        lines += [f"{f.name} = {_toml_string(str(getattr(self, f.name)))}" for f in fields(self)]
+        names = [field.name for field in fields(self) if field.name != _IDENTITY]
+        lines += [f"{name} = {_toml_string(str(getattr(self, name)))}" for name in names]
+        lines += ["", f"[{_IDENTITY}]  # as ENTRENOUS_IDENTITY_<NAME>"]
+        for field in fields(self.identity):
+            lines.append(f"{field.name} = {str(getattr(self.identity, field.name)).lower()}")
         return "\n".join(lines) + "\n"
 
 

@@ -217,6 +217,7 @@ class Door:
             link.withdraw(call, Code.BUSY, "this node cannot pair now: tell its owner")
             return
         self._checkpoint.reached("pair.kept")
+        self._outgoing.notify()
         # Nothing follows from this word: if it is not heard, the scanner asks again.
         with suppress(LocalProtocolError):
             link.session.answer(call, raw)

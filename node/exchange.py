@@ -49,6 +49,7 @@ from ..protocol.wire import Value
 from .clock import Clock
 from .door import Door
 from .errors import Away, Refused, UsageError
+from .household import People
 from .link import Arrived, Greet, Link
 from .meeting import Meeting
 from .network.transport import Network, Stream, TransportError
@@ -349,14 +350,14 @@ class Exchange:
 
     # pairing
 
-    async def pair(self, invite: Invite, name: str | None) -> Pair:
-        """Answer an invite that was scanned.  Raises GrantRefused, Away, Refused."""
+    async def pair(self, invite: Invite, name: str | None, people: People = ()) -> Pair:
+        """Answer an invite that was scanned, in the name of `people` of the house.  Raises GrantRefused, Away, Refused."""
         now_ms = self._clock.now_ms()
         check_invite(invite, now_ms)
         if invite.device == self._device.public:
             raise UsageError("this invite is this node's own: another node scans it")
         scanning = await self._store.database.write(
-            lambda tx: self._meeting.scan(tx, invite, name, now_ms)
+            lambda tx: self._meeting.scan(tx, invite, name, now_ms, people)
         )
         nursery = self._nursery
         if nursery is None:
@@ -376,9 +377,11 @@ class Exchange:
         out = parse_out(Cmd.PAIR_OPEN, answer.out)
         assert isinstance(out, PairAnswer)
         answer.verify(parse_certificate(out.cert), asked.cid)
-        return await self._store.database.write(
+        pair = await self._store.database.write(
             lambda tx: self._meeting.answered(tx, scanning, out, now_ms)
         )
+        self._outgoing.notify()
+        return pair
 
     # asking
 

@@ -8,7 +8,7 @@ gets the same answer.  The scanner keeps its persona before it asks, for the sam
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ..crypto.entropy import Entropy
@@ -30,6 +30,7 @@ from ..protocol.pairing import (
 from ..protocol.trust import VerifiedMeeting
 from ..protocol.wire import Body, Value
 from .config import Role
+from .household import Household, People, numbers_of
 from .peers import OwnPersona, Pair, Peers, clean_name, fit_name
 from .store.database import Tx
 from .store.objects import Kind, Objects
@@ -92,9 +93,19 @@ class Meeting:
     """Both sides of pairing."""
 
     def __init__(
-        self, objects: Objects, peers: Peers, entropy: Entropy, device: bytes, role: Role, name: str
+        self,
+        objects: Objects,
+        peers: Peers,
+        entropy: Entropy,
+        device: bytes,
+        role: Role,
+        name: str,
+        introduce: Callable[[Tx, Pair, int], None],
     ) -> None:
+        """`introduce` is done in the unit of work that keeps a new pair."""
+        self._introduce_new = introduce
         self._objects = objects
+        self._household = Household(objects)
         self._peers = peers
         self._entropy = entropy
         self._device = device
@@ -103,9 +114,17 @@ class Meeting:
 
     # the inviter
 
-    def invite(self, tx: Tx, addresses: Sequence[str], label: str | None, now_ms: int) -> Invite:
+    def invite(
+        self,
+        tx: Tx,
+        addresses: Sequence[str],
+        label: str | None,
+        now_ms: int,
+        people: People = (),
+    ) -> Invite:
         """Make an invite: one use, 24 hours.  Raises UsageError for a label that cannot be shown.
 
+        The persona that is made when it is used stands for `people` of the house.
         Expired invites that nobody used are forgotten here.
         """
         waiting = 0
@@ -113,6 +132,7 @@ class Meeting:
             kept = KeptInvite.from_value(value)
             if kept.spent_by is None and kept.exp_s * 1000 <= now_ms:
                 self._objects.delete(tx, Kind.INVITE, name)
+                self._objects.delete(tx, Kind.SETTING, ["invite-for", name])
             elif kept.spent_by is None:
                 waiting += 1
         if waiting >= INVITES_OPEN_MAX:
@@ -128,6 +148,8 @@ class Meeting:
             None,
         )
         self._objects.add(tx, Kind.INVITE, secret, kept.value())
+        if people:
+            self._objects.add(tx, Kind.SETTING, ["invite-for", secret], list(people))
         return Invite(self._device, tuple(addresses[:ADDRESSES_MAX]), secret, kept.exp_s)
 
     def open_invites(self, tx: Tx, secret: bytes) -> tuple[OpenInvite, ...]:
@@ -147,7 +169,8 @@ class Meeting:
         if kept.spent_by is not None and kept.own is not None and kept.k is not None:
             persona = self._peers.persona(tx, kept.own)
             return self._introduce(persona, kept.k, addresses)
-        persona = self._persona(tx, now_ms)
+        people = self._objects.get(tx, Kind.SETTING, ["invite-for", kept.secret])
+        persona = self._persona(tx, now_ms, numbers_of(people))
         k = self._entropy.random_bytes(_K_BYTES)
         name = kept.label or fit_name(scanner.name)
         self._keep(tx, persona, scanner, name, now_ms, kept.secret, k)
@@ -163,8 +186,10 @@ class Meeting:
 
     # the scanner
 
-    def scan(self, tx: Tx, invite: Invite, name: str | None, now_ms: int) -> Scanning:
-        """Make or find the persona with which to answer `invite`.
+    def scan(
+        self, tx: Tx, invite: Invite, name: str | None, now_ms: int, people: People = ()
+    ) -> Scanning:
+        """Make or find the persona with which to answer `invite`; one made now is for `people`.
 
         The same link scanned again uses the same persona, so that a lost answer can be had again.
         """
@@ -176,7 +201,7 @@ class Meeting:
                 persona = self._peers.persona(tx, Did(did))
                 return Scanning(invite, name or kept_name, persona, k)
             case _:
-                persona = self._persona(tx, now_ms)
+                persona = self._persona(tx, now_ms, people)
                 k = self._entropy.random_bytes(_K_BYTES)
                 self._objects.add(tx, Kind.SCAN, invite.secret, [persona.did, k, name or ""])
                 return Scanning(invite, name or "", persona, k)
@@ -224,15 +249,18 @@ class Meeting:
         )
         addresses = inviter.addresses or scanning.invite.addresses
         kept = self._peers.add(tx, replace(pair, addresses=addresses))
+        self._introduce_new(tx, kept, now_ms)
         self._objects.delete(tx, Kind.SCAN, scanning.invite.secret)
         return kept
 
     # both
 
-    def _persona(self, tx: Tx, now_ms: int) -> OwnPersona:
+    def _persona(self, tx: Tx, now_ms: int, people: People) -> OwnPersona:
         if self._role is Role.ORGANISATION:
             return self._peers.public_persona(tx, now_ms)
-        return self._peers.new_persona(tx, now_ms)
+        persona = self._peers.new_persona(tx, now_ms)
+        self._household.give_persona(tx, persona.did, people)
+        return persona
 
     def _introduce(self, persona: OwnPersona, k: bytes, addresses: Sequence[str]) -> PairAnswer:
         return PairAnswer(
@@ -262,7 +290,9 @@ class Meeting:
             inception_scanner=scanner.inception.signed.cid,
             inception_inviter=persona.inception.signed.cid,
         )
-        return self._peers.add(tx, self._pair(persona, scanner, name, now_ms, key))
+        kept = self._peers.add(tx, self._pair(persona, scanner, name, now_ms, key))
+        self._introduce_new(tx, kept, now_ms)
+        return kept
 
     @staticmethod
     def _pair(

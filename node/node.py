@@ -16,16 +16,21 @@ import trio
 from ..crypto.entropy import Entropy
 from ..protocol.limits import WINDOW_PAGES_MAX
 from .acting import Acting
+from .allowances import Allowances
 from .answering import Answering
 from .arriving import Arriving
 from .borrowing import Borrowing
+from .cards import Cards
 from .checkpoint import UNWATCHED, Checkpoint
 from .clock import Clock
 from .config import Config
+from .declared import Declared
 from .deliveries import Deliveries
+from .domain_looks import DomainLooks
 from .door import Door
 from .exchange import Exchange
 from .fetcher import Fetcher
+from .follow_up import FollowUp
 from .imports import Imports
 from .inbox import Inbox, Side
 from .introductions import Introductions
@@ -39,10 +44,13 @@ from .peers import Peers
 from .post import Post
 from .receipts import Receipts
 from .serving import Serving
+from .standing import Standings
 from .store.database import Database, Tx
 from .store.errors import StoreError
 from .store.store import Store
 from .vault import Vault
+from .vouches import Vouches
+from .well_known import WellKnown
 
 log = structlog.get_logger()
 
@@ -53,6 +61,8 @@ HOUSEKEEPING_S = 60.0
 @dataclass(frozen=True, slots=True)
 class Ground:
     """What a node stands on.
+
+    `well_known` asks domains for their documents; without it none is asked.
 
     `window_pages_max`: a simulated node serves few pages at a time, so that its reads are cut by
     faults in the middle as long ones are.
@@ -65,6 +75,7 @@ class Ground:
     offload: Offload
     checkpoint: Checkpoint = UNWATCHED
     window_pages_max: int = WINDOW_PAGES_MAX
+    well_known: WellKnown | None = None
 
 
 class Node:
@@ -88,8 +99,23 @@ class Node:
         objects = self.store.objects
         self.outgoing = Outgoing(self.store.outbox)
         self.peers = Peers(objects, keystore, ground.entropy)
+        self.cards = Cards(objects, self.peers, self.outgoing, config.role)
+        self.vouches = Vouches(
+            objects, self.peers, self.cards, answering=config.identity.answer_vouches
+        )
+        self.domains = DomainLooks(
+            store=self.store,
+            peers=self.peers,
+            cards=self.cards,
+            clock=ground.clock,
+            outgoing=self.outgoing,
+            well_known=ground.well_known if config.identity.check_domains else None,
+        )
+        self.standings = Standings(self.peers, self.cards, self.domains, self.vouches)
         self.receipts = Receipts(self.store)
         self.vault = Vault(self.store, keystore, ground.entropy, ground.offload)
+        self.declared = Declared(self.vault)
+        self.allowances = Allowances(self.store, keystore.device, ground.clock, ground.entropy)
         self.imports = Imports(self.vault, ground.clock, checkpoint=ground.checkpoint)
         self.inbox = Inbox(objects, Side.IN)
         self.asked = Inbox(objects, Side.OUT)
@@ -124,11 +150,18 @@ class Node:
             keystore.device.public,
             config.role,
             config.name,
+            self.cards.introduce,
         )
         answering = Answering(
             store=self.store, device=keystore.device, peers=self.peers, receipts=self.receipts
         )
-        acting = Acting(inbox=self.inbox, lending=self.lending, borrowing=self.borrowing)
+        acting = Acting(
+            inbox=self.inbox,
+            lending=self.lending,
+            borrowing=self.borrowing,
+            cards=self.cards,
+            vouches=self.vouches,
+        )
         arriving = Arriving(
             store=self.store,
             answering=answering,
@@ -174,13 +207,18 @@ class Node:
             exchange=self.exchange,
             checkpoint=ground.checkpoint,
         )
+        follow_up = FollowUp(
+            asked=self.asked,
+            lending=self.lending,
+            borrowing=self.borrowing,
+            deliveries=self.deliveries,
+        )
         self._post = Post(
             store=self.store,
             clock=ground.clock,
             peers=self.peers,
-            asked=self.asked,
-            lending=self.lending,
-            borrowing=self.borrowing,
+            cards=self.cards,
+            follow_up=follow_up,
             deliveries=self.deliveries,
             outgoing=self.outgoing,
             exchange=self.exchange,
@@ -200,8 +238,10 @@ class Node:
             await self.keep_house()
             await nursery.start(self.exchange.run)
             task_status.started()
+            await nursery.start(self.declared.serve)
             nursery.start_soon(self._post.run)
             nursery.start_soon(self.introductions.run)
+            nursery.start_soon(self.domains.run)
             while True:
                 await trio.sleep(HOUSEKEEPING_S)
                 try:

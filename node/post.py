@@ -15,26 +15,18 @@ import trio
 
 from ..crypto.errors import CryptoError
 from ..protocol.command import (
-    AcceptArgs,
     Cmd,
     DeliverArgs,
-    KeysArgs,
-    RequestArgs,
     parse_args,
-    parse_out,
 )
 from ..protocol.errors import Code, ProtocolError
-from ..protocol.keyset import parse_keyset
-from ..protocol.limits import TEXT_CHARS_MAX
-from ..protocol.receipt import Answer
-from .borrowing import Borrowing
+from .cards import Cards
 from .checkpoint import Checkpoint
 from .clock import Clock
 from .deliveries import Deliveries
 from .errors import NodeError
 from .exchange import Exchange
-from .inbox import Inbox, RequestState
-from .lending import Lending
+from .follow_up import FollowUp, again
 from .outgoing import Message, Outgoing, message_of
 from .peers import Pair, Peers
 from .steps import said_of
@@ -59,9 +51,8 @@ class Post:
         store: Store,
         clock: Clock,
         peers: Peers,
-        asked: Inbox,
-        lending: Lending,
-        borrowing: Borrowing,
+        cards: Cards,
+        follow_up: FollowUp,
         deliveries: Deliveries,
         outgoing: Outgoing,
         exchange: Exchange,
@@ -70,9 +61,8 @@ class Post:
         self._store = store
         self._clock = clock
         self._peers = peers
-        self._asked = asked
-        self._lending = lending
-        self._borrowing = borrowing
+        self._cards = cards
+        self._follow_up = follow_up
         self._deliveries = deliveries
         self._outgoing = outgoing
         self._exchange = exchange
@@ -148,7 +138,7 @@ class Post:
 
     async def _post_one(self, item: Item, message: Message) -> None:
         def look(tx: Tx) -> Pair | None:
-            if self._stale(tx, message):
+            if self._follow_up.stale(tx, message):
                 return None
             return self._peers.find(tx, message.own, message.their)
 
@@ -165,7 +155,7 @@ class Post:
         self._checkpoint.reached(steps.sending)
         said = await self._exchange.say(pair, message.cmd, message.args, parts=parts)
         self._checkpoint.reached(steps.answered)
-        if _again(message.cmd, said.answer.code):
+        if again(message.cmd, said.answer.code):
             due_ms = self._due_ms(item)
             await self._store.database.write(
                 lambda tx: self._store.outbox.retry_at(tx, item.id, due_ms)
@@ -174,59 +164,12 @@ class Post:
 
         def unit(tx: Tx) -> None:
             self._store.outbox.done(tx, item.id)
-            self._follow_up(tx, pair, message, said.answer)
+            self._follow_up.answered(tx, pair, message, said.answer)
 
         await self._store.database.write(unit)
         self._checkpoint.reached(steps.kept)
         if said.answer.code is not Code.OK:
             log.warning("outbox_refused", cmd=message.cmd.value, code=said.answer.code.value)
 
-    def _follow_up(self, tx: Tx, pair: Pair, message: Message, answer: Answer) -> None:
-        """What the answer to one of our own messages changes here."""
-        args = parse_args(message.cmd, message.args)
-        match args:
-            case DeliverArgs():
-                refused = None if answer.code is Code.OK else _reason(answer)
-                self._deliveries.taken(tx, args, refused)
-            case AcceptArgs() if answer.code is Code.OK:
-                keyset = parse_out(message.cmd, answer.out)
-                assert isinstance(keyset, bytes)
-                self._borrowing.keyset(tx, pair, keyset)
-            case KeysArgs() if answer.code is Code.OK:
-                sent = parse_keyset(args.keyset, pair.own)
-                self._lending.acknowledged(tx, sent.grant, sent.n)
-            case RequestArgs() if answer.code is not Code.OK:
-                cid = args.request.cid
-                self._asked.decided(tx, cid, RequestState.REFUSED, None, _reason(answer))
-            case _:
-                return
-
     def _due_ms(self, item: Item) -> int:
         return self._clock.now_ms() + min(RETRY_FIRST_MS << min(item.tries, 20), RETRY_LAST_MS)
-
-    def _stale(self, tx: Tx, message: Message) -> bool:
-        """Whether a keyset waits that a newer one, or the end of its grant, has made useless."""
-        if message.cmd is not Cmd.KEYS:
-            return False
-        args = parse_args(message.cmd, message.args)
-        assert isinstance(args, KeysArgs)
-        keyset = parse_keyset(args.keyset, message.own)
-        grant = self._lending.find(tx, keyset.grant)
-        return grant is None or grant.ended_ms is not None or grant.n != keyset.n
-
-
-def _reason(answer: Answer) -> str:
-    """Why the peer refused: its sentence, which may be as long as it liked."""
-    said = answer.out if isinstance(answer.out, str) else ""
-    return said[:TEXT_CHARS_MAX] or answer.code.value
-
-
-def _again(cmd: Cmd, code: Code) -> bool:
-    """Whether the same command may be answered otherwise later.
-
-    `expired` and `not-yet` are about our invocation, so about the two clocks; only an acceptance
-    can come too late for its grant.
-    """
-    if code is Code.EXPIRED:
-        return cmd not in (Cmd.ACCEPT, Cmd.REQUEST, Cmd.DECIDE)
-    return code in (Code.BUSY, Code.NOT_YET, Code.SUSPENDED)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ..protocol.card import Card, Change
 from ..protocol.record import Batch
 from ..protocol.terms import Terms
 from ..protocol.window import Window
@@ -21,7 +22,10 @@ from .import_report import Source as ImportSource
 from .import_report import Undone
 
 __all__ = [
+    "AllowanceInfo",
     "BackedUp",
+    "CardInfo",
+    "CardVersion",
     "CollectionInfo",
     "Delivered",
     "DeliveryInfo",
@@ -34,16 +38,22 @@ __all__ = [
     "ImportSource",
     "Invitation",
     "Invoked",
+    "Level",
     "LogInfo",
     "LogSummary",
     "Paired",
     "Peer",
+    "RecordRemoved",
     "Records",
+    "RecordsAdded",
     "RequestInfo",
     "Revoked",
     "Source",
+    "StandingInfo",
     "Status",
     "Undone",
+    "VouchAnswer",
+    "VouchInfo",
 ]
 
 
@@ -99,6 +109,51 @@ class Peer:
     paired_ms: int
     connected: bool
     outbox: int
+    standing: StandingInfo
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsAdded:
+    """Records that were declared: `new` are durable, those at the places `there` were there."""
+
+    path: str
+    new: int
+    there: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRemoved:
+    """A declared record that was taken out; `id` is None where its time names it."""
+
+    path: str
+    id: str | None
+    t_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AllowanceInfo:
+    """A local program that may add records of `schema` to `path`, or could (`status`).
+
+    `program` and `node` are DIDs, `delegation` is the token that the owner signed; `records` counts
+    what was new, `last_ms` is the last push; `socket` is None while no node runs.
+    """
+
+    name: str
+    id: bytes
+    path: str
+    schema: str
+    program: str
+    node: str
+    exp_s: int
+    per_minute: int
+    status: str
+    connections: int
+    made_ms: int
+    ended_ms: int | None
+    last_ms: int | None
+    records: int
+    socket: str | None
+    delegation: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +175,68 @@ class Records:
     batch: Batch
     pages: int
     damaged: tuple[str, ...]
+
+
+class Level(StrEnum):
+    """How a peer is known; see `standing.py`."""
+
+    DOMAIN = "domain"
+    VOUCHED = "vouched"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class StandingInfo:
+    """How far a peer has shown to be who it says.
+
+    `domain` has named its key; `why` says why none has.  `vouchers` are peers who vouch for it,
+    `looks_like` peers whose names its own may be taken for.
+    """
+
+    level: Level
+    domain: str | None
+    vouchers: tuple[str, ...]
+    why: str | None
+    looks_like: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CardVersion:
+    """A version of a card: when it came here, and what it said otherwise than the one before."""
+
+    n: int
+    heard_ms: int
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CardInfo:
+    """A card: a peer's, or (`peer` None) this organisation's own.  The newest version is last."""
+
+    peer: str | None
+    card: Card
+    cid: bytes
+    versions: tuple[CardVersion, ...]
+    standing: StandingInfo | None
+
+
+@dataclass(frozen=True, slots=True)
+class VouchInfo:
+    """A vouch that this person gives for a peer, and the peers that are told if they ask."""
+
+    peer: str
+    about: str
+    t_ms: int
+    told: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VouchAnswer:
+    """What a peer answered to a question: whether it vouches, or why it could not be asked."""
+
+    peer: str
+    vouches: bool
+    failed: str | None
 
 
 class DeliveryState(StrEnum):
@@ -164,7 +281,8 @@ class DeliveryInfo:
 class RequestInfo:
     """A request: asked of this node (`inbox`) or by it (`asked`).
 
-    `refusal` says what a no would mean; `grant` and `reason` what became of it.
+    `refusal` says what a no would mean; `grant` and `reason` what became of it; `standing` is that
+    of the peer, None if it is gone.
     """
 
     id: bytes
@@ -179,6 +297,7 @@ class RequestInfo:
     refusal: str
     grant: bytes | None
     reason: str | None
+    standing: StandingInfo | None
 
 
 @dataclass(frozen=True, slots=True)

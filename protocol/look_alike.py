@@ -2,9 +2,9 @@
 
 `Bank 0ne`, `BANK ONE` and the same with a Cyrillic letter in it have one **skeleton**: what is left
 of a name without accents, spaces and case, each character replaced by the Latin one that it looks
-like.  Two names are alike if their skeletons are the same or, for names long enough to be read at a glance, one
-slip apart.  It is a hint and never a verdict: the table is short, and a determined imitator finds a
-character that is not in it.
+like.  Two names are alike if their skeletons are the same or, for names long enough to be read at
+a glance, one slip apart.  It is a hint and never a verdict: the table is short, and a determined
+imitator finds a character that is not in it.
 
 Source: the idea is Unicode TR39's; the table here is for what names of organisations are made of.
 """
@@ -14,6 +14,7 @@ Source: the idea is Unicode TR39's; the table here is for what names of organisa
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 # Below this, one letter makes another word: `edf` and `sdf` are two names.
 _SLIP_CHARS_MIN = 6
@@ -35,6 +36,7 @@ _LIKE = {
 _PAIRS = (("rn", "m"), ("vv", "w"), ("cl", "d"))
 
 
+@lru_cache(maxsize=4096)
 def skeleton(name: str) -> str:
     """What an eye keeps of `name`; empty if nothing of it is a letter or a digit."""
     plain = unicodedata.normalize("NFKD", name).casefold()

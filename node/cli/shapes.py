@@ -60,7 +60,14 @@ _REQUEST = {
     "refusal": "what follows from a no, in the asker's words",
     "grant": "the grant that came of it, or null",
     "reason": "why it was refused, or null",
+    "standing": "of the peer, as in `peers`",
 }
+
+_STANDING = (
+    "how the peer is known: `level` (`domain`, `vouched` or `unknown`), `domain` (that names its "
+    "key, or null), `vouchers` (your peers that vouch for it), `why` (it is not known by domain, "
+    "or null), `looks_like` (your peers whose names its own may be taken for)"
+)
 
 SHAPES: Final[Mapping[str, Shape]] = {
     "init": _one(
@@ -103,6 +110,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
         paired_ms="when the two met",
         connected="whether a connection is open",
         outbox="messages still to be handed over",
+        standing=_STANDING,
     ),
     "import": _one(
         imported="for each file and path: `id`, `file`, `reader`, `path`, `new`, `records`, "

@@ -88,8 +88,10 @@ async def pair(host: Host, args: Args, emit: Emit) -> Value:
 async def peers(host: Host, args: Args, emit: Emit) -> Value:
     node = host.node
     connected = node.exchange.connected
+    now_ms = node.clock.now_ms()
 
     def unit(tx: Tx) -> Sequence[Peer]:
+        standings = node.standings.all(tx, now_ms)
         return [
             Peer(
                 name=pair.name,
@@ -99,6 +101,7 @@ async def peers(host: Host, args: Args, emit: Emit) -> Value:
                 paired_ms=pair.paired_ms,
                 connected=(pair.own, pair.their) in connected,
                 outbox=len(node.store.outbox.waiting_for(tx, pair.their)),
+                standing=standings[pair.own, pair.their],
             )
             for pair in node.peers.all(tx)
         ]

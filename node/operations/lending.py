@@ -26,7 +26,7 @@ from ..grant_held import GrantHeld
 from ..inbox import Asked, Inbox
 from ..node import Node
 from ..peers import Pair
-from ..results import GrantInfo, Invoked, RequestInfo, Revoked, Source
+from ..results import GrantInfo, Invoked, RequestInfo, Revoked, Source, StandingInfo
 from ..shape import to_value
 from ..steps import GrantStep, RevokeStep
 from ..store.database import Tx
@@ -77,11 +77,14 @@ async def asked(host: Host, args: Args, emit: Emit) -> Value:
 
 
 async def _requests(node: Node, side: Inbox, emit: Emit) -> Value:
+    now_ms = node.clock.now_ms()
+
     def unit(tx: Tx) -> list[RequestInfo]:
         names = _names(node.peers.all(tx))
         found = side.all(tx)
         short = shorts(cid for cid, _ in found)
-        return [_request_info(cid, short[cid], one, names) for cid, one in found]
+        standings = node.standings.all(tx, now_ms)
+        return [_request_info(cid, short[cid], one, names, standings) for cid, one in found]
 
     for info in await node.store.database.read(unit):
         await emit.item(to_value(info))
@@ -89,7 +92,11 @@ async def _requests(node: Node, side: Inbox, emit: Emit) -> Value:
 
 
 def _request_info(
-    cid: bytes, short: str, asked: Asked, names: Mapping[tuple[str, str], str]
+    cid: bytes,
+    short: str,
+    asked: Asked,
+    names: Mapping[tuple[str, str], str],
+    standings: Mapping[tuple[str, str], StandingInfo],
 ) -> RequestInfo:
     request = parse_request(asked.raw)
     return RequestInfo(
@@ -105,6 +112,7 @@ def _request_info(
         refusal=request.refusal,
         grant=asked.grant,
         reason=asked.reason,
+        standing=standings.get((asked.own, asked.their)),
     )
 
 
