@@ -18,7 +18,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from ..protocol.columns import read_columns
+from ..protocol.columns import read_columns, write_columns
 from ..protocol.errors import WireError
 from ..protocol.record import Batch, concat
 from ..protocol.schema import Schema, schema_named
@@ -35,11 +35,13 @@ from .channel import (
 )
 from .control_frame import check_same_user
 from .results import (
+    AllowanceInfo,
     BackedUp,
     CollectionInfo,
     Delivered,
     DeliveryInfo,
     Fetched,
+    Finding,
     GrantInfo,
     ImportPreview,
     ImportProgress,
@@ -51,7 +53,9 @@ from .results import (
     LogSummary,
     Paired,
     Peer,
+    RecordRemoved,
     Records,
+    RecordsAdded,
     RequestInfo,
     Revoked,
     Source,
@@ -86,6 +90,10 @@ class Client(Caller):
 
     async def status(self) -> Status:
         return await self._one(Status, "status")
+
+    async def health(self) -> tuple[Finding, ...]:
+        """What is wrong that only the node itself can see."""
+        return await self._many(Finding, "health")
 
     async def stop(self) -> None:
         """Ask the node to end in order; it has stopped when the socket closes."""
@@ -131,6 +139,63 @@ class Client(Caller):
     async def undo(self, id: str) -> Undone:
         """Remove what one import brought, and overwrite it.  Raises NotFound, UsageError."""
         return await self._one(Undone, "undo", id=id)
+
+    # declared data
+
+    async def add(self, path: str, batch: Batch) -> RecordsAdded:
+        """Add a few records, in order, of which no source has a word; durable once this returns.
+
+        Raises RecordError and NodeError; then nothing of `batch` was stored.
+        """
+        args: dict[str, Value] = {
+            "path": path,
+            "schema": batch.schema.name,
+            "columns": write_columns(batch),
+            "count": len(batch),
+        }
+        return read_as(RecordsAdded, await self._call("add", args))
+
+    async def remove(
+        self, path: str, id: str | None = None, t_ms: int | None = None
+    ) -> RecordRemoved:
+        """Take out a record that was declared, named by its id or, if it has none, its time.
+
+        Raises NotFound, UsageError, NodeError for one that was not declared here.
+        """
+        return await self._one(RecordRemoved, "remove", path=path, id=id, t_ms=t_ms)
+
+    async def allow(
+        self,
+        name: str,
+        path: str,
+        program: str,
+        *,
+        exp_s: int,
+        per_minute: int,
+        schema: str | None = None,
+    ) -> AllowanceInfo:
+        """Let the local program whose DID is `program` push records to `path` until `exp_s`.
+
+        Raises UsageError, NodeError if `name` may push already.
+        """
+        return await self._one(
+            AllowanceInfo,
+            "allow",
+            name=name,
+            path=path,
+            program=program,
+            exp_s=exp_s,
+            per_minute=per_minute,
+            schema=schema,
+        )
+
+    async def allowed(self) -> tuple[AllowanceInfo, ...]:
+        """Every program that may push, or could once, the oldest first."""
+        return await self._many(AllowanceInfo, "allowed")
+
+    async def disallow(self, name: str) -> AllowanceInfo:
+        """End what a program may do: once this returns, nothing more comes.  Raises NotFound."""
+        return await self._one(AllowanceInfo, "disallow", name=name)
 
     async def collections(self) -> tuple[CollectionInfo, ...]:
         return await self._many(CollectionInfo, "collections")

@@ -60,7 +60,7 @@ def compact_day(vault: Vault, tx: Tx, path: str, day: int) -> int:
             collection.schema,
             [Piece(day, batch)],
             origin=origin,
-            supersedes=_emptied(vault, tx, gone),
+            supersedes=emptied(vault, tx, gone),
         )
         numbers = {stored.seq for stored in gone}
         merged += vault.remove_of_day(tx, path, day, partial(_is_numbered, numbers))
@@ -121,7 +121,7 @@ def _small_pages(vault: Vault, stored: Sequence[Stored]) -> dict[bytes, list[Sto
     return {origin: some for origin, some in found.items() if len(some) >= PAGES_MIN}
 
 
-def _emptied(vault: Vault, tx: Tx, gone: Sequence[Stored]) -> list[bytes]:
+def emptied(vault: Vault, tx: Tx, gone: Sequence[Stored]) -> list[bytes]:
     """The CIDs of the segments of which `gone` is everything.
 
     A head gives its size padded to a power of two: only a segment whose pages fill it is known to

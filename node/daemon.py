@@ -41,6 +41,8 @@ from .offload import ThreadOffload
 from .opening import open_home, unlock_from
 from .operations import Host
 from .program import VERSION
+from .push import Push
+from .push_socket import push_path, push_socket, socket_path
 from .store.aiosqlite import AiosqliteDatabase
 from .store.database import Database, Tx
 from .store.home import Home
@@ -97,12 +99,19 @@ async def _run(
     stopping = trio.Event()
     network = ground.network
     node = Node(ground, keystore, config)
-    host = Host(node, home, running=True, version=VERSION, stop=stopping.set)
-    async with control_socket(home) as listener, trio.open_nursery() as nursery:
+    async with (
+        control_socket(home) as listener,
+        push_socket(socket_path(listener), config) as programs,
+        trio.open_nursery() as nursery,
+    ):
+        address = str(push_path(socket_path(listener), config))
+        host = Host(node, home, True, VERSION, stop=stopping.set, push=address)
+        push = Push(node.allowances, node.declared, ground.clock, ground.entropy)
         await nursery.start(_stop_on_signal, stopping)
         # Whoever is told that the node is ready may have it dial at once.
         await nursery.start(node.run)
         nursery.start_soon(Control(host).serve, listener)
+        nursery.start_soon(push.serve, programs)
         # What was loaded stays: collections need not walk it again (a third of a large read).
         gc.collect()
         gc.freeze()

@@ -415,3 +415,24 @@ class Invoked:
     token: bytes
     code: str
     out: Value
+
+
+# health
+
+
+class State(StrEnum):
+    """How one thing stands: `note` is worth knowing, `wrong` keeps the node from its work."""
+
+    OK = "ok"
+    NOTE = "note"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found.  `remedy` is what to do, empty if nothing is to be done."""
+
+    check: str
+    state: State
+    sentence: str
+    remedy: str = ""

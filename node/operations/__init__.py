@@ -7,7 +7,7 @@ import structlog
 from ...crypto.errors import EntrenousError
 from ...protocol.wire import Value
 from ..errors import NodeError, UsageError
-from . import about, audit, data, lending
+from . import about, audit, data, declaring, lending
 from .operation import Args, Emit, Host, Operation, error_value, named, shorts
 
 __all__ = ["OPERATIONS", "Args", "Emit", "Host", "Operation", "error_value", "named", "perform"]
@@ -18,6 +18,7 @@ log = structlog.get_logger()
 OPERATIONS: dict[str, Operation] = {
     # the node and its peers
     "status": Operation(about.status),
+    "health": Operation(health.health),
     "stop": Operation(about.stop),
     "invite": Operation(about.invite, (), ("label",), needs_network=True),
     "pair": Operation(about.pair, ("link",), ("name",), needs_network=True),
@@ -29,6 +30,17 @@ OPERATIONS: dict[str, Operation] = {
     "undo": Operation(data.undo, ("id",)),
     "collections": Operation(data.collections),
     "read": Operation(data.read, ("path", "first", "last")),
+    # declared data
+    "add": Operation(declaring.add, ("path", "schema", "columns", "count")),
+    "remove": Operation(declaring.remove, ("path",), ("id", "t_ms")),
+    "allow": Operation(
+        declaring.allow,
+        ("name", "path", "program", "exp_s", "per_minute"),
+        ("schema",),
+        needs_network=True,
+    ),
+    "allowed": Operation(declaring.allowed),
+    "disallow": Operation(declaring.disallow, ("name",)),
     # handing back
     "deliver": Operation(data.deliver, ("path", "to"), ("into", "wait_s")),
     "deliveries": Operation(data.deliveries),

@@ -38,6 +38,7 @@ class Host:
     """The node that an operation is done on, and where it stands.
 
     `running`: it is on the network.  `stop` ends it; None where there is nothing to end.
+    `push` is where local programs push; None where they cannot.
     """
 
     node: Node
@@ -45,6 +46,7 @@ class Host:
     running: bool
     version: str
     stop: Callable[[], None] | None = None
+    push: str | None = None
 
 
 class Emit(Protocol):
