@@ -28,6 +28,7 @@ from ..protocol.record import Batch
 from ..protocol.statement import NONCE_BYTES, Statement, StatementDay, make_statement
 from ..protocol.wire import Body, Value
 from .errors import NotFound, UsageError
+from .household import Household
 from .offload import Offload
 from .outgoing import Outgoing
 from .peers import OwnPersona, Pair, Peers
@@ -143,6 +144,7 @@ class Deliveries:
     ) -> None:
         self._store = store
         self._peers = peers
+        self._household = Household(store.objects)
         self._vault = vault
         self._outgoing = outgoing
         self._entropy = entropy
@@ -287,9 +289,13 @@ class Deliveries:
                 statement=args.statement,
             )
         )
-        await self._write(delivered, now_ms)
+        path = await self._store.database.read(
+            lambda tx: self._household.kept_under(tx, pair.own, delivered.statement.path)
+        )
+        await self._write(delivered, path, now_ms)
 
-    async def _write(self, delivered: Delivered, now_ms: int) -> None:
+    async def _write(self, delivered: Delivered, path: str, now_ms: int) -> None:
+        """Keep it under `path`: the statement's own, or that of the person for whom it came."""
         statement = delivered.statement
         leaves = [day.leaf for day in delivered.days]
         records = sum(len(day.batch) for day in delivered.days)
@@ -303,7 +309,7 @@ class Deliveries:
             received = Received(
                 statement.cid,
                 statement.src,
-                statement.path,
+                path,
                 statement.first,
                 statement.last,
                 records,
@@ -313,7 +319,7 @@ class Deliveries:
 
         try:
             await self._vault.write(
-                statement.path,
+                path,
                 statement.schema,
                 [_piece(day) for day in delivered.days],
                 origin=statement.cid,

@@ -351,7 +351,10 @@ class Exchange:
     # pairing
 
     async def pair(self, invite: Invite, name: str | None, people: People = ()) -> Pair:
-        """Answer an invite that was scanned, in the name of `people` of the house.  Raises GrantRefused, Away, Refused."""
+        """Answer an invite that was scanned, in the name of `people` of the house.
+
+        Raises GrantRefused, Away, Refused.
+        """
         now_ms = self._clock.now_ms()
         check_invite(invite, now_ms)
         if invite.device == self._device.public:

@@ -7,10 +7,10 @@ crash, it is the same plan, and a number of finished pieces says where to go on.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
-from typing import cast
+from typing import TypeAlias, cast
 
 from ..crypto.digest import sha256
 from ..protocol.collection import check_domain
@@ -24,6 +24,14 @@ from .journal import import_id, plan_of
 from .sealing import Piece, interval_of, pieces_of
 
 READERS = "entrenous.readers"
+
+
+# Under which path the records of a path are kept: whose they are (`household.py`).
+Placing: TypeAlias = Callable[[str], str]
+
+
+def unmoved(path: str) -> str:
+    return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +54,11 @@ class ReadFile:
     extract: Extract
     plans: tuple[Plan, ...]
     into: str | None = None
+    place: Placing = unmoved
 
     def path_of(self, item: ExtractItem) -> str:
-        """Where an item goes: its own path, or the one that was asked for."""
-        return item.path if item.beside or self.into is None else self.into
+        """Where an item goes: its own path, or the one that was asked for; then whose it is."""
+        return self.place(item.path if item.beside or self.into is None else self.into)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +80,12 @@ def installed_readers() -> tuple[Reader, ...]:
     return tuple(found)
 
 
-def read_file(file: HandedIn, readers: Iterable[Reader], into: str | None) -> ReadFile:
-    """Read one file and plan its import.  Raises ReaderError, RecordError, NotFound."""
+def read_file(
+    file: HandedIn, readers: Iterable[Reader], into: str | None, place: Placing = unmoved
+) -> ReadFile:
+    """Read one file and plan its import; `place` gives the path under which one is kept.
+
+    Raises ReaderError, RecordError, NotFound."""
     name = file.name
     data = file.read()
     reader = reader_for(readers, data, name)
@@ -87,7 +100,7 @@ def read_file(file: HandedIn, readers: Iterable[Reader], into: str | None) -> Re
     paths = sorted({item.path for item in extract.items if not item.beside})
     if into is not None and len(paths) > 1:
         raise refusal(name, f"the file brings several collections ({', '.join(paths)}), not one")
-    read = ReadFile(name, extract, (), into)
+    read = ReadFile(name, extract, (), into, place)
     items: defaultdict[str, list[ExtractItem]] = defaultdict(list)
     for item in extract.items:
         items[read.path_of(item)].append(item)

@@ -36,7 +36,16 @@ from .clock import Clock
 from .doubles import Known, Sifted, sift
 from .errors import NotFound, UsageError
 from .files import handed_in
-from .import_plan import Chunk, Plan, ReadFile, chunks_of, installed_readers, read_file
+from .import_plan import (
+    Chunk,
+    Placing,
+    Plan,
+    ReadFile,
+    chunks_of,
+    installed_readers,
+    read_file,
+    unmoved,
+)
 from .import_report import (
     Imported,
     Preview,
@@ -116,14 +125,16 @@ class Imports:
         self._chunk_pages = chunk_pages
         self._journal = Journal(vault.store.objects)
 
-    async def preview(self, path: Path, into: str | None = None) -> tuple[Preview, ...]:
+    async def preview(
+        self, path: Path, into: str | None = None, place: Placing = unmoved
+    ) -> tuple[Preview, ...]:
         """What `commit` would write, for each file at `path`.  Writes nothing.
 
         Files of a folder or archive that no reader knows are left out.
         Raises ReaderError, RecordError, NotFound.
         """
         previews: list[Preview] = []
-        await self._each(path, into, self._preview, previews)
+        await self._each(path, into, place, self._preview, previews)
         return tuple(previews)
 
     async def commit(
@@ -131,10 +142,12 @@ class Imports:
         path: Path,
         into: str | None = None,
         progress: Callable[[Progress], None] | None = None,
+        place: Placing = unmoved,
     ) -> Report:
         """Write the records of each file at `path` that are not in the vault yet.
 
-        `into` names another path than the reader's, for files that bring one collection.
+        `into` names another path than the reader's, for files that bring one collection; `place`
+        gives, for each path, the one under which it is kept (whose it is).
         A file of a folder or archive that is refused is left out and named; one alone raises.
         Raises ReaderError, RecordError, NotFound, StoreError.
         """
@@ -143,7 +156,7 @@ class Imports:
             return await self._commit(file, progress)
 
         imported: list[tuple[Imported, ...]] = []
-        skipped = await self._each(path, into, commit, imported)
+        skipped = await self._each(path, into, place, commit, imported)
         return Report(tuple(one for some in imported for one in some), skipped)
 
     async def undo(self, id: str) -> Undone:
@@ -167,6 +180,7 @@ class Imports:
         self,
         path: Path,
         into: str | None,
+        place: Placing,
         work: Callable[[ReadFile], Awaitable[Result]],
         results: MutableSequence[Result],
     ) -> tuple[Skipped, ...]:
@@ -177,7 +191,9 @@ class Imports:
         skipped: list[Skipped] = []
         for file in files:
             try:
-                read = await self._vault.offload.run(partial(read_file, file, self._readers, into))
+                read = await self._vault.offload.run(
+                    partial(read_file, file, self._readers, into, place)
+                )
                 self._checkpoint.reached(Step.READ)
                 results.append(await work(read))
             except (ReaderError, RecordError) as error:
