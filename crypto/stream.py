@@ -40,16 +40,43 @@ _FINAL = crypto_secretstream_xchacha20poly1305_TAG_FINAL
 _MESSAGE = crypto_secretstream_xchacha20poly1305_TAG_MESSAGE
 
 
+class Encrypting:
+    """An encrypted file as it is made: `header`, what each `push` gives, what `end` gives."""
+
+    def __init__(self, key: FileKey, *, entropy: Entropy) -> None:
+        self.header = entropy.random_bytes(HEADER_BYTES)
+        # libsodium's init_push draws the header itself.  init_pull leads to the same state from a
+        # header that is given, so the randomness comes through our one door.
+        self._state = _start(key, self.header)
+        self._buffer = bytearray()
+
+    def push(self, piece: bytes) -> bytes:
+        """The chunks that `piece` completes.  A full one waits: it may turn out to be the last."""
+        self._buffer += piece
+        whole = max(len(self._buffer) - 1, 0) // CHUNK_BYTES * CHUNK_BYTES
+        chunks = [
+            self._chunk(bytes(self._buffer[start : start + CHUNK_BYTES]), _MESSAGE)
+            for start in range(0, whole, CHUNK_BYTES)
+        ]
+        del self._buffer[:whole]
+        return b"".join(chunks)
+
+    def end(self) -> bytes:
+        """The last chunk."""
+        return self._chunk(bytes(self._buffer), _FINAL)
+
+    def _chunk(self, chunk: bytes, tag: int) -> bytes:
+        return crypto_secretstream_xchacha20poly1305_push(self._state, chunk, None, tag)
+
+
 def encrypt_stream(key: FileKey, chunks: Iterable[bytes], *, entropy: Entropy) -> Iterator[bytes]:
     """The header, then the encrypted chunks.  `chunks` may be pieces of any size."""
-    header = entropy.random_bytes(HEADER_BYTES)
-    # libsodium's init_push draws the header itself.  init_pull leads to the same state from a
-    # header that is given, so the randomness comes through our one door.
-    state = _start(key, header)
-    yield header
-    for chunk, is_last in _cut(chunks, CHUNK_BYTES):
-        tag = _FINAL if is_last else _MESSAGE
-        yield crypto_secretstream_xchacha20poly1305_push(state, chunk, None, tag)
+    encrypting = Encrypting(key, entropy=entropy)
+    yield encrypting.header
+    for chunk in chunks:
+        if out := encrypting.push(chunk):
+            yield out
+    yield encrypting.end()
 
 
 def decrypt_stream(key: FileKey, pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -22,7 +22,7 @@ from ..protocol.did import Did, did_of
 from ..protocol.errors import Code, GrantRefused, ProtocolError
 from ..protocol.receipt import Answer, make_answer
 from ..protocol.refusal import code_of
-from ..protocol.trust import GrantStatus, Heard, Standing, VerifiedOwn, authorise_own
+from ..protocol.trust import Carried, GrantStatus, Heard, Standing, VerifiedOwn, authorise_own
 from ..protocol.trust import Pair as TrustedPair
 from ..protocol.wire import Value
 from .errors import NodeError
@@ -65,18 +65,25 @@ class Answering:
         self._receipts = receipts
 
     def standing(
-        self, tx: Tx, pair: Pair, grants: Mapping[bytes, GrantStatus] | None = None
+        self,
+        tx: Tx,
+        pair: Pair,
+        grants: Mapping[bytes, GrantStatus] | None = None,
+        carried: Carried | None = None,
     ) -> Standing:
-        """What this node knows about a call of `pair`; `grants` as in `Standing`."""
+        """What this node knows about a call of `pair`; `grants` and `carried` as in `Standing`."""
         spent = _Spent(self._store.ledger, tx)
-        return Standing(self.device, self._trusted(tx, pair), grants or {}, spent)
+        trusted = self._trusted(tx, pair)
+        return Standing(self.device, trusted, grants or {}, spent, carried=carried)
 
-    def authorised(self, tx: Tx, pair: Pair, heard: Heard, now_ms: int) -> VerifiedOwn:
+    def authorised(
+        self, tx: Tx, pair: Pair, heard: Heard, now_ms: int, carried: Carried | None = None
+    ) -> VerifiedOwn:
         """The checks of a command in one's own name; the invocation is spent.
 
         Raises GrantRefused.
         """
-        verified = authorise_own(heard, self.standing(tx, pair), now_ms)
+        verified = authorise_own(heard, self.standing(tx, pair, carried=carried), now_ms)
         self._store.ledger.first_time(tx, heard.inv.cid, verified.spent_until_s)
         return verified
 

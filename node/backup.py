@@ -12,7 +12,6 @@ Restoring is `restoring.py`.  Source: formats.md, "Backup".
 
 from __future__ import annotations
 
-import errno
 import os
 import struct
 from collections.abc import Generator, Iterator
@@ -34,14 +33,13 @@ from ..protocol.wire import Body, Value, decode, encode
 from .config import CONFIG_BYTES_MAX, Config
 from .errors import NodeError
 from .keystore import KEYSTORE_BYTES_MAX, Keystore
+from .new_file import made_beside, put_in_place
 from .store.backup import read_chunks, snapshot
 from .store.database import Database
-from .store.home import FILE_MODE, Home, sync_folder
+from .store.home import Home
 
 MAGIC = label(Tag.BACKUP_FILE).encode() + b"\n"
 _LENGTH = struct.Struct(">I")
-# What a file system without links says to one: that of most memory sticks.
-_NO_LINKS = frozenset((errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS))
 _SEALED_KEY_BYTES = 32 + OVERHEAD_BYTES
 _HEAD_BYTES_MAX = KEYSTORE_BYTES_MAX + CONFIG_BYTES_MAX + 4_096
 _PIECE_BYTES = 256 * 1024
@@ -124,49 +122,23 @@ def _write(target: Path, public: bytes, head: BackupHead, copy: Path, entropy: E
     key = FileKey.generate(entropy)
     sealed = seal(public, MAGIC, key.secret_bytes(), entropy=entropy)
     try:
-        with _made_beside(target) as (beside, file):
+        with made_beside(target) as (beside, file):
             file.write(MAGIC + sealed)
             for chunk in encrypt_stream(key, _content(head, copy), entropy=entropy):
                 file.write(chunk)
             file.flush()
             os.fsync(file.fileno())
             size = file.tell()
-            _put_in_place(beside, target)
-            sync_folder(target.parent)
+            put_in_place(beside, target)
     except OSError as error:
         raise BackupError(f"{target} could not be written: {error.strerror}") from error
     return size
-
-
-def _put_in_place(beside: Path, target: Path) -> None:
-    """Give what was made beside it its name; a file that came meanwhile is left alone."""
-    try:
-        # A link, unlike a rename, refuses to take the place of another file.
-        os.link(beside, target)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        if target.exists():
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
-        beside.rename(target)
 
 
 def _content(head: BackupHead, copy: Path) -> Iterator[bytes]:
     raw = encode(head.value())
     yield _LENGTH.pack(len(raw)) + raw
     yield from read_chunks(copy)
-
-
-@contextmanager
-def _made_beside(target: Path) -> Generator[tuple[Path, BinaryIO]]:
-    beside = target.with_name(f".{target.name}.new")
-    beside.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    try:
-        with open(os.open(beside, flags, FILE_MODE), "wb") as file:
-            yield beside, file
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 # --- reading --------------------------------------------------------------------------------------

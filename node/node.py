@@ -212,12 +212,12 @@ class Node:
             lending=self.lending,
             borrowing=self.borrowing,
             deliveries=self.deliveries,
+            cards=self.cards,
         )
         self._post = Post(
             store=self.store,
             clock=ground.clock,
             peers=self.peers,
-            cards=self.cards,
             follow_up=follow_up,
             deliveries=self.deliveries,
             outgoing=self.outgoing,

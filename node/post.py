@@ -20,7 +20,6 @@ from ..protocol.command import (
     parse_args,
 )
 from ..protocol.errors import Code, ProtocolError
-from .cards import Cards
 from .checkpoint import Checkpoint
 from .clock import Clock
 from .deliveries import Deliveries
@@ -51,7 +50,6 @@ class Post:
         store: Store,
         clock: Clock,
         peers: Peers,
-        cards: Cards,
         follow_up: FollowUp,
         deliveries: Deliveries,
         outgoing: Outgoing,
@@ -61,7 +59,6 @@ class Post:
         self._store = store
         self._clock = clock
         self._peers = peers
-        self._cards = cards
         self._follow_up = follow_up
         self._deliveries = deliveries
         self._outgoing = outgoing

@@ -29,7 +29,7 @@ Source: formats.md, "Session", "Grant"; docs/adr/0016.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..crypto.digest import kdf
@@ -38,11 +38,11 @@ from ..crypto.errors import BadCiphertext
 from ..crypto.keys import KEY_BYTES, DeviceKey, FileKey, ReaderSecret
 from ..crypto.labels import PREFIX, Derive, Signed, Tag, label
 from ..crypto.seal import OVERHEAD_BYTES, open_sealed, seal
-from ..crypto.stream import decrypt_stream, encrypt_stream
+from ..crypto.stream import Encrypting, decrypt_stream
 from .cid import CID_BYTES, check_cid
 from .counter import MASK_BYTES, CounterWindow
 from .did import Did, check_did, public_of
-from .errors import Code, GrantRefused, VersionError, WireError
+from .errors import Code, GrantRefused, LocalProtocolError, VersionError, WireError
 from .limits import (
     CALL_ID_MAX,
     CHAIN_MAX,
@@ -325,22 +325,28 @@ def bucket(size: int) -> int:
     return -(-size // step) * step
 
 
-def packed(
-    head: ParcelHead, parts: Iterable[bytes], key: FileKey, *, entropy: Entropy
-) -> Iterator[bytes]:
-    """The stream of a parcel: what follows the envelope."""
-    return encrypt_stream(key, _content(head, parts), entropy=entropy)
+class Packing:
+    """Makes the stream of a parcel: `start`, the parts of each call in order, `end`."""
 
+    def __init__(self, head: ParcelHead, key: FileKey, *, entropy: Entropy) -> None:
+        self._head = head
+        self._encrypting = Encrypting(key, entropy=entropy)
+        self._left = sum(sum(call.parts) for call in head.calls)
 
-def _content(head: ParcelHead, parts: Iterable[bytes]) -> Iterator[bytes]:
-    raw = head.signed.raw
-    yield _LENGTH.pack(len(raw)) + raw
-    yield from parts
-    left = bucket(head.content_bytes) - head.content_bytes
-    while left:
-        piece = bytes(min(left, BUCKET_BYTES_MIN))
-        yield piece
-        left -= len(piece)
+    def start(self) -> bytes:
+        raw = self._head.signed.raw
+        return self._encrypting.header + self._encrypting.push(_LENGTH.pack(len(raw)) + raw)
+
+    def part(self, data: bytes) -> bytes:
+        self._left -= len(data)
+        return self._encrypting.push(data)
+
+    def end(self) -> bytes:
+        """Raises LocalProtocolError if the parts were not those that the head announces."""
+        if self._left:
+            raise LocalProtocolError("a parcel announces other parts than it is given")
+        size = self._head.content_bytes
+        return self._encrypting.push(bytes(bucket(size) - size)) + self._encrypting.end()
 
 
 class Unpacking:

@@ -80,6 +80,16 @@ class Outbox:
         )
         return [self._item(*row) for row in rows]
 
+    def find(self, tx: Tx, id: int) -> Item | None:
+        """The item, or None if its answer was kept already.  Raises StoreDamaged."""
+        row = tx.one("SELECT id, due_ms, tag, sealed FROM outbox WHERE id = ?", (id,))
+        return None if row is None else self._item(*row)
+
+    def all(self, tx: Tx) -> list[Item]:
+        """Every item, in the order they were put.  Raises StoreDamaged."""
+        rows = tx.execute("SELECT id, due_ms, tag, sealed FROM outbox ORDER BY id")
+        return [self._item(*row) for row in rows]
+
     def next_due_ms(self, tx: Tx) -> int | None:
         """When the next item is due; None if nothing waits."""
         row = tx.one("SELECT min(due_ms) FROM outbox")

@@ -1,0 +1,98 @@
+"""What follows from an answer: the other half of everything that was said by way of the outbox.
+
+The answer may have come over a link or in a parcel; what it changes here is the same, and is done
+in the unit of work that takes the item out of the outbox.
+"""
+
+from __future__ import annotations
+
+from ..protocol.command import (
+    AcceptArgs,
+    Cmd,
+    DeliverArgs,
+    KeysArgs,
+    RequestArgs,
+    parse_args,
+    parse_out,
+)
+from ..protocol.errors import Code
+from ..protocol.keyset import parse_keyset
+from ..protocol.limits import TEXT_CHARS_MAX
+from ..protocol.receipt import Answer
+from .borrowing import Borrowing
+from .cards import Cards
+from .deliveries import Deliveries
+from .inbox import Inbox, RequestState
+from .lending import Lending
+from .outgoing import Message
+from .peers import Pair
+from .store.database import Tx
+
+
+class FollowUp:
+    """Knows what each command of ours leads to."""
+
+    def __init__(
+        self,
+        *,
+        asked: Inbox,
+        lending: Lending,
+        borrowing: Borrowing,
+        deliveries: Deliveries,
+        cards: Cards,
+    ) -> None:
+        self._asked = asked
+        self._lending = lending
+        self._borrowing = borrowing
+        self._deliveries = deliveries
+        self._cards = cards
+
+    def answered(self, tx: Tx, pair: Pair, message: Message, answer: Answer) -> None:
+        """What the answer to one of our own messages changes here."""
+        args = parse_args(message.cmd, message.args)
+        match args:
+            case DeliverArgs():
+                refused = None if answer.code is Code.OK else _reason(answer)
+                self._deliveries.taken(tx, args, refused)
+            case AcceptArgs() if answer.code is Code.OK:
+                keyset = parse_out(message.cmd, answer.out)
+                assert isinstance(keyset, bytes)
+                self._borrowing.keyset(tx, pair, keyset)
+            case KeysArgs() if answer.code is Code.OK:
+                sent = parse_keyset(args.keyset, pair.own)
+                self._lending.acknowledged(tx, sent.grant, sent.n)
+            case RequestArgs() if answer.code is not Code.OK:
+                cid = args.request.cid
+                self._asked.decided(tx, cid, RequestState.REFUSED, None, _reason(answer))
+            case _:
+                return
+
+    def stale(self, tx: Tx, message: Message) -> bool:
+        """Whether a card or keyset waits that a newer one, or the end of its grant, has made
+        useless."""
+        if message.cmd is Cmd.CARD_PUT:
+            return self._cards.stale(tx, message)
+        if message.cmd is not Cmd.KEYS:
+            return False
+        args = parse_args(message.cmd, message.args)
+        assert isinstance(args, KeysArgs)
+        keyset = parse_keyset(args.keyset, message.own)
+        grant = self._lending.find(tx, keyset.grant)
+        return grant is None or grant.ended_ms is not None or grant.n != keyset.n
+
+
+def _reason(answer: Answer) -> str:
+    """Why the peer refused: its sentence, which may be as long as it liked."""
+    said = answer.out if isinstance(answer.out, str) else ""
+    return said[:TEXT_CHARS_MAX] or answer.code.value
+
+
+def again(cmd: Cmd, code: Code) -> bool:
+    """Whether the same command may be answered otherwise later.
+
+    `expired` and `not-yet` are about our invocation, so about the two clocks; only an acceptance
+    can come too late for its grant.
+    """
+    if code is Code.EXPIRED:
+        return cmd not in (Cmd.ACCEPT, Cmd.REQUEST, Cmd.DECIDE)
+    return code in (Code.BUSY, Code.NOT_YET, Code.SUSPENDED)
