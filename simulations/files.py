@@ -1,8 +1,8 @@
 """Files as a bank and an energy supplier would hand them out, made from a seed.
 
-The demo reads them when it is given no real file, and tests read them because their answers are
-known: each file comes with what a right reading of it must give, worked out while writing and not
-by reading.  The same arguments give the same bytes.
+Small single files for tests; whole lives are in `household`.  Each file comes with what a right
+reading of it must give, worked out while writing and not by reading.  The same arguments give the
+same bytes.
 
 The numbers have the shape of a household's, no more: a base load with a morning and an evening, a
 salary, a rent and small purchases.  Names are of shops in general; nobody's.
@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..crypto.entropy import Entropy, SeededEntropy
+from .formats.espi import ESPI_TAIL, ESTIMATED, VALID, espi_block, espi_head, espi_reading
+from .formats.ofx import OfxEntry, OfxStatement, ofx_file
 
 _EPOCH: Final = datetime.date(1970, 1, 1)
 _SHOPS: Final = (
@@ -26,17 +28,6 @@ _SHOPS: Final = (
     ("Café de la gare", "POS", 250, 2_800),
     ("Cash machine", "ATM", 2_000, 10_000),
 )
-_OFX_1_HEADER: Final = (
-    "OFXHEADER:100\r\nDATA:OFXSGML\r\nVERSION:102\r\nSECURITY:NONE\r\nENCODING:USASCII\r\n"
-    "CHARSET:1252\r\nCOMPRESSION:NONE\r\nOLDFILEUID:NONE\r\nNEWFILEUID:NONE\r\n\r\n"
-)
-_OFX_2_HEADER: Final = (
-    '<?xml version="1.0" encoding="UTF-8"?>\n<?OFX OFXHEADER="200" VERSION="220" SECURITY="NONE"'
-    ' OLDFILEUID="NONE" NEWFILEUID="NONE"?>\n'
-)
-# Last Sunday of March at 2:00 and of October at 3:00, as ESPI's DstRuleType packs them.
-_SUMMER_FROM: Final = f"{3 << 28 | 7 << 25 | 7 << 17 | 2 << 12:08X}"
-_SUMMER_TO: Final = f"{10 << 28 | 7 << 25 | 7 << 17 | 3 << 12:08X}"
 # Wh an hour, by the hour of the day in UTC.
 _LOAD: Final = (
     210, 190, 180, 180, 190, 260, 520, 690, 480, 360, 340, 420,
@@ -104,41 +95,29 @@ def bank_file(
     account = f"{dice.between(10**10, 10**11 - 1)}"
     payments = _payments(dice, first, months)
     end = payments[-1].day
-    closing = "" if version == 1 else "end"
-    rows = "".join(
-        _transaction(payment, f"{account}-{number:06d}", closing)
-        for number, payment in enumerate(payments)
+    statement = OfxStatement(
+        bank="30004",
+        account=account,
+        currency=currency,
+        language="ENG",
+        served=f"{end:%Y%m%d}220000",
+        first=f"{first:%Y%m%d}",
+        last=f"{end:%Y%m%d}",
+        entries=[
+            OfxEntry(
+                kind=payment.kind,
+                posted=f"{payment.day:%Y%m%d}{payment.hour:02d}0000.000[+1:CET]",
+                cents=payment.cents,
+                fitid=f"{account}-{number:06d}",
+                name=payment.name,
+                memo=payment.memo,
+            )
+            for number, payment in enumerate(payments)
+        ],
     )
-    body = (
-        "<OFX>\n<SIGNONMSGSRSV1><SONRS><STATUS>"
-        + _field("CODE", "0", closing)
-        + _field("SEVERITY", "INFO", closing)
-        + "</STATUS>"
-        + _field("DTSERVER", f"{end:%Y%m%d}220000", closing)
-        + _field("LANGUAGE", "ENG", closing)
-        + "</SONRS></SIGNONMSGSRSV1>\n<BANKMSGSRSV1><STMTTRNRS>"
-        + _field("TRNUID", "0", closing)
-        + "<STATUS>"
-        + _field("CODE", "0", closing)
-        + _field("SEVERITY", "INFO", closing)
-        + "</STATUS>\n<STMTRS>"
-        + _field("CURDEF", currency, closing)
-        + "<BANKACCTFROM>"
-        + _field("BANKID", "30004", closing)
-        + _field("ACCTID", account, closing)
-        + _field("ACCTTYPE", "CHECKING", closing)
-        + "</BANKACCTFROM>\n<BANKTRANLIST>"
-        + _field("DTSTART", f"{first:%Y%m%d}", closing)
-        + _field("DTEND", f"{end:%Y%m%d}", closing)
-        + f"\n{rows}</BANKTRANLIST>\n</STMTRS></STMTTRNRS></BANKMSGSRSV1>\n</OFX>\n"
-    )
-    if version == 1:
-        data = (_OFX_1_HEADER + body.replace("\n", "\r\n")).encode("cp1252")
-    else:
-        data = (_OFX_2_HEADER + body).encode()
     return GeneratedFile(
         name=f"account-{seed}.ofx",
-        data=data,
+        data=ofx_file(statement, version),
         known=KnownAnswers(
             path="finance/accounts/transactions",
             count=len(payments),
@@ -169,25 +148,6 @@ def _payments(dice: _Dice, first: datetime.date, months: int) -> list[_Payment]:
     return payments or [_Payment("OTHER", first, 12, 0, "Account", "Opened")]
 
 
-def _transaction(payment: _Payment, fitid: str, closing: str) -> str:
-    sign = "-" if payment.cents < 0 else ""
-    whole, cents = divmod(abs(payment.cents), 100)
-    return (
-        "<STMTTRN>"
-        + _field("TRNTYPE", payment.kind, closing)
-        + _field("DTPOSTED", f"{payment.day:%Y%m%d}{payment.hour:02d}0000.000[+1:CET]", closing)
-        + _field("TRNAMT", f"{sign}{whole}.{cents:02d}", closing)
-        + _field("FITID", fitid, closing)
-        + _field("NAME", payment.name.replace("&", "&amp;"), closing)
-        + _field("MEMO", payment.memo, closing)
-        + "</STMTTRN>\n"
-    )
-
-
-def _field(name: str, value: str, closing: str) -> str:
-    return f"<{name}>{value}</{name}>" if closing else f"<{name}>{value}"
-
-
 def energy_file(
     seed: int,
     *,
@@ -214,11 +174,11 @@ def energy_file(
             value = usual * dice.between(55, 160) // 100
             total += value
             estimated = dice.between(0, 199) == 0
-            rows.append(_reading(at_s, interval_s, value, 8 if estimated else 0))
-        blocks.append(_block(meter, day, day_s, "".join(rows)))
+            rows.append(espi_reading(at_s, interval_s, value, ESTIMATED if estimated else VALID))
+        blocks.append(espi_block(meter, day, day_s, "".join(rows)))
     return GeneratedFile(
         name=f"meter-{seed}.xml",
-        data=_feed(meter, interval_s, "".join(blocks)).encode(),
+        data="".join((espi_head(meter, interval_s), *blocks, ESPI_TAIL)).encode(),
         known=KnownAnswers(
             path="energy/electricity/load-curve",
             count=days * each,
@@ -226,68 +186,4 @@ def energy_file(
             last_ms=(start_s + days * 86_400 - interval_s) * 1000,
             sums={"Wh": (total, 1)},
         ),
-    )
-
-
-def _reading(at_s: int, interval_s: int, value: int, quality: int) -> str:
-    return (
-        f"<IntervalReading><ReadingQuality><quality>{quality}</quality></ReadingQuality>"
-        f"<timePeriod><duration>{interval_s}</duration><start>{at_s}</start></timePeriod>"
-        f"<value>{value}</value></IntervalReading>\n"
-    )
-
-
-def _block(meter: str, number: int, day_s: int, rows: str) -> str:
-    blocks = f"{meter}/MeterReading/1/IntervalBlock"
-    return _entry(
-        f"{blocks}/{number}",
-        blocks,
-        (),
-        "<IntervalBlock xmlns='http://naesb.org/espi'><interval><duration>86400</duration>"
-        f"<start>{day_s}</start></interval>\n{rows}</IntervalBlock>",
-    )
-
-
-def _entry(itself: str, up: str, related: tuple[str, ...], content: str) -> str:
-    links = [f'<link rel="self" href="{itself}"/>', f'<link rel="up" href="{up}"/>']
-    links += [f'<link rel="related" href="{link}"/>' for link in related]
-    return f"<entry>{''.join(links)}<content>{content}</content></entry>\n"
-
-
-def _feed(meter: str, interval_s: int, blocks: str) -> str:
-    espi = "xmlns='http://naesb.org/espi'"
-    reading = f"{meter}/MeterReading/1"
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n<feed xmlns="http://www.w3.org/2005/Atom">\n'
-        + _entry(
-            meter,
-            meter.rpartition("/")[0],
-            (f"{meter}/MeterReading", "LocalTimeParameters/1"),
-            f"<UsagePoint {espi}><ServiceCategory><kind>0</kind></ServiceCategory></UsagePoint>",
-        )
-        + _entry(
-            "LocalTimeParameters/1",
-            "LocalTimeParameters",
-            (),
-            f"<LocalTimeParameters {espi}><dstEndRule>{_SUMMER_TO}</dstEndRule>"
-            f"<dstOffset>3600</dstOffset><dstStartRule>{_SUMMER_FROM}</dstStartRule>"
-            "<tzOffset>3600</tzOffset></LocalTimeParameters>",
-        )
-        + _entry(
-            reading,
-            f"{meter}/MeterReading",
-            (f"{reading}/IntervalBlock", "ReadingType/1"),
-            f"<MeterReading {espi}/>",
-        )
-        + _entry(
-            "ReadingType/1",
-            "ReadingType",
-            (),
-            f"<ReadingType {espi}><accumulationBehaviour>4</accumulationBehaviour>"
-            "<commodity>1</commodity><flowDirection>1</flowDirection>"
-            f"<intervalLength>{interval_s}</intervalLength><kind>12</kind>"
-            "<powerOfTenMultiplier>-1</powerOfTenMultiplier><uom>72</uom></ReadingType>",
-        )
-        + blocks
-        + "</feed>\n"
     )
