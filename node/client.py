@@ -20,6 +20,7 @@ from pathlib import Path
 
 from ..protocol.columns import read_columns, write_columns
 from ..protocol.errors import WireError
+from ..protocol.limits import WELL_KNOWN_BYTES_MAX
 from ..protocol.record import Batch, concat
 from ..protocol.schema import Schema, schema_named
 from ..protocol.window import Window
@@ -37,6 +38,7 @@ from .control_frame import check_same_user
 from .results import (
     AllowanceInfo,
     BackedUp,
+    CardInfo,
     CollectionInfo,
     Delivered,
     DeliveryInfo,
@@ -59,8 +61,11 @@ from .results import (
     RequestInfo,
     Revoked,
     Source,
+    StandingInfo,
     Status,
     Undone,
+    VouchAnswer,
+    VouchInfo,
 )
 from .shape import from_value, to_value
 
@@ -111,6 +116,60 @@ class Client(Caller):
 
     async def peers(self) -> tuple[Peer, ...]:
         return await self._many(Peer, "peers")
+
+    # who they are
+
+    async def set_card(self, written: Mapping[str, Value]) -> CardInfo:
+        """Sign and show the card that is `written`, the mapping of a card's file.
+
+        Raises NotAllowed for a person's node, UsageError.
+        """
+        return await self._one(CardInfo, "card_set", card=written)
+
+    async def card(self, peer: str | None = None) -> CardInfo:
+        """The card of a peer, or this organisation's own.  Raises NotFound."""
+        return await self._one(CardInfo, "card", peer=peer)
+
+    async def well_known(self) -> tuple[str | None, str]:
+        """The domain that the own card claims, and the document that it has to publish."""
+        found = await self._call("well_known", {})
+        with understood():
+            body = Body.open(found, "a document", ("domain", "document"))
+            return body.maybe_text("domain"), body.text("document", chars_max=WELL_KNOWN_BYTES_MAX)
+
+    async def standing(self, peer: str, wait_ms: int = 0) -> StandingInfo:
+        """How a peer is known; of one just met, wait up to `wait_ms` to hear.  Raises NotFound."""
+        return await self._one(StandingInfo, "standing", peer=peer, wait_ms=wait_ms)
+
+    async def check_domains(self, peer: str | None = None) -> None:
+        """Ask the domains of all peers, or of one, now.  Raises NotFound, NotAllowed."""
+        await self._call("check_domains", {"peer": peer})
+
+    async def vouch(self, peer: str, to: Sequence[str] | None = None) -> VouchInfo:
+        """Vouch for a peer; told to `to` (all acquaintances) if they ask.  Raises NotFound,
+        UsageError."""
+        return await self._one(VouchInfo, "vouch", peer=peer, to=None if to is None else list(to))
+
+    async def withdraw_vouch(self, peer: str) -> None:
+        """Vouch no more.  Raises NotFound."""
+        await self._call("withdraw_vouch", {"peer": peer})
+
+    async def vouches(self) -> tuple[VouchInfo, ...]:
+        return await self._many(VouchInfo, "vouches")
+
+    async def acquaintances(self) -> tuple[str, ...]:
+        """The peers that have shown no card: persons, as far as this node knows."""
+        found = await self._call("acquaintances", {})
+        return tuple(str(name) for name in found) if isinstance(found, list) else ()
+
+    async def ask_vouches(
+        self, peer: str, of: Sequence[str] | None = None
+    ) -> tuple[VouchAnswer, ...]:
+        """Ask peers (`of`, or all acquaintances) whether they vouch for `peer`.  It shows them
+        whom this person meets.  Raises NotFound, UsageError."""
+        return await self._many(
+            VouchAnswer, "ask_vouches", peer=peer, of=None if of is None else list(of)
+        )
 
     # one's own data
 

@@ -48,6 +48,7 @@ from .store.database import Database, Tx
 from .store.home import Home
 from .store.objects import Kind, Objects
 from .store.sealer import Sealer
+from .well_known import LoadedLater, over_https
 
 log = structlog.get_logger()
 
@@ -84,7 +85,13 @@ async def run_daemon(
             async with Libp2pNetwork(keystore.device, (address,)) as network:
                 await _remember_port(database, settings, network)
                 ground = Ground(
-                    database, network, SystemClock(), SystemEntropy(), ThreadOffload(), checkpoint
+                    database,
+                    network,
+                    SystemClock(),
+                    SystemEntropy(),
+                    ThreadOffload(),
+                    checkpoint,
+                    well_known=LoadedLater(over_https),
                 )
                 await _run(home, ground, keystore, config, ready)
 

@@ -29,6 +29,7 @@ from .operations import Host, perform
 from .program import VERSION
 from .store.home import Home
 from .store.inline import InlineDatabase
+from .well_known import LoadedLater, over_https
 
 
 class NoNetwork:
@@ -97,7 +98,14 @@ async def open_offline(folder: Path, keystore: Keystore, config: Config) -> Asyn
     home = Home(folder)
     with home.locked():
         async with InlineDatabase(home.database, durable=True) as database:
-            ground = Ground(database, NoNetwork(), SystemClock(), SystemEntropy(), ThreadOffload())
+            ground = Ground(
+                database,
+                NoNetwork(),
+                SystemClock(),
+                SystemEntropy(),
+                ThreadOffload(),
+                well_known=LoadedLater(over_https),
+            )
             node = Node(ground, keystore, config)
             yield Client(DirectChannel(Host(node, home, running=False, version=VERSION)))
 

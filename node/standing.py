@@ -97,7 +97,7 @@ class Standings:
         if look.proves(now_ms):
             return None
         if self._looks.switched_off:
-            return "this node asks no domains"
+            return "this node asks no domains (check_domains is false)"
         return look.why or f"{card.domain} was last asked more than a month ago"
 
 

@@ -6,6 +6,8 @@ their own.  A node without one asks nobody.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from .errors import NodeError
@@ -28,3 +30,24 @@ class WellKnown(Protocol):
         Raises DomainSilent, DomainWithout, and nothing else.
         """
         ...
+
+
+@dataclass(slots=True)
+class LoadedLater:
+    """A `WellKnown` whose libraries are loaded when a domain is first asked: most starts of a node
+    ask none."""
+
+    load: Callable[[], WellKnown]
+    _loaded: WellKnown | None = None
+
+    async def fetch(self, domain: str) -> bytes:
+        if self._loaded is None:
+            self._loaded = self.load()
+        return await self._loaded.fetch(domain)
+
+
+def over_https() -> WellKnown:
+    """What asks domains over HTTPS, on the internet."""
+    from .network.https import HttpsWellKnown
+
+    return HttpsWellKnown()

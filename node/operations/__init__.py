@@ -7,7 +7,7 @@ import structlog
 from ...crypto.errors import EntrenousError
 from ...protocol.wire import Value
 from ..errors import NodeError, UsageError
-from . import about, audit, data, declaring, lending
+from . import about, audit, data, declaring, health, identity, lending
 from .operation import Args, Emit, Host, Operation, error_value, named, shorts
 
 __all__ = ["OPERATIONS", "Args", "Emit", "Host", "Operation", "error_value", "named", "perform"]
@@ -23,6 +23,17 @@ OPERATIONS: dict[str, Operation] = {
     "invite": Operation(about.invite, (), ("label",), needs_network=True),
     "pair": Operation(about.pair, ("link",), ("name",), needs_network=True),
     "peers": Operation(about.peers),
+    # who they are
+    "card_set": Operation(identity.card_set, ("card",)),
+    "card": Operation(identity.card, (), ("peer",)),
+    "well_known": Operation(identity.well_known),
+    "standing": Operation(identity.standing, ("peer",), ("wait_ms",)),
+    "check_domains": Operation(identity.check_domains, (), ("peer",), needs_network=True),
+    "vouch": Operation(identity.vouch, ("peer",), ("to",)),
+    "withdraw_vouch": Operation(identity.withdraw_vouch, ("peer",)),
+    "vouches": Operation(identity.vouches),
+    "acquaintances": Operation(identity.acquaintances),
+    "ask_vouches": Operation(identity.ask_vouches, ("peer",), ("of",), needs_network=True),
     # one's own data
     "import": Operation(data.import_, ("path",), ("into",)),
     "preview": Operation(data.preview, ("path",), ("into",)),
