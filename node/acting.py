@@ -17,6 +17,10 @@ from ..protocol.command import (
     CardPutArgs,
     DecideArgs,
     KeysArgs,
+    MandateAskArgs,
+    MandateEndArgs,
+    MandateNoticeArgs,
+    MandatePutArgs,
     OwnArgs,
     RequestArgs,
     RevokeArgs,
@@ -28,6 +32,7 @@ from .borrowing import Borrowing
 from .cards import Cards
 from .inbox import Asked, Inbox, RequestState
 from .lending import Lending
+from .mandates import Mandates
 from .peers import Pair
 from .store.database import Tx
 from .vouches import Vouches
@@ -60,6 +65,7 @@ class Acting:
         borrowing: Borrowing,
         cards: Cards,
         vouches: Vouches,
+        mandates: Mandates,
     ) -> None:
         self._inbox = inbox
         self._lending = lending
@@ -73,6 +79,10 @@ class Acting:
                 _row(RevokeArgs, self._revoked),
                 _row(CardPutArgs, cards.put),
                 _row(VouchAskArgs, vouches.answer),
+                _row(MandateAskArgs, mandates.asked),
+                _row(MandatePutArgs, mandates.put),
+                _row(MandateEndArgs, mandates.ended),
+                _row(MandateNoticeArgs, mandates.told),
             )
         )
 

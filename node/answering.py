@@ -11,7 +11,7 @@ decided, done, signed and logged for one call is there as a whole or not at all.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import structlog
@@ -26,6 +26,7 @@ from ..protocol.trust import Carried, GrantStatus, Heard, Standing, VerifiedOwn,
 from ..protocol.trust import Pair as TrustedPair
 from ..protocol.wire import Value
 from .errors import NodeError
+from .mandates import Mandates
 from .peers import Pair, Peers
 from .receipts import Receipts, Way
 from .store.database import Tx
@@ -56,13 +57,20 @@ class Answering:
     """The checks before an act, and the signed word after it."""
 
     def __init__(
-        self, *, store: Store, device: DeviceKey, peers: Peers, receipts: Receipts
+        self,
+        *,
+        store: Store,
+        device: DeviceKey,
+        peers: Peers,
+        receipts: Receipts,
+        mandates: Mandates,
     ) -> None:
         self._store = store
         self._device = device
         self.device = did_of(device.public)
         self._peers = peers
         self._receipts = receipts
+        self._mandates = mandates
 
     def standing(
         self,
@@ -83,9 +91,25 @@ class Answering:
 
         Raises GrantRefused.
         """
-        verified = authorise_own(heard, self.standing(tx, pair, carried=carried), now_ms)
+        standing = self.standing(tx, pair, carried=carried)
+        if heard.inv.sub != heard.inv.iss:
+            standing = self._with_mandates(tx, pair, heard, standing)
+        verified = authorise_own(heard, standing, now_ms)
         self._store.ledger.first_time(tx, heard.inv.cid, verified.spent_until_s)
         return verified
+
+    def _with_mandates(self, tx: Tx, pair: Pair, heard: Heard, standing: Standing) -> Standing:
+        """What this node knows of the one in whose name `pair` speaks."""
+        principal = self._peers.find(tx, pair.own, heard.inv.sub)
+        return replace(
+            standing,
+            principal=None if principal is None else self._trusted(tx, principal),
+            mandates=self._mandates.lodged(tx, pair.own, heard.grants),
+        )
+
+    def speaker(self, tx: Tx, verified: VerifiedOwn) -> Pair:
+        """The pair in whose name a command was said: the sender's, or its principal's."""
+        return self._peers.pair(tx, verified.pair.ours, verified.pair.theirs)
 
     def word(
         self,
@@ -99,6 +123,7 @@ class Answering:
     ) -> Answer:
         """Sign and log the answer that `result` gives; `prev`: our last word to this peer."""
         refused = isinstance(result, GrantRefused)
+        acted = self._mandates.acted(tx, pair, heard.inv)
         answer = make_answer(
             self._device,
             inv=heard.inv.cid,
@@ -106,7 +131,10 @@ class Answering:
             out=str(result) if refused else result.value,
             t_ms=now_ms,
             prev=prev,
+            acted=acted,
         )
+        if acted is not None and heard.inv.sub != heard.inv.iss and not refused:
+            self._mandates.tell(tx, pair.own, heard.inv, answer, now_ms)
         persona = self._peers.persona(tx, pair.own)
         self._receipts.add(
             tx, Way.GIVEN, pair.own, pair.their, answer, pair.key, persona.certificate

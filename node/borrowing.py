@@ -70,14 +70,24 @@ class Borrowing:
 
     # asking
 
-    def ask(self, tx: Tx, pair: Pair, request: Request, now_ms: int) -> bytes:
-        """Keep a request and put it in the outbox; its CID."""
+    def ask(
+        self,
+        tx: Tx,
+        pair: Pair,
+        request: Request,
+        now_ms: int,
+        mandate: bytes | None = None,
+    ) -> bytes:
+        """Keep a request and put it in the outbox; its CID.
+
+        Under a `mandate`, the request is its principal's, and so is what comes of it.
+        """
         asked = Asked(
             pair.own, pair.their, request.encode(), RequestState.WAITING, now_ms, None, None
         )
         if self._inbox.add(tx, request.cid, asked):
             args = RequestArgs(pair.their, request)
-            self._outgoing.put(tx, pair, Cmd.REQUEST, args.value(), now_ms)
+            self._outgoing.put(tx, pair, Cmd.REQUEST, args.value(), now_ms, mandate)
         return request.cid
 
     def decided(self, tx: Tx, pair: Pair, args: DecideArgs, now_ms: int) -> None:

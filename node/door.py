@@ -368,7 +368,8 @@ class Door:
         def act(tx: Tx) -> Value:
             now_ms = self._clock.now_ms()
             verified = self._answering.authorised(tx, pair, heard, now_ms)
-            return self._acting.act(tx, pair, verified.args, now_ms)
+            speaker = self._answering.speaker(tx, verified)
+            return self._acting.act(tx, speaker, verified.args, now_ms)
 
         await self._finish(link, pair, call, heard, act)
         self._outgoing.notify()

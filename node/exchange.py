@@ -51,6 +51,8 @@ from .door import Door
 from .errors import Away, Refused, UsageError
 from .household import People
 from .link import Arrived, Greet, Link
+from .mandate_kept import MandateKept
+from .mandates import Mandates
 from .meeting import Meeting
 from .network.transport import Network, Stream, TransportError
 from .outgoing import Outgoing
@@ -98,6 +100,7 @@ class Exchange:
         meeting: Meeting,
         outgoing: Outgoing,
         door: Door,
+        mandates: Mandates,
     ) -> None:
         self._store = store
         self._device = device
@@ -109,6 +112,7 @@ class Exchange:
         self._meeting = meeting
         self._outgoing = outgoing
         self._door = door
+        self._mandates = mandates
         # The link of each pair, from the moment at which one was chosen: greeting, then open.
         self._links: dict[tuple[str, str], Link] = {}
         self._inbound_open: set[Link] = set()
@@ -395,24 +399,32 @@ class Exchange:
         args: Mapping[str, Value],
         *,
         parts: Sequence[bytes] = (),
+        mandate: bytes | None = None,
     ) -> Said:
-        """Say a command in one's own name; the answer, whatever its code, is logged.
+        """Say a command in one's own name, or in that of the principal of a mandate that is held;
+        the answer, whatever its code, is logged.
 
         Raises Away, Refused for a refusal without a signed word.
         """
         link = await self.link_to(pair)
-        persona = await self._store.database.read(lambda tx: self._peers.persona(tx, pair.own))
+
+        def look(tx: Tx) -> tuple[OwnPersona, MandateKept | None]:
+            held = None if mandate is None else self._mandates.held(tx, mandate)
+            return self._peers.persona(tx, pair.own), held
+
+        persona, held = await self._store.database.read(look)
+        links = () if held is None else tuple(one.link(cmd) for one in held.chain)
         invocation = issue_invocation(
             persona.key,
-            sub=persona.did,
+            sub=persona.did if held is None else held.mandate.principal,
             cmd=cmd,
             args=args,
-            prf=(),
+            prf=[link.cid for link in links],
             exp=self._clock.now_ms() // 1000 + INVOCATION_LIFE_S,
             nonce=self._entropy.random_bytes(NONCE_BYTES),
             aud=link.server.device,
         )
-        return await self.invoke(pair, invocation, (), parts=parts)
+        return await self.invoke(pair, invocation, [link.raw for link in links], parts=parts)
 
     async def invoke(
         self,

@@ -37,6 +37,7 @@ from .errors import NotFound, UsageError
 from .grant_given import GrantGiven, opened_name
 from .inbox import Inbox, RequestState
 from .keystore import Keystore
+from .mandate_kept import MandateKept
 from .outgoing import Outgoing
 from .peers import Pair, Peers
 from .store.database import Tx
@@ -125,9 +126,17 @@ class Lending:
     # deciding
 
     def grant(
-        self, tx: Tx, request: bytes, windows: Sequence[Window], exp_s: int, now_ms: int
+        self,
+        tx: Tx,
+        request: bytes,
+        windows: Sequence[Window],
+        exp_s: int,
+        now_ms: int,
+        through: MandateKept | None = None,
     ) -> GrantGiven:
         """Grant a request, narrowed to `windows`, until `exp_s`; the bundle goes to the outbox.
+
+        With `through`, a mandate of this vault, it is its proxy who says so.
 
         What is granted ends with the day of `exp_s`, beyond which no key opens anything.
         Raises NotFound, UsageError if the request was decided already or nothing is left to
@@ -173,17 +182,33 @@ class Lending:
             self._objects.put(tx, Kind.SETTING, name, min(exp_s, self._ends(tx, name)))
         self._inbox.decided(tx, request, RequestState.GRANTED, given.cid, None)
         args = DecideArgs(asked.their, request, bundle.signed.raw, None)
-        self._outgoing.put(tx, pair, Cmd.DECIDE, args.value(), now_ms)
+        self._say_decision(tx, pair, args, now_ms, through)
         return given
 
-    def refuse(self, tx: Tx, request: bytes, reason: str | None, now_ms: int) -> None:
+    def refuse(
+        self,
+        tx: Tx,
+        request: bytes,
+        reason: str | None,
+        now_ms: int,
+        through: MandateKept | None = None,
+    ) -> None:
         """Refuse a request; the answer goes to the outbox.  Raises NotFound, UsageError."""
         asked = self._inbox.get(tx, request)
         _check_open(asked.state)
         pair = self._peers.pair(tx, asked.own, asked.their)
         self._inbox.decided(tx, request, RequestState.REFUSED, None, reason)
         args = DecideArgs(asked.their, request, None, reason)
-        self._outgoing.put(tx, pair, Cmd.DECIDE, args.value(), now_ms)
+        self._say_decision(tx, pair, args, now_ms, through)
+
+    def _say_decision(
+        self, tx: Tx, pair: Pair, args: DecideArgs, now_ms: int, through: MandateKept | None
+    ) -> None:
+        if through is None:
+            self._outgoing.put(tx, pair, Cmd.DECIDE, args.value(), now_ms)
+            return
+        sender = self._peers.pair(tx, through.mandate.proxy, pair.their)
+        self._outgoing.put(tx, sender, Cmd.DECIDE, args.value(), now_ms, mandate=through.cid)
 
     # keys
 

@@ -31,11 +31,13 @@ from .door import Door
 from .exchange import Exchange
 from .fetcher import Fetcher
 from .follow_up import FollowUp
+from .household import Household
 from .imports import Imports
 from .inbox import Inbox, Side
 from .introductions import Introductions
 from .keystore import Keystore
 from .lending import Lending
+from .mandates import Mandates
 from .meeting import Meeting
 from .network.transport import Network
 from .offload import Offload
@@ -119,6 +121,10 @@ class Node:
         self.imports = Imports(self.vault, ground.clock, checkpoint=ground.checkpoint)
         self.inbox = Inbox(objects, Side.IN)
         self.asked = Inbox(objects, Side.OUT)
+        self.household = Household(objects)
+        self.mandates = Mandates(
+            objects, self.peers, self.outgoing, self.inbox, self.asked, ground.entropy
+        )
         collections = self.vault.collections
         self.lending = Lending(
             objects,
@@ -153,7 +159,11 @@ class Node:
             self.cards.introduce,
         )
         answering = Answering(
-            store=self.store, device=keystore.device, peers=self.peers, receipts=self.receipts
+            store=self.store,
+            device=keystore.device,
+            peers=self.peers,
+            receipts=self.receipts,
+            mandates=self.mandates,
         )
         acting = Acting(
             inbox=self.inbox,
@@ -161,6 +171,7 @@ class Node:
             borrowing=self.borrowing,
             cards=self.cards,
             vouches=self.vouches,
+            mandates=self.mandates,
         )
         arriving = Arriving(
             store=self.store,
@@ -195,6 +206,7 @@ class Node:
             meeting=self.meeting,
             outgoing=self.outgoing,
             door=door,
+            mandates=self.mandates,
         )
         self.introductions = Introductions(self.store, self.peers, self.exchange)
         self.fetcher = Fetcher(

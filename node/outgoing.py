@@ -23,12 +23,13 @@ from .store.outbox import Item, Outbox
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One command to say in one's own name."""
+    """One command to say in one's own name, or under the mandate of this CID in another's."""
 
     own: Did
     their: Did
     cmd: Cmd
     args: Mapping[str, Value]
+    mandate: bytes | None = None
 
 
 class Outgoing:
@@ -38,9 +39,19 @@ class Outgoing:
         self._outbox = outbox
         self._changed = trio.Event()
 
-    def put(self, tx: Tx, pair: Pair, cmd: Cmd, args: Mapping[str, Value], due_ms: int) -> int:
-        """Say `cmd` to `pair` from `due_ms` on; the item's id."""
-        value: Value = [pair.own, pair.their, cmd.value, args]
+    def put(
+        self,
+        tx: Tx,
+        pair: Pair,
+        cmd: Cmd,
+        args: Mapping[str, Value],
+        due_ms: int,
+        mandate: bytes | None = None,
+    ) -> int:
+        """Say `cmd` to `pair` from `due_ms` on, for another if `mandate` is given; the item's id."""
+        value: list[Value] = [pair.own, pair.their, cmd.value, args]
+        if mandate is not None:
+            value.append(mandate)
         return self._outbox.put(tx, pair.their, value, due_ms=due_ms)
 
     @property
@@ -59,5 +70,7 @@ def message_of(item: Item) -> Message:
     match item.value:
         case [str(own), str(their), str(cmd), dict(args)]:
             return Message(Did(own), Did(their), Cmd(cmd), args)
+        case [str(own), str(their), str(cmd), dict(args), bytes(mandate)]:
+            return Message(Did(own), Did(their), Cmd(cmd), args, mandate)
         case _:
             raise StoreDamaged("a row of the outbox has not the form of a command")

@@ -150,7 +150,9 @@ class Post:
             parts = await self._store.database.read(lambda tx: self._deliveries.parts(tx, args))
         steps = said_of(message.cmd)
         self._checkpoint.reached(steps.sending)
-        said = await self._exchange.say(pair, message.cmd, message.args, parts=parts)
+        said = await self._exchange.say(
+            pair, message.cmd, message.args, parts=parts, mandate=message.mandate
+        )
         self._checkpoint.reached(steps.answered)
         if again(message.cmd, said.answer.code):
             due_ms = self._due_ms(item)

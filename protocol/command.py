@@ -37,6 +37,7 @@ from .limits import (
     DELIVERY_PARTS_MAX,
     KEYSET_BYTES_MAX,
     LINE_CHARS_MAX,
+    MANDATE_CHAIN_MAX,
     PART_BYTES_MAX,
     SIGNED_BYTES_MAX,
     TEXT_CHARS_MAX,
@@ -230,13 +231,14 @@ class MandateAskArgs:
 
 @dataclass(frozen=True, slots=True)
 class MandatePutArgs:
-    """`mandate` is the signed object; it goes to the proxy, and to where it holds."""
+    """A mandate, and before it those under which it was passed on, the principal's own first; as
+    signed.  It goes to the proxy, and to where it holds."""
 
     to: Did
-    mandate: bytes
+    mandates: tuple[bytes, ...]
 
     def value(self) -> dict[str, Value]:
-        return {"v": VERSION, "to": self.to, "mandate": self.mandate}
+        return {"v": VERSION, "to": self.to, "mandates": list(self.mandates)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,7 +401,12 @@ def _mandate_ask(body: Body) -> MandateAskArgs:
 
 
 def _mandate_put(body: Body) -> MandatePutArgs:
-    return MandatePutArgs(_to(body), body.data("mandate", bytes_max=SIGNED_BYTES_MAX))
+    mandates: list[bytes] = []
+    for mandate in body.items("mandates", items_max=MANDATE_CHAIN_MAX, items_min=1):
+        if not isinstance(mandate, bytes) or len(mandate) > TOKEN_BYTES_MAX:
+            raise WireError(f"{body.what}: mandates is not a list of mandates")
+        mandates.append(mandate)
+    return MandatePutArgs(_to(body), tuple(mandates))
 
 
 def _mandate_end(body: Body) -> MandateEndArgs:
@@ -494,7 +501,7 @@ TABLE: Mapping[str, Row] = {
     Cmd.CARD_PUT: Row(("v", "to", "card"), _card_put, _card_out),
     Cmd.VOUCH_ASK: Row(("v", "to", "nonce", "about"), _vouch_ask, _vouch_out),
     Cmd.MANDATE_ASK: Row(("v", "to", "proxy"), _mandate_ask, _one_of("kept")),
-    Cmd.MANDATE_PUT: Row(("v", "to", "mandate"), _mandate_put, _one_of("kept")),
+    Cmd.MANDATE_PUT: Row(("v", "to", "mandates"), _mandate_put, _one_of("kept")),
     Cmd.MANDATE_END: Row(("v", "to", "end"), _mandate_end, _one_of("known")),
     Cmd.MANDATE_NOTICE: Row(("v", "to", "inv", "answer"), _mandate_notice, _one_of("kept")),
     Cmd.PAIR_OPEN: Row(("v", "secret", *_INTRODUCTION), _pair_open, _pair_out),

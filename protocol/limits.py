@@ -44,6 +44,8 @@ WINDOWS_MAX = 64
 MANDATE_S_MAX = 20 * 366 * 86_400
 # Mandates that one organisation keeps of one principal, ended ones included: more is a flood.
 MANDATES_OF_ONE_MAX = 64
+# A mandate passed on, and passed on again: further, nobody knows who acts for whom.
+MANDATE_CHAIN_MAX = 3
 # What is said under a mandate is told to its principal whole, inside another token.
 ACTED_BYTES_MAX = 48 * 1024
 CLAUSES_MAX = 64
@@ -133,6 +135,10 @@ FILES_MAX = 1_000
 ARCHIVE_BYTES_MAX = 512 * 1024 * 1024
 # Text of readings deflates to a fiftieth; what deflates to less than this is made to.
 ARCHIVE_RATIO_MAX = 200
+# Cells of one row of a CSV file; banks print up to forty.
+FILE_CELLS_MAX = 256
+# A mapping of columns that a person wrote: a page of text, with comments.
+PROFILE_BYTES_MAX = 16 * 1024
 # Series, or accounts, that one file may bring: each becomes a collection or a source of its own.
 FILE_SERIES_MAX = 32
 

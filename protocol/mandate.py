@@ -31,6 +31,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 from ..crypto.entropy import Entropy
 from ..crypto.keys import PersonaKey
@@ -239,6 +240,19 @@ def check_life(mandate: Mandate, now_ms: int) -> None:
         raise CapabilityError("a mandate has expired", Code.EXPIRED)
     if mandate.exp_s * 1000 > now_ms + MANDATE_S_MAX * 1000:
         raise CapabilityError("a mandate is for longer than twenty years", Code.TOO_MUCH)
+
+
+def parse_chain(raws: Sequence[bytes], now_ms: int) -> tuple[Mandate, ...]:
+    """Read a mandate with those above it, the principal's own first, and hold each to the one
+    above.  Raises as `parse_mandate`, `check_life`, `check_passed_on`."""
+    chain = tuple(map(parse_mandate, raws))
+    if chain[0].above is not None:
+        raise CapabilityError("a mandate comes without the one above it", Code.UNKNOWN_GRANT)
+    for above, mandate in pairwise(chain):
+        check_passed_on(mandate, above)
+    for mandate in chain:
+        check_life(mandate, now_ms)
+    return chain
 
 
 def check_passed_on(mandate: Mandate, above: Mandate) -> None:

@@ -56,6 +56,10 @@ class Kind(IntEnum):
     VOUCH_HEARD = 30
     ALLOWANCE = 40
     PARCELS = 50
+    PROXY = 60
+    MANDATE = 61
+    LEFT_OUT = 70
+    MANDATE_END = 62
 
 
 class Objects:

@@ -1,0 +1,446 @@
+"""Mandates: acting for another, at the three nodes that it takes.
+
+    proxy ──/mandate/ask──> principal ──/mandate/put──> proxy
+                                └──────/mandate/put──> organisation
+    proxy ── /grant/…, under the mandate ──> organisation ──/mandate/notice──> principal
+    anyone of them ──/mandate/end──> the others
+
+The organisation takes a mandate only from someone whom it names, and acts under none that was not
+handed in; so a principal always can, and a proxy whose principal's node is away can too.  What is
+said under it counts as said by the principal: its permits, its requests, its grants.  Each act is
+told to the principal in the unit of work that answers it.
+
+Within one vault (a child and a parent whom one school knows) nobody asks and nothing travels but
+what goes to the organisation: both personas are here.
+
+Everything here is a function of a transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from ..crypto.entropy import Entropy
+from ..protocol.command import (
+    Cmd,
+    DecideArgs,
+    MandateAskArgs,
+    MandateEndArgs,
+    MandateNoticeArgs,
+    MandatePutArgs,
+    RequestArgs,
+    parse_args,
+)
+from ..protocol.did import Did
+from ..protocol.errors import CapabilityError, Code, GrantRefused
+from ..protocol.invocation import Invocation, parse_invocation
+from ..protocol.limits import MANDATES_OF_ONE_MAX
+from ..protocol.mandate import (
+    Acted,
+    End,
+    Lodged,
+    Mandate,
+    Office,
+    check_end,
+    check_life,
+    make_end,
+    make_mandate,
+    make_proxy,
+    parse_chain,
+    parse_end,
+    parse_proxy,
+)
+from ..protocol.receipt import Answer, parse_answer
+from ..protocol.trust import GrantStatus
+from ..protocol.wire import Value
+from .errors import NotAllowed, NotFound, UsageError
+from .inbox import Asked, Inbox, RequestState
+from .mandate_kept import MandateKept, ProxyKept, Side
+from .outgoing import Outgoing
+from .peers import Pair, Peers
+from .store.database import Tx
+from .store.objects import Kind, Objects
+
+# How long someone's word that it would act stands.
+PROXY_LIFE_S = 90 * 86_400
+_IN, _OUT = "in", "out"
+
+
+class Mandates:
+    """Mandates given, held and handed in; one table, because one vault may have two sides."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        peers: Peers,
+        outgoing: Outgoing,
+        inbox: Inbox,
+        asked: Inbox,
+        entropy: Entropy,
+    ) -> None:
+        self._objects = objects
+        self._peers = peers
+        self._outgoing = outgoing
+        self._inbox = inbox
+        self._asked = asked
+        self._entropy = entropy
+
+    # looking
+
+    def all(self, tx: Tx) -> list[MandateKept]:
+        found = self._objects.read_all(tx, Kind.MANDATE, MandateKept.from_value)
+        return [kept for _, kept in found]
+
+    def find(self, tx: Tx, side: Side, cid: bytes) -> MandateKept | None:
+        return self._objects.read(tx, Kind.MANDATE, [side.value, cid], MandateKept.from_value)
+
+    def held(self, tx: Tx, cid: bytes) -> MandateKept:
+        """A mandate under which this node acts.  Raises NotFound."""
+        if (kept := self.find(tx, Side.HELD, cid)) is None:
+            raise NotFound("this node holds no such mandate: see `entrenous mandates`")
+        return kept
+
+    def proxies(self, tx: Tx) -> list[ProxyKept]:
+        """Those who said that they would act for someone here."""
+        return [
+            ProxyKept.from_value(value)
+            for name, value in self._objects.all(tx, Kind.PROXY)
+            if isinstance(name, list) and name[:1] == [_IN]
+        ]
+
+    def acting(
+        self, tx: Tx, at: Did, cmd: Cmd, now_ms: int, principals: Iterable[str]
+    ) -> MandateKept:
+        """The mandate under which `cmd` is said to `at` for one of `principals` (their personas
+        there).  Raises NotAllowed."""
+        wanted = set(principals)
+        fit = [
+            kept
+            for kept in self.all(tx)
+            if kept.side is Side.HELD
+            and kept.mandate.to == at
+            and kept.mandate.principal in wanted
+            and cmd in kept.mandate.commands
+        ]
+        live = [kept for kept in fit if kept.status(now_ms) is GrantStatus.LIVE]
+        if live:
+            return max(live, key=lambda kept: kept.mandate.exp_s)
+        if fit:
+            raise NotAllowed(f"that mandate is {fit[-1].status(now_ms).value}: ask for another")
+        raise NotAllowed(f"no mandate lets this node say {cmd.value} there for them")
+
+    # asking for one, giving one
+
+    def ask(self, tx: Tx, principal: Pair, at: Pair, now_ms: int) -> bytes:
+        """Tell `principal` as whom one would act for them at `at`; the word's CID."""
+        if principal.their == at.their:
+            raise UsageError("a mandate is between three: the principal is not the organisation")
+        proxy = make_proxy(
+            self._peers.persona(tx, at.own).key,
+            at=at.their,
+            principal=principal.their,
+            exp_s=now_ms // 1000 + PROXY_LIFE_S,
+        )
+        kept = ProxyKept(proxy, principal.own, principal.their, now_ms)
+        self._objects.put(tx, Kind.PROXY, [_OUT, at.own, principal.their], kept.value())
+        args = MandateAskArgs(principal.their, proxy.signed.raw)
+        self._outgoing.put(tx, principal, Cmd.MANDATE_ASK, args.value(), now_ms)
+        return proxy.cid
+
+    def asked(self, tx: Tx, pair: Pair, args: MandateAskArgs, now_ms: int) -> Value:
+        """A peer says as whom it would act for us.  Raises GrantRefused."""
+        proxy = parse_proxy(args.proxy)
+        if proxy.principal != pair.own:
+            raise GrantRefused("this was said to somebody else", Code.AUDIENCE)
+        if now_ms >= proxy.exp_s * 1000:
+            raise GrantRefused("this ended before it came", Code.EXPIRED)
+        name: Value = [_IN, pair.own, pair.their, proxy.at]
+        of_pair = sum(one.their == pair.their for one in self.proxies(tx))
+        if of_pair >= MANDATES_OF_ONE_MAX and not self._objects.has(tx, Kind.PROXY, name):
+            raise GrantRefused(f"{of_pair} such words wait already", Code.TOO_MUCH)
+        self._objects.put(
+            tx, Kind.PROXY, name, ProxyKept(proxy, pair.own, pair.their, now_ms).value()
+        )
+        return "kept"
+
+    def give(
+        self,
+        tx: Tx,
+        to: Pair,
+        at: Pair,
+        *,
+        office: Office,
+        commands: Iterable[str],
+        exp_s: int,
+        now_ms: int,
+        onward: bool = False,
+        under: MandateKept | None = None,
+    ) -> MandateKept:
+        """Let the one that `to` names act at `at`; told to both, and kept.
+
+        `to` is the pair with the proxy, or within one vault the proxy's own pair with the same
+        organisation.  With `under`, a mandate that is held is passed on.
+        Raises UsageError, NotAllowed, NotFound, and CapabilityError for what it would not be.
+        """
+        within = to.their == at.their
+        if within and to.own == at.own:
+            raise UsageError("nobody needs a mandate to act as themselves")
+        proxy = to.own if within else self._proxy_of(tx, to, at, now_ms)
+        above = () if under is None else under.chain
+        if under is not None and (
+            under.mandate.proxy != at.own or under.status(now_ms) is not GrantStatus.LIVE
+        ):
+            raise NotAllowed("a mandate is passed on by its proxy, while it holds")
+        mandate = make_mandate(
+            self._peers.persona(tx, at.own).key,
+            proxy=proxy,
+            to=at.their,
+            office=office,
+            commands=commands,
+            exp_s=exp_s,
+            entropy=self._entropy,
+            onward=onward,
+            above=above[-1] if above else None,
+        )
+        check_life(mandate, now_ms)
+        chain = parse_chain([*(one.signed.raw for one in above), mandate.signed.raw], now_ms)
+        over = (None, None) if within else (to.own, to.their)
+        given = MandateKept(Side.GIVEN, chain, *over, now_ms, None)
+        self._objects.add(tx, Kind.MANDATE, [Side.GIVEN.value, given.cid], given.value())
+        raws = tuple(one.signed.raw for one in chain)
+        put = MandatePutArgs(at.their, raws)
+        self._outgoing.put(tx, at, Cmd.MANDATE_PUT, put.value(), now_ms)
+        if within:
+            self._hold(tx, replace(given, side=Side.HELD))
+        else:
+            told = MandatePutArgs(to.their, raws)
+            self._outgoing.put(tx, to, Cmd.MANDATE_PUT, told.value(), now_ms)
+        return given
+
+    def _proxy_of(self, tx: Tx, to: Pair, at: Pair, now_ms: int) -> Did:
+        value = self._objects.get(tx, Kind.PROXY, [_IN, to.own, to.their, at.their])
+        if value is None:
+            raise NotFound(
+                f"{to.name} has not said as whom it would act there: on its node, "
+                "`entrenous mandate ask` does"
+            )
+        kept = ProxyKept.from_value(value)
+        if now_ms >= kept.proxy.exp_s * 1000:
+            raise UsageError(f"what {to.name} said is too old: it asks again")
+        return kept.proxy.did
+
+    def _hold(self, tx: Tx, held: MandateKept) -> None:
+        self._objects.put(tx, Kind.MANDATE, [Side.HELD.value, held.cid], held.value())
+
+    # what comes
+
+    def put(self, tx: Tx, pair: Pair, args: MandatePutArgs, now_ms: int) -> Value:
+        """A mandate comes: to the organisation where it holds, or to its proxy.
+
+        Raises GrantRefused, CapabilityError.
+        """
+        chain = parse_chain(args.mandates, now_ms)
+        if chain[-1].to == pair.own:
+            self._lodge(tx, pair, chain, now_ms)
+        else:
+            self._receive(tx, pair, chain, now_ms)
+        return "kept"
+
+    def _lodge(self, tx: Tx, pair: Pair, chain: Sequence[Mandate], now_ms: int) -> None:
+        last = chain[-1]
+        if pair.their not in {last.principal, last.proxy, last.giver}:
+            raise GrantRefused("a mandate is handed in by those whom it names", Code.AUDIENCE)
+        if self._peers.find(tx, pair.own, last.principal) is None:
+            raise GrantRefused("the principal of this mandate is not paired here", Code.UNPAIRED)
+        for place, mandate in enumerate(chain):
+            end = self._end_of(tx, mandate.cid)
+            if end is not None and _may_end(end, chain[: place + 1]):
+                raise GrantRefused("this mandate has been taken back", Code.REVOKED)
+        known = [kept for kept in self.all(tx) if kept.side is Side.LODGED]
+        names = {kept.cid for kept in known}
+        of_one = sum(kept.mandate.principal == last.principal for kept in known)
+        for place, mandate in enumerate(chain):
+            if mandate.cid in names:
+                continue
+            if of_one >= MANDATES_OF_ONE_MAX:
+                raise GrantRefused(f"{of_one} mandates of one are here already", Code.TOO_MUCH)
+            of_one += 1
+            above = tuple(chain[: place + 1])
+            kept = MandateKept(Side.LODGED, above, pair.own, pair.their, now_ms, None)
+            self._objects.add(tx, Kind.MANDATE, [Side.LODGED.value, mandate.cid], kept.value())
+            for link in mandate.links:
+                self._objects.put(tx, Kind.SETTING, _mandate_of(link.cid), mandate.cid)
+
+    def _receive(self, tx: Tx, pair: Pair, chain: Sequence[Mandate], now_ms: int) -> None:
+        last = chain[-1]
+        # Asked over this pair, and for use at that organisation.
+        value = self._objects.get(tx, Kind.PROXY, [_OUT, last.proxy, pair.their])
+        if value is None or ProxyKept.from_value(value).proxy.at != last.to:
+            raise GrantRefused("nobody here asked for this mandate", Code.UNKNOWN_GRANT)
+        if self.find(tx, Side.HELD, last.cid) is None:
+            self._hold(tx, MandateKept(Side.HELD, tuple(chain), pair.own, pair.their, now_ms, None))
+
+    # ending
+
+    def end(self, tx: Tx, cid: bytes, now_ms: int) -> list[Side]:
+        """Take a mandate back, or lay it down; whoever must know is told.  The sides it had here.
+
+        Raises NotFound, UsageError.
+        """
+        sides = [side for side in Side if self.find(tx, side, cid) is not None]
+        kept = self.find(tx, Side.GIVEN, cid) or self.find(tx, Side.HELD, cid)
+        if kept is None:
+            raise NotFound("this node neither gave nor holds such a mandate")
+        if kept.status(now_ms) is not GrantStatus.LIVE:
+            raise UsageError(f"this mandate is {kept.status(now_ms).value} already")
+        mandate = kept.mandate
+        signer = mandate.giver if kept.side is Side.GIVEN else mandate.proxy
+        end = make_end(self._peers.persona(tx, signer).key, mandate=cid, t_ms=now_ms)
+        self._ended(tx, end, now_ms)
+        tell = [self._peers.find(tx, signer, mandate.to)]
+        if kept.own is not None and kept.their is not None:
+            tell.append(self._peers.find(tx, kept.own, kept.their))
+        for pair in tell:
+            if pair is not None:
+                args = MandateEndArgs(pair.their, end.signed.raw)
+                self._outgoing.put(tx, pair, Cmd.MANDATE_END, args.value(), now_ms)
+        return sides
+
+    def ended(self, tx: Tx, pair: Pair, args: MandateEndArgs, now_ms: int) -> Value:
+        """Someone ends a mandate.  One that is not known here is remembered as ended, so that it
+        does not begin after its end.  Raises GrantRefused, CapabilityError."""
+        end = parse_end(args.end)
+        known = [kept for side in Side if (kept := self.find(tx, side, end.mandate)) is not None]
+        for kept in known:
+            check_end(end, kept.chain)
+        if not known:
+            if end.by != pair.their:
+                raise GrantRefused("this ends a mandate that is not known", Code.UNKNOWN_GRANT)
+            if self._end_of(tx, end.mandate) is None:
+                self._count_unknown(tx, pair)
+        self._ended(tx, end, now_ms)
+        return "known"
+
+    def _ended(self, tx: Tx, end: End, now_ms: int) -> None:
+        self._objects.add_if_new(tx, Kind.MANDATE_END, end.mandate, end.signed.raw)
+        for side in Side:
+            kept = self.find(tx, side, end.mandate)
+            if kept is not None and kept.ended_ms is None:
+                gone = replace(kept, ended_ms=now_ms)
+                self._objects.put(tx, Kind.MANDATE, [side.value, gone.cid], gone.value())
+
+    def _end_of(self, tx: Tx, cid: bytes) -> End | None:
+        raw = self._objects.get(tx, Kind.MANDATE_END, cid)
+        return parse_end(raw) if isinstance(raw, bytes) else None
+
+    def _count_unknown(self, tx: Tx, pair: Pair) -> None:
+        name: Value = ["ends-unknown", pair.own, pair.their]
+        value = self._objects.get(tx, Kind.SETTING, name)
+        count = value if isinstance(value, int) else 0
+        if count >= MANDATES_OF_ONE_MAX:
+            raise GrantRefused("too many mandates were ended that nobody knew", Code.TOO_MUCH)
+        self._objects.put(tx, Kind.SETTING, name, count + 1)
+
+    # at the organisation: what the door asks
+
+    def lodged(self, tx: Tx, own: Did, prf: Iterable[bytes]) -> Mapping[bytes, Lodged]:
+        """What is known here of each of these delegations, of mandates that hold at `own`."""
+        found: dict[bytes, Lodged] = {}
+        for link in prf:
+            cid = self._objects.get(tx, Kind.SETTING, _mandate_of(link))
+            kept = self.find(tx, Side.LODGED, cid) if isinstance(cid, bytes) else None
+            if kept is not None and kept.mandate.to == own:
+                mandate = kept.mandate
+                found[link] = Lodged(mandate.cid, mandate.onward, kept.ended_ms is not None)
+        return found
+
+    def acted(self, tx: Tx, pair: Pair, inv: Invocation) -> Acted | None:
+        """Both names, if `inv` is said under a mandate that is (or was) handed in here, or tells
+        of what was said under one of ours."""
+        if inv.cmd == Cmd.MANDATE_NOTICE:
+            told = inv.args.get("answer")
+            return parse_answer(told).acted if isinstance(told, bytes) else None
+        if not inv.prf or inv.sub == inv.iss:
+            return None
+        lodged = self.lodged(tx, pair.own, inv.prf).get(inv.prf[-1])
+        kept = None if lodged is None else self.find(tx, Side.LODGED, lodged.mandate)
+        if kept is None or (kept.mandate.principal, kept.mandate.proxy) != (inv.sub, inv.iss):
+            return None
+        return Acted(inv.sub, inv.iss, kept.cid)
+
+    def tell(self, tx: Tx, own: Did, inv: Invocation, answer: Answer, now_ms: int) -> None:
+        """Tell the principal what was done in its name."""
+        principal = self._peers.find(tx, own, inv.sub)
+        if principal is not None:
+            args = MandateNoticeArgs(principal.their, inv.raw, answer.signed.raw)
+            self._outgoing.put(tx, principal, Cmd.MANDATE_NOTICE, args.value(), now_ms)
+
+    # at the principal
+
+    def told(self, tx: Tx, pair: Pair, args: MandateNoticeArgs, now_ms: int) -> Value:
+        """The organisation tells what was done in our name: what follows from it, happens here.
+
+        Raises GrantRefused for what no mandate of ours stands behind, WireError, CryptoError.
+        """
+        inv, answer = parse_invocation(args.inv), parse_answer(args.answer)
+        answer.verify(pair.certificate, inv.cid)
+        acted = acted_in(answer)
+        if (acted.principal, acted.proxy) != (inv.sub, inv.iss) or inv.sub != pair.own:
+            raise GrantRefused("this was not done in our name", Code.AUDIENCE)
+        given = [
+            kept
+            for kept in self.all(tx)
+            if kept.side is Side.GIVEN
+            and kept.mandate.to == pair.their
+            and kept.mandate.principal == pair.own
+            and any(link.cid in inv.prf[:1] for link in kept.chain[0].links)
+        ]
+        if not given:
+            raise GrantRefused("no mandate was given for this", Code.UNKNOWN_GRANT)
+        if answer.code is Code.OK:
+            self._follow(tx, pair, inv, now_ms)
+        return "kept"
+
+    def _follow(self, tx: Tx, pair: Pair, inv: Invocation, now_ms: int) -> None:
+        """Our own books, after the proxy asked or decided for us."""
+        args = parse_args(inv.cmd, inv.args)
+        match args:
+            case RequestArgs() if args.request.from_did == pair.own:
+                asked = Asked(
+                    pair.own,
+                    pair.their,
+                    args.request.encode(),
+                    RequestState.WAITING,
+                    now_ms,
+                    None,
+                    None,
+                )
+                self._asked.add(tx, args.request.cid, asked)
+            case DecideArgs(bundle=None):
+                found = self._inbox.find(tx, args.request)
+                ours = found is not None and (found.own, found.their) == (pair.own, pair.their)
+                if found is not None and ours and found.state is RequestState.WAITING:
+                    state = RequestState.REFUSED
+                    self._inbox.decided(tx, args.request, state, None, args.reason)
+            case _:
+                return
+
+
+def acted_in(answer: Answer) -> Acted:
+    """The two names of an answer.  Raises GrantRefused if it has none."""
+    if answer.acted is None:
+        raise GrantRefused("an answer does not say who acted for whom", Code.MALFORMED)
+    return answer.acted
+
+
+def _may_end(end: End, chain: Sequence[Mandate]) -> bool:
+    try:
+        check_end(end, chain)
+    except CapabilityError:
+        return False
+    return True
+
+
+def _mandate_of(link: bytes) -> Value:
+    return ["mandate-of", link]
