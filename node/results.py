@@ -123,11 +123,11 @@ class RecordsAdded:
 
 @dataclass(frozen=True, slots=True)
 class RecordRemoved:
-    """A declared record that was taken out; `id` is None where its time names it."""
+    """A declared record that was taken out; it has an id or a time, or both."""
 
     path: str
     id: str | None
-    t_ms: int
+    t_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)

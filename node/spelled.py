@@ -66,7 +66,7 @@ def spelled(
         if name not in schema.by_name:
             known = ", ".join(schema.by_name)
             raise RecordError(f"{schema.name} has no {name[:64]!r}; it has {known}")
-    moment = _moment(given, zone, now)
+    moment = _moment(given, zone, now) if "time" in schema.by_name else Moment(0, 0)
     row: dict[str, Value] = {}
     for field in schema.fields:
         match field.name:

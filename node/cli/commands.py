@@ -24,7 +24,13 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("status", "house:status", "Show how the node is."),
         ("backup", "house:backup", "Write the whole node, encrypted, to one file."),
         ("restore", "house:restore", "Make a home from a backup and the recovery words."),
-        ("unit", "house:unit", "Print a systemd unit that keeps the node running."),
+        ("unit", "service:unit", "Print a systemd unit that keeps the node running."),
+        ("doctor", "doctor:doctor", "Say what is wrong with the node, and what to do."),
+        (
+            "completion",
+            "service:completion",
+            "Print a script that lets your shell complete commands.",
+        ),
     ),
     "Peers": (
         ("invite", "meet:invite", "Make a link with which one other node can pair with yours."),
@@ -34,10 +40,18 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
     "Your data": (
         ("import", "data:import_", "Put files that you were given into your vault."),
         ("imports", "data:imports_app", "List what was imported, or undo an import."),
+        ("add", "declare:add_app", "Put a record into your vault that no file has."),
+        ("remove", "declare:remove", "Take out a record that was added."),
         ("collections", "data:collections", "List what your vault holds."),
         ("read", "data:read", "Read your own records."),
         ("deliver", "data:deliver", "Hand data back to the person it is about."),
         ("deliveries", "data:deliveries", "List data that was handed to you, or by you."),
+    ),
+    "Programs": (
+        ("allow", "programs:allow", "Let a program on this machine add records."),
+        ("allowed", "programs:allowed", "List the programs that may, and what they brought."),
+        ("disallow", "programs:disallow", "End what a program may do, at once."),
+        ("push", "programs:push", "Add records as a program that was allowed to."),
     ),
     "Lending": (
         ("ask", "lend:ask", "Ask a peer to lend you days of their data."),

@@ -69,6 +69,25 @@ _STANDING = (
     "or null), `looks_like` (your peers whose names its own may be taken for)"
 )
 
+_ALLOWANCE = {
+    "name": "what the program is called here",
+    "id": "its delegation",
+    "path": "the collection that it adds to",
+    "schema": "what its records look like",
+    "program": "its DID",
+    "node": "the DID of the device that allowed it",
+    "exp_s": "until when",
+    "per_minute": "records that it may add in a minute",
+    "status": "`live`, `expired`, `disallowed` or `another device` (after a restore)",
+    "connections": "connections open now",
+    "made_ms": "when it was allowed",
+    "ended_ms": "when it was disallowed, or null",
+    "last_ms": "its last push, or null",
+    "records": "records it added",
+    "socket": "where it pushes, or null while no node runs",
+    "delegation": "what the owner signed (base64)",
+}
+
 SHAPES: Final[Mapping[str, Shape]] = {
     "init": _one(
         home="the folder of the new home",
@@ -80,6 +99,12 @@ SHAPES: Final[Mapping[str, Shape]] = {
         home="the folder",
         device="the DID of this device",
         addresses="multiaddrs under which it can be dialled",
+    ),
+    "doctor": _lines(
+        check="what was looked at",
+        state="`ok`, `note` or `wrong`",
+        sentence="what was found",
+        remedy="what to do, empty if nothing",
     ),
     "status": _one(
         name="the name of this node",
@@ -141,6 +166,24 @@ SHAPES: Final[Mapping[str, Shape]] = {
     ),
     "imports undo": _one(
         id="the import", path="the collection", pages="pages removed", records="records removed"
+    ),
+    "add": _lines(
+        path="the collection",
+        id="the record's id, or null if it has none or was refused",
+        time="its time, or null if it was refused",
+        state="`added`, `there` (it was there already) or `refused`",
+        line="its line in the file, or null",
+        reason="why it was refused, or null",
+    ),
+    "remove": _one(path="the collection", id="the record, or null", time="its time, or null"),
+    "allow": _one(**_ALLOWANCE, token="the file that was written for the program, or null"),
+    "allowed": _lines(**_ALLOWANCE),
+    "disallow": _one(**_ALLOWANCE),
+    "push": _one(
+        path="the collection",
+        new="records that were added",
+        there="records that were there already",
+        refused="lines left out: `line`, `reason`",
     ),
     "collections": _lines(
         path="the collection",

@@ -49,7 +49,8 @@ async def remove(host: Host, args: Args, emit: Emit) -> Value:
         raise UsageError("remove: name the record by its id or its time")
     found = await remove_record(host.node.vault, path, name if name is not None else t_ms or 0)
     id = found.name if isinstance(found.name, str) else None
-    return to_value(RecordRemoved(path, id, found.record.times[0]))
+    at = found.record.times[0] if found.record.schema.dated else None
+    return to_value(RecordRemoved(path, id, at))
 
 
 async def allow(host: Host, args: Args, emit: Emit) -> Value:

@@ -33,6 +33,7 @@ REPRS = {
     "PersonaKey": "<persona key 0843ef34>",
     "DeviceKey": "<device key 0843ef34>",
     "LogSigningKey": "<log-signing key 0843ef34>",
+    "ProgramKey": "<program key 0843ef34>",
     "ReaderSecret": "<reader key 0843ef34>",
     "BackupSecret": "<backup key 0843ef34>",
     "KeyFileSecret": "<key-file key 0843ef34>",
