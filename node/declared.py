@@ -37,14 +37,13 @@ from ..protocol.errors import RecordError
 from ..protocol.record import Batch, concat
 from .compaction import PAGES_MIN, compact_day
 from .errors import NodeError
+from .origin import DECLARED
 from .sealing import pieces_of
 from .store.database import Tx
 from .store.errors import StoreError
 from .stored import Damaged, names_of, open_stored, rows_of
 from .vault import Vault
 
-DECLARED = b"declared"
-_PUSHED = b"pushed:"
 # Callers whose records share one page: each waits for at most this many others.
 GROUP_CALLERS_MAX = 512
 # Records of one call; more is a file.
@@ -65,16 +64,6 @@ class Added:
     new: int
     doubles: int
     there: tuple[int, ...] = field(default=(), compare=False)
-
-
-def origin_of(program: bytes) -> bytes:
-    """The origin of what one program pushes; `program` is the CID of its delegation."""
-    return _PUSHED + program
-
-
-def is_declared(origin: bytes) -> bool:
-    """Whether pages of this origin were told here, by hand or by a program, and not by a file."""
-    return origin == DECLARED or origin.startswith(_PUSHED)
 
 
 @dataclass(slots=True, eq=False)

@@ -15,8 +15,8 @@ from functools import partial
 from ..protocol.day import UNDATED
 from ..protocol.record import Batch
 from .compaction import emptied
-from .declared import is_declared
 from .errors import NodeError, NotFound, UsageError
+from .origin import is_declared
 from .sealing import Piece
 from .store.database import Tx
 from .stored import Damaged, Stored, names_of, open_stored, rows_of

@@ -42,8 +42,9 @@ from ..protocol.wire import Value
 from .allowances import Allowances, Row, Session, revoked
 from .clock import Clock
 from .control_frame import ControlError, EndOfFrames, FrameReader, frame, peer_uid
-from .declared import Declared, origin_of
+from .declared import Declared
 from .errors import NodeError
+from .origin import origin_of
 from .rate import Rate
 from .store.errors import StoreError
 

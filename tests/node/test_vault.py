@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entrenous.node.compaction import PAGES_MIN, compact
-from entrenous.node.declared import DECLARED
+from entrenous.node.origin import DECLARED
 from entrenous.node.doubles import Known, sift
 from entrenous.node.errors import NotFound
 from entrenous.node.overlap import overlapped
