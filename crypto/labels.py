@@ -64,6 +64,9 @@ class Signed(StrEnum):
     PARCEL = "parcel"
     CARD = "card"
     VOUCH = "vouch"
+    PROXY = "proxy"
+    MANDATE = "mandate"
+    MANDATE_END = "mandate-end"
 
 
 def label(name: Derive | Tag | Signed) -> str:
