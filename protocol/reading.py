@@ -6,8 +6,13 @@ bytes, and gives an `Extract`: for each collection and source the records in it,
 a person should know (what was left out, what was said twice).  It either gives all of that or
 raises ReaderError with one sentence that names the file and the place; it never gives half a file.
 
-A reader is a function of the bytes: no clock, no network, no settings.  The same file read twice
-gives the same ids, which is what makes a second import change nothing.
+A reader is a function of the bytes: no clock, no network.  The same file read twice gives the same
+ids, which is what makes a second import change nothing.
+
+Some files do not say enough: `03/04/2026` is two days, and nobody wrote down which.  A reader never
+guesses; it refuses and names the option that settles it, and a person's answer comes as `Settings`
+to a reader that takes them.  Settings are part of what was read: the same bytes with other settings
+are another extract.
 
 Ids and sources are digests where the file's own would say too much: a bank's transaction number
 often contains the account number.  An id is 128 bits of digest over both, so it shows neither;
@@ -23,8 +28,8 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias, cast
+from dataclasses import dataclass, field, fields
+from typing import Final, Protocol, TypeAlias, cast, runtime_checkable
 
 from ..crypto.digest import tag128
 from ..crypto.labels import Tag
@@ -86,6 +91,60 @@ class Reader(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a person says of a file that the file does not say itself; empty: nothing was said.
+
+    `profile` is the name of one that the reader knows, or the text of one that a person wrote;
+    `decimal` is `comma` or `point`; `currency` three letters; `account` a name or number.
+    """
+
+    profile: str = field(default="", repr=False)
+    day_first: bool | None = None
+    decimal: str = ""
+    currency: str = ""
+    account: str = field(default="", repr=False)
+
+    @property
+    def said(self) -> frozenset[str]:
+        """The names of those that say something."""
+        nothing = Settings()
+        names = (one.name for one in fields(self))
+        return frozenset(n for n in names if getattr(self, n) != getattr(nothing, n))
+
+
+UNSAID: Final = Settings()
+
+
+@runtime_checkable
+class SettableReader(Reader, Protocol):
+    """A reader of files that do not say enough by themselves."""
+
+    @property
+    def takes(self) -> frozenset[str]:
+        """The names of the settings that it knows what to do with."""
+        ...
+
+    def read_with(self, data: bytes, filename: str, settings: Settings) -> Extract:
+        """`read`, with what a person said.  Raises ReaderError."""
+        ...
+
+
+def read_by(reader: Reader, data: bytes, filename: str, settings: Settings = UNSAID) -> Extract:
+    """Read a file with what was said about it.
+
+    Raises ReaderError; also for a setting that means nothing to `reader`: it would be lost unsaid.
+    """
+    if not settings.said:
+        return reader.read(data, filename)
+    takes = reader.takes if isinstance(reader, SettableReader) else frozenset[str]()
+    if unknown := sorted(settings.said - takes):
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in unknown)
+        raise refusal(filename, f"a file of this kind ({reader.name}) takes no {options}")
+    assert isinstance(reader, SettableReader)  # it takes what was said
+    return reader.read_with(data, filename, settings)
+
+
 def refusal(filename: str, sentence: str, line: int | None = None) -> ReaderError:
     """The one sentence of a refused file: `name, line 12: what is wrong`."""
     place = "" if line is None else f", line {line}"
@@ -118,15 +177,21 @@ def check_rows(count: int, filename: str) -> None:
         )
 
 
-def reader_for(readers: Iterable[Reader], data: bytes, filename: str) -> Reader:
+def reader_for(
+    readers: Iterable[Reader], data: bytes, filename: str, settings: Settings = UNSAID
+) -> Reader:
     """The one reader that says the file is its own.
 
+    A profile describes a file of a kind that its reader would not know: it chooses among the
+    readers that take one, and where there is one such, that is it.
     Raises ReaderError when none does, or several do (then nobody can tell what it is).
     """
     check_size(data, filename)
     head = data[:FILE_HEAD_BYTES]
     known = list(readers)
     found = [reader for reader in known if reader.sniff(head, filename)]
+    if settings.profile and not found:
+        found = [r for r in known if isinstance(r, SettableReader) and "profile" in r.takes]
     if not found:
         names = ", ".join(sorted(reader.name for reader in known)) or "none"
         raise refusal(filename, f"this is no kind of file that can be read here ({names})")
