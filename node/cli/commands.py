@@ -36,6 +36,8 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("invite", "meet:invite", "Make a link with which one other node can pair with yours."),
         ("pair", "meet:pair", "Pair with the node that made a link."),
         ("peers", "meet:peers", "List the nodes that yours is paired with."),
+        ("card", "card:card_app", "Show what an organisation says of itself, or write it."),
+        ("vouch", "vouch:vouch", "Vouch for an organisation to the people you know."),
     ),
     "Your data": (
         ("import", "data:import_", "Put files that you were given into your vault."),

@@ -1,8 +1,7 @@
-"""The node itself: `init`, `up`, `stop`, `status`, `backup`, `restore`, `unit`."""
+"""The node itself: `init`, `up`, `stop`, `status`, `backup`, `restore`."""
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,12 +11,11 @@ from cyclopts import Parameter
 
 from ..client import NotRunning, connect
 from ..config import Config, Role
-from ..errors import Exit, HomeInUse, NodeError, UsageError
+from ..errors import HomeInUse, NodeError, UsageError
 from ..store.home import Home
 from .days import moment
 from .options import USUAL, Options, keystore_of, node_of, require_home
 from .screen import Screen
-from .visible import visible
 from .words import counted
 
 if TYPE_CHECKING:
@@ -111,6 +109,10 @@ async def up(
     debug: Annotated[
         bool, Parameter(help="Log more, with names of peers and paths.", show_default=False)
     ] = False,
+    log_file: Annotated[
+        Path | None,
+        Parameter(help="Log to this file, not to stderr; five files of 1 MiB are kept."),
+    ] = None,
     options: Options = USUAL,
 ) -> None:
     """Run the node until it is stopped: by Ctrl-C, `entrenous stop` or its service manager.
@@ -127,7 +129,7 @@ async def up(
     from ..daemon import Ready, run_daemon
     from ..daemon_log import set_up_log
 
-    set_up_log(debug=debug)
+    set_up_log(debug=debug, file=log_file)
 
     def ready(now: Ready) -> None:
         screen.show("up", {"home": str(folder), "device": now.device, "addresses": now.addresses})
@@ -277,68 +279,3 @@ def _recovery_words(words_fd: int | None) -> str:
     while line := sys.stdin.readline().strip():
         lines.append(line)
     return " ".join(" ".join(lines).split())
-
-
-# --- systemd --------------------------------------------------------------------------------------
-
-_UNIT = """\
-# A systemd user unit for entrenous.
-#
-#   entrenous unit > ~/.config/systemd/user/entrenous.service
-#   systemd-creds --user encrypt --name=entrenous.passphrase - ~/.config/entrenous.cred
-#       (type the passphrase, then Ctrl-D twice)
-#   systemctl --user enable --now entrenous
-#   loginctl enable-linger      (so that it runs while you are logged out)
-
-[Unit]
-Description=entrenous: your personal data network node
-Documentation=man:systemd.exec(5)
-
-[Service]
-ExecStart={command} up --home {home}
-LoadCredentialEncrypted=entrenous.passphrase:%h/.config/entrenous.cred
-Restart=on-failure
-RestartSec=5
-# wrong usage, no home, locked: starting again would not help
-RestartPreventExitStatus=2 3 4
-UMask=0077
-NoNewPrivileges=yes
-LockPersonality=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-SystemCallArchitectures=native
-
-[Install]
-WantedBy=default.target
-"""
-
-
-async def unit(*, options: Options = USUAL) -> int:
-    """Print a systemd user unit that keeps the node running.
-
-    Example: entrenous unit > ~/.config/systemd/user/entrenous.service
-    """
-    print(unit_text(_own_command(), options.folder.absolute()), end="")
-    return Exit.DONE
-
-
-def unit_text(command: tuple[str, ...], home: Path) -> str:
-    """The unit that runs `command` on `home`."""
-    quoted = " ".join(_quoted(word) for word in command)
-    return _UNIT.format(command=quoted, home=_quoted(str(home)))
-
-
-def _own_command() -> tuple[str, ...]:
-    """How this program is started, by absolute paths."""
-    script = Path(sys.argv[0])
-    if script.name == "entrenous" and os.access(script, os.X_OK):
-        return (str(script.absolute()),)
-    return (sys.executable, "-m", "entrenous.node.cli")
-
-
-def _quoted(word: str) -> str:
-    """A word as systemd reads it: % and $ stand for themselves, spaces do not end it."""
-    if visible(word) != word.replace("\\", "\\\\"):
-        raise UsageError("a path with control characters does not fit into a unit")
-    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
-    return f'"{escaped}"' if escaped != word or " " in word else word

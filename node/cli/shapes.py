@@ -126,7 +126,9 @@ SHAPES: Final[Mapping[str, Shape]] = {
         version="the version of this program",
     ),
     "invite": _one(link="for one use; whoever reads it can use it", exp_s="until when it works"),
-    "pair": _one(name="what the peer is called here", did="the peer's persona"),
+    "pair": _one(
+        name="what the peer is called here", did="the peer's persona", standing=_STANDING
+    ),
     "peers": _lines(
         name="what the peer is called here",
         own="the persona by which it knows this node",
@@ -136,6 +138,45 @@ SHAPES: Final[Mapping[str, Shape]] = {
         connected="whether a connection is open",
         outbox="messages still to be handed over",
         standing=_STANDING,
+    ),
+    "card": _one(
+        peer="whose card, null for your own",
+        cid="the card as signed",
+        did="the persona that signed it",
+        n="its number; a higher one replaces it",
+        t_ms="when it was signed, by its signer's clock",
+        name="what it calls itself",
+        domain="the domain that it claims, or null",
+        who="`legal_name`, `registration`, `address`, `contact`, `data_protection`",
+        earns="how it earns",
+        holds="what it holds: `collection`, `what`, `purpose`, `retention`, `legal_basis`",
+        keeps_back="what it does not hand back: `what`, `why`",
+        processors="who works for it: `name`, `country`, `purpose`",
+        incidents="what went wrong: `date`, `what`, `people` (null if not counted), `done`",
+        standing="how it is known, as in `peers`; null for your own",
+        versions="each version that came, the newest last: `n`, `heard_ms`, `changes` (`field`, "
+        "`before`, `after`; null where there was or is none)",
+    ),
+    "card check": _one(
+        name="what the card calls you",
+        domain="the domain that it claims, or null",
+        bytes="its size",
+    ),
+    "card well-known": _one(
+        domain="the domain that your card claims, or null", document="what it has to publish"
+    ),
+    "vouch": _one(
+        peer="for whom",
+        about="its persona",
+        t_ms="since when",
+        told="the peers that are told if they ask",
+    ),
+    "vouch --withdraw": _one(peer="for whom no more"),
+    "vouch (list)": _lines(
+        peer="for whom",
+        about="its persona",
+        t_ms="since when",
+        told="the peers that are told if they ask",
     ),
     "import": _one(
         imported="for each file and path: `id`, `file`, `reader`, `path`, `new`, `records`, "

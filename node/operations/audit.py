@@ -11,7 +11,11 @@ from ..receipts import Logged
 from ..results import BackedUp, LogInfo, LogSummary
 from ..shape import to_value
 from ..store.database import Tx
+from ..store.objects import Kind
 from .operation import Args, Emit, Host
+
+# The setting that remembers when the last backup was made.
+BACKED_UP = "backed-up"
 
 
 async def log(host: Host, args: Args, emit: Emit) -> Value:
@@ -98,5 +102,8 @@ async def backup(host: Host, args: Args, emit: Emit) -> Value:
         entropy=node.entropy,
         program=host.version,
         now_ms=node.clock.now_ms(),
+    )
+    await node.store.database.write(
+        lambda tx: node.store.objects.put(tx, Kind.SETTING, BACKED_UP, node.clock.now_ms())
     )
     return to_value(BackedUp(str(path), size))

@@ -1,0 +1,127 @@
+"""What is wrong that only an open node can see: its peers, outbox, log, grants and backup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...crypto.errors import EntrenousError
+from ...protocol.trust import GrantStatus
+from ...protocol.wire import Value
+from ..results import Finding, State
+from ..shape import to_value
+from ..store.database import Tx
+from ..store.objects import Kind
+from .audit import BACKED_UP
+from .operation import Args, Emit, Host
+
+DAY_MS = 86_400_000
+# What a month added is much to lose.
+BACKUP_AGE_DAYS = 30
+
+
+async def health(host: Host, args: Args, emit: Emit) -> Value:
+    database = host.node.store.database
+    for finding in await database.read(lambda tx: list(_findings(host, tx))):
+        await emit.item(to_value(finding))
+    await emit.item(to_value(await _log(host)))
+    return None
+
+
+def _findings(host: Host, tx: Tx) -> Iterator[Finding]:
+    yield from _addresses(host)
+    yield from _outbox(host, tx)
+    yield from _suspended(host, tx)
+    yield from _rollback(host)
+    yield from _backup(host, tx)
+
+
+def _addresses(host: Host) -> Iterator[Finding]:
+    if not host.running:
+        return
+    addresses = host.node.addresses()
+    if all("/127.0.0.1/" in one or "/ip6/::1/" in one for one in addresses):
+        yield Finding(
+            "addresses",
+            State.NOTE,
+            "the node listens on this machine only: no other machine can reach it",
+            "`entrenous up --listen /ip4/0.0.0.0/tcp/PORT`",
+        )
+    else:
+        yield Finding("addresses", State.OK, f"the node listens on {len(addresses)} addresses")
+
+
+def _outbox(host: Host, tx: Tx) -> Iterator[Finding]:
+    """Words that wait for peers who are away."""
+    node = host.node
+    waiting = False
+    for pair in node.peers.all(tx):
+        if not (items := node.store.outbox.waiting_for(tx, pair.their)):
+            continue
+        waiting = True
+        away = host.running and (pair.own, pair.their) not in node.exchange.connected
+        yield Finding(
+            "outbox",
+            State.NOTE,
+            f"{len(items)} messages wait for {pair.name}" + (", which is away" if away else ""),
+            "pair again if the address has changed; `entrenous outbox` lists them"
+            if away
+            else "they go out when the node runs and the peer can be reached",
+        )
+    if not waiting:
+        yield Finding("outbox", State.OK, "nothing waits to be sent")
+
+
+def _suspended(host: Host, tx: Tx) -> Iterator[Finding]:
+    now_ms = host.node.clock.now_ms()
+    given = host.node.lending.all(tx)
+    if suspended := sum(one.status(now_ms) is GrantStatus.SUSPENDED for one in given):
+        yield Finding(
+            "grants",
+            State.NOTE,
+            f"{suspended} grants are suspended since this home was restored",
+            "`entrenous keep GRANT` confirms one, `entrenous revoke GRANT` ends it",
+        )
+
+
+def _rollback(host: Host) -> Iterator[Finding]:
+    if contradicted := host.node.exchange.contradicted:
+        yield Finding(
+            "rollback",
+            State.WRONG,
+            f"{len(contradicted)} peers hold receipts that this node does not know: this home is "
+            "an old copy",
+            "stop it and run the newest copy; if there is none, `entrenous restore` a backup",
+        )
+
+
+def _backup(host: Host, tx: Tx) -> Iterator[Finding]:
+    node = host.node
+    made_ms = node.store.objects.get(tx, Kind.SETTING, BACKED_UP)
+    todo = "`entrenous backup FILE`, on another disk"
+    if not isinstance(made_ms, int):
+        if node.vault.collections.all(tx):
+            yield Finding(
+                "backup",
+                State.NOTE,
+                "this home was never backed up: losing the machine would lose it",
+                todo,
+            )
+        return
+    days = max(0, node.clock.now_ms() - made_ms) // DAY_MS
+    old = days > BACKUP_AGE_DAYS
+    sentence = f"the last backup is {days} days old"
+    yield Finding("backup", State.NOTE if old else State.OK, sentence, todo if old else "")
+
+
+async def _log(host: Host) -> Finding:
+    node = host.node
+    try:
+        found = await node.store.database.read(node.receipts.verify)
+    except EntrenousError as error:
+        return Finding(
+            "log",
+            State.WRONG,
+            f"the log does not verify: {error}",
+            "stop the node and restore a backup in another home; keep this one as evidence",
+        )
+    return Finding("log", State.OK, f"the log verifies: {found.size:,} words")
