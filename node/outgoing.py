@@ -48,7 +48,7 @@ class Outgoing:
         due_ms: int,
         mandate: bytes | None = None,
     ) -> int:
-        """Say `cmd` to `pair` from `due_ms` on, for another if `mandate` is given; the item's id."""
+        """Say `cmd` to `pair` from `due_ms` on, for another under `mandate`; the item's id."""
         value: list[Value] = [pair.own, pair.their, cmd.value, args]
         if mandate is not None:
             value.append(mandate)
