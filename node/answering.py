@@ -84,18 +84,23 @@ class Answering:
         trusted = self._trusted(tx, pair)
         return Standing(self.device, trusted, grants or {}, spent, carried=carried)
 
-    def authorised(
+    def check(
         self, tx: Tx, pair: Pair, heard: Heard, now_ms: int, carried: Carried | None = None
     ) -> VerifiedOwn:
-        """The checks of a command in one's own name; the invocation is spent.
-
-        Raises GrantRefused.
-        """
+        """The checks of a command in one's own name; nothing is spent.  Raises GrantRefused."""
         standing = self.standing(tx, pair, carried=carried)
         if heard.inv.sub != heard.inv.iss:
             standing = self._with_mandates(tx, pair, heard, standing)
-        verified = authorise_own(heard, standing, now_ms)
-        self._store.ledger.first_time(tx, heard.inv.cid, verified.spent_until_s)
+        return authorise_own(heard, standing, now_ms)
+
+    def spend(self, tx: Tx, verified: VerifiedOwn) -> None:
+        """Remember an invocation for as long as it could be said again."""
+        self._store.ledger.first_time(tx, verified.verified.inv.cid, verified.spent_until_s)
+
+    def authorised(self, tx: Tx, pair: Pair, heard: Heard, now_ms: int) -> VerifiedOwn:
+        """As `check`; the invocation is spent."""
+        verified = self.check(tx, pair, heard, now_ms)
+        self.spend(tx, verified)
         return verified
 
     def _with_mandates(self, tx: Tx, pair: Pair, heard: Heard, standing: Standing) -> Standing:

@@ -30,7 +30,7 @@ from ..protocol.command import (
 )
 from ..protocol.errors import Code, RemoteProtocolError
 from ..protocol.hello import stays
-from ..protocol.invocation import Invocation, issue_invocation
+from ..protocol.invocation import Invocation
 from ..protocol.limits import INVOCATION_LIFE_S
 from ..protocol.pairing import Invite, check_invite
 from ..protocol.persona import Certificate, parse_certificate
@@ -58,6 +58,7 @@ from .network.transport import Network, Stream, TransportError
 from .outgoing import Outgoing
 from .peers import OwnPersona, Pair, Peers
 from .receipts import Receipts, Way
+from .saying import sign_command
 from .store.database import Tx
 from .store.errors import StoreError
 from .store.store import Store
@@ -66,7 +67,6 @@ log = structlog.get_logger()
 
 DIAL_S = 15.0
 HELLO_S = 15.0
-NONCE_BYTES = 16
 # Two that dialled each other greet within this; whoever greets later has lost the first stream.
 AT_ONCE_S = DIAL_S + HELLO_S
 # Streams that others opened, at one time: each holds about 100 KB.
@@ -137,6 +137,11 @@ class Exchange:
         return frozenset(
             name for name, link in self._links.items() if link.pair is not None and not link.ended
         )
+
+    def contradict(self, pair: Pair) -> None:
+        """A peer holds a word of ours that this node does not know."""
+        self.contradicted.add((pair.own, pair.their))
+        log.error("rolled_back")
 
     # links
 
@@ -264,8 +269,7 @@ class Exchange:
                 "the other side holds a receipt that this node signed and does not know: this "
                 "node was set back to an older state and serves nothing to it"
             )
-            self.contradicted.add((pair.own, pair.their))
-            log.error("rolled_back")
+            self.contradict(pair)
             if not link.ended:
                 link.session.refuse(0, Code.SUSPENDED, sentence)
             return False
@@ -413,18 +417,16 @@ class Exchange:
             return self._peers.persona(tx, pair.own), held
 
         persona, held = await self._store.database.read(look)
-        links = () if held is None else tuple(one.link(cmd) for one in held.chain)
-        invocation = issue_invocation(
-            persona.key,
-            sub=persona.did if held is None else held.mandate.principal,
-            cmd=cmd,
-            args=args,
-            prf=[link.cid for link in links],
-            exp=self._clock.now_ms() // 1000 + INVOCATION_LIFE_S,
-            nonce=self._entropy.random_bytes(NONCE_BYTES),
+        invocation, proofs = sign_command(
+            persona,
+            held,
+            cmd,
+            args,
             aud=link.server.device,
+            exp_s=self._clock.now_ms() // 1000 + INVOCATION_LIFE_S,
+            entropy=self._entropy,
         )
-        return await self.invoke(pair, invocation, [link.raw for link in links], parts=parts)
+        return await self.invoke(pair, invocation, proofs, parts=parts)
 
     async def invoke(
         self,

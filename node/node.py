@@ -42,6 +42,9 @@ from .meeting import Meeting
 from .network.transport import Network
 from .offload import Offload
 from .outgoing import Outgoing
+from .parcel_book import ParcelBooks
+from .parcel_taking import ParcelTaking
+from .parcel_writing import ParcelWriting
 from .peers import Peers
 from .post import Post
 from .receipts import Receipts
@@ -225,6 +228,36 @@ class Node:
             borrowing=self.borrowing,
             deliveries=self.deliveries,
             cards=self.cards,
+        )
+        books = ParcelBooks(objects, self.store.ledger)
+        self.parcel_writing = ParcelWriting(
+            store=self.store,
+            device=keystore.device,
+            clock=ground.clock,
+            entropy=ground.entropy,
+            offload=ground.offload,
+            peers=self.peers,
+            receipts=self.receipts,
+            deliveries=self.deliveries,
+            mandates=self.mandates,
+            follow_up=follow_up,
+            books=books,
+            checkpoint=ground.checkpoint,
+        )
+        self.parcel_taking = ParcelTaking(
+            store=self.store,
+            clock=ground.clock,
+            offload=ground.offload,
+            peers=self.peers,
+            receipts=self.receipts,
+            outgoing=self.outgoing,
+            answering=answering,
+            acting=acting,
+            arriving=arriving,
+            follow_up=follow_up,
+            books=books,
+            contradicted=self.exchange.contradict,
+            checkpoint=ground.checkpoint,
         )
         self._post = Post(
             store=self.store,

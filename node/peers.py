@@ -179,6 +179,10 @@ class Peers:
             raise NotFound("this node has no such persona")
         return persona
 
+    def personas(self, tx: Tx) -> list[OwnPersona]:
+        """Every persona of ours."""
+        return [OwnPersona.from_value(value) for _, value in self._objects.all(tx, Kind.PERSONA)]
+
     def public_persona(self, tx: Tx, now_ms: int) -> OwnPersona:
         """The one persona by which the world knows an organisation; made when first asked for."""
         did = self._objects.get(tx, Kind.SETTING, "public-persona")

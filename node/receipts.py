@@ -126,6 +126,11 @@ class Receipts:
         logged = logged_of(entry)
         return (logged.way, logged.own, logged.their) == (Way.GIVEN, own, their)
 
+    def find(self, tx: Tx, cid: bytes) -> Logged | None:
+        """The word of this CID, or None if it is not in the log."""
+        entry = self._store.log.find(tx, cid)
+        return None if entry is None or entry.value is None else logged_of(entry)
+
     def all(self, tx: Tx) -> list[Logged]:
         """Every word, in the order they were logged."""
         return [logged_of(entry) for entry in self._store.log.entries(tx)]

@@ -33,6 +33,16 @@ last.  What has been acknowledged by then, and what must be there after the next
                                                            7 rekeyed   there, durable
             8 sure        the answer is in, not yet kept
 
+    parcel  sender                                         receiver
+            1 planned     in a transaction, not committed
+            2 committed   durable: signed, numbered, not written
+            3 written     whole, beside its place
+            4 placed      under its name, durable
+                                                           5 resumed   durable, nothing acted on
+                                                           6 word kept one answer, durable
+                                                           7 acted     one call, durable
+                                                           8 marked    durable: taken
+
 An import has its own (`imports.py`).  What is said by way of the outbox reaches the same four
 places whatever it is: `said_of` names them for each command.
 """
@@ -86,6 +96,19 @@ class RevokeStep(StrEnum):
     REKEYING = "revoke 6 rekeying"
     REKEYED = "revoke 7 rekeyed"
     SURE = "revoke 8 sure"
+
+
+class ParcelStep(StrEnum):
+    """From what waits to a file, and from a file to what it changed."""
+
+    PLANNED = "parcel 1 planned"
+    COMMITTED = "parcel 2 committed"
+    WRITTEN = "parcel 3 written"
+    PLACED = "parcel 4 placed"
+    RESUMED = "parcel 5 resumed"
+    WORD_KEPT = "parcel 6 word kept"
+    ACTED = "parcel 7 acted"
+    MARKED = "parcel 8 marked"
 
 
 @dataclass(frozen=True, slots=True)
