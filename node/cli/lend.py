@@ -20,6 +20,7 @@ from .days import Span, days_in_words, end_of_day_s, moment, require_whole_days,
 from .names import find, short
 from .options import USUAL, Options, node_of, zone_of
 from .screen import Screen
+from .standing_words import standing_in_a_cell
 from .terms_file import read_terms
 from .words import (
     ago,
@@ -162,13 +163,15 @@ async def inbox(
         return
     shown = [one for one in found if every or one.state == "waiting"]
     screen.show_lines("inbox", shown)
-    _show_requests(screen, shown, "Nothing waits for your decision.")
+    _show_requests(screen, shown, "Nothing waits for your decision.", known=True)
     if shown and not screen.json:
         screen.say()
         screen.say("`entrenous inbox ID` shows one in full, `entrenous decide ID` decides it.")
 
 
-def _show_requests(screen: Screen, found: Sequence[RequestInfo], empty: str) -> None:
+def _show_requests(
+    screen: Screen, found: Sequence[RequestInfo], empty: str, *, known: bool = False
+) -> None:
     for one in found:
         outcome = one.state
         if one.grant is not None:
@@ -178,6 +181,7 @@ def _show_requests(screen: Screen, found: Sequence[RequestInfo], empty: str) -> 
         screen.entry(
             shown_id(one),
             f"{one.peer}, {ago(one.t_ms, now_ms())}: {outcome}",
+            *([standing_in_a_cell(one.standing)] if known and one.standing is not None else []),
             *(f"{item.collection}, {days_in_words(item.first, item.last)}" for item in one.items),
             f"for {purpose_in_words(one.purpose)}",
         )

@@ -8,11 +8,16 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ..errors import Exit, UsageError
 from .days import moment
 from .options import USUAL, Options, node_of
 from .screen import Column, columns_of
+from .standing_words import show_standing, standing_in_a_cell
+from .vouch import ask_about
 
 _DID_CHARS_SHOWN = 8
+# How long `pair` waits to hear whom it has met.  It never fails by it.
+_WAIT_MS = 1_500
 
 
 async def invite(
@@ -56,24 +61,50 @@ async def pair(
         link = sys.stdin.readline().strip()
     async with node_of(options, network=True) as client:
         made = await client.pair(link, as_)
+        # An organisation shows its card at once; a person has none to wait for.
+        standing = await client.standing(made.name, wait_ms=_WAIT_MS)
     screen = options.screen
-    screen.show("pair", made)
+    screen.show("pair", {"name": made.name, "did": made.did, "standing": standing})
     screen.say(f"Paired: you call it {made.name}.")
     screen.fact("its persona", made.did)
+    show_standing(screen, standing)
 
 
-async def peers(*, options: Options = USUAL) -> None:
-    """List the nodes that yours is paired with.
+async def peers(
+    *,
+    check: Annotated[
+        bool, Parameter(help="Ask the domains that they claim now; else that is done weekly.")
+    ] = False,
+    ask: Annotated[
+        str | None, Parameter(help="Ask your other peers whether they vouch for this one.")
+    ] = None,
+    of: Annotated[
+        tuple[str, ...], Parameter(help="With --ask: whom; else every person you are paired with.")
+    ] = (),
+    yes: Annotated[bool, Parameter(name=("--yes", "-y"), help="Do not ask before asking.")] = False,
+    options: Options = USUAL,
+) -> int:
+    """List the nodes that yours is paired with, and how each is known.
 
-    Example: entrenous peers
+    "known by domain" means that the domain named says that the key is its own; "vouched" that peers
+    you asked say that they know it; "unknown" that neither was shown.  None says that it is honest.
+
+    Example: entrenous peers --ask bank --of ann
     """
-    async with node_of(options) as client:
-        found = await client.peers()
+    if of and ask is None:
+        raise UsageError("--of goes with --ask")
     screen = options.screen
+    async with node_of(options, network=check or ask is not None) as client:
+        if check:
+            await client.check_domains()
+        if ask is not None and not await ask_about(client, screen, ask, of, yes=yes):
+            return Exit.FAILED
+        found = await client.peers()
     screen.show_lines("peers", found)
     screen.table(
         (
             Column("peer"),
+            Column("known"),
             Column("now", whole=True),
             Column("to send", right=True),
             Column("met", whole=True),
@@ -82,6 +113,7 @@ async def peers(*, options: Options = USUAL) -> None:
         [
             [
                 peer.name,
+                standing_in_a_cell(peer.standing),
                 "connected" if peer.connected else "away",
                 str(peer.outbox),
                 moment(peer.paired_ms),
@@ -91,6 +123,7 @@ async def peers(*, options: Options = USUAL) -> None:
         ],
         "No peers yet: `entrenous invite` makes a link for one.",
     )
+    return Exit.DONE
 
 
 def _show_qr(link: str) -> None:

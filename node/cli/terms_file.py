@@ -7,28 +7,18 @@
     clauses:
       - promised: The readings are used for the yearly estimate only.
       - enforced: Only the granted days can be opened.
-
-What is signed afterwards should be what was meant, so nothing is guessed: a key given twice, an
-alias, a tag, a key that terms do not have, are all refused.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 from ...protocol.errors import ProtocolError
 from ...protocol.limits import TERMS_BYTES_MAX
 from ...protocol.terms import Terms, terms_from_mapping
-from ..errors import NotFound, UsageError
-from .visible import visible
-
-# A file of terms is a map of lists of maps.
-_DEPTH_MAX = 8
+from ..errors import UsageError
+from .written_file import read_mapping
 
 
 def read_terms(path: Path | None, purpose: str) -> Terms:
@@ -36,107 +26,10 @@ def read_terms(path: Path | None, purpose: str) -> Terms:
 
     Raises NotFound, UsageError.
     """
+    written: Mapping[str, object] = {}
+    if path is not None:
+        written = read_mapping(path, what="terms", bytes_max=TERMS_BYTES_MAX)
     try:
-        written: Mapping[str, object] = {} if path is None else _read(path)
         return terms_from_mapping(written, purpose=purpose)
     except ProtocolError as error:
         raise UsageError(str(error)) from error
-
-
-def _read(path: Path) -> Mapping[str, object]:
-    name = visible(path.name)
-    try:
-        # A pipe is not waited for.
-        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-            raw = file.read(TERMS_BYTES_MAX + 1)
-    except FileNotFoundError:
-        raise NotFound(f"there is no file {name}") from None
-    except OSError as error:
-        raise UsageError(f"{name} cannot be read: {error.strerror}") from error
-    if len(raw) > TERMS_BYTES_MAX:
-        raise UsageError(f"{name} is larger than terms may be ({TERMS_BYTES_MAX:,} bytes)")
-    try:
-        found = _parse(path.suffix.lower(), raw.decode())
-    except UnicodeDecodeError:
-        raise UsageError(f"{name} is not UTF-8 text") from None
-    except (ValueError, RecursionError) as error:  # each parser's own error is a ValueError
-        reason = visible(str(error).splitlines()[0]) if str(error) else "it nests too deeply"
-        raise UsageError(f"{name} cannot be understood: {reason}") from error
-    if not isinstance(found, dict):
-        raise UsageError(f"{name} does not hold terms: see `entrenous ask --help`")
-    return cast("Mapping[str, object]", found)
-
-
-def _parse(suffix: str, text: str) -> object:
-    match suffix:
-        case ".toml":
-            return tomllib.loads(text)
-        case ".json":
-            return json.loads(text, object_pairs_hook=_once)
-        case ".yaml" | ".yml":
-            return _yaml(text)
-        case _:
-            raise ValueError("terms are a file that ends in .yaml, .toml or .json")
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key is given twice")
-    return found
-
-
-def _yaml(text: str) -> object:
-    # Imported when a file needs it: a start of the program should not wait for a YAML library.
-    import yaml
-
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = "" if mark is None else f"line {mark.line + 1}: "
-        raise ValueError(where + str(getattr(error, "problem", None) or error)) from error
-    return None if node is None else _yaml_value(node, set(), _DEPTH_MAX)
-
-
-def _yaml_value(node: object, seen: set[int], depth: int) -> object:
-    import yaml
-
-    if id(node) in seen:
-        raise ValueError("aliases are not used in terms")
-    seen.add(id(node))
-    if depth == 0:
-        raise ValueError("it nests too deeply")
-    match node:
-        case yaml.MappingNode():
-            pairs = [
-                (_yaml_key(key), _yaml_value(value, seen, depth - 1)) for key, value in node.value
-            ]
-            return _once(pairs)
-        case yaml.SequenceNode():
-            return [_yaml_value(item, seen, depth - 1) for item in node.value]
-        case yaml.ScalarNode():
-            return _yaml_scalar(node.tag, node.value)
-        case _:
-            raise ValueError("it holds something that terms do not")
-
-
-def _yaml_key(node: object) -> str:
-    import yaml
-
-    if not isinstance(node, yaml.ScalarNode):
-        raise ValueError("a key is not text")
-    return str(node.value)
-
-
-def _yaml_scalar(tag: str, value: str) -> object:
-    """A scalar by its tag.  What terms have no use for (dates, fractions, yes and no) is text."""
-    match tag.removeprefix("tag:yaml.org,2002:"):
-        case "null":
-            return None
-        case "int" if value.lstrip("+-").isdecimal():
-            return int(value)
-        case "str" | "int" | "bool" | "float" | "timestamp":
-            return value
-        case _:
-            raise ValueError("it uses a YAML tag; terms are plain text, numbers and lists")

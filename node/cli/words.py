@@ -10,6 +10,7 @@ from ..results import CollectionInfo, GrantInfo, RequestInfo
 from .days import Span, Zone, days_in_words, moment, zone_in_words
 from .names import HEAD, SHORT_CHARS, short
 from .screen import Screen
+from .standing_words import show_standing
 
 _FORCE = {
     "promised": "promised: their word, which no program can hold them to",
@@ -22,6 +23,7 @@ def show_request(
 ) -> None:
     """Everything that was asked, line by line."""
     screen.say(f"{asked.peer} asks (request {shown_id(asked)}, {ago(asked.t_ms, now_ms)})")
+    show_standing(screen, asked.standing)
     for item in asked.items:
         screen.fact("for", f"{item.collection}, {days_in_words(item.first, item.last)}")
         screen.fact("", f"({_held(item, vault)})")

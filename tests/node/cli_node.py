@@ -14,7 +14,15 @@ from entrenous.node import cli
 from entrenous.node.cli import options
 from entrenous.node.client import Client, NotRunning
 from entrenous.node.errors import NodeError
-from entrenous.node.results import CollectionInfo, GrantInfo, Peer, RequestInfo, Status
+from entrenous.node.results import (
+    CollectionInfo,
+    GrantInfo,
+    Level,
+    Peer,
+    RequestInfo,
+    StandingInfo,
+    Status,
+)
 from entrenous.node.shape import to_value
 from entrenous.protocol.cid import cid_of
 from entrenous.protocol.columns import write_columns
@@ -33,15 +41,18 @@ STATUS = Status(
     "Home", "person", "did:key:z6Mk", ("/ip4/127.0.0.1/tcp/1",), 0, 1, 1, 1, 0, 0, 0, 3, 0,
     "cannot be noticed alone", "0", True,
 )  # fmt: skip
+UNKNOWN = StandingInfo(Level.UNKNOWN, None, (), "it has shown no card", ())
 ASKED = RequestInfo(
     REQUEST, "", "volt", (Window(PATH, FIRST, LAST),), TERMS.purpose, TERMS,
-    4_000_000_000, "waiting", 1_700_000_000_000, "nothing changes", None, None,
+    4_000_000_000, "waiting", 1_700_000_000_000, "nothing changes", None, None, UNKNOWN,
 )  # fmt: skip
 GIVEN = GrantInfo(
     GRANT, "", "given", "volt", (Window(PATH, FIRST, FIRST + 29),), TERMS.purpose, TERMS,
     4_000_000_000, "live", 1_700_000_000_000, None, 2, True, (b"token",),
 )  # fmt: skip
-PEER = Peer("volt", "did:key:z6MkOwn", "did:key:z6MkTheir", ("/ip4/127.0.0.1/tcp/1",), 0, True, 0)
+PEER = Peer(
+    "volt", "did:key:z6MkOwn", "did:key:z6MkTheir", ("/ip4/127.0.0.1/tcp/1",), 0, True, 0, UNKNOWN,
+)  # fmt: skip
 INFO = CollectionInfo(PATH, "meter-reading/1", 96, 2, FIRST, FIRST + 1)
 
 
@@ -142,6 +153,7 @@ def standing(**changes: object) -> dict[str, object]:
     answers: dict[str, object] = {
         "status": STATUS,
         "peers": [PEER],
+        "standing": UNKNOWN,
         "collections": [INFO],
         "inbox": [ASKED],
         "asked": [replace(ASKED, peer="alice")],

@@ -20,8 +20,10 @@ from entrenous.node.results import (
     CollectionInfo,
     GrantInfo,
     ImportReport,
+    Level,
     LogInfo,
     RequestInfo,
+    StandingInfo,
     Status,
 )
 from entrenous.node.shape import from_value, to_value
@@ -169,7 +171,19 @@ THINGS = (
     CollectionInfo("a/b", "meter-reading/1", 2, 1, None, 5),
     Status("n", "person", "d", ("/ip4/1",), *([0] * 8), 1, "r", "v", True),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # eight counts
     RequestInfo(
-        b"i", "s", "p", (Window("a", 1, 2),), "dpv:X", TERMS, 1, "waiting", 2, "", None, "because"
+        b"i",
+        "s",
+        "p",
+        (Window("a", 1, 2),),
+        "dpv:X",
+        TERMS,
+        1,
+        "waiting",
+        2,
+        "",
+        None,
+        "because",
+        StandingInfo(Level.VOUCHED, None, ("ann",), "why", ()),
     ),
     GrantInfo(
         b"i", "s", "given", "p", (), "dpv:X", TERMS, 1, "live", None, 3, 0, False, (b"a", b"b")
