@@ -119,6 +119,7 @@ class Node:
         self.standings = Standings(self.peers, self.cards, self.domains, self.vouches)
         self.receipts = Receipts(self.store)
         self.vault = Vault(self.store, keystore, ground.entropy, ground.offload)
+        self.vault.tellers.peer_name = self.peers.name_of
         self.declared = Declared(self.vault)
         self.allowances = Allowances(self.store, keystore.device, ground.clock, ground.entropy)
         self.imports = Imports(self.vault, ground.clock, checkpoint=ground.checkpoint)

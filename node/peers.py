@@ -273,6 +273,10 @@ class Peers:
         device = self.pair(tx, pair.own, pair.their).certificate.device
         self._objects.put(tx, Kind.CURSOR, [pair.own, pair.their], [device, cid])
 
+    def name_of(self, tx: Tx, their: str) -> str:
+        """What the owner calls a peer's persona; the persona itself if they have no name for it."""
+        return next((pair.name for pair in self.all(tx) if pair.their == their), their)
+
     def all(self, tx: Tx) -> list[Pair]:
         return [Pair.from_value(value) for _, value in self._objects.all(tx, Kind.PAIR)]
 

@@ -22,6 +22,7 @@ from ..protocol.schema import Schema
 from ..protocol.wire import Value
 from .store.errors import StoreDamaged
 from .store.pages import PageAt
+from .tellers import Tellings
 
 # What is read again is parsed once: half a year of readings is 180 entries of about 1 KB.
 _entry = lru_cache(maxsize=4096)(parse_entry)
@@ -101,11 +102,17 @@ class Damaged:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a read found: records in order of time, and the pages that would not open."""
+    """What a read found: records in order of time, and the pages that would not open.
+
+    `conflicts` counts the facts of which not everybody tells the same amount or value; `tellings`
+    says who told what, where that was asked for.
+    """
 
     batch: Batch
     pages: int
     damaged: tuple[Damaged, ...]
+    conflicts: int = 0
+    tellings: Tellings | None = None
 
 
 Found = Iterable[tuple[Stored, bytes | None]]

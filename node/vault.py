@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 import trio
@@ -28,7 +28,7 @@ from ..crypto.entropy import Entropy
 from ..crypto.key_tree import DayKeys, collection_key, tree_root
 from ..protocol.cid import CID_BYTES
 from ..protocol.collection import check_path
-from ..protocol.day import month_of
+from ..protocol.day import UNDATED, month_of
 from ..protocol.did import did_of
 from ..protocol.errors import RecordError
 from ..protocol.page import PageEntry, parse_entry
@@ -37,13 +37,17 @@ from ..protocol.segment import make_segment
 from ..protocol.wire import Value
 from .collection import Collection, Collections
 from .errors import NodeError
+from .facts import TellerKey, key_of, read_facts
 from .keystore import Keystore
+from .left_out import LeftOut, Noted
 from .offload import Offload
 from .overlap import overlapped
+from .recognition import MARGIN_DAYS, matched_by_content
 from .sealing import Piece, Sealed, SealedPage, Written, interval_of, pieces_of, seal_pieces
 from .store.database import Tx
 from .store.store import Store
 from .stored import Damaged, Reading, Stored, open_pages
+from .tellers import Teller, Tellers
 
 __all__ = [
     "Damaged",
@@ -82,6 +86,16 @@ def _nothing_to_take_back(_tx: Tx, _path: str) -> None:
     """A vault that lends nothing."""
 
 
+@dataclass(frozen=True, slots=True)
+class _ToRead:
+    """What one unit of work finds for a read."""
+
+    schema: Schema
+    found: Sequence[tuple[Stored, bytes | None]]
+    tellers: Mapping[TellerKey, Teller]
+    noted: Noted | None
+
+
 class Vault:
     """All the data of one person, on this device."""
 
@@ -97,6 +111,8 @@ class Vault:
         self._locks: defaultdict[str, trio.Lock] = defaultdict(trio.Lock)
         self._changes: Counter[str] = Counter()
         self.collections = Collections(store.objects)
+        self.tellers = Tellers(store.objects)
+        self.left_out = LeftOut(store.objects)
         # Set by the node, which knows the time and the grants.
         self.take_back: TakeBack = _nothing_to_take_back
 
@@ -345,19 +361,36 @@ class Vault:
         found = self._store.pages.get_many(tx, [one.place() for one in stored])
         return list(zip(stored, found, strict=True))
 
-    async def read(self, path: str, first: int, last: int) -> Reading:
-        """The records of one's own collection on days `first … last`, in order of time.
+    async def read(self, path: str, first: int, last: int, *, sources: bool = False) -> Reading:
+        """The facts of one's own collection on days `first … last`, in order of time.
 
-        A fact that came from two sources appears once: the one that its source signed.
-        Raises NotFound.
+        What came from two sources appears once: as its source signed it, if it did (`facts.py`).
+        With `sources`, `Reading.tellings` names everybody who told each.  Raises NotFound.
         """
 
-        def unit(tx: Tx) -> tuple[Collection, list[tuple[Stored, bytes | None]]]:
-            collection = self.collections.get(tx, path)
-            return collection, self.ciphertexts(tx, self.stored(tx, path, first, last))
+        def unit(tx: Tx) -> _ToRead:
+            schema = self.collections.get(tx, path).schema
+            margin = MARGIN_DAYS if matched_by_content(schema) else 0
+            around = self.stored(tx, path, max(first - margin, 0), min(last + margin, UNDATED))
+            within = [one for one in around if first <= one.day <= last] if margin else around
+            tellers = {key: self.tellers.of(tx, *key) for key in set(map(key_of, around))}
+            several = len({teller.family for teller in tellers.values()}) > 1
+            noted = None
+            if sources:
+                noted = self.left_out.of(tx, path, (month_of(one.day) for one in around))
+                for origin in noted:
+                    tellers.setdefault((origin, None), self.tellers.of(tx, origin, None))
+            found = self.ciphertexts(tx, around if several else within)
+            return _ToRead(schema, found, tellers, noted)
 
-        collection, found = await self._store.database.read(unit)
-        return await self._offload.run(lambda: open_pages(collection.schema, found, self.keys_of))
+        got = await self._store.database.read(unit)
+        if not sources and len(got.tellers) <= 1:
+            return await self._offload.run(lambda: open_pages(got.schema, got.found, self.keys_of))
+        return await self._offload.run(
+            lambda: read_facts(
+                got.schema, got.found, self.keys_of, got.tellers, (first, last), got.noted
+            )
+        )
 
     def keys_of(self, entry: PageEntry) -> DayKeys:
         """The tree of days that opens a page of this vault, for this thread.  Raises NoKey."""

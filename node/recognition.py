@@ -1,0 +1,285 @@
+"""Recognition: which records are one fact, told by several.
+
+A payment stands in the bank's own delivery, in a file that was downloaded and perhaps in another
+format too.  It is one fact and three tellings.  Every telling stays what and where it is; this
+module only says which belong together.
+
+    by name     the same id, or the same time where a schema has no ids: one fact
+    by content  transactions of different tellers: the same currency and amount exactly, booked at
+                most `DAYS_APART_MAX` days apart, matched one to one
+
+Whoever tells is a *teller*: one peer with all its deliveries, one kind of file with all its imports
+(two downloads of one format have the same ids for the same facts), what a person declares.
+
+Rules of matching by content, each held by a property test:
+
+- Two facts of one teller are never one.  Nor are two that different peers signed: a peer that
+  delivers what looks like another's fact adds a fact, it hides none.
+- One to one: a fact takes at most one fact of each other teller.
+- It does not matter in which order tellers, files or rows come.
+- Facts of one teller with the same day and words are interchangeable, and are matched as many as
+  there are on both sides.  Where anything else leaves a choice, nothing is matched: better twice
+  before a person's eyes than once and wrong.  Such facts are counted as `ambiguous`.
+
+Evidence goes from strong to weak: words alike before words shared before no word shared, and for
+each of these the nearer day first.  What is written alike weighs more than a day, because banks
+book and value on different days, and a whole file differs by one.  Without a shared word a day
+apart is the most: two accounts have the same round amounts.
+
+It does not judge who is right.  What of the tellings is shown is the order they are given in.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+from ..protocol.day import DAY_MS
+from ..protocol.record import Batch, concat
+from ..protocol.schema import METER_READING, TRANSACTION, Schema
+from .stored import names_of
+
+# A card payment of Friday evening is booked on Monday.
+DAYS_APART_MAX: Final = 3
+WORDLESS_DAYS_APART_MAX: Final = 1
+# Days around those that are read: a fact told on either side of their edge is still recognised.
+MARGIN_DAYS: Final = 4 * DAYS_APART_MAX
+# Pairs of classes looked at for one amount.  Beyond it somebody made them, and nothing is matched.
+PAIRS_MAX: Final = 20_000
+# The fields that say how much: tellings that differ here contradict each other.
+VALUES: Final[Mapping[str, frozenset[str]]] = {
+    TRANSACTION.name: frozenset({"amount", "currency"}),
+    METER_READING.name: frozenset({"duration_s", "value", "unit"}),
+}
+_WORD = re.compile(r"[^\W\d_]{3,}")
+_TELLING_LETTERS_MIN: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Records of one page.  `family` names the teller, `source` one file or statement of it."""
+
+    family: str
+    signed: bool
+    source: Hashable
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Rows of the tellings (numbered through, as they were given) by fact.
+
+    The first row of a fact is the one to show.  `ambiguous` are the rows of facts that might be the
+    same as others and were left apart.
+    """
+
+    rows: tuple[tuple[int, ...], ...]
+    ambiguous: frozenset[int]
+
+
+def matched_by_content(schema: Schema) -> bool:
+    """Whether facts of this schema can be the same under different ids."""
+    return schema is TRANSACTION
+
+
+def recognise(schema: Schema, told: Sequence[Told]) -> Facts:
+    """Which rows of `told` are one fact.  `told` is in the order of who is shown first."""
+    facts: list[list[int]] = []
+    of_name: dict[Hashable, list[int]] = {}
+    told_of: list[int] = []
+    for number, one in enumerate(told):
+        for name in names_of(one.batch):
+            fact = of_name.get(name)
+            if fact is None:
+                fact = of_name[name] = []
+                facts.append(fact)
+            fact.append(len(told_of))
+            told_of.append(number)
+    ambiguous: frozenset[int] = frozenset()
+    if matched_by_content(schema) and len({one.family for one in told}) > 1:
+        whole = concat(schema, (one.batch for one in told))
+        facts, ambiguous = _matched(whole, facts, [told[number] for number in told_of])
+    return Facts(tuple(tuple(sorted(fact)) for fact in facts), ambiguous)
+
+
+# --- matching transactions ------------------------------------------------------------------------
+
+
+@dataclass(slots=True, eq=False)
+class _Fact:
+    """Rows that are one fact so far; `day` and `words` are those by which it is compared."""
+
+    rows: list[int]
+    families: set[str]
+    signed: bool
+    day: int
+    words: frozenset[str]
+    order: tuple[int, str]
+
+
+_Class = tuple[int, frozenset[str]]
+
+
+def _matched(
+    whole: Batch, named: Iterable[Sequence[int]], told_by: Sequence[Told]
+) -> tuple[list[list[int]], frozenset[int]]:
+    """Facts known by name, with those joined that content shows to be the same."""
+    days = _local_days(whole)
+    ids = cast("Sequence[str]", whole.columns["id"])
+    families = sorted({(not one.signed, one.family) for one in told_by})
+    rank = {family: number for number, (_, family) in enumerate(families)}
+    buckets: defaultdict[Hashable, list[_Fact]] = defaultdict(list)
+    for rows in named:
+        # By the teller that comes first whatever the order of arrival, and its smallest telling.
+        shown = min(
+            rows, key=lambda row: (rank[told_by[row].family], days[row], _texts(whole, row))
+        )
+        fact = _Fact(
+            list(rows),
+            {told_by[row].family for row in rows},
+            any(told_by[row].signed for row in rows),
+            days[shown],
+            frozenset(_words(whole, shown)),
+            (whole.times[shown], ids[shown]),
+        )
+        buckets[_amount(whole, shown)].append(fact)
+    found: list[list[int]] = []
+    ambiguous: set[int] = set()
+    for facts in buckets.values():
+        if len(facts) > 1:
+            facts = _joined(facts, rank, ambiguous)
+        found.extend(fact.rows for fact in facts)
+    return found, frozenset(ambiguous)
+
+
+def _joined(facts: list[_Fact], rank: Mapping[str, int], ambiguous: set[int]) -> list[_Fact]:
+    """The facts of one amount: teller by teller, each matched with all before it."""
+    pool: list[_Fact] = []
+    left = facts
+    for family in sorted({name for fact in facts for name in fact.families}, key=rank.__getitem__):
+        mine = [fact for fact in left if family in fact.families]
+        left = [fact for fact in left if family not in fact.families]
+        others = [fact for fact in pool if family not in fact.families]
+        joined: set[int] = set()
+        for other, one in _pairs(others, mine, ambiguous):
+            other.rows += one.rows
+            other.families |= one.families
+            other.signed = other.signed or one.signed
+            joined.add(id(one))
+        pool += [fact for fact in mine if id(fact) not in joined]
+    return pool
+
+
+def _pairs(
+    ours: Sequence[_Fact], theirs: Sequence[_Fact], ambiguous: set[int]
+) -> Iterator[tuple[_Fact, _Fact]]:
+    """Which of `ours` is which of `theirs`."""
+    left, right = _classes(ours), _classes(theirs)
+    near = _near(left, right)
+    if near is None:
+        ambiguous.update(row for fact in (*ours, *theirs) for row in fact.rows)
+        return
+    frozen: set[tuple[bool, _Class]] = set()
+    for tier in sorted(near):
+        edges = [
+            (a, b)
+            for a, b in near[tier]
+            if left[a] and right[b] and (False, a) not in frozen and (True, b) not in frozen
+        ]
+        degree: defaultdict[tuple[bool, _Class], int] = defaultdict(int)
+        for a, b in edges:
+            degree[False, a] += 1
+            degree[True, b] += 1
+        for a, b in edges:
+            if degree[False, a] == degree[True, b] == 1:
+                yield from _taken(left[a], right[b])
+            else:
+                for side, classes, one in ((False, left, a), (True, right, b)):
+                    frozen.add((side, one))
+                    ambiguous.update(row for fact in classes[one] for row in fact.rows)
+
+
+def _taken(ours: list[_Fact], theirs: list[_Fact]) -> Iterator[tuple[_Fact, _Fact]]:
+    """Two classes of interchangeable facts, paired in order as far as both go."""
+    rest: list[_Fact] = []
+    while ours and theirs:
+        one = ours.pop(0)
+        # What two peers signed stays two facts.
+        at = next((i for i, two in enumerate(theirs) if not (one.signed and two.signed)), None)
+        if at is None:
+            rest.append(one)
+        else:
+            yield one, theirs.pop(at)
+    ours.extend(rest)
+
+
+def _classes(facts: Sequence[_Fact]) -> dict[_Class, list[_Fact]]:
+    found: defaultdict[_Class, list[_Fact]] = defaultdict(list)
+    for fact in sorted(facts, key=lambda fact: fact.order):
+        found[fact.day, fact.words].append(fact)
+    return dict(found)
+
+
+def _near(
+    left: Iterable[_Class], right: Iterable[_Class]
+) -> dict[tuple[int, int], list[tuple[_Class, _Class]]] | None:
+    """Pairs of classes by the strength of their evidence; None if there are too many."""
+    by_day: defaultdict[int, list[_Class]] = defaultdict(list)
+    for one in right:
+        by_day[one[0]].append(one)
+    found: defaultdict[tuple[int, int], list[tuple[_Class, _Class]]] = defaultdict(list)
+    pairs = 0
+    for one in left:
+        for day in range(one[0] - DAYS_APART_MAX, one[0] + DAYS_APART_MAX + 1):
+            others = by_day.get(day, ())
+            pairs += len(others)
+            if pairs > PAIRS_MAX:
+                return None
+            for two in others:
+                unlike, apart = _unlike(one[1], two[1]), abs(one[0] - two[0])
+                if unlike < 2 or apart <= WORDLESS_DAYS_APART_MAX:
+                    found[unlike, apart].append((one, two))
+    return found
+
+
+def _unlike(a: frozenset[str], b: frozenset[str]) -> int:
+    """0 for words alike, 1 for a telling word shared, 2 for none."""
+    shared = a & b
+    if not shared:
+        return 2
+    if 2 * len(shared) >= len(a | b) or shared in (a, b):
+        return 0
+    return 1 if any(len(word) >= _TELLING_LETTERS_MIN for word in shared) else 2
+
+
+def _words(batch: Batch, row: int) -> Iterator[str]:
+    """The words of what a transaction says of itself, without case, accents and numbers."""
+    for text in _texts(batch, row):
+        plain = unicodedata.normalize("NFKD", text).casefold()
+        yield from _WORD.findall("".join(c for c in plain if not unicodedata.combining(c)))
+
+
+def _texts(batch: Batch, row: int) -> tuple[str, str]:
+    label, who = batch.columns["label"][row], batch.columns["counterparty"][row]
+    return cast("str", label), cast("str | None", who) or ""
+
+
+def _amount(batch: Batch, row: int) -> Hashable:
+    """Currency and amount, the same for -12.50 and -12.5."""
+    mantissa, scale = cast("tuple[int, int]", batch.columns["amount"][row])
+    while scale and not mantissa % 10:
+        mantissa, scale = mantissa // 10, scale - 1
+    return batch.columns["currency"][row], mantissa, scale
+
+
+def _local_days(batch: Batch) -> list[int]:
+    """The day on which each was booked where it was booked."""
+    offsets = cast("Sequence[int]", batch.columns["offset_min"])
+    return [
+        (t_ms + offset * 60_000) // DAY_MS
+        for t_ms, offset in zip(batch.times, offsets, strict=True)
+    ]
