@@ -20,7 +20,7 @@ from .paris import Day, month_of
 from .people import CURRENCY
 from .regular import Contracts, Series
 
-Json: TypeAlias = "str | int | bool | None | Sequence[Json] | Mapping[str, Json]"
+Json: TypeAlias = "str | int | bool | Sequence[Json] | Mapping[str, Json] | None"
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 from ...node.errors import NodeError
@@ -21,6 +21,7 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._opened: list[OpenFile] = []
 
     def write(self, path: str, pieces: Iterable[bytes]) -> None:
         with self.open(path) as file:
@@ -31,7 +32,14 @@ class Folder:
         """A file to be written from the start; its folders are made."""
         where = self._root / path
         where.parent.mkdir(parents=True, exist_ok=True)
-        return OpenFile(where)
+        self._opened = [one for one in self._opened if not one.closed]
+        self._opened.append(OpenFile(where))
+        return self._opened[-1]
+
+    def close(self) -> None:
+        """Close what is still open."""
+        for one in self._opened:
+            one.close()
 
 
 class OpenFile:
@@ -44,6 +52,10 @@ class OpenFile:
     def write(self, piece: bytes) -> None:
         self._file.write(piece)
 
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
+
     def close(self) -> None:
         self._file.close()
 
@@ -55,7 +67,7 @@ class OpenFile:
 
 
 @contextlib.contextmanager
-def new_folder(out: Path) -> Iterator[Folder]:
+def new_folder(out: Path) -> Generator[Folder]:
     """A folder that is `out` once the block ends, and is gone if it fails.
 
     Raises NodeError where `out` is not a folder or not empty; nothing is written then.
@@ -63,8 +75,12 @@ def new_folder(out: Path) -> Iterator[Folder]:
     refuse_taken(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    folder = Folder(unfinished)
     try:
-        yield Folder(unfinished)
+        try:
+            yield folder
+        finally:
+            folder.close()
         unfinished.chmod(0o755)  # mkdtemp's is for secrets; nothing here is one
         os.rename(unfinished, out)
     except OSError as error:

@@ -41,9 +41,7 @@ GENERAL: Final = Care(
 _CARES: Final = (
     (GENERAL, 0.011),
     (
-        Care(
-            "185389009", "Consultation spécialisée", 45_00, 80_00, 31_50, 70, True, names.DOCTORS
-        ),
+        Care("185389009", "Consultation spécialisée", 45_00, 80_00, 31_50, 70, True, names.DOCTORS),
         0.003,
     ),
     (

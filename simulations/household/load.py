@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ..dice import Dice
 from .life import Life
 from .paris import ONE, Day, half_hours, midnight_s, offset_s, school, works
 

@@ -1,4 +1,4 @@
-"""What the grid operator and the supplier hand out: Linky CSV by year, Green Button for some months.
+"""What grid operator and supplier hand out: Linky CSV by year, Green Button for some months.
 
 Both tell of the same half hours.  Where a value did not reach the operator its cell is empty, and
 the supplier's file says what was used, marked as estimated.  Each Green Button file has two months,

@@ -94,7 +94,7 @@ def stamp(at_s: int) -> str:
 
 def utc(at_s: int) -> str:
     """`2025-03-30T01:00:00Z`"""
-    moment = datetime.datetime.fromtimestamp(at_s, datetime.timezone.utc)
+    moment = datetime.datetime.fromtimestamp(at_s, datetime.UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}Z"
 
 
@@ -137,7 +137,8 @@ def working(day: Day, step: int = 1) -> Day:
 
 
 def after(day: Day, working_days: int) -> Day:
-    """The working day that many working days later."""
+    """The working day that many working days later; for 0 `day` itself, or the next."""
+    day = working(day)
     for _ in range(working_days):
         day = working(day + ONE)
     return day

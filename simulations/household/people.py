@@ -105,9 +105,7 @@ def family(dice: Dice, first_day: Day) -> Family:
     girl = dice.chance(0.5)
     first = Person("first", men[0], names_[0], False, born[0], mobile(dice))
     second = Person("second", women[0], names_[1], True, born[1], mobile(dice))
-    child = Person(
-        "child", women[1] if girl else men[1], names_[0], girl, born[2], mobile(dice)
-    )
+    child = Person("child", women[1] if girl else men[1], names_[0], girl, born[2], mobile(dice))
     elder_born = Day(year - dice.between(74, 84), dice.between(1, 12), dice.between(1, 28))
     elder = Person("elder", dice.pick(names.ELDERS), names_[1], True, elder_born, landline(dice))
     quarters, streets = dice.shuffled(names.QUARTERS), dice.shuffled(names.STREETS)

@@ -6,7 +6,7 @@ come from it, each by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -68,9 +68,7 @@ class Series:
                 self.account, day, day, cents, "fees", Kind.FEE, self.who, self.who, self.key
             )
         if self.debited:
-            return debit(
-                self.account, day, cents, self.category, self.who, self.mandate, self.key
-            )
+            return debit(self.account, day, cents, self.category, self.who, self.mandate, self.key)
         return transfer(self.account, day, cents, self.category, self.who, self.why, self.key)
 
     def rises(self, until: Day) -> Iterator[tuple[Day, int, int]]:
@@ -187,7 +185,7 @@ def _irregular(life: Life, dice: Dice) -> Iterator[Irregular]:
         month = month_start(month, 1)
 
 
-def _housing(life: Life, dice: Dice, suppliers: list[str]) -> Iterator[Series]:
+def _housing(life: Life, dice: Dice, suppliers: Sequence[str]) -> Iterator[Series]:
     landlords = dice.shuffled(names.LANDLORDS)
     rent = dice.between(780_00, 1_050_00)
     steps = _rising(dice, life, -rent, 7, 1_012, 1_032)
@@ -233,7 +231,7 @@ def _insurances(life: Life, dice: Dice, mutual: str) -> Iterator[Series]:
     )  # fmt: skip
 
 
-def _subscriptions(life: Life, dice: Dice, telecoms: list[str]) -> Iterator[Series]:
+def _subscriptions(life: Life, dice: Dice, telecoms: Sequence[str]) -> Iterator[Series]:
     """What is sold by the month; each has at least one day on which it got dearer."""
     offers = (
         ("internet", "joint", f"{telecoms[0]} FIXE", "telecoms", (29_99, 31_99, 34_99, 37_99)),
@@ -345,9 +343,7 @@ def _rising(
     return tuple(steps)
 
 
-def _later(
-    dice: Dice, life: Life, cents: int, low: int, high: int
-) -> Iterator[tuple[Day, int]]:
+def _later(dice: Dice, life: Life, cents: int, low: int, high: int) -> Iterator[tuple[Day, int]]:
     """A price that changes a year after the move, and every year from then on."""
     day = month_start(life.moved, 13)
     while day <= life.until:

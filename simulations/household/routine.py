@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..dice import Dice
 from . import names
 from .ledger import Kind, Payment, card, transfer
 from .life import Life
 from .names import SHOPS, Shop
 from .paris import ONE, Day, after, month_start, school, working
-from .people import Account
 
 # How many shops of a kind a family goes to.
 _FAVOURITES = {"groceries": 5, "restaurants": 5, "leisure": 5, "transport": 5, "clothing": 4}
@@ -70,7 +68,7 @@ class Routine:
         yield "gifts", 0.16 if advent else 0.012
         yield "housing", 0.0 if away else 0.06 if saturday else 0.01
         yield "other", 0.05
-        back = day.month == 9 and day.day <= 12 or day.month == 8 and day.day >= 26
+        back = (8, 26) <= (day.month, day.day) <= (9, 12)
         yield "education", 0.25 if back else 0.004
 
     def _bought(self, day: Day, category: str) -> Iterator[Payment]:
@@ -155,9 +153,11 @@ def kept_liquid(life: Life, day: Day, balances: Mapping[str, int]) -> Iterator[P
     if joint < 700_00 and savings > 1_200_00:
         yield transfer("savings", day, -900_00, "savings", f"M {name} COMPTE JOINT", "RETRAIT")
         yield transfer("joint", day, 900_00, "savings", f"M {name} LIVRET", "RETRAIT")
-    elif joint > 4_500_00:
+    elif joint > 4_500_00 and not life.jobless(day):
         yield transfer("joint", day, -1_500_00, "savings", f"M {name} LIVRET", "EPARGNE PLUS")
-        yield transfer("savings", day, 1_500_00, "savings", f"M {name} COMPTE JOINT", "EPARGNE PLUS")
+        yield transfer(
+            "savings", day, 1_500_00, "savings", f"M {name} COMPTE JOINT", "EPARGNE PLUS"
+        )
 
 
 def interest(day: Day, savings_cents: int) -> Iterator[Payment]:
