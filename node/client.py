@@ -21,6 +21,7 @@ from pathlib import Path
 from ..protocol.columns import read_columns, write_columns
 from ..protocol.errors import WireError
 from ..protocol.limits import WELL_KNOWN_BYTES_MAX
+from ..protocol.reading import UNSAID, Settings
 from ..protocol.record import Batch, concat
 from ..protocol.schema import Schema, schema_named
 from ..protocol.window import Window
@@ -178,19 +179,31 @@ class Client(Caller):
         path: Path,
         into: str | None = None,
         progress: Callable[[ImportProgress], None] | None = None,
+        settings: Settings = UNSAID,
     ) -> ImportReport:
-        """Import a file, folder or archive.  Raises NotFound, NodeError."""
+        """Import a file, folder or archive.  `settings`: what the files do not say.
+
+        Raises NotFound, NodeError.
+        """
 
         def on_progress(value: Value) -> None:
             if progress is not None:
                 progress(from_value(ImportProgress, value))
 
-        args: dict[str, Value] = {"path": _path(path), "into": into}
+        args: dict[str, Value] = {
+            "path": _path(path),
+            "into": into,
+            "settings": to_value(settings),
+        }
         return read_as(ImportReport, await self._call("import", args, on_progress=on_progress))
 
-    async def preview(self, path: Path, into: str | None = None) -> tuple[ImportPreview, ...]:
+    async def preview(
+        self, path: Path, into: str | None = None, settings: Settings = UNSAID
+    ) -> tuple[ImportPreview, ...]:
         """What `import_` would write; nothing is written."""
-        return await self._many(ImportPreview, "preview", path=_path(path), into=into)
+        return await self._many(
+            ImportPreview, "preview", path=_path(path), into=into, settings=to_value(settings)
+        )
 
     async def imports(self) -> tuple[ImportSource, ...]:
         return await self._many(ImportSource, "imports")

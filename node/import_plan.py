@@ -15,7 +15,16 @@ from typing import TypeAlias, cast
 from ..crypto.digest import sha256
 from ..protocol.collection import check_domain
 from ..protocol.errors import ReaderError
-from ..protocol.reading import Extract, ExtractItem, Reader, reader_for, refusal
+from ..protocol.reading import (
+    UNSAID,
+    Extract,
+    ExtractItem,
+    Reader,
+    Settings,
+    read_by,
+    reader_for,
+    refusal,
+)
 from ..protocol.schema import Schema
 from ..protocol.wire import Value
 from .errors import NodeError
@@ -81,16 +90,20 @@ def installed_readers() -> tuple[Reader, ...]:
 
 
 def read_file(
-    file: HandedIn, readers: Iterable[Reader], into: str | None, place: Placing = unmoved
+    file: HandedIn,
+    readers: Iterable[Reader],
+    into: str | None,
+    place: Placing = unmoved,
+    settings: Settings = UNSAID,
 ) -> ReadFile:
     """Read one file and plan its import; `place` gives the path under which one is kept.
 
     Raises ReaderError, RecordError, NotFound."""
     name = file.name
     data = file.read()
-    reader = reader_for(readers, data, name)
+    reader = reader_for(readers, data, name, settings)
     try:
-        extract = reader.read(data, name)
+        extract = read_by(reader, data, name, settings)
     except ReaderError:
         raise
     except Exception as error:  # a foreign reader, on a file from anywhere
@@ -105,11 +118,19 @@ def read_file(
     for item in extract.items:
         items[read.path_of(item)].append(item)
     digest = sha256(data)
-    plans = tuple(_plan(digest, path, some, reader.name) for path, some in items.items())
+    # Read otherwise, the same bytes are another plan.
+    how: list[Value] = [reader.name, *_said(settings)]
+    plans = tuple(_plan(digest, path, some, how) for path, some in items.items())
     return replace(read, plans=plans)
 
 
-def _plan(file_digest: bytes, path: str, items: Sequence[ExtractItem], reader: str) -> Plan:
+def _said(settings: Settings) -> list[Value]:
+    return [f"{name}={getattr(settings, name)}" for name in sorted(settings.said)]
+
+
+def _plan(
+    file_digest: bytes, path: str, items: Sequence[ExtractItem], how: Sequence[Value]
+) -> Plan:
     schemas = {item.batch.schema.name: item.batch.schema for item in items}
     if len(schemas) > 1:
         raise ReaderError(f"{path} would hold records of several schemas")
@@ -123,7 +144,7 @@ def _plan(file_digest: bytes, path: str, items: Sequence[ExtractItem], reader: s
         schema=schema,
         interval_s=interval_of(schema, pieces),
         pieces=pieces,
-        digest=plan_of([reader, schema.name, days]),
+        digest=plan_of([*how, schema.name, days]),
     )
 
 

@@ -30,12 +30,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..protocol.errors import ReaderError, RecordError
-from ..protocol.reading import Reader, refusal, summary
+from ..protocol.reading import UNSAID, Reader, Settings, refusal, summary
 from .checkpoint import UNWATCHED, Checkpoint
 from .clock import Clock
 from .doubles import Known, Sifted, sift
 from .errors import NotFound, UsageError
-from .files import handed_in
+from .files import HandedIn, handed_in
 from .import_plan import (
     Chunk,
     Placing,
@@ -126,7 +126,11 @@ class Imports:
         self._journal = Journal(vault.store.objects)
 
     async def preview(
-        self, path: Path, into: str | None = None, place: Placing = unmoved
+        self,
+        path: Path,
+        into: str | None = None,
+        place: Placing = unmoved,
+        settings: Settings = UNSAID,
     ) -> tuple[Preview, ...]:
         """What `commit` would write, for each file at `path`.  Writes nothing.
 
@@ -134,7 +138,12 @@ class Imports:
         Raises ReaderError, RecordError, NotFound.
         """
         previews: list[Preview] = []
-        await self._each(path, into, place, self._preview, previews)
+        await self._each(
+            path,
+            partial(read_file, into=into, place=place, settings=settings),
+            self._preview,
+            previews,
+        )
         return tuple(previews)
 
     async def commit(
@@ -143,11 +152,13 @@ class Imports:
         into: str | None = None,
         progress: Callable[[Progress], None] | None = None,
         place: Placing = unmoved,
+        settings: Settings = UNSAID,
     ) -> Report:
         """Write the records of each file at `path` that are not in the vault yet.
 
         `into` names another path than the reader's, for files that bring one collection; `place`
-        gives, for each path, the one under which it is kept (whose it is).
+        gives, for each path, the one under which it is kept (whose it is); `settings` is what a
+        person said of the files.
         A file of a folder or archive that is refused is left out and named; one alone raises.
         Raises ReaderError, RecordError, NotFound, StoreError.
         """
@@ -156,7 +167,9 @@ class Imports:
             return await self._commit(file, progress)
 
         imported: list[tuple[Imported, ...]] = []
-        skipped = await self._each(path, into, place, commit, imported)
+        skipped = await self._each(
+            path, partial(read_file, into=into, place=place, settings=settings), commit, imported
+        )
         return Report(tuple(one for some in imported for one in some), skipped)
 
     async def undo(self, id: str) -> Undone:
@@ -179,8 +192,7 @@ class Imports:
     async def _each(
         self,
         path: Path,
-        into: str | None,
-        place: Placing,
+        reading: Callable[[HandedIn, Iterable[Reader]], ReadFile],
         work: Callable[[ReadFile], Awaitable[Result]],
         results: MutableSequence[Result],
     ) -> tuple[Skipped, ...]:
@@ -191,9 +203,7 @@ class Imports:
         skipped: list[Skipped] = []
         for file in files:
             try:
-                read = await self._vault.offload.run(
-                    partial(read_file, file, self._readers, into, place)
-                )
+                read = await self._vault.offload.run(partial(reading, file, self._readers))
                 self._checkpoint.reached(Step.READ)
                 results.append(await work(read))
             except (ReaderError, RecordError) as error:

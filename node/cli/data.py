@@ -22,6 +22,7 @@ from .days import days_in_words, moment, span
 from .names import short
 from .options import USUAL, Options, node_of, zone_of
 from .records import Format, between, json_rows, print_batch
+from .said import NOTHING, Said
 from .screen import Column, Screen
 from .words import counted
 
@@ -43,6 +44,7 @@ async def import_(
     *,
     preview: Annotated[bool, Parameter(help="Show what would be written; write nothing.")] = False,
     into: Into = None,
+    said: Said = NOTHING,
     options: Options = USUAL,
 ) -> int:
     """Put files that you were given into your vault, each record once.
@@ -54,12 +56,13 @@ async def import_(
     if not files:
         raise NodeError("name a file, a folder or an archive: entrenous import statement.ofx")
     screen = options.screen
+    settings = said.settings()
     async with node_of(options) as client:
         if preview:
             for path in files:
-                _show_previews(screen, await client.preview(path, into))
+                _show_previews(screen, await client.preview(path, into, settings))
             return Exit.DONE
-        reports = [await client.import_(path, into, _Progress(screen)) for path in files]
+        reports = [await client.import_(path, into, _Progress(screen), settings) for path in files]
     report = ImportReport(
         tuple(one for each in reports for one in each.imported),
         tuple(one for each in reports for one in each.skipped),

@@ -35,8 +35,22 @@ OPERATIONS: dict[str, Operation] = {
     "acquaintances": Operation(identity.acquaintances),
     "ask_vouches": Operation(identity.ask_vouches, ("peer",), ("of",), needs_network=True),
     # one's own data
-    "import": Operation(data.import_, ("path",), ("into",)),
-    "preview": Operation(data.preview, ("path",), ("into",)),
+    "import": Operation(
+        data.import_,
+        ("path",),
+        (
+            "into",
+            "settings",
+        ),
+    ),
+    "preview": Operation(
+        data.preview,
+        ("path",),
+        (
+            "into",
+            "settings",
+        ),
+    ),
     "imports": Operation(data.imports),
     "undo": Operation(data.undo, ("id",)),
     "collections": Operation(data.collections),
@@ -68,6 +82,10 @@ OPERATIONS: dict[str, Operation] = {
     "invoke": Operation(
         lending.invoke, ("peer",), ("cmd", "args", "proofs", "token"), needs_network=True
     ),
+    # without a network
+    "outbox": Operation(parcels.outbox, (), ("peer",)),
+    "parcel": Operation(parcels.parcel, ("peer", "path")),
+    "take": Operation(parcels.take, ("path",)),
     # the log
     "log": Operation(audit.log),
     "log_verify": Operation(audit.log_verify),

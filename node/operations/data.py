@@ -7,16 +7,19 @@ from collections.abc import Iterator, Sequence
 import trio
 
 from ...protocol.columns import write_columns
+from ...protocol.errors import WireError
 from ...protocol.limits import PAGE_ROWS_MAX
+from ...protocol.reading import UNSAID, Settings
 from ...protocol.record import Batch
 from ...protocol.wire import Value
 from ..collection import Collection
 from ..deliveries import Sent
+from ..errors import UsageError
 from ..files import handed_in
 from ..import_plan import ReadFile, installed_readers, read_file
 from ..node import Node
 from ..results import CollectionInfo, Delivered, DeliveryInfo, DeliveryState
-from ..shape import to_value
+from ..shape import from_value, to_value
 from ..store.database import Tx
 from ..stored import told_once
 from .operation import Args, Emit, Host
@@ -96,13 +99,25 @@ async def import_(host: Host, args: Args, emit: Emit) -> Value:
         args.path("path"),
         args.maybe_collection("into"),
         progress=lambda progress: emit.progress(to_value(progress)),
+        settings=_settings(args),
     )
     return to_value(report)
 
 
+def _settings(args: Args) -> Settings:
+    """What a person said of the files.  Raises UsageError."""
+    value = args.body.value("settings")
+    if value is None:
+        return UNSAID
+    try:
+        return from_value(Settings, value)
+    except WireError as error:
+        raise UsageError(f"{args.body.what}: settings are not understood: {error}") from error
+
+
 async def preview(host: Host, args: Args, emit: Emit) -> Value:
     into = args.maybe_collection("into")
-    for one in await host.node.imports.preview(args.path("path"), into):
+    for one in await host.node.imports.preview(args.path("path"), into, settings=_settings(args)):
         await emit.item(to_value(one))
     return None
 
