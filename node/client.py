@@ -36,6 +36,7 @@ from .channel import (
     understood,
 )
 from .control_frame import check_same_user
+from .parcel_report import ParcelTaken, ParcelWritten, Waiting
 from .results import (
     AllowanceInfo,
     BackedUp,
@@ -452,6 +453,18 @@ class Client(Caller):
     async def log_verify(self) -> LogSummary:
         """Verify the whole log.  Raises NodeError naming the first row that is wrong."""
         return await self._one(LogSummary, "log_verify")
+
+    async def outbox(self, peer: str | None = None) -> tuple[Waiting, ...]:
+        """What waits for `peer`, or for everybody.  Raises NotFound."""
+        return await self._many(Waiting, "outbox", peer=peer)
+
+    async def write_parcel(self, peer: str, path: Path) -> ParcelWritten:
+        """Write what waits for `peer` to a new file.  Raises NotFound, NodeError."""
+        return await self._one(ParcelWritten, "parcel", peer=peer, path=_path(path))
+
+    async def take(self, path: Path) -> ParcelTaken:
+        """Take a file that a peer wrote for this node.  Raises NotFound, NotAllowed, NodeError."""
+        return await self._one(ParcelTaken, "take", path=_path(path))
 
     async def backup(self, path: Path) -> BackedUp:
         """Write the whole node, encrypted, to a new file.  Raises NodeError."""

@@ -230,7 +230,7 @@ class Node:
             deliveries=self.deliveries,
             cards=self.cards,
         )
-        books = ParcelBooks(objects, self.store.ledger)
+        self.parcel_books = ParcelBooks(objects, self.store.ledger)
         self.parcel_writing = ParcelWriting(
             store=self.store,
             device=keystore.device,
@@ -242,7 +242,7 @@ class Node:
             deliveries=self.deliveries,
             mandates=self.mandates,
             follow_up=follow_up,
-            books=books,
+            books=self.parcel_books,
             checkpoint=ground.checkpoint,
         )
         self.parcel_taking = ParcelTaking(
@@ -256,7 +256,7 @@ class Node:
             acting=acting,
             arriving=arriving,
             follow_up=follow_up,
-            books=books,
+            books=self.parcel_books,
             contradicted=self.exchange.contradict,
             checkpoint=ground.checkpoint,
         )

@@ -22,7 +22,6 @@ import stat
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -61,6 +60,7 @@ from .follow_up import FollowUp, again
 from .offload import Offload
 from .outgoing import Outgoing, message_of
 from .parcel_book import ParcelBooks, WaitingWord
+from .parcel_report import Fate, ParcelItem, ParcelTaken
 from .peers import OwnPersona, Pair, Peers
 from .receipts import Receipts, Way
 from .steps import ParcelStep
@@ -80,36 +80,6 @@ class ParcelRefused(NodeError):
 
 class _BeforeError(Exception):
     """The parcel was taken before."""
-
-
-class Fate(StrEnum):
-    """What became of one thing in a parcel."""
-
-    DONE = "done"
-    BEFORE = "before"
-    REFUSED = "refused"
-    LATER = "later"
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One call of a parcel, or one answer in it to a command `cmd` of ours, and its fate."""
-
-    cmd: str
-    answer: bool
-    fate: Fate
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A parcel that was taken; `before` if nothing of it was new."""
-
-    pair: Pair
-    n: int
-    made_ms: int
-    before: bool
-    items: tuple[Item, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +127,7 @@ class ParcelTaking:
         self._checkpoint = checkpoint
         self._one_at_a_time = trio.Lock()
 
-    async def take(self, source: Path) -> Taken:
+    async def take(self, source: Path) -> ParcelTaken:
         """Take the parcel at `source`.
 
         Raises NotFound, ParcelRefused (no parcel, damaged, too old, of a newer version), NotAllowed
@@ -172,7 +142,7 @@ class ParcelTaking:
                     pair = await self._store.database.write(lambda tx: self._resume(tx, opened))
                 except _BeforeError:
                     pair = await self._store.database.read(lambda tx: self._pair(tx, opened))
-                    return Taken(pair, head.n, head.made_ms, before=True)
+                    return ParcelTaken(pair.name, head.n, head.made_ms, before=True, items=())
                 self._checkpoint.reached(ParcelStep.RESUMED)
                 items = [await self._word(pair, word) for word in head.words]
                 self._outgoing.notify()
@@ -180,7 +150,7 @@ class ParcelTaking:
                 await self._store.database.write(lambda tx: self._mark(tx, pair, head))
                 self._checkpoint.reached(ParcelStep.MARKED)
             self._outgoing.notify()
-            return Taken(pair, head.n, head.made_ms, before=False, items=tuple(items))
+            return ParcelTaken(pair.name, head.n, head.made_ms, before=False, items=tuple(items))
 
     # open
 
@@ -231,28 +201,28 @@ class ParcelTaking:
 
     # words
 
-    async def _word(self, pair: Pair, word: ParcelWord) -> Item:
+    async def _word(self, pair: Pair, word: ParcelWord) -> ParcelItem:
         """Log one answer and do what follows from it, in one unit of work."""
         item = await self._store.database.write(partial(self._keep_word, pair=pair, word=word))
         self._checkpoint.reached(ParcelStep.WORD_KEPT)
         return item
 
-    def _keep_word(self, tx: Tx, pair: Pair, word: ParcelWord) -> Item:
+    def _keep_word(self, tx: Tx, pair: Pair, word: ParcelWord) -> ParcelItem:
         kept = attempt(tx, lambda tx: self._answered(tx, pair, word))
         if isinstance(kept, GrantRefused):
             # As over a link: the answer is not taken, and what it was for waits for another.
-            return Item("", answer=True, fate=Fate.REFUSED, reason=str(kept))
+            return ParcelItem(None, answer=True, fate=Fate.REFUSED, reason=str(kept))
         return kept.value
 
-    def _answered(self, tx: Tx, pair: Pair, word: ParcelWord) -> Item:
+    def _answered(self, tx: Tx, pair: Pair, word: ParcelWord) -> ParcelItem:
         answer = parse_answer(word.answer)
         if self._receipts.find(tx, answer.cid) is not None:
-            return Item("", answer=True, fate=Fate.BEFORE)
+            return ParcelItem(None, answer=True, fate=Fate.BEFORE, reason=None)
         book = self._books.of(tx, pair)
         call = book.call(answer.inv)
         if call is None:
             sentence = "an answer is to nothing that this node remembers having said"
-            return Item("", answer=True, fate=Fate.BEFORE, reason=sentence)
+            return ParcelItem(None, answer=True, fate=Fate.BEFORE, reason=sentence)
         certificate = parse_certificate(word.certificate)
         if certificate.persona != pair.their:
             raise WireError("an answer comes with the certificate of another persona")
@@ -263,15 +233,15 @@ class ParcelTaking:
         self._books.save(tx, pair, book.without(call.inv))
         waiting = self._store.outbox.find(tx, call.item)
         if waiting is None:
-            return Item("", answer=True, fate=Fate.BEFORE)
+            return ParcelItem(None, answer=True, fate=Fate.BEFORE, reason=None)
         message = message_of(waiting)
         reason = answer.out if isinstance(answer.out, str) and answer.code is not Code.OK else None
         if again(message.cmd, answer.code):
-            return Item(message.cmd, answer=True, fate=Fate.LATER, reason=reason)
+            return ParcelItem(message.cmd, answer=True, fate=Fate.LATER, reason=reason)
         self._store.outbox.done(tx, waiting.id)
         self._follow_up.answered(tx, pair, message, answer)
         fate = Fate.DONE if answer.code is Code.OK else Fate.REFUSED
-        return Item(message.cmd, answer=True, fate=fate, reason=reason)
+        return ParcelItem(message.cmd, answer=True, fate=fate, reason=reason)
 
     def _follows(self, tx: Tx, pair: Pair, answer: Answer, certificate: Certificate) -> bool:
         """Whether an answer is the next of all that this device of the peer signed for us.
@@ -285,9 +255,9 @@ class ParcelTaking:
 
     # calls
 
-    async def _calls(self, file: BinaryIO, pair: Pair, opened: _Opened) -> list[Item]:
+    async def _calls(self, file: BinaryIO, pair: Pair, opened: _Opened) -> list[ParcelItem]:
         """Act on each call, in order; the parts of one at a time stand in memory."""
-        items: list[Item] = []
+        items: list[ParcelItem] = []
         try:
             unpacking = await self._offload.run(lambda: _unpacking(file, opened.key))
             for call in opened.head.calls:
@@ -299,7 +269,9 @@ class ParcelTaking:
             raise ParcelRefused(sentence) from error
         return items
 
-    async def _call(self, pair: Pair, head: ParcelHead, heard: Heard, parts: list[bytes]) -> Item:
+    async def _call(
+        self, pair: Pair, head: ParcelHead, heard: Heard, parts: list[bytes]
+    ) -> ParcelItem:
         def own(tx: Tx) -> Value:
             verified = self._checked(tx, pair, head, heard)
             self._answering.spend(tx, verified)
@@ -323,11 +295,13 @@ class ParcelTaking:
         now_ms = self._clock.now_ms()
         return self._answering.check(tx, pair, heard, now_ms, Carried(head.n, taken))
 
-    def _act_and_answer(self, tx: Tx, pair: Pair, heard: Heard, act: Callable[[Tx], Value]) -> Item:
+    def _act_and_answer(
+        self, tx: Tx, pair: Pair, heard: Heard, act: Callable[[Tx], Value]
+    ) -> ParcelItem:
         """One unit of work: checked, acted, answered, logged; the answer waits."""
         book = self._books.of(tx, pair)
         if book.answered(heard.inv.cid) is not None:
-            return Item(heard.inv.cmd, answer=False, fate=Fate.BEFORE)
+            return ParcelItem(heard.inv.cmd, answer=False, fate=Fate.BEFORE, reason=None)
         result = attempt(tx, act)
         now_ms = self._clock.now_ms()
         answer = self._answering.word(tx, pair, heard, result, prev=book.given, now_ms=now_ms)
@@ -336,8 +310,8 @@ class ParcelTaking:
         # `act` may have changed nothing of the book: it is this module's alone.
         self._books.save(tx, pair, book.with_word(WaitingWord(heard.inv.cid, answer.cid, until_s)))
         if isinstance(result, GrantRefused):
-            return Item(heard.inv.cmd, answer=False, fate=Fate.REFUSED, reason=str(result))
-        return Item(heard.inv.cmd, answer=False, fate=Fate.DONE)
+            return ParcelItem(heard.inv.cmd, answer=False, fate=Fate.REFUSED, reason=str(result))
+        return ParcelItem(heard.inv.cmd, answer=False, fate=Fate.DONE, reason=None)
 
     async def _delivery(
         self, pair: Pair, head: ParcelHead, heard: Heard, parts: list[bytes]

@@ -50,6 +50,7 @@ from .new_file import made_beside, put_in_place
 from .offload import Offload
 from .outgoing import Message, message_of
 from .parcel_book import ParcelBook, ParcelBooks, SentCall
+from .parcel_report import ParcelWritten
 from .peers import OwnPersona, Pair, Peers
 from .receipts import Receipts
 from .saying import sign_command
@@ -64,21 +65,6 @@ log = structlog.get_logger()
 
 # Room in a head for what stands beside calls and words.
 _FRAME_BYTES = 8 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """A parcel that was written: how many `calls` and `words` are in it; `left` wait for the next.
-
-    It can be taken until `until_s` (seconds).
-    """
-
-    n: int
-    calls: int
-    words: int
-    left: int
-    until_s: int
-    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +107,7 @@ class ParcelWriting:
         self._books = books
         self._checkpoint = checkpoint
 
-    async def write(self, peer: str, target: Path) -> Parcel:
+    async def write(self, peer: str, target: Path) -> ParcelWritten:
         """Write what waits for the peer called `peer` to the new file `target`, durably.
 
         Raises NotFound (no such peer, nothing waits), NodeError (`target` is there, or cannot be
@@ -142,7 +128,16 @@ class ParcelWriting:
         except OSError as error:
             raise NodeError(f"{target} could not be written: {error.strerror}") from error
         head = plan.head
-        return Parcel(head.n, len(head.calls), len(head.words), plan.left, head.exp_s, size)
+        return ParcelWritten(
+            str(target),
+            plan.pair.name,
+            head.n,
+            len(head.calls),
+            len(head.words),
+            plan.left,
+            head.exp_s,
+            size,
+        )
 
     async def _write(self, plan: _Plan, envelope: bytes, key: FileKey, target: Path) -> int:
         packing = Packing(plan.head, key, entropy=self._entropy)

@@ -65,6 +65,10 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("revoke", "lend:revoke", "Take a grant back, or all grants of a peer."),
         ("keep", "lend:keep", "Confirm a grant that a restore suspended."),
     ),
+    "Without a network": (
+        ("outbox", "parcels:outbox", "List what waits for whom, or write it to a file."),
+        ("take", "parcels:take", "Take what a peer wrote to a file for you."),
+    ),
     "Proof": (
         ("log", "proof:log_app", "List what was signed with your peers, or verify it."),
         ("delegate", "proof:delegate", "Sign a sub-delegation of a grant that you hold."),

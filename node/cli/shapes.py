@@ -126,9 +126,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
         version="the version of this program",
     ),
     "invite": _one(link="for one use; whoever reads it can use it", exp_s="until when it works"),
-    "pair": _one(
-        name="what the peer is called here", did="the peer's persona", standing=_STANDING
-    ),
+    "pair": _one(name="what the peer is called here", did="the peer's persona", standing=_STANDING),
     "peers": _lines(
         name="what the peer is called here",
         own="the persona by which it knows this node",
@@ -338,6 +336,32 @@ SHAPES: Final[Mapping[str, Shape]] = {
         one_sided="receipts that the reader has not signed",
         answers="answers",
         gaps="words of a peer that follow one which is not here",
+    ),
+    "outbox": _lines(
+        peer="for whom it waits",
+        cmd="the command that waits, or null for answers",
+        answers="answers to what they said by file",
+        bytes="of the parts of a delivery",
+        tries="how often it was tried over the network",
+        due_ms="when it is tried next, or null",
+    ),
+    "outbox --to-file": _one(
+        path="the file",
+        peer="who can open it",
+        number="which file for this peer it is",
+        calls="commands in it",
+        answers="answers in it",
+        left="commands that had no room",
+        until_s="until when it can be taken",
+        bytes="its size",
+    ),
+    "take": _one(
+        peer="who wrote it",
+        number="which of their files it is",
+        made_ms="when it was written",
+        before="true: it was taken before, and nothing was changed",
+        items="what was in it: `cmd`, `answer`, `fate` (`done`, `before`, `refused`, `later`), "
+        "`reason`",
     ),
     "backup": _one(path="the file", bytes="its size"),
     "restore": _one(

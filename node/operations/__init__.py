@@ -7,7 +7,7 @@ import structlog
 from ...crypto.errors import EntrenousError
 from ...protocol.wire import Value
 from ..errors import NodeError, UsageError
-from . import about, audit, data, declaring, health, identity, lending
+from . import about, audit, data, declaring, health, identity, lending, parcels
 from .operation import Args, Emit, Host, Operation, error_value, named, shorts
 
 __all__ = ["OPERATIONS", "Args", "Emit", "Host", "Operation", "error_value", "named", "perform"]

@@ -1,0 +1,57 @@
+"""Operations on parcels: what waits for whom, writing it to a file, taking a file."""
+
+from __future__ import annotations
+
+from ...protocol.command import Cmd, DeliverArgs, parse_args
+from ...protocol.wire import Value
+from ..node import Node
+from ..outgoing import Message, message_of
+from ..parcel_report import Waiting
+from ..peers import Pair
+from ..shape import to_value
+from ..store.database import Tx
+from .operation import Args, Emit, Host
+
+
+async def outbox(host: Host, args: Args, emit: Emit) -> Value:
+    node, peer = host.node, args.maybe_text("peer")
+
+    def unit(tx: Tx) -> list[Waiting]:
+        pairs = node.peers.all(tx) if peer is None else [node.peers.named(tx, peer)]
+        return _waiting(node, tx, pairs)
+
+    for one in await node.store.database.read(unit):
+        await emit.item(to_value(one))
+    return None
+
+
+def _waiting(node: Node, tx: Tx, pairs: list[Pair]) -> list[Waiting]:
+    found: list[Waiting] = []
+    names = {(pair.own, pair.their): pair.name for pair in pairs}
+    items = node.store.outbox.all(tx)
+    for item in items:
+        message = message_of(item)
+        name = names.get((message.own, message.their))
+        if name is not None:
+            size = _parts_bytes(message)
+            found.append(Waiting(name, message.cmd.value, 0, size, item.tries, item.due_ms))
+    for pair in pairs:
+        if words := node.parcel_books.of(tx, pair).words:
+            found.append(Waiting(pair.name, None, len(words), 0, 0, None))
+    return sorted(found, key=lambda one: one.peer)
+
+
+def _parts_bytes(message: Message) -> int:
+    if message.cmd is not Cmd.DELIVER:
+        return 0
+    args = parse_args(message.cmd, message.args)
+    assert isinstance(args, DeliverArgs)
+    return sum(length for _, length in args.parts)
+
+
+async def parcel(host: Host, args: Args, emit: Emit) -> Value:
+    return to_value(await host.node.parcel_writing.write(args.text("peer"), args.path("path")))
+
+
+async def take(host: Host, args: Args, emit: Emit) -> Value:
+    return to_value(await host.node.parcel_taking.take(args.path("path")))

@@ -1,0 +1,67 @@
+"""What is told of parcels: what waits for whom, what a parcel holds, what came of taking one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Fate(StrEnum):
+    """What became of one thing in a parcel."""
+
+    DONE = "done"
+    # Nothing new: it was done when it came another way, or in a taking that was cut short.
+    BEFORE = "before"
+    REFUSED = "refused"
+    # An answer that says: not now.  What it answers goes on waiting.
+    LATER = "later"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits for `peer`: a command that was tried `tries` times, or (`answers` above 0) answers
+    to what it said by file.  `bytes` are those of the parts that follow a delivery."""
+
+    peer: str
+    cmd: str | None
+    answers: int
+    bytes: int
+    tries: int
+    due_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ParcelWritten:
+    """A parcel that was written for `peer`: how many `calls` and `answers` it holds, how many calls
+    are `left` for the next, until when (seconds) it can be taken."""
+
+    path: str
+    peer: str
+    number: int
+    calls: int
+    answers: int
+    left: int
+    until_s: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParcelItem:
+    """A command of the peer (`answer` false), or its answer to a command of ours; null where it
+    answers nothing that is known.  `reason` is whoever's who refused."""
+
+    cmd: str | None
+    answer: bool
+    fate: Fate
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ParcelTaken:
+    """A parcel of `peer` that was taken; `before` if that was done already, and nothing changed."""
+
+    peer: str
+    number: int
+    made_ms: int
+    before: bool
+    items: tuple[ParcelItem, ...]
