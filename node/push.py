@@ -118,6 +118,9 @@ class Push:
             trio.TooSlowError,
         ) as error:
             log.debug("push_dropped", reason=type(error).__name__)
+        except Exception:
+            # A fault of ours must end one connection and be found in the log, not end the node.
+            log.exception("push_failed")
         finally:
             self._connections -= 1
             await trio.aclose_forcefully(stream)

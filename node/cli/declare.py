@@ -68,7 +68,11 @@ Again = Annotated[
 ]
 FromJson = Annotated[
     Path | None,
-    Parameter(name="--from-json", help="Read many from a file of JSON Lines, or - for stdin."),
+    Parameter(
+        name="--from-json",
+        help="Read many from a file of JSON Lines, or - for stdin.",
+        allow_leading_hyphen=True,
+    ),
 ]
 AllOrNone = Annotated[
     bool, Parameter(help=f"Add all lines, at most {GROUP_RECORDS}, or none.", negative="")
@@ -82,10 +86,11 @@ def _command(schema: Schema) -> Callable[..., Awaitable[int]]:
     """The command that adds records of `schema`, with the schema's fields as its options."""
 
     async def command(**given: object) -> int:
-        options = given.pop("options")
+        # What was left out does not come at all.
+        options = given.pop("options", USUAL)
         assert isinstance(options, Options)
         into, again, from_json, all_or_none = (
-            given.pop(name) for name in ("into", "again", "from_json", "all_or_none")
+            given.pop(name, None) for name in ("into", "again", "from_json", "all_or_none")
         )
         told = {name: value for name, value in given.items() if value is not None}
         path = str(into) if into is not None else USUAL_PATHS.get(schema.name)
