@@ -82,7 +82,7 @@ PROFILES: Final[Sequence[Profile]] = (
         ("Buchungsdatum", "Status", "Zahlungspflichtige*r", "Zahlungsempfänger*in"),
         {
             "date": "Buchungsdatum",
-            "amount": ("Betrag (€)",),
+            "amount": ("Betrag (€)", "Betrag"),
             "label": "Verwendungszweck",
             "payer": "Zahlungspflichtige*r",
             "payee": "Zahlungsempfänger*in",
