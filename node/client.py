@@ -55,8 +55,11 @@ from .results import (
     Invoked,
     LogInfo,
     LogSummary,
+    MandateInfo,
     Paired,
     Peer,
+    PersonInfo,
+    ProxyInfo,
     RecordRemoved,
     Records,
     RecordsAdded,
@@ -108,13 +111,20 @@ class Client(Caller):
 
     # peers
 
-    async def invite(self, label: str | None = None) -> Invitation:
-        """A link for one use; `label` becomes the name of whoever uses it.  Raises UsageError."""
-        return await self._one(Invitation, "invite", label=label)
+    async def invite(self, label: str | None = None, people: str | None = None) -> Invitation:
+        """A link for one use; `label` becomes the name of whoever uses it.
 
-    async def pair(self, link: str, name: str | None = None) -> Paired:
-        """Answer a link, and know its maker as `name`.  Raises UsageError, Away, Refused."""
-        return await self._one(Paired, "pair", link=link, name=name)
+        Whoever uses it knows `people` of the house (names, comma-separated).
+        Raises UsageError, NotFound.
+        """
+        return await self._one(Invitation, "invite", label=label, people=people)
+
+    async def pair(self, link: str, name: str | None = None, people: str | None = None) -> Paired:
+        """Answer a link for `people` of the house, and know its maker as `name`.
+
+        Raises UsageError, NotFound, Away, Refused.
+        """
+        return await self._one(Paired, "pair", link=link, name=name, people=people)
 
     async def peers(self) -> tuple[Peer, ...]:
         return await self._many(Peer, "peers")
@@ -173,6 +183,73 @@ class Client(Caller):
             VouchAnswer, "ask_vouches", peer=peer, of=None if of is None else list(of)
         )
 
+    # the people of the house
+
+    async def people(self) -> tuple[PersonInfo, ...]:
+        return await self._many(PersonInfo, "people")
+
+    async def people_add(self, name: str, born: str | None = None) -> PersonInfo:
+        """Add one of the house; `born` is YYYY-MM-DD.  Raises UsageError."""
+        return await self._one(PersonInfo, "people_add", name=name, born=born)
+
+    async def people_remove(self, name: str) -> None:
+        """Raises NotFound, UsageError while something is theirs."""
+        await self._call("people_remove", {"name": name})
+
+    async def people_assign(self, path: str, people: str) -> None:
+        """Say whose a collection is: names, comma-separated, or `home`.
+
+        Raises NotFound, UsageError.
+        """
+        await self._call("people_assign", {"path": path, "people": people})
+
+    # acting for another
+
+    async def mandates(self) -> tuple[MandateInfo, ...]:
+        """Every mandate that this node gave, holds, or was handed."""
+        return await self._many(MandateInfo, "mandates")
+
+    async def proxies(self) -> tuple[ProxyInfo, ...]:
+        """Who said that they would act for someone here."""
+        return await self._many(ProxyInfo, "proxies")
+
+    async def mandate_ask(self, peer: str, at: str) -> None:
+        """Tell `peer` that one would act for them at `at`.  Raises NotFound, UsageError."""
+        await self._call("mandate_ask", {"peer": peer, "at": at})
+
+    async def mandate_give(
+        self,
+        peer: str,
+        at: str,
+        *,
+        office: str,
+        commands: Sequence[str],
+        exp_s: int | None = None,
+        age: int | None = None,
+        onward: bool = False,
+        under: bytes | str | None = None,
+    ) -> MandateInfo:
+        """Let `peer` say `commands` to `at` in one's name (or, `under` a mandate, in another's),
+        until `exp_s`, or until the person of that relationship is `age` years old.
+
+        Raises NotFound, UsageError, NotAllowed.
+        """
+        args: dict[str, Value] = {
+            "peer": peer,
+            "at": at,
+            "office": office,
+            "commands": list(commands),
+            "exp_s": exp_s,
+            "age": age,
+            "onward": onward,
+            "under": under,
+        }
+        return await self._one(MandateInfo, "mandate_give", **args)
+
+    async def mandate_end(self, mandate: bytes | str) -> bytes:
+        """Take a mandate back, or lay it down; its CID.  Raises NotFound, UsageError."""
+        return _data(await self._call("mandate_end", {"mandate": mandate}), "an end", "mandate")
+
     # one's own data
 
     async def import_(
@@ -181,6 +258,7 @@ class Client(Caller):
         into: str | None = None,
         progress: Callable[[ImportProgress], None] | None = None,
         settings: Settings = UNSAID,
+        people: str | None = None,
     ) -> ImportReport:
         """Import a file, folder or archive.  `settings`: what the files do not say.
 
@@ -195,15 +273,25 @@ class Client(Caller):
             "path": _path(path),
             "into": into,
             "settings": to_value(settings),
+            "people": people,
         }
         return read_as(ImportReport, await self._call("import", args, on_progress=on_progress))
 
     async def preview(
-        self, path: Path, into: str | None = None, settings: Settings = UNSAID
+        self,
+        path: Path,
+        into: str | None = None,
+        settings: Settings = UNSAID,
+        people: str | None = None,
     ) -> tuple[ImportPreview, ...]:
         """What `import_` would write; nothing is written."""
         return await self._many(
-            ImportPreview, "preview", path=_path(path), into=into, settings=to_value(settings)
+            ImportPreview,
+            "preview",
+            path=_path(path),
+            into=into,
+            settings=to_value(settings),
+            people=people,
         )
 
     async def imports(self) -> tuple[ImportSource, ...]:
@@ -273,10 +361,11 @@ class Client(Caller):
     async def collections(self) -> tuple[CollectionInfo, ...]:
         return await self._many(CollectionInfo, "collections")
 
-    async def read(self, path: str, first: int, last: int) -> Records:
-        """The records of one's own collection on days `first … last`.  Raises NotFound."""
+    async def read(self, path: str, first: int, last: int, people: str | None = None) -> Records:
+        """The records of one's own collection on days `first … last`; of that of `people`, if
+        they are named.  Raises NotFound."""
         pieces: list[Batch] = []
-        args: dict[str, Value] = {"path": path, "first": first, "last": last}
+        args: dict[str, Value] = {"path": path, "first": first, "last": last, "people": people}
         done = await self._call("read", args, lambda item: pieces.append(_piece(item)))
         with understood():
             body = Body.open(done, "a read", ("schema", "pages", "damaged"))
@@ -311,9 +400,11 @@ class Client(Caller):
         terms: Mapping[str, Value],
         exp_s: int,
         refusal: str = "",
+        acting_for: str | None = None,
     ) -> bytes:
         """Ask a peer for days of collections until `exp_s`; the request's CID.
 
+        With `acting_for`, in the name of a person of the house or of a peer who gave a mandate.
         `terms` is the mapping of a terms file.  Raises NotFound, UsageError.
         """
         args: dict[str, Value] = {
@@ -323,6 +414,7 @@ class Client(Caller):
             "terms": terms,
             "exp_s": exp_s,
             "refusal": refusal,
+            "acting_for": acting_for,
         }
         return _data(await self._call("ask", args), "a request", "request")
 
@@ -339,10 +431,14 @@ class Client(Caller):
         request: bytes | str,
         windows: Sequence[Window] | None = None,
         exp_s: int | None = None,
+        *,
+        acting_for: str | None = None,
+        others: bool = False,
     ) -> bytes:
         """Grant a request, narrowed if `windows` or `exp_s` are given; the grant's CID.
 
-        Raises NotFound, UsageError, NotAllowed for more than was asked.
+        `others`: also what belongs to people whom the peer does not know.
+        Raises NotFound, UsageError, NotAllowed for more than was asked, or another's.
         """
         args: dict[str, Value] = {
             "request": request,
@@ -350,10 +446,14 @@ class Client(Caller):
             "windows": None if windows is None else to_value(tuple(windows)),
             "exp_s": exp_s,
             "reason": None,
+            "acting_for": acting_for,
+            "others": others,
         }
         return _data(await self._call("decide", args), "a decision", "grant")
 
-    async def refuse(self, request: bytes | str, reason: str | None = None) -> None:
+    async def refuse(
+        self, request: bytes | str, reason: str | None = None, acting_for: str | None = None
+    ) -> None:
         """Refuse a request.  Raises NotFound, UsageError."""
         args: dict[str, Value] = {
             "request": request,
@@ -361,6 +461,7 @@ class Client(Caller):
             "windows": None,
             "exp_s": None,
             "reason": reason,
+            "acting_for": acting_for,
         }
         await self._call("decide", args)
 

@@ -110,16 +110,16 @@ class Mandates:
         ]
 
     def acting(
-        self, tx: Tx, at: Did, cmd: Cmd, now_ms: int, principals: Iterable[str]
+        self, tx: Tx, own: Did, at: Did, cmd: Cmd, now_ms: int, principals: Iterable[str]
     ) -> MandateKept:
-        """The mandate under which `cmd` is said to `at` for one of `principals` (their personas
+        """The mandate under which `own` says `cmd` to `at` for one of `principals` (their personas
         there).  Raises NotAllowed."""
         wanted = set(principals)
         fit = [
             kept
             for kept in self.all(tx)
             if kept.side is Side.HELD
-            and kept.mandate.to == at
+            and (kept.mandate.proxy, kept.mandate.to) == (own, at)
             and kept.mandate.principal in wanted
             and cmd in kept.mandate.commands
         ]

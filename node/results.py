@@ -41,8 +41,11 @@ __all__ = [
     "Level",
     "LogInfo",
     "LogSummary",
+    "MandateInfo",
     "Paired",
     "Peer",
+    "PersonInfo",
+    "ProxyInfo",
     "RecordRemoved",
     "Records",
     "RecordsAdded",
@@ -110,6 +113,8 @@ class Peer:
     connected: bool
     outbox: int
     standing: StandingInfo
+    # For whom of the house it knows this node; nobody: the home.
+    people: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +163,10 @@ class AllowanceInfo:
 
 @dataclass(frozen=True, slots=True)
 class CollectionInfo:
-    """One collection of this node's vault; `first` and `last` are None while it is empty."""
+    """One collection of this node's vault; `first` and `last` are None while it is empty.
+
+    `whose` are the people of the house to whom it belongs; nobody: the home.
+    """
 
     path: str
     schema: str
@@ -166,6 +174,52 @@ class CollectionInfo:
     pages: int
     first: int | None
     last: int | None
+    whose: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PersonInfo:
+    """One of the house: what is theirs, and which peers know them."""
+
+    name: str
+    number: int
+    born: str | None
+    collections: tuple[str, ...]
+    peers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MandateInfo:
+    """A mandate, given, held or handed in here (`side`).
+
+    `principal`, `proxy` and `at` are names, or DIDs of those who have none here; `passed_on` how
+    many mandates stand above it.
+    """
+
+    id: bytes
+    short: str
+    side: str
+    principal: str
+    proxy: str
+    at: str
+    office: str
+    commands: tuple[str, ...]
+    onward: bool
+    passed_on: int
+    exp_s: int
+    status: str
+    t_ms: int
+    ended_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyInfo:
+    """A peer said that it would act for someone here, at `at`."""
+
+    peer: str
+    at: str
+    exp_s: int
+    t_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +352,9 @@ class RequestInfo:
     grant: bytes | None
     reason: str | None
     standing: StandingInfo | None
+    # For whom of the house its peer knows this node; whom the asker acts for, if for another.
+    people: tuple[str, ...] = ()
+    principal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,6 +438,9 @@ class LogInfo:
     two_sided: bool
     t_ms: int
     code: str | None
+    # Who acted for whom, if someone did.
+    principal: str | None = None
+    proxy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import structlog
 from ...crypto.errors import EntrenousError
 from ...protocol.wire import Value
 from ..errors import NodeError, UsageError
-from . import about, audit, data, declaring, health, identity, lending, parcels
+from . import about, audit, data, declaring, health, household, identity, lending, parcels
 from .operation import Args, Emit, Host, Operation, error_value, named, shorts
 
 __all__ = ["OPERATIONS", "Args", "Emit", "Host", "Operation", "error_value", "named", "perform"]
@@ -20,8 +20,8 @@ OPERATIONS: dict[str, Operation] = {
     "status": Operation(about.status),
     "health": Operation(health.health),
     "stop": Operation(about.stop),
-    "invite": Operation(about.invite, (), ("label",), needs_network=True),
-    "pair": Operation(about.pair, ("link",), ("name",), needs_network=True),
+    "invite": Operation(about.invite, (), ("label", "people"), needs_network=True),
+    "pair": Operation(about.pair, ("link",), ("name", "people"), needs_network=True),
     "peers": Operation(about.peers),
     # who they are
     "card_set": Operation(identity.card_set, ("card",)),
@@ -34,27 +34,27 @@ OPERATIONS: dict[str, Operation] = {
     "vouches": Operation(identity.vouches),
     "acquaintances": Operation(identity.acquaintances),
     "ask_vouches": Operation(identity.ask_vouches, ("peer",), ("of",), needs_network=True),
+    # the people of the house, and acting for another
+    "people": Operation(household.people),
+    "people_add": Operation(household.people_add, ("name",), ("born",)),
+    "people_remove": Operation(household.people_remove, ("name",)),
+    "people_assign": Operation(household.people_assign, ("path", "people")),
+    "mandates": Operation(household.mandates),
+    "proxies": Operation(household.proxies),
+    "mandate_ask": Operation(household.mandate_ask, ("peer", "at")),
+    "mandate_give": Operation(
+        household.mandate_give,
+        ("peer", "at", "office", "commands", "onward"),
+        ("exp_s", "age", "under"),
+    ),
+    "mandate_end": Operation(household.mandate_end, ("mandate",)),
     # one's own data
-    "import": Operation(
-        data.import_,
-        ("path",),
-        (
-            "into",
-            "settings",
-        ),
-    ),
-    "preview": Operation(
-        data.preview,
-        ("path",),
-        (
-            "into",
-            "settings",
-        ),
-    ),
+    "import": Operation(data.import_, ("path",), ("into", "settings", "people")),
+    "preview": Operation(data.preview, ("path",), ("into", "settings", "people")),
     "imports": Operation(data.imports),
     "undo": Operation(data.undo, ("id",)),
     "collections": Operation(data.collections),
-    "read": Operation(data.read, ("path", "first", "last")),
+    "read": Operation(data.read, ("path", "first", "last"), ("people",)),
     # declared data
     "add": Operation(declaring.add, ("path", "schema", "columns", "count")),
     "remove": Operation(declaring.remove, ("path",), ("id", "t_ms")),
@@ -70,10 +70,14 @@ OPERATIONS: dict[str, Operation] = {
     "deliver": Operation(data.deliver, ("path", "to"), ("into", "wait_s")),
     "deliveries": Operation(data.deliveries),
     # grants
-    "ask": Operation(lending.ask, ("to", "items", "purpose", "terms", "exp_s"), ("refusal",)),
+    "ask": Operation(
+        lending.ask, ("to", "items", "purpose", "terms", "exp_s"), ("refusal", "acting_for")
+    ),
     "inbox": Operation(lending.inbox),
     "asked": Operation(lending.asked),
-    "decide": Operation(lending.decide, ("request", "grant"), ("windows", "exp_s", "reason")),
+    "decide": Operation(
+        lending.decide, ("request", "grant"), ("windows", "exp_s", "reason", "acting_for", "others")
+    ),
     "fetch": Operation(lending.fetch, ("from", "collection", "first", "last"), needs_network=True),
     "grants": Operation(lending.grants),
     "revoke": Operation(lending.revoke, (), ("grant", "peer")),

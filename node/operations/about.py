@@ -13,6 +13,7 @@ from ..errors import NodeError, UsageError
 from ..results import Invitation, Paired, Peer, Status
 from ..shape import to_value
 from ..store.database import Tx
+from .household import NAMES_CHARS_MAX, people_named
 from .operation import Args, Emit, Host
 
 LINK_CHARS_MAX = 4_096
@@ -68,9 +69,12 @@ async def stop(host: Host, args: Args, emit: Emit) -> Value:
 async def invite(host: Host, args: Args, emit: Emit) -> Value:
     node = host.node
     label = args.maybe_text("label")
+    names = args.maybe_text("people", NAMES_CHARS_MAX)
     now_ms = node.clock.now_ms()
     made = await node.store.database.write(
-        lambda tx: node.meeting.invite(tx, node.addresses(), label, now_ms)
+        lambda tx: node.meeting.invite(
+            tx, node.addresses(), label, now_ms, people_named(node, tx, names)
+        )
     )
     return to_value(Invitation(made.link(), made.exp_s))
 
@@ -81,7 +85,9 @@ async def pair(host: Host, args: Args, emit: Emit) -> Value:
         scanned = parse_link(args.text("link", LINK_CHARS_MAX))
     except ProtocolError as error:
         raise UsageError(str(error)) from error
-    made = await host.node.exchange.pair(scanned, name)
+    node, names = host.node, args.maybe_text("people", NAMES_CHARS_MAX)
+    people = await node.store.database.read(lambda tx: people_named(node, tx, names))
+    made = await node.exchange.pair(scanned, name, people)
     return to_value(Paired(made.name, made.their))
 
 
@@ -101,6 +107,7 @@ async def peers(host: Host, args: Args, emit: Emit) -> Value:
                 paired_ms=pair.paired_ms,
                 connected=(pair.own, pair.their) in connected,
                 outbox=len(node.store.outbox.waiting_for(tx, pair.their)),
+                people=node.household.names(tx, node.household.of_persona(tx, pair.own)),
                 standing=standings[pair.own, pair.their],
             )
             for pair in node.peers.all(tx)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...protocol.did import Did
 from ...protocol.receipt import Receipt
 from ...protocol.wire import Value
@@ -12,6 +14,7 @@ from ..results import BackedUp, LogInfo, LogSummary
 from ..shape import to_value
 from ..store.database import Tx
 from ..store.objects import Kind
+from .household import names_of
 from .operation import Args, Emit, Host
 
 # The setting that remembers when the last backup was made.
@@ -25,11 +28,33 @@ async def log(host: Host, args: Args, emit: Emit) -> Value:
         names = {(pair.own, pair.their): pair.name for pair in node.peers.all(tx)}
         granted = {one.cid: one.bundle.root.paths for one in node.lending.all(tx)}
         granted |= {one.bundle.root.cid: one.bundle.root.paths for one in node.borrowing.all(tx)}
-        return [_info(logged, names, granted) for logged in node.receipts.all(tx)]
+        lent = {one.cid: one.their for one in node.lending.all(tx)}
+        personas = names_of(node, tx)
+        return [
+            _with_both(_info(logged, names, granted), logged, lent, personas)
+            for logged in node.receipts.all(tx)
+        ]
 
     for info in await node.store.database.read(unit):
         await emit.item(to_value(info))
     return None
+
+
+def _with_both(
+    info: LogInfo, logged: Logged, lent: dict[bytes, Did], personas: dict[str, str]
+) -> LogInfo:
+    """With both names, where one acted for another: as the answer has them, or, of a read, the
+    one who was granted and the one who read."""
+    word = logged.word
+    if isinstance(word, Receipt):
+        granted = lent.get(word.body.dlg)
+        acts = None if granted in (None, word.body.reader) else (granted, word.body.reader)
+    else:
+        acts = None if word.acted is None else (word.acted.principal, word.acted.proxy)
+    if acts is None:
+        return info
+    principal, proxy = (personas.get(str(did), str(did)) for did in acts)
+    return replace(info, principal=principal, proxy=proxy)
 
 
 def _info(

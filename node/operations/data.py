@@ -16,12 +16,13 @@ from ..collection import Collection
 from ..deliveries import Sent
 from ..errors import UsageError
 from ..files import handed_in
-from ..import_plan import ReadFile, installed_readers, read_file
+from ..import_plan import Placing, ReadFile, installed_readers, read_file, unmoved
 from ..node import Node
 from ..results import CollectionInfo, Delivered, DeliveryInfo, DeliveryState
 from ..shape import from_value, to_value
 from ..store.database import Tx
 from ..stored import told_once
+from .household import NAMES_CHARS_MAX, whose_names
 from .operation import Args, Emit, Host
 
 # Rows of one item: a quarter MiB of readings.  The client reads one while the next is written.
@@ -80,12 +81,21 @@ def _info(node: Node, tx: Tx, one: Collection) -> CollectionInfo:
         if days := [stored.day for stored in node.vault.stored_of_month(tx, one.path, month)]:
             last = max(days)
             break
-    return CollectionInfo(one.path, one.schema.name, one.records, one.pages, first, last)
+    return CollectionInfo(
+        one.path,
+        one.schema.name,
+        one.records,
+        one.pages,
+        first,
+        last,
+        whose_names(node, tx, one.path),
+    )
 
 
 async def read(host: Host, args: Args, emit: Emit) -> Value:
     first, last = args.days()
-    reading = await host.node.vault.read(args.collection("path"), first, last)
+    place = await _placing(host.node, args)
+    reading = await host.node.vault.read(place(args.collection("path")), first, last)
     await emit_batch(host.node, emit, reading.batch)
     return {
         "schema": reading.batch.schema.name,
@@ -94,11 +104,22 @@ async def read(host: Host, args: Args, emit: Emit) -> Value:
     }
 
 
+async def _placing(node: Node, args: Args) -> Placing:
+    """Where records of a path are, for the people whom the arguments name."""
+    names = args.maybe_text("people", NAMES_CHARS_MAX)
+    if names is None:
+        return unmoved
+    return await node.store.database.read(
+        lambda tx: node.household.placing(tx, node.household.people(tx, names))
+    )
+
+
 async def import_(host: Host, args: Args, emit: Emit) -> Value:
     report = await host.node.imports.commit(
         args.path("path"),
         args.maybe_collection("into"),
         progress=lambda progress: emit.progress(to_value(progress)),
+        place=await _placing(host.node, args),
         settings=_settings(args),
     )
     return to_value(report)
@@ -117,7 +138,8 @@ def _settings(args: Args) -> Settings:
 
 async def preview(host: Host, args: Args, emit: Emit) -> Value:
     into = args.maybe_collection("into")
-    for one in await host.node.imports.preview(args.path("path"), into, settings=_settings(args)):
+    place, settings = await _placing(host.node, args), _settings(args)
+    for one in await host.node.imports.preview(args.path("path"), into, place, settings):
         await emit.item(to_value(one))
     return None
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from ...protocol.capability import issue_invocation, parse_delegation, parse_invocation
-from ...protocol.did import check_did
+from ...protocol.command import Cmd
+from ...protocol.did import Did, check_did
 from ...protocol.errors import ProtocolError
 from ...protocol.grant import Bundle, issue_sub_grant
 from ...protocol.limits import (
@@ -31,6 +33,7 @@ from ..shape import to_value
 from ..steps import GrantStep, RevokeStep
 from ..store.database import Tx
 from .data import emit_batch
+from .household import acting_for, check_whose, names_of, through
 from .operation import Args, Emit, Host, shorts
 
 NONCE_BYTES = 16
@@ -48,13 +51,17 @@ async def ask(host: Host, args: Args, emit: Emit) -> Value:
         raise UsageError("a request asks for some days of a collection")
     exp_s = args.integer("exp_s")
     refusal = args.text("refusal", TEXT_CHARS_MAX)
-    to = args.text("to")
+    to, principal = args.text("to"), args.maybe_text("acting_for")
     now_ms = node.clock.now_ms()
 
     def unit(tx: Tx) -> bytes:
         pair = node.peers.named(tx, to)
-        request = Request(check_did(pair.own), items, purpose, terms, exp_s, refusal)
-        return node.borrowing.ask(tx, pair, request, now_ms)
+        mandate, asker = None, check_did(pair.own)
+        if principal is not None:
+            kept = acting_for(node, tx, principal, pair, Cmd.REQUEST, now_ms)
+            mandate, asker = kept.cid, kept.mandate.principal
+        request = Request(asker, items, purpose, terms, exp_s, refusal)
+        return node.borrowing.ask(tx, pair, request, now_ms, mandate)
 
     cid = await node.store.database.write(unit)
     node.outgoing.notify()
@@ -81,10 +88,20 @@ async def _requests(node: Node, side: Inbox, emit: Emit) -> Value:
 
     def unit(tx: Tx) -> list[RequestInfo]:
         names = _names(node.peers.all(tx))
+        personas, known = names_of(node, tx), node.household.all(tx, removed=True)
+        called = {person.number: person.name for person in known}
         found = side.all(tx)
         short = shorts(cid for cid, _ in found)
         standings = node.standings.all(tx, now_ms)
-        return [_request_info(cid, short[cid], one, names, standings) for cid, one in found]
+        infos = [_request_info(cid, short[cid], one, names, standings) for cid, one in found]
+        for place, (_, one) in enumerate(found):
+            numbers = node.household.of_persona(tx, one.own)
+            people = tuple(called[number] for number in numbers if number in called)
+            asker = parse_request(one.raw).from_did
+            ours = side is node.asked and asker != one.own
+            principal = personas.get(asker, asker) if ours else None
+            infos[place] = replace(infos[place], people=people, principal=principal)
+        return infos
 
     for info in await node.store.database.read(unit):
         await emit.item(to_value(info))
@@ -122,6 +139,7 @@ async def decide(host: Host, args: Args, emit: Emit) -> Value:
     windows = args.maybe_windows("windows")
     exp_s = args.maybe_integer("exp_s")
     reason = args.maybe_text("reason", TEXT_CHARS_MAX)
+    principal, others = args.maybe_text("acting_for"), args.body.value("others") is True
     if granting and reason is not None:
         raise UsageError("a reason is for a refusal")
     if not granting and (windows is not None or exp_s is not None):
@@ -130,13 +148,17 @@ async def decide(host: Host, args: Args, emit: Emit) -> Value:
 
     def unit(tx: Tx) -> bytes | None:
         request = args.id("request", (cid for cid, _ in node.inbox.all(tx)), "request")
+        acting = None if principal is None else through(node, tx, principal, request, now_ms)
         if not granting:
-            node.lending.refuse(tx, request, reason, now_ms)
+            node.lending.refuse(tx, request, reason, now_ms, acting)
             return None
-        wanted = parse_request(node.inbox.get(tx, request).raw)
-        days = _expanded(node, tx, wanted.items) if windows is None else windows
+        asked = node.inbox.get(tx, request)
+        wanted = parse_request(asked.raw)
+        days = _expanded(node, tx, asked.own, wanted.items) if windows is None else windows
+        if not others:
+            check_whose(node, tx, asked.own, [one.collection for one in days])
         until_s = wanted.exp_s if exp_s is None else exp_s
-        given = node.lending.grant(tx, request, days, until_s, now_ms)
+        given = node.lending.grant(tx, request, days, until_s, now_ms, acting)
         node.checkpoint.reached(GrantStep.DECIDED)
         return given.cid
 
@@ -147,9 +169,14 @@ async def decide(host: Host, args: Args, emit: Emit) -> Value:
     return {"grant": grant}
 
 
-def _expanded(node: Node, tx: Tx, items: Iterable[Window]) -> list[Window]:
-    """Items that name a category, as the collections there are in it now; others as they are."""
-    paths = [one.path for one in node.vault.collections.all(tx)]
+def _expanded(node: Node, tx: Tx, own: Did, items: Iterable[Window]) -> list[Window]:
+    """Items that name a category, as the collections there are in it now; others as they are.
+
+    Of people for whom the persona `own` does not stand, nothing is in a category.
+    """
+    held = [one.path for one in node.vault.collections.all(tx)]
+    asked = {item.collection for item in items}
+    paths = [path for path in held if path in asked or not node.household.is_others(tx, own, path)]
     found: list[Window] = []
     for item in items:
         below = [path for path in paths if path.startswith(item.collection + "/")]
