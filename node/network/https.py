@@ -44,8 +44,7 @@ Resolve: TypeAlias = "Callable[[str], Awaitable[Sequence[str]]]"
 
 async def resolve(domain: str) -> list[str]:
     """The addresses of a name, as the system finds them.  Raises OSError."""
-    # With the dot at its end, no search list of the system's is tried.
-    found = await trio.socket.getaddrinfo(f"{domain}.", None, type=socket.SOCK_STREAM)
+    found = await trio.socket.getaddrinfo(domain, None, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
