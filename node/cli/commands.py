@@ -121,8 +121,15 @@ def first_line(found: EntryPoint) -> str:
     except (ImportError, OSError, SyntaxError, ValueError):
         return "(it cannot be loaded)"
     for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == found.attr:
-            return (ast.get_docstring(node) or "").partition("\n")[0]
+        match node:
+            case ast.FunctionDef(name=found.attr) | ast.AsyncFunctionDef(name=found.attr):
+                return (ast.get_docstring(node) or "").partition("\n")[0]
+            case ast.Assign(targets=[ast.Name(id=found.attr)], value=ast.Call(keywords=given)):
+                # A group of commands: an App, whose `help` is a text.
+                texts = (one.value for one in given if one.arg == "help")
+                return next((str(t.value) for t in texts if isinstance(t, ast.Constant)), "")
+            case _:
+                pass
     return ""
 
 

@@ -7,6 +7,7 @@ import shutil
 import sys
 import tempfile
 from contextlib import AsyncExitStack
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -21,11 +22,13 @@ from ...node.errors import UsageError
 from ...node.import_plan import installed_readers
 from ...protocol.errors import ReaderError
 from ...protocol.reading import reader_for
-from ..files import GeneratedFile, bank_file, energy_file
+from ..household import SEED_MAX, generate
+from ..household.generate import ANSWERS
+from ..household.people import CURRENCY
 from .aftermath import aftermath
 from .processes import DemoFailed, DemoHome, new_home, running
 from .report import Step, Story
-from .story import Actor, Cast, Source, tell
+from .story import Actor, Cast, Known, Source, tell
 
 DEFAULT_SEED = 2026
 
@@ -37,7 +40,7 @@ def demo(
         Path | None, Parameter(help="A Green Button file that the energy supplier hands back.")
     ] = None,
     seed: Annotated[
-        int, Parameter(help="What the generated files are made from, where none is given.")
+        int, Parameter(help="Which generated household the files are of, where none is given.")
     ] = DEFAULT_SEED,
     json: Annotated[
         bool, Parameter(help="Print one object: a key for each step, and `ok`.")
@@ -46,8 +49,10 @@ def demo(
     """Show the whole story between three real nodes, in about a minute.
 
     A bank and an energy supplier hand a person's data back; the person lends thirty days of a
-    load curve, sees the proof of what was read, and takes it back.  The three homes are made in a
-    temporary folder and removed afterwards.
+    load curve, sees the proof of what was read, and takes it back.  Unless files are given, they
+    are those of a generated household: its bank's last statement and its meter's last two months,
+    held against its known answers.  The three homes are made in a temporary folder and removed
+    afterwards.
 
     Example: entrenous demo --bank statement.ofx --energy usage.xml
     """
@@ -70,10 +75,7 @@ def _told(
 ) -> int:
     progress = Console(stderr=True)
     try:
-        sources = (
-            _source(bank, bank_file(seed), folder, "transaction/1"),
-            _source(energy, energy_file(seed), folder, "meter-reading/1"),
-        )
+        sources = _sources(folder, bank, energy, seed)
         trio.run(_play, folder, sources, story, progress, SystemEntropy())
     except* (EntrenousError, DemoFailed, OSError) as errors:
         for error in errors.exceptions:
@@ -117,11 +119,39 @@ async def _play(
         await trio.to_thread.run_sync(lambda: aftermath(cast, story.steps[-1]))
 
 
-def _source(file: Path | None, generated: GeneratedFile, folder: Path, schema: str) -> Source:
-    """What a file holds for one collection; the generated one if none was given."""
-    if file is None:
-        file = folder / generated.name
-        file.write_bytes(generated.data)
+def _sources(
+    folder: Path, bank: Path | None, energy: Path | None, seed: int
+) -> tuple[Source, Source]:
+    """What the two organisations hand back: the files given, else those of a household."""
+    made: dict[str, Path] = {}
+    known: dict[str, Known] = {}
+    if bank is None or energy is None:
+        made, known = _household(folder / "household", seed)
+    return (
+        _source(bank or made["bank"], "transaction/1", None if bank else known["bank"]),
+        _source(energy or made["energy"], "meter-reading/1", None if energy else known["energy"]),
+    )
+
+
+def _household(folder: Path, seed: int) -> tuple[dict[str, Path], dict[str, Known]]:
+    """The last statement and the last load curve of a household, and its answers to both."""
+    if not 0 <= seed <= SEED_MAX:
+        raise UsageError(f"--seed is a whole number from 0 to {SEED_MAX}")
+    generate(seed, folder, sources=("banks", "meters"))
+    files = _json.loads((folder / ANSWERS).read_text())["files"]
+    bank = max(path for path in files if path.startswith("bank-a/") and path.endswith(".ofx"))
+    energy = max(path for path in files if path.startswith("green-button/"))
+    spent, used = files[bank], files[energy]
+    return {"bank": folder / bank, "energy": folder / energy}, {
+        "bank": Known(
+            spent["records"], Decimal(spent["received"]) - Decimal(spent["paid"]), CURRENCY
+        ),
+        "energy": Known(used["records"], Decimal(used["energy_wh"]), "Wh"),
+    }
+
+
+def _source(file: Path, schema: str, known: Known | None) -> Source:
+    """What a file holds for one collection, and what is known of it."""
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -130,6 +160,6 @@ def _source(file: Path | None, generated: GeneratedFile, folder: Path, schema: s
     fitting = [item for item in extract.items if item.batch.schema.name == schema]
     if not fitting:
         raise ReaderError(f"{file.name} holds no {schema.partition('/')[0]} records")
-    if len(extract.items) > 1 or not len(fitting[0].batch):
+    if len(fitting) > 1 or not len(fitting[0].batch):
         raise ReaderError(f"{file.name} holds several series; the demo takes a file with one")
-    return Source(file.absolute(), fitting[0])
+    return Source(file.absolute(), fitting[0], known)

@@ -2,7 +2,8 @@
 
 Each step does what a person or an organisation would do, reads back from both sides what they now
 hold, and notes what is not as it should be.  Nothing is taken from what the demo itself knows but
-the two files, against which the days and sums are held.
+the two files, against which the days and sums are held; where a file was generated, its own known
+answers are held against what arrived.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -56,11 +58,24 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What is right, worked out by who made the file: how many records, and their exact sum."""
+
+    records: int
+    total: Decimal
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
-    """A file that an organisation hands back, and what a reader finds in it."""
+    """A file that an organisation hands back, what a reader finds in it, and what is known of it.
+
+    `known` is None for a file that somebody brought.
+    """
 
     file: Path
     item: ExtractItem
+    known: Known | None = None
 
     @property
     def batch(self) -> Batch:
@@ -160,7 +175,7 @@ async def deliveries(cast: Cast, step: Step) -> None:
         taken = [
             one
             for one in await cast.person.client.deliveries()
-            if one.way == "in" and one.path == source.item.path
+            if one.way == "in" and one.peer == name
         ]
         step.expect(records.batch.columns == source.batch.sorted().columns, f"{name}: other data")
         step.expect(
@@ -178,6 +193,20 @@ async def deliveries(cast: Cast, step: Step) -> None:
             "last": date_of(source.last),
             "statements": [cid_text(one.statement) for one in taken],
         }
+        if source.known is not None:
+            known, total = source.known, _sum(records.batch)
+            step.expect(
+                (len(records.batch), total) == (known.records, known.total),
+                f"{name}: what arrived is not what the household lived through",
+            )
+            step.tell(
+                f"{name}: {known.records:,} records, {known.total:+,} {known.unit} in all, as the "
+                "known answers of the household say"
+            )
+            step.facts[f"{name}_known"] = {
+                "records": known.records,
+                "total": f"{known.total} {known.unit}",
+            }
     step.tell("each with the statement that its source signed over every day")
 
 
@@ -436,6 +465,15 @@ def _within(batch: Batch, window: Window) -> Batch:
         i for i, t_ms in enumerate(ordered.times) if window.first <= day_of(t_ms) <= window.last
     ]
     return ordered.slice(rows[0], rows[-1] + 1) if rows else Batch.empty(batch.schema)
+
+
+def _sum(batch: Batch) -> Decimal:
+    """The exact sum of the amounts or readings."""
+    total = Decimal(0)
+    for cell in batch.columns["value" if "value" in batch.columns else "amount"]:
+        assert isinstance(cell, tuple)
+        total += Decimal(cell[0]).scaleb(-cell[1])
+    return total
 
 
 def _total(batch: Batch) -> str:

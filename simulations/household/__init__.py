@@ -7,6 +7,6 @@ The answers are counted while it is lived, never read back from the files.
 
 from __future__ import annotations
 
-from .generate import SOURCES, UNTIL, generate
+from .generate import SEED_MAX, SOURCES, UNTIL, generate
 
-__all__ = ["SOURCES", "UNTIL", "generate"]
+__all__ = ["SEED_MAX", "SOURCES", "UNTIL", "generate"]
