@@ -363,12 +363,12 @@ def _opened_file(source: Path) -> Generator[BinaryIO]:
         handle = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise NotFound(f"{source} cannot be read: {error.strerror}") from error
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > FILE_BYTES_MAX:
+        os.close(handle)
+        fault = "larger than any parcel" if stat.S_ISREG(status.st_mode) else "not a file"
+        raise ParcelRefused(f"{source} is {fault}")
     with open(handle, "rb") as file:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise ParcelRefused(f"{source} is not a file")
-        if status.st_size > FILE_BYTES_MAX:
-            raise ParcelRefused(f"{source} is larger than any parcel")
         try:
             yield file
         except OSError as error:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from trio.testing import MockClock
 
+from entrenous.node.errors import NodeError, NotFound
 from entrenous.node.grant_given import GrantGiven
 from entrenous.node.parcel_report import Fate, ParcelTaken
 from entrenous.protocol.command import Cmd
@@ -21,6 +24,7 @@ from entrenous.tests.node.two_nodes import (
     a_town,
     both_logs_hold,
     meet,
+    readings,
     request_of,
     settle,
 )
@@ -56,9 +60,9 @@ async def apart(town: Town, tmp_path: Path) -> tuple[Party, Party, Stick]:
     return home, shop, Stick(tmp_path)
 
 
-async def ask_by_file(shop: Party, home: Party) -> bytes:
+async def ask_by_file(shop: Party, home: Party, days: int = 30) -> bytes:
     pair = await shop.peer(home.name)
-    request = request_of(pair, [TEN], shop.now_ms)
+    request = request_of(pair, [TEN], shop.now_ms, days)
     return await shop.write(lambda tx: shop.node.borrowing.ask(tx, pair, request, shop.now_ms))
 
 
@@ -100,3 +104,127 @@ async def test_the_main_job_by_files_only(autojump_clock: MockClock, tmp_path: P
         await stick.carry(shop, home)
         assert (await waiting(home), await waiting(shop)) == (0, 0)
         await both_logs_hold(home, shop)
+
+
+async def test_a_delivery_by_file(autojump_clock: MockClock, tmp_path: Path) -> None:
+    async with a_town() as town:
+        home, shop, stick = await apart(town, tmp_path)
+        sent = await shop.node.deliveries.deliver(
+            "home", "consumption/readings", readings(DAY, 30), shop.now_ms
+        )
+        taken = await stick.carry(shop, home)
+        assert fates(taken, answers=False) == [(Cmd.DELIVER, Fate.DONE)]
+        received = await home.read(home.node.deliveries.received)
+        assert [one.statement for one in received] == [sent.statement]
+        assert len((await home.node.vault.read("consumption/readings", DAY, DAY + 29)).batch) == 720
+        made = await shop.read(lambda tx: shop.node.deliveries.made_of(tx, sent.statement))
+        assert made.state == "queued"
+        taken = await stick.carry(home, shop)
+        assert fates(taken, answers=True) == [(Cmd.DELIVER, Fate.DONE)]
+        made = await shop.read(lambda tx: shop.node.deliveries.made_of(tx, sent.statement))
+        assert made.state == "stored"
+        await both_logs_hold(home, shop)
+
+
+async def test_what_was_done_by_file_is_not_done_again_online(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    async with a_town() as town:
+        home, shop, stick = await apart(town, tmp_path)
+        cid = await ask_by_file(shop, home)
+        sent = await shop.node.deliveries.deliver("home", CURVE, readings(DAY, 5), shop.now_ms)
+        await stick.carry(shop, home)
+        given = await grant(home, cid)
+        await stick.carry(home, shop)
+        late = await stick.write(shop, home)
+        # The answers are still on their way when the two meet.
+        await home.up()
+        await shop.up()
+        await settle(900)
+        assert (await waiting(home), await waiting(shop)) == (0, 0)
+        received = await home.read(home.node.deliveries.received)
+        assert [one.statement for one in received] == [sent.statement]
+        held = await shop.read(shop.node.borrowing.all)
+        assert [one.cid for one in held] == [given.cid]
+        assert len(held[0].keysets) == 1
+        asked = await home.read(home.node.inbox.all)
+        assert len(asked) == 1
+        # And the other way round: what was said online comes once more by file.
+        taken = await home.node.parcel_taking.take(late)
+        assert {item.fate for item in taken.items} <= {Fate.DONE, Fate.BEFORE}
+        taken = await stick.carry(home, shop)
+        assert {item.fate for item in taken.items} == {Fate.BEFORE}
+        assert len((await shop.read(shop.node.borrowing.all))[0].keysets) == 1
+        await both_logs_hold(home, shop)
+
+
+async def test_a_parcel_that_was_lost(autojump_clock: MockClock, tmp_path: Path) -> None:
+    async with a_town() as town:
+        home, shop, stick = await apart(town, tmp_path)
+        await ask_by_file(shop, home)
+        lost = await stick.write(shop, home)
+        await stick.carry(shop, home)
+        answer_lost = await stick.write(home, shop)
+        taken = await stick.carry(home, shop)
+        assert fates(taken, answers=True) == [(Cmd.REQUEST, Fate.DONE)]
+        # Both turn up again, later than what came after them.
+        taken = await home.node.parcel_taking.take(lost)
+        assert fates(taken, answers=False) == [(Cmd.REQUEST, Fate.DONE)]
+        taken = await shop.node.parcel_taking.take(answer_lost)
+        assert fates(taken, answers=True) == [(None, Fate.BEFORE)]
+        assert len(await home.read(home.node.inbox.all)) == 1
+        await both_logs_hold(home, shop)
+
+
+async def test_answers_are_sent_until_they_are_known_to_have_come(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    async with a_town() as town:
+        home, shop, stick = await apart(town, tmp_path)
+        await ask_by_file(shop, home)
+        await stick.carry(shop, home)
+        pair = await home.peer("shop")
+        await stick.write(home, shop)
+        await stick.carry(home, shop)
+        book = await home.read(lambda tx: home.node.parcel_books.of(tx, pair))
+        assert [word.parcels for word in book.words] == [(1, 2)]
+        await shop.node.deliveries.deliver("home", CURVE, readings(DAY, 2), shop.now_ms)
+        await stick.carry(shop, home)
+        book = await home.read(lambda tx: home.node.parcel_books.of(tx, pair))
+        assert [word.parcels for word in book.words] == [()]
+
+
+async def test_a_parcel_says_nothing_of_what_is_in_it(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    async with a_town() as town:
+        home, shop, stick = await apart(town, tmp_path)
+        await ask_by_file(shop, home)
+        small = await stick.write(shop, home)
+        pair = await shop.peer("home")
+        data = small.read_bytes()
+        for known in (pair.own, pair.their, pair.certificate.device, CURVE, "home", "shop"):
+            assert known.encode() not in data
+        assert small.stat().st_mode & 0o777 == 0o600
+        # A request alone, or with a delivery: the same size.
+        await shop.node.deliveries.deliver("home", CURVE, readings(DAY, 1), shop.now_ms)
+        assert (await stick.write(shop, home)).stat().st_size == len(data)
+
+
+async def test_nothing_is_written_over_and_nothing_without_need(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    async with a_town() as town:
+        home, shop, stick = await apart(town, tmp_path)
+        with pytest.raises(NotFound, match="nothing waits for home"):
+            await stick.write(shop, home)
+        await ask_by_file(shop, home)
+        there = tmp_path / "there"
+        there.write_text("mine")
+        with pytest.raises(NodeError, match="is there already"):
+            await shop.node.parcel_writing.write("home", there)
+        assert there.read_text() == "mine"
+        with pytest.raises(NodeError, match="could not be written"):
+            await shop.node.parcel_writing.write("home", tmp_path / "no" / "such" / "folder")
+        assert sorted(os.listdir(tmp_path)) == ["there"]
+        assert await waiting(shop) == 1
