@@ -19,7 +19,7 @@ import trio
 
 from entrenous.crypto.entropy import SeededEntropy
 from entrenous.crypto.keys import DeviceKey, PersonaKey, ReaderSecret, RecoverySecret
-from entrenous.node.config import Config, Role
+from entrenous.node.config import Config, IdentitySettings, Role
 from entrenous.node.grant_given import GrantGiven
 from entrenous.node.keystore import Keystore
 from entrenous.node.network.memory import MemoryNetwork, MemoryWorld
@@ -30,6 +30,7 @@ from entrenous.node.peers import Pair
 from entrenous.node.store.database import Tx
 from entrenous.node.store.inline import InlineDatabase
 from entrenous.node.vault import pieces_of
+from entrenous.node.well_known import WellKnown
 from entrenous.protocol.command import Cmd, PairAnswer, PairOpenArgs, parse_out
 from entrenous.protocol.day import day_of, start_ms
 from entrenous.protocol.did import Did, did_of, public_of
@@ -137,13 +138,23 @@ class Town:
     stack: AsyncExitStack
     nursery: trio.Nursery
 
-    async def party(self, name: str, role: Role = Role.PERSON) -> Party:
+    async def party(
+        self,
+        name: str,
+        role: Role = Role.PERSON,
+        *,
+        well_known: WellKnown | None = None,
+        identity: IdentitySettings | None = None,
+    ) -> Party:
         entropy = self.entropy.fork(name)
         keystore = Keystore.create(RecoverySecret.generate(entropy), entropy, successions=32)
         database = await self.stack.enter_async_context(InlineDatabase(None))
         network = MemoryNetwork(keystore.device, self.world)
-        ground = Ground(database, network, self.clock, entropy, InlineOffload())
-        party = Party(name, Node(ground, keystore, Config(name=name, role=role)), self.nursery)
+        ground = Ground(
+            database, network, self.clock, entropy, InlineOffload(), well_known=well_known
+        )
+        config = Config(name=name, role=role, identity=identity or IdentitySettings())
+        party = Party(name, Node(ground, keystore, config), self.nursery)
         await party.up()
         return party
 
