@@ -143,6 +143,10 @@ class Mortal:
 
     # living and dying
 
+    @property
+    def lives_now(self) -> bool:
+        return self._line is not None
+
     async def start(self) -> None:
         """Be born, again or for the first time; returns once the node is ready."""
         assert self._line is None, "it lives already"
