@@ -33,6 +33,15 @@ def key_of(stored: Stored) -> TellerKey:
     return stored.origin, stored.statement
 
 
+def shown_first(schema: Schema, found: Found) -> list[tuple[Stored, bytes | None]]:
+    """Pages in the order in which their tellings are shown.
+
+    Signed first; then as they came, or the other way round for what holds now.
+    """
+    turn = 1 if schema.dated else -1
+    return sorted(found, key=lambda pair: (pair[0].statement is None, turn * pair[0].seq))
+
+
 def read_facts(
     schema: Schema,
     found: Found,
@@ -49,7 +58,7 @@ def read_facts(
     opened: list[tuple[Stored, Batch]] = []
     damaged: list[Damaged] = []
     pages = 0
-    for stored, ciphertext in found:
+    for stored, ciphertext in shown_first(schema, found):
         within = days[0] <= stored.day <= days[1]
         pages += within
         batch = open_stored(stored, ciphertext, keys_of)
@@ -57,12 +66,9 @@ def read_facts(
             opened.append((stored, batch))
         elif within:
             damaged.append(batch)
-    # Signed first; then as they came, or the other way round for what holds now.
-    turn = 1 if schema.dated else -1
-    opened.sort(key=lambda pair: (pair[0].statement is None, turn * pair[0].seq))
     whole = concat(schema, [batch for _, batch in opened])
     told = [
-        Told(tellers[key_of(stored)].family, stored.statement is not None, stored.origin, batch)
+        Told(tellers[key_of(stored)].family, stored.statement is not None, batch)
         for stored, batch in opened
     ]
     by_content = matched_by_content(schema) and len({one.family for one in told}) > 1

@@ -49,6 +49,7 @@ class Plan:
 
     id: bytes
     path: str
+    reader: str
     schema: Schema
     interval_s: int
     pieces: Sequence[Piece]
@@ -120,7 +121,7 @@ def read_file(
     digest = sha256(data)
     # Read otherwise, the same bytes are another plan.
     how: list[Value] = [reader.name, *_said(settings)]
-    plans = tuple(_plan(digest, path, some, how) for path, some in items.items())
+    plans = tuple(_plan(digest, path, some, reader.name, how) for path, some in items.items())
     return replace(read, plans=plans)
 
 
@@ -129,7 +130,7 @@ def _said(settings: Settings) -> list[Value]:
 
 
 def _plan(
-    file_digest: bytes, path: str, items: Sequence[ExtractItem], how: Sequence[Value]
+    file_digest: bytes, path: str, items: Sequence[ExtractItem], reader: str, how: Sequence[Value]
 ) -> Plan:
     schemas = {item.batch.schema.name: item.batch.schema for item in items}
     if len(schemas) > 1:
@@ -141,6 +142,7 @@ def _plan(
     return Plan(
         id=import_id(file_digest, check_domain(path)),
         path=path,
+        reader=reader,
         schema=schema,
         interval_s=interval_of(schema, pieces),
         pieces=pieces,

@@ -29,7 +29,7 @@ class PreviewSource:
 
 @dataclass(frozen=True, slots=True)
 class PreviewItem:
-    """What a file would bring to one path.
+    """What a file would bring to one path.  The counts are those of `doubles.py`.
 
     `state` is that of an earlier import of the same file, None for none; `refused` the sentence
     with which the vault would refuse it.
@@ -40,6 +40,9 @@ class PreviewItem:
     new: int
     duplicates: int
     differing: int
+    same: int
+    ambiguous: int
+    same_as: dict[str, int]
     state: str | None
     refused: str | None
 
@@ -58,7 +61,7 @@ class Preview:
 class Imported:
     """What an import of one file did at one path.  `already`: it was done before, nothing changed.
 
-    `records` is what this import has brought in all, `new` what it brought just now.
+    `records` is what this import keeps in all, `new` what it told just now and nobody before.
     """
 
     id: str
@@ -69,6 +72,9 @@ class Imported:
     records: int
     duplicates: int
     differing: int
+    same: int
+    ambiguous: int
+    same_as: dict[str, int]
     already: bool
     notes: tuple[str, ...]
 
@@ -111,6 +117,9 @@ class Source:
     records: int
     duplicates: int
     differing: int
+    same: int
+    ambiguous: int
+    same_as: dict[str, int]
     days_done: int
     days_total: int
     changed_ms: int
@@ -128,6 +137,9 @@ class Source:
             records=row.records,
             duplicates=row.duplicates,
             differing=row.differing,
+            same=row.same,
+            ambiguous=row.ambiguous,
+            same_as=dict(row.same_as),
             days_done=row.done_pieces,
             days_total=row.pieces,
             changed_ms=row.changed_ms,

@@ -21,7 +21,8 @@ What it does not do: keep the file, or fetch one.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableSequence, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableSequence, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -29,12 +30,14 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from ..protocol.day import UNDATED, month_of
 from ..protocol.errors import ReaderError, RecordError
 from ..protocol.reading import UNSAID, Reader, Settings, refusal, summary
 from .checkpoint import UNWATCHED, Checkpoint
 from .clock import Clock
-from .doubles import Known, Sifted, sift
+from .doubles import Sifted, known_pages, sift
 from .errors import NotFound, UsageError
+from .facts import TellerKey, key_of
 from .files import HandedIn, handed_in
 from .import_plan import (
     Chunk,
@@ -59,9 +62,12 @@ from .import_report import (
 )
 from .journal import Event, Import, Journal, State, after
 from .overlap import overlapped
+from .recognition import MARGIN_DAYS, matched_by_content
+from .returning import give_back, returning
 from .sealing import Piece, Sealed
 from .store.database import Tx
-from .stored import Damaged, Stored, open_stored
+from .stored import Stored
+from .tellers import Teller, family_of_reader
 from .vault import CHUNK_PAGES, Vault
 
 __all__ = [
@@ -222,12 +228,16 @@ class Imports:
         for plan in file.plans:
             row = await self._database.read(partial(self._journal.find, id=plan.id))
             refused = await self._refusal(plan)
-            new = duplicates = differing = 0
+            new = duplicates = differing = same = ambiguous = 0
+            same_as: Counter[str] = Counter()
             for chunk in chunks_of(plan, 0, self._chunk_pages):
                 sifted = await self._sifted(plan, chunk.pieces)
-                new += sifted.records
+                new += sifted.new
                 duplicates += sifted.duplicates
                 differing += sifted.differing
+                same += sifted.same
+                ambiguous += sifted.ambiguous
+                same_as.update(sifted.same_as)
             parts = [
                 part
                 for part, item in zip(summaries, file.extract.items, strict=True)
@@ -240,6 +250,9 @@ class Imports:
                     new=new,
                     duplicates=duplicates,
                     differing=differing,
+                    same=same,
+                    ambiguous=ambiguous,
+                    same_as=dict(same_as),
                     state=None if row is None else row.state.value,
                     refused=refused,
                 )
@@ -312,7 +325,14 @@ class Imports:
                     done_pieces=found.done_pieces,
                     duplicates=found.duplicates,
                     differing=found.differing,
+                    beside=found.beside,
+                    same=found.same,
+                    ambiguous=found.ambiguous,
+                    same_as=found.same_as,
+                    noted=found.noted,
                 )
+            elif found is not None:  # from the beginning: what it noted is noted again
+                self._vault.left_out.forget(tx, row.path, row.id, _months(found))
             self._journal.put(tx, row)
             rows.append((row, False))
         return rows
@@ -338,11 +358,12 @@ class Imports:
             then = self._moved_on(row, ready)
 
             def journal(tx: Tx) -> None:
+                self._vault.left_out.add(tx, plan.path, plan.id, ready.sifted.left_out)
                 self._journal.put(tx, then)
                 self._checkpoint.reached(Step.WRITTEN)
 
             await self._vault.commit(ready.sealed, origin=plan.id, also=journal)
-            row, new = then, new + ready.sifted.records
+            row, new = then, new + ready.sifted.new
             self._checkpoint.reached(Step.COMMITTED)
             if progress is not None:
                 progress(Progress(file.name, plan.path, row.done_pieces, row.pieces))
@@ -359,6 +380,9 @@ class Imports:
             records=row.records,
             duplicates=row.duplicates,
             differing=row.differing,
+            same=row.same,
+            ambiguous=row.ambiguous,
+            same_as=dict(row.same_as),
             already=already,
             notes=file.extract.notes,
         )
@@ -374,6 +398,10 @@ class Imports:
             records=row.records + ready.sifted.records,
             duplicates=row.duplicates + ready.sifted.duplicates,
             differing=row.differing + ready.sifted.differing,
+            beside=row.beside + ready.sifted.beside,
+            same=row.same + ready.sifted.same,
+            ambiguous=row.ambiguous + ready.sifted.ambiguous,
+            same_as=Counter(row.same_as) + Counter(ready.sifted.same_as),
             changed_ms=now_ms,
             done_ms=now_ms if finished else row.done_ms,
         )
@@ -381,28 +409,30 @@ class Imports:
     async def _sifted(self, plan: Plan, pieces: Sequence[Piece]) -> Sifted:
         """What of `pieces` the vault does not hold.  Reads only."""
         if not pieces:
-            return Sifted((), 0, 0)
+            return Sifted(())
         # A time lies in one day; an id might stand on another day between the first and the last.
         days = None if plan.schema.has_id else {piece.day for piece in pieces}
+        margin = MARGIN_DAYS if matched_by_content(plan.schema) else 0
+        first, last = max(pieces[0].day - margin, 0), min(pieces[-1].day + margin, UNDATED)
 
-        def unit(tx: Tx) -> Sequence[tuple[Stored, bytes | None]]:
-            stored = self._vault.stored(tx, plan.path, pieces[0].day, pieces[-1].day)
+        def unit(tx: Tx) -> tuple[Sequence[tuple[Stored, bytes | None]], dict[TellerKey, Teller]]:
+            stored = self._vault.stored(tx, plan.path, first, last)
             wanted = [one for one in stored if days is None or one.day in days]
-            return self._vault.ciphertexts(tx, wanted)
+            tellers = {key: self._vault.tellers.of(tx, *key) for key in set(map(key_of, wanted))}
+            return self._vault.ciphertexts(tx, wanted), tellers
 
-        found = await self._database.read(unit)
-        return await self._vault.offload.run(lambda: self._sift(plan, pieces, found))
+        found, tellers = await self._database.read(unit)
+        return await self._vault.offload.run(lambda: self._sift(plan, pieces, found, tellers))
 
     def _sift(
-        self, plan: Plan, pieces: Sequence[Piece], found: Sequence[tuple[Stored, bytes | None]]
+        self,
+        plan: Plan,
+        pieces: Sequence[Piece],
+        found: Sequence[tuple[Stored, bytes | None]],
+        tellers: Mapping[TellerKey, Teller],
     ) -> Sifted:
-        known: list[Known] = []
-        for stored, ciphertext in found:
-            opened = open_stored(stored, ciphertext, self._vault.keys_of)
-            # What will not open is not there: the file brings it again.
-            if not isinstance(opened, Damaged):
-                known.append(Known(stored.origin == plan.id, opened))
-        return sift(pieces, known)
+        known = known_pages(plan.schema, found, self._vault.keys_of, tellers, own=plan.id)
+        return sift(pieces, known, family_of_reader(plan.reader))
 
     # undoing
 
@@ -424,7 +454,21 @@ class Imports:
         now_ms = self._clock.now_ms()
         pages = 0
         if self._vault.collections.find(tx, row.path) is not None:
+            returned = returning(self._vault, tx, row.path, id, self._journal.standing(tx))
             pages = self._vault.remove(tx, row.path, lambda stored: stored.origin == id)
+            for origin, pieces in returned:
+                count = give_back(self._vault, tx, row.path, origin, pieces)
+                other = self._journal.get(tx, origin)
+                self._journal.put(
+                    tx,
+                    replace(
+                        other,
+                        records=other.records + count,
+                        duplicates=max(0, other.duplicates - count),
+                        changed_ms=now_ms,
+                    ),
+                )
+        self._vault.left_out.forget(tx, row.path, id, _months(row))
         self._journal.put(
             tx,
             replace(
@@ -434,6 +478,11 @@ class Imports:
                 records=0,
                 duplicates=0,
                 differing=0,
+                beside=0,
+                same=0,
+                ambiguous=0,
+                same_as={},
+                noted=True,
                 changed_ms=now_ms,
             ),
         )
@@ -441,7 +490,13 @@ class Imports:
             return 0
         for other in self._journal.all(tx):
             shares = other.path == row.path and other.duplicates + other.differing
-            if shares and other.state is not State.UNDONE:
+            if shares and not other.noted and other.state is not State.UNDONE:
                 state = after(other.state, Event.NEIGHBOUR_UNDONE)
                 self._journal.put(tx, replace(other, state=state, changed_ms=now_ms))
         return pages
+
+
+def _months(row: Import) -> list[int]:
+    """Every month in which an import may have noted something."""
+    first, last = month_of(row.first), month_of(row.last)
+    return list(range(first, last + 1))

@@ -10,14 +10,17 @@ written in one transaction, so after a crash the row says exactly what is there.
 
 A file that is done is begun again only if its reader makes something else of it than it did.
 
-`reopened`: an import found records there already, brought by another one, which was then undone.
-What they shared is gone, and importing the file again brings it back.
+An import that found records there already, word for word, noted them (`left_out.py`): when the one
+that brought them is undone, they stay as this one's.
+
+`reopened`: an import of an earlier version found records there and did not note which.  When the
+other one is undone, what they shared is gone, and importing the file again brings it back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -52,6 +55,9 @@ _KEYS = (
     "changed_ms",
     "done_ms",
 )
+# Kept since records that were left out are noted: an older row lacks these.
+_LATER_KEYS = ("beside", "same", "ambiguous", "same_as")
+SAME_AS_MAX = 64
 
 
 class State(StrEnum):
@@ -94,7 +100,11 @@ class Import:
 
     `plan` is a digest over what the reader made of the file: a reader that changed meanwhile makes
     another, and then the cursor `done_pieces` means nothing any more.
-    `duplicates` were there already with the same content, `differing` with another.
+    `duplicates` were there already word for word, `differing` under the same name with other
+    content (`beside` of those were written too), `same` under another name; `ambiguous` might have
+    been (`doubles.py`).  `same_as` says who had told the duplicates and the same, and how many.
+    `noted`: what was left out is noted, so that it outlives whoever told it first; an import of an
+    earlier version did not, and is reopened.
     """
 
     id: bytes
@@ -112,6 +122,11 @@ class Import:
     last: int
     changed_ms: int
     done_ms: int | None
+    beside: int = 0
+    same: int = 0
+    ambiguous: int = 0
+    same_as: Mapping[str, int] = field(default_factory=lambda: dict[str, int]())
+    noted: bool = True
 
     def value(self) -> Value:
         return {
@@ -131,11 +146,22 @@ class Import:
             "last": self.last,
             "changed_ms": self.changed_ms,
             "done_ms": self.done_ms,
+            **(self._later() if self.noted else {}),
+        }
+
+    def _later(self) -> dict[str, Value]:
+        most = sorted(self.same_as.items(), key=lambda item: (-item[1], item[0]))[:SAME_AS_MAX]
+        return {
+            "beside": self.beside,
+            "same": self.same,
+            "ambiguous": self.ambiguous,
+            "same_as": [[who, count] for who, count in most],
         }
 
     @classmethod
     def from_value(cls, value: Value) -> Import:
-        body = Body.open(value, "an import", _KEYS)
+        noted = isinstance(value, dict) and _LATER_KEYS[0] in value
+        body = Body.open(value, "an import", _KEYS + (_LATER_KEYS if noted else ()))
         return cls(
             id=body.data("id", length=IMPORT_ID_BYTES),
             file=body.text("file", chars_max=LINE_CHARS_MAX),
@@ -152,6 +178,11 @@ class Import:
             last=body.integer("last"),
             changed_ms=body.integer("changed_ms"),
             done_ms=body.maybe_integer("done_ms"),
+            beside=body.integer("beside") if noted else 0,
+            same=body.integer("same") if noted else 0,
+            ambiguous=body.integer("ambiguous") if noted else 0,
+            same_as=read_same_as(body.items("same_as", items_max=SAME_AS_MAX)) if noted else {},
+            noted=noted,
         )
 
     def next_step(self) -> str:
@@ -164,6 +195,18 @@ class Import:
         if self.state is State.REOPENED:
             return "records that it shared with an undone import are gone: import the file again"
         return f"import a newer file for what comes after {date_of(self.last)}"
+
+
+def read_same_as(items: Sequence[Value]) -> dict[str, int]:
+    """`[[who, count], …]` as it stands in the store.  Raises StoreDamaged."""
+    found: dict[str, int] = {}
+    for item in items:
+        match item:
+            case [str(who), int(count)]:
+                found[who] = count
+            case _:
+                raise StoreDamaged("a count in the store has not the form of one")
+    return found
 
 
 def import_id(file_digest: bytes, path: str) -> bytes:
@@ -194,6 +237,10 @@ class Journal:
 
     def put(self, tx: Tx, row: Import) -> None:
         self._objects.put(tx, Kind.IMPORT, row.id, row.value())
+
+    def standing(self, tx: Tx) -> list[bytes]:
+        """The ids of the imports that are not undone, in the order in which they were begun."""
+        return [row.id for row in self.all(tx) if row.state is not State.UNDONE]
 
     def all(self, tx: Tx) -> list[Import]:
         """Every import, in the order in which they were first begun."""

@@ -76,6 +76,11 @@ def _by_its_did(_tx: Tx, did: str) -> str:
     return did
 
 
+def family_of_reader(name: str) -> str:
+    """The teller that all imports of one kind of file are."""
+    return f"reader {name}"
+
+
 class Tellers:
     """Tellers by what stands at a page."""
 
@@ -91,7 +96,7 @@ class Tellers:
             src = self._source_of(tx, statement)
             return Teller(How.DELIVERED, self.peer_name(tx, src), f"peer {src}", origin, statement)
         if not is_declared(origin) and (row := self._journal.find(tx, origin)) is not None:
-            return Teller(How.IMPORTED, row.file, f"reader {row.reader}", origin, None)
+            return Teller(How.IMPORTED, row.file, family_of_reader(row.reader), origin, None)
         if origin != DECLARED and is_declared(origin):
             return Teller(How.DECLARED, "a program", f"program {origin.hex()}", origin, None)
         return Teller(How.DECLARED, "", "declared", origin, None)
