@@ -39,6 +39,11 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("card", "card:card_app", "Show what an organisation says of itself, or write it."),
         ("vouch", "vouch:vouch", "Vouch for an organisation to the people you know."),
     ),
+    "Your household": (
+        ("people", "household:people_app", "List the people of your household, or add one."),
+        ("mandates", "household:mandates", "List who may act for whom, until when."),
+        ("mandate", "household:mandate_app", "Let somebody act for you, or act for somebody."),
+    ),
     "Your data": (
         ("import", "data:import_", "Put files that you were given into your vault."),
         ("imports", "data:imports_app", "List what was imported, or undo an import."),

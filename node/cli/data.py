@@ -19,6 +19,7 @@ from ..results import (
     Records,
 )
 from .days import days_in_words, moment, span
+from .household import For
 from .names import short
 from .options import USUAL, Options, node_of, zone_of
 from .records import Format, between, json_rows, print_batch
@@ -44,6 +45,7 @@ async def import_(
     *,
     preview: Annotated[bool, Parameter(help="Show what would be written; write nothing.")] = False,
     into: Into = None,
+    for_: For = None,
     said: Said = NOTHING,
     options: Options = USUAL,
 ) -> int:
@@ -60,9 +62,11 @@ async def import_(
     async with node_of(options) as client:
         if preview:
             for path in files:
-                _show_previews(screen, await client.preview(path, into, settings))
+                _show_previews(screen, await client.preview(path, into, settings, for_))
             return Exit.DONE
-        reports = [await client.import_(path, into, _Progress(screen), settings) for path in files]
+        reports = [
+            await client.import_(path, into, _Progress(screen), settings, for_) for path in files
+        ]
     report = ImportReport(
         tuple(one for each in reports for one in each.imported),
         tuple(one for each in reports for one in each.skipped),
@@ -192,6 +196,7 @@ async def collections(*, options: Options = USUAL) -> None:
     screen.table(
         (
             Column("collection"),
+            Column("whose"),
             Column("records", right=True),
             Column("days (UTC)"),
             Column("schema", whole=True),
@@ -200,6 +205,7 @@ async def collections(*, options: Options = USUAL) -> None:
         [
             [
                 one.path,
+                " and ".join(one.whose) or "home",
                 f"{one.records:,}",
                 "" if one.first is None or one.last is None else days_in_words(one.first, one.last),
                 one.schema,
@@ -217,6 +223,7 @@ async def read(
     *,
     from_: From = None,
     to: To = None,
+    for_: For = None,
     format: FormatOption = Format.TABLE,
     utc: Utc = False,
     every: All = False,
@@ -230,7 +237,7 @@ async def read(
     bounded = from_ is not None or to is not None
     first, last = days.touched() if bounded else (0, UNDATED)
     async with node_of(options) as client:
-        found = await client.read(collection, first, last)
+        found = await client.read(collection, first, last, for_)
     batch = between(found.batch, days.start_ms, days.end_ms) if bounded else found.batch
     found = Records(batch, found.pages, found.damaged)
     screen = options.screen

@@ -13,15 +13,17 @@ from ...protocol.terms import Terms
 from ...protocol.window import Window, opened_until
 from ...protocol.wire import Value
 from ..client import Client
-from ..errors import Exit, NotFound, UsageError
+from ..errors import Exit, NotAllowed, NotFound, UsageError
 from ..results import CollectionInfo, GrantInfo, RequestInfo, Revoked
 from .data import From, To, Utc
 from .days import Span, days_in_words, end_of_day_s, moment, require_whole_days, span
+from .household import ActingFor
 from .names import find, short
 from .options import USUAL, Options, node_of, zone_of
 from .screen import Screen
 from .standing_words import standing_in_a_cell
 from .terms_file import read_terms
+from .whose import is_others, show_whose, whose_in_words
 from .words import (
     ago,
     counted,
@@ -67,6 +69,7 @@ async def ask(
     ] = None,
     until: Until = None,
     refusal: Annotated[str, Parameter(help="What follows from a no, in your words.")] = "",
+    acting_for: ActingFor = None,
     utc: Utc = False,
     options: Options = USUAL,
 ) -> None:
@@ -95,6 +98,7 @@ async def ask(
             terms=mapping_of(written),
             exp_s=exp_s,
             refusal=refusal,
+            acting_for=acting_for,
         )
     screen = options.screen
     left_out = days.left_out()
@@ -108,13 +112,17 @@ async def ask(
             "left_out": left_out,
         },
     )
-    screen.say(f"Asked {peer} (request {short(request)})")
+    name = "" if acting_for is None else f" for {acting_for}"
+    screen.say(f"Asked {peer}{name} (request {short(request)})")
     for item in items:
         screen.fact("for", f"{item.collection}, UTC days {days_in_words(item.first, item.last)}")
     say_left_out(screen, left_out, days, zone)
     show_terms(screen, written)
     screen.fact("until", moment(exp_s * 1000))
-    screen.say("`entrenous asked` tells what became of it.")
+    if acting_for is None:
+        screen.say("`entrenous asked` tells what became of it.")
+    else:
+        screen.say(f"What becomes of it, {acting_for} learns.")
 
 
 def mapping_of(terms: Terms) -> dict[str, Value]:
@@ -205,6 +213,10 @@ async def decide(
     ] = (),
     until: Until = None,
     reason: Annotated[str | None, Parameter(help="Why you refuse; it is told to them.")] = None,
+    acting_for: ActingFor = None,
+    others: Annotated[
+        bool, Parameter(help="Also what belongs to people whom this peer does not know.")
+    ] = False,
     utc: Utc = False,
     yes: Yes = False,
     options: Options = USUAL,
@@ -218,9 +230,9 @@ async def decide(
     """
     screen = options.screen
     if decision == "refuse":
-        if from_ or to or only or until or utc:
+        if from_ or to or only or until or utc or others:
             raise UsageError("a refusal has no days, no collections and no end")
-        return await _refuse(options, id, reason, yes=yes)
+        return await _refuse(options, id, reason, acting_for, yes=yes)
     if reason is not None:
         raise UsageError("--reason goes with a refusal")
     zone = zone_of(utc)
@@ -231,6 +243,7 @@ async def decide(
     _check_waiting(request)
     exp_s = request.exp_s if until is None else end_of_day_s(until, zone)
     windows = opened_until(narrowed(request.items, vault, days, only), exp_s)
+    windows, not_theirs = _apart(windows, request, vault, others=others)
     if not windows:
         raise UsageError("this grant would end before the first of its days")
     left_out = left_out_words(days, wanted_of(request.items, vault, only))
@@ -238,17 +251,43 @@ async def decide(
         show_request(screen, request, vault, now_ms())
         screen.say()
         show_gift(screen, windows, exp_s, left_out, days, zone)
+        show_whose(screen, windows, not_theirs, request, vault)
     if not screen.confirm(f"Grant this to {request.peer}?", yes=yes):
         screen.note("Nothing was granted; the request still waits.")
         return Exit.FAILED
     async with node_of(options) as client:
-        grant = await client.grant(request.id, windows, exp_s)
+        grant = await client.grant(request.id, windows, exp_s, acting_for=acting_for, others=others)
     screen.show("decide", _decided(request.id, grant, windows, exp_s, left_out))
     screen.say(f"Granted: {short(grant)}.  `entrenous revoke {short(grant)}` takes it back.")
     return Exit.DONE
 
 
-async def _refuse(options: Options, id: str, reason: str | None, *, yes: bool) -> int:
+def _apart(
+    windows: Sequence[Window],
+    request: RequestInfo,
+    vault: Sequence[CollectionInfo],
+    *,
+    others: bool,
+) -> tuple[Sequence[Window], Sequence[Window]]:
+    """What may be lent, and what belongs to people whom the peer does not know (unless `others`).
+
+    Raises NotAllowed if that is all there is.
+    """
+    not_theirs = [one for one in windows if is_others(one.collection, request, vault)]
+    if others or not not_theirs:
+        return windows, ()
+    if len(not_theirs) == len(windows):
+        whose = " and ".join(whose_in_words(not_theirs[0].collection, vault))
+        raise NotAllowed(
+            f"{not_theirs[0].collection} is {whose}'s, and {request.peer} knows "
+            f"{' and '.join(request.people) or 'your home'}: --others lends it all the same"
+        )
+    return [one for one in windows if one not in not_theirs], not_theirs
+
+
+async def _refuse(
+    options: Options, id: str, reason: str | None, acting_for: str | None, *, yes: bool
+) -> int:
     screen = options.screen
     async with node_of(options) as client:
         request = _request(await client.inbox(), id)
@@ -263,7 +302,7 @@ async def _refuse(options: Options, id: str, reason: str | None, *, yes: bool) -
         screen.note("Nothing was decided; the request still waits.")
         return Exit.FAILED
     async with node_of(options) as client:
-        await client.refuse(request.id, reason)
+        await client.refuse(request.id, reason, acting_for)
     screen.show("decide", _decided(request.id, None, (), None, ()))
     screen.say("Refused.")
     return Exit.DONE

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from ..errors import Exit, UsageError
 from .days import moment
+from .household import For
 from .options import USUAL, Options, node_of
 from .screen import Column, columns_of
 from .standing_words import show_standing, standing_in_a_cell
@@ -23,6 +24,7 @@ _WAIT_MS = 1_500
 async def invite(
     *,
     label: Annotated[str | None, Parameter(help="What you will call whoever uses it.")] = None,
+    for_: For = None,
     qr: Annotated[bool, Parameter(help="Show a QR code on a terminal.", negative="--no-qr")] = True,
     options: Options = USUAL,
 ) -> None:
@@ -33,7 +35,7 @@ async def invite(
     Example: entrenous invite --label bank
     """
     async with node_of(options, network=True) as client:
-        made = await client.invite(label)
+        made = await client.invite(label, for_)
     screen = options.screen
     screen.show("invite", made)
     if screen.json:
@@ -51,6 +53,7 @@ async def pair(
     /,
     *,
     as_: Annotated[str | None, Parameter(name="--as", help="What to call the peer.")] = None,
+    for_: For = None,
     options: Options = USUAL,
 ) -> None:
     """Pair with the node that made a link.
@@ -60,7 +63,7 @@ async def pair(
     if link == "-":
         link = sys.stdin.readline().strip()
     async with node_of(options, network=True) as client:
-        made = await client.pair(link, as_)
+        made = await client.pair(link, as_, for_)
         # An organisation shows its card at once; a person has none to wait for.
         standing = await client.standing(made.name, wait_ms=_WAIT_MS)
     screen = options.screen

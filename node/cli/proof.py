@@ -70,6 +70,8 @@ def _row(one: LogInfo) -> list[str]:
         said = "done" if one.code == "ok" else f"refused: {one.code}"
         what = f"{'you' if one.way == 'given' else 'they'} answered: {said}"
         signed = "by server"
+    if one.principal is not None:
+        what += f" ({one.proxy} for {one.principal})"
     pages = f"{one.pages:,}" if one.pages else ""
     return [str(one.index), moment(one.t_ms), one.peer, what, pages, signed]
 

@@ -61,6 +61,8 @@ _REQUEST = {
     "grant": "the grant that came of it, or null",
     "reason": "why it was refused, or null",
     "standing": "of the peer, as in `peers`",
+    "people": "for whom of the house this peer knows this node; empty: the home",
+    "principal": "for whom this node asked, null if for itself",
 }
 
 _STANDING = (
@@ -86,6 +88,30 @@ _ALLOWANCE = {
     "records": "records it added",
     "socket": "where it pushes, or null while no node runs",
     "delegation": "what the owner signed (base64)",
+}
+
+_PERSON = {
+    "name": "what they are called here",
+    "number": "the number that stands in paths: `…/p2`",
+    "born": "their day of birth, or null",
+    "collections": "what is theirs",
+    "peers": "the peers who know them",
+}
+_MANDATE = {
+    "id": "the mandate",
+    "short": "as much of its id as is needed to name it",
+    "side": "`given`, `held`, or `lodged` with this node",
+    "principal": "for whom is acted",
+    "proxy": "who acts",
+    "at": "towards whom",
+    "office": "`parent`, `proxy` or `guardian`",
+    "commands": "what the proxy may say",
+    "onward": "whether the proxy may pass it on",
+    "passed_on": "how many mandates stand above it",
+    "exp_s": "until when",
+    "status": "`live`, `expired` or `revoked`",
+    "t_ms": "when it came here",
+    "ended_ms": "when it was taken back, or null",
 }
 
 SHAPES: Final[Mapping[str, Shape]] = {
@@ -129,6 +155,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "pair": _one(name="what the peer is called here", did="the peer's persona", standing=_STANDING),
     "peers": _lines(
         name="what the peer is called here",
+        people="for whom of the house it knows this node; empty: the home",
         own="the persona by which it knows this node",
         their="its persona",
         addresses="multiaddrs to try",
@@ -176,6 +203,14 @@ SHAPES: Final[Mapping[str, Shape]] = {
         t_ms="since when",
         told="the peers that are told if they ask",
     ),
+    "people": _lines(**_PERSON),
+    "people add": _one(**_PERSON),
+    "people remove": _one(name="who is not of the house any more"),
+    "people assign": _one(path="the collection", people="whose it is, as was said"),
+    "mandates": _lines(**_MANDATE),
+    "mandate ask": _one(peer="for whom one would act", at="where"),
+    "mandate give": _one(**_MANDATE),
+    "mandate revoke": _one(mandate="the mandate that holds no longer"),
     "import": _one(
         imported="for each file and path: `id`, `file`, `reader`, `path`, `new`, `records`, "
         "`duplicates`, `differing`, `already`, `notes`",
@@ -231,6 +266,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
         pages="encrypted pages",
         first="the first day with records, or null",
         last="the last day with records, or null",
+        whose="the people of the house to whom it belongs; empty: the home",
     ),
     "read": _one(
         path="the collection",
@@ -327,6 +363,8 @@ SHAPES: Final[Mapping[str, Shape]] = {
         two_sided="whether both have signed",
         t_ms="when",
         code="how it was answered, or null",
+        principal="for whom was acted, null if nobody acted for another",
+        proxy="who acted for them, or null",
     ),
     "log verify": _one(
         number="how often this node was restored",

@@ -24,6 +24,8 @@ def show_request(
     """Everything that was asked, line by line."""
     screen.say(f"{asked.peer} asks (request {shown_id(asked)}, {ago(asked.t_ms, now_ms)})")
     show_standing(screen, asked.standing)
+    if asked.people:
+        screen.fact("knows you as", " and ".join(asked.people))
     for item in asked.items:
         screen.fact("for", f"{item.collection}, {days_in_words(item.first, item.last)}")
         screen.fact("", f"({_held(item, vault)})")

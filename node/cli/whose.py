@@ -1,0 +1,37 @@
+"""Whose data it is, in words: what a person is told before something of another's is lent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...protocol.window import Window
+from ..results import CollectionInfo, RequestInfo
+from .screen import Screen
+
+
+def whose_in_words(path: str, vault: Sequence[CollectionInfo]) -> tuple[str, ...]:
+    """The people to whom a collection belongs; nobody: the home, or not in the vault."""
+    return next((one.whose for one in vault if one.path == path), ())
+
+
+def is_others(path: str, request: RequestInfo, vault: Sequence[CollectionInfo]) -> bool:
+    """Whether a collection belongs to people of whom the asker knows none."""
+    whose = set(whose_in_words(path, vault))
+    return bool(whose) and whose.isdisjoint(request.people)
+
+
+def show_whose(
+    screen: Screen,
+    windows: Sequence[Window],
+    left_out: Sequence[Window],
+    request: RequestInfo,
+    vault: Sequence[CollectionInfo],
+) -> None:
+    """Whose each collection is that would be given, with a warning where it is another's."""
+    for window in windows:
+        if whose := whose_in_words(window.collection, vault):
+            warning = ": NOT whom they know" if is_others(window.collection, request, vault) else ""
+            screen.fact("whose", f"{window.collection} is {' and '.join(whose)}'s{warning}")
+    for window in left_out:
+        whose = " and ".join(whose_in_words(window.collection, vault))
+        screen.fact("not given", f"{window.collection} is {whose}'s (--others gives it too)")
