@@ -15,7 +15,7 @@ import datetime
 import re
 from dataclasses import dataclass
 
-from ..protocol.day import TIME_MAX_MS, TIME_MIN_MS
+from ..protocol.day import DAY_MAX, TIME_MAX_MS, TIME_MIN_MS, date_of
 from ..protocol.errors import RecordError
 
 Zone = datetime.tzinfo | None
@@ -27,6 +27,8 @@ _FORM = re.compile(
     r"(?:[T ](?P<time>[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,3})?)?)"
     r"(?P<offset>Z|[+-][0-9]{2}:[0-9]{2})?)?"
 )
+_YEARS = (1899, int(date_of(DAY_MAX)[:4]) + 1)
+_TOO_FAR = f"a time lies from 1900-01-01 to {date_of(DAY_MAX)}"
 _WANTED = "a time is 2026-03-01, 2026-03-01T18:30, or with its offset 2026-03-01T18:30+01:00"
 
 
@@ -48,6 +50,8 @@ def read_moment(text: str, zone: Zone = None) -> Moment:
         time = datetime.time.fromisoformat(_padded(found["time"] or "00:00"))
     except ValueError:
         raise RecordError(f"there is no such time as {text.strip()}") from None
+    if not _YEARS[0] <= date.year <= _YEARS[1]:
+        raise RecordError(_TOO_FAR)  # the calendar itself ends a little further out
     naive = datetime.datetime.combine(date, time)
     if found["offset"] is not None:
         return _checked(_at_offset(naive, found["offset"]))
@@ -88,7 +92,7 @@ def _either(naive: datetime.datetime, zone: Zone) -> tuple[datetime.datetime, da
     try:
         return aware(0), aware(1)
     except (OverflowError, ValueError, OSError):
-        raise RecordError("a time lies from 1900-01-01 to 2079-06-05") from None
+        raise RecordError(_TOO_FAR) from None
 
 
 def _local(naive: datetime.datetime, zone: Zone) -> datetime.datetime:
@@ -128,9 +132,9 @@ def _checked(found: Moment | datetime.datetime) -> Moment:
     try:
         moment = found if isinstance(found, Moment) else _moment(found)
     except (OverflowError, ValueError):
-        raise RecordError("a time lies from 1900-01-01 to 2079-06-05") from None
+        raise RecordError(_TOO_FAR) from None
     if not TIME_MIN_MS <= moment.t_ms <= TIME_MAX_MS:
-        raise RecordError("a time lies from 1900-01-01 to 2079-06-05")
+        raise RecordError(_TOO_FAR)
     return moment
 
 
