@@ -20,12 +20,13 @@ import trio
 
 from entrenous.crypto.entropy import SystemEntropy
 from entrenous.node.client import connect
+from entrenous.node.clock import SystemClock
 from entrenous.node.config import Config
-from entrenous.node.opening import init_home, make_key_file
+from entrenous.node.opening import Passphrase, init_home
 from entrenous.node.push_client import PushAway, PushClient, PushToken, new_program_key
 from entrenous.protocol.did import did_of
 from entrenous.protocol.wire import Value
-from entrenous.tests.node.daemon_process import Daemon, daemon
+from entrenous.tests.node.daemon_process import PASSPHRASE, Daemon, daemon
 from entrenous.tests.node.push_node import PATH, SCHEMA, reading
 
 KILLS = min(int(os.environ.get("KILLS", "10")), 3)
@@ -91,18 +92,18 @@ async def until_dead(node: Daemon, programs: list[Program], after: int) -> None:
 
 
 async def test_what_was_acknowledged_survives_and_comes_once(tmp_path: Path) -> None:
-    home, key = tmp_path / "home", tmp_path / "key"
+    home = tmp_path / "home"
     entropy = SystemEntropy()
-    init_home(home, Config(), make_key_file(key, entropy), entropy)
+    init_home(home, Config(), Passphrase(PASSPHRASE), entropy)
     runtime = tmp_path / "run"
     runtime.mkdir(mode=0o700)
-    start = partial(daemon, home, "--key-file", str(key), *LISTEN, runtime=runtime)
+    start = partial(daemon, home, *LISTEN, runtime=runtime)
     programs: list[Program] = []
     for life in range(KILLS):
         with start() as node:
             assert node.ready is not None
             if not programs:
-                now_s = int(Path(key).stat().st_mtime)  # noqa: ASYNC240  one look, before all
+                now_s = SystemClock().now_ms() // 1000
                 for number in range(PROGRAMS):
                     token = await allowed(home, f"program {number}", now_s)
                     programs.append(Program(number, token))
