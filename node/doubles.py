@@ -151,10 +151,12 @@ class _Sieve:
         return True
 
 
-def sift(pieces: Sequence[Piece], known: Iterable[Known], family: str = "") -> Sifted:
+def sift(
+    pieces: Sequence[Piece], known: Iterable[Known], family: str = "", *, signed: bool = False
+) -> Sifted:
     """What of `pieces`, told by `family`, the vault was not told word for word.
 
-    `known` is in the order in which facts are shown.  Its records may lie on days around those of
+    `known` is in the order in which facts are shown; `signed` if `pieces` come under a statement.  Its records may lie on days around those of
     `pieces`, by which facts are recognised.
     """
     there = list(known)
@@ -163,7 +165,7 @@ def sift(pieces: Sequence[Piece], known: Iterable[Known], family: str = "") -> S
     for piece in pieces:
         if len(batch := sieve.kept(piece)):
             fresh.append(replace(piece, batch=batch))
-    same, ambiguous = _recognised(fresh, there, family, sieve.same_as)
+    same, ambiguous = _recognised(fresh, there, family, signed, sieve.same_as)
     return Sifted(
         fresh,
         duplicates=sieve.duplicates,
@@ -177,14 +179,18 @@ def sift(pieces: Sequence[Piece], known: Iterable[Known], family: str = "") -> S
 
 
 def _recognised(
-    fresh: Sequence[Piece], there: Sequence[Known], family: str, same_as: Counter[str]
+    fresh: Sequence[Piece],
+    there: Sequence[Known],
+    family: str,
+    signed: bool,
+    same_as: Counter[str],
 ) -> tuple[int, int]:
     """How many of `fresh` are facts that another teller told under another name, or might be."""
     others = {one.family for one in there} - {family}
     if not fresh or not others or not matched_by_content(fresh[0].batch.schema):
         return 0, 0
     told = [Told(one.family, one.signed, one.batch) for one in there]
-    told += [Told(family, False, piece.batch) for piece in fresh]
+    told += [Told(family, signed, piece.batch) for piece in fresh]
     whos = [one.who for one in there for _ in range(len(one.batch))]
     names = [name for one in told for name in names_of(one.batch)]
     facts = recognise(fresh[0].batch.schema, told)

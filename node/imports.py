@@ -22,7 +22,7 @@ What it does not do: keep the file, or fetch one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableSequence, Sequence
+from collections.abc import Awaitable, Callable, Iterable, MutableSequence, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -30,14 +30,13 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from ..protocol.day import UNDATED, month_of
+from ..protocol.day import month_of
 from ..protocol.errors import ReaderError, RecordError
 from ..protocol.reading import UNSAID, Reader, Settings, refusal, summary
 from .checkpoint import UNWATCHED, Checkpoint
 from .clock import Clock
-from .doubles import Sifted, known_pages, sift
+from .doubles import Sifted
 from .errors import NotFound, UsageError
-from .facts import TellerKey, key_of
 from .files import HandedIn, handed_in
 from .import_plan import (
     Chunk,
@@ -62,12 +61,11 @@ from .import_report import (
 )
 from .journal import Event, Import, Journal, State, after
 from .overlap import overlapped
-from .recognition import MARGIN_DAYS, matched_by_content
 from .returning import give_back, returning
 from .sealing import Piece, Sealed
 from .store.database import Tx
-from .stored import Stored
-from .tellers import Teller, family_of_reader
+from .tellers import family_of_reader
+from .told_before import told_before
 from .vault import CHUNK_PAGES, Vault
 
 __all__ = [
@@ -408,31 +406,14 @@ class Imports:
 
     async def _sifted(self, plan: Plan, pieces: Sequence[Piece]) -> Sifted:
         """What of `pieces` the vault does not hold.  Reads only."""
-        if not pieces:
-            return Sifted(())
-        # A time lies in one day; an id might stand on another day between the first and the last.
-        days = None if plan.schema.has_id else {piece.day for piece in pieces}
-        margin = MARGIN_DAYS if matched_by_content(plan.schema) else 0
-        first, last = max(pieces[0].day - margin, 0), min(pieces[-1].day + margin, UNDATED)
-
-        def unit(tx: Tx) -> tuple[Sequence[tuple[Stored, bytes | None]], dict[TellerKey, Teller]]:
-            stored = self._vault.stored(tx, plan.path, first, last)
-            wanted = [one for one in stored if days is None or one.day in days]
-            tellers = {key: self._vault.tellers.of(tx, *key) for key in set(map(key_of, wanted))}
-            return self._vault.ciphertexts(tx, wanted), tellers
-
-        found, tellers = await self._database.read(unit)
-        return await self._vault.offload.run(lambda: self._sift(plan, pieces, found, tellers))
-
-    def _sift(
-        self,
-        plan: Plan,
-        pieces: Sequence[Piece],
-        found: Sequence[tuple[Stored, bytes | None]],
-        tellers: Mapping[TellerKey, Teller],
-    ) -> Sifted:
-        known = known_pages(plan.schema, found, self._vault.keys_of, tellers, own=plan.id)
-        return sift(pieces, known, family_of_reader(plan.reader))
+        return await told_before(
+            self._vault,
+            plan.path,
+            plan.schema,
+            pieces,
+            family=family_of_reader(plan.reader),
+            own=plan.id,
+        )
 
     # undoing
 
