@@ -14,6 +14,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
@@ -29,10 +30,24 @@ from entrenous.protocol.capability import (
     parse_invocation,
     verify_chain,
 )
-from entrenous.protocol.cid import cid_of
+from entrenous.protocol.cid import cid_of, cid_text
 from entrenous.protocol.did import Did, did_of
 from entrenous.protocol.envelope import RELEASE_CANDIDATE, VARSIG
 from entrenous.protocol.errors import CapabilityError
+from entrenous.protocol.limits import CHAIN_MAX
+from entrenous.tests.protocol.forge import (
+    DLG,
+    IDENTITY,
+    INV,
+    Odd,
+    Raw,
+    asked,
+    body,
+    given,
+    link,
+    raw_did,
+    token,
+)
 
 INTEROP = Path(__file__).resolve().parents[1] / "interop"
 ALICE, BOB, CAROL = (PersonaKey(bytes([n]) * 32) for n in (1, 2, 3))
@@ -213,7 +228,49 @@ PARTED: Mapping[str, Callable[[], Case]] = {
     "quantifier in a quantifier": lambda: under(
         [["all", ".lists", ["any", ".", ["==", ".", 1]]]], {"lists": [[1], [2, 1]]}
     ),
+    "raw bytes announced": lambda: Case("delegation", odd(varsig=VARSIG[:-1] + b"\x5f")),
+    "floats": lambda: Case("delegation", odd(meta={"x": Raw(b"\xfb\x3f\xf8" + bytes(6))})),
+    "integers beyond 63 bits": lambda: Case("delegation", odd(meta={"x": 2**63})),
+    "integers beyond 53 bits": lambda: under([[">", ".v", 0]], {"v": 2**53}),
+    "key of small order": lambda: Case("delegation", nobody()),
+    "another kind of DID": lambda: Case("delegation", odd(aud="did:web:example.com")),
+    "any character in a command": lambda: Case("delegation", odd(cmd="/record\u200b/read it")),
+    "odd nbf": lambda: Case("delegation", odd(nbf="tomorrow")),
+    "odd iat": lambda: Case("invocation", odd_inv(iat=-1)),
+    "odd cause": lambda: Case("invocation", odd_inv(cause="because")),
+    "audience null": lambda: Case("invocation", odd_inv(aud=None)),
+    "meta that is nothing": lambda: Case("delegation", odd(meta=None)),
+    "links in values": lambda: inv(ALICE, (), {"x": Link(cid_of(b"x"))}),
+    "policy not looked at": lambda: Case("delegation", odd(pol=["nothing", {}])),
+    "long chain": lambda: long_chain(),
+    "optional": lambda: under([["==", ".a.b?", None]], {"a": 1}),
+    "keys of every object": lambda: under([["!=", ".constructor", None]], READ),
+    "first word of the tag": lambda: Case("delegation", odd().replace(b"ucan/dlg", b"nope/dlg")),
+    "bytes as a collection": lambda: under([["all", ".raw", [">", ".", 0]]], {"raw": b"\x07"}),
 }
+
+
+def odd(*, varsig: Odd = VARSIG, **claims: Odd) -> bytes:
+    """A delegation from Alice to Bob that we would not write."""
+    return token(body({**given(), "exp": END_S, **claims}, DLG, varsig))
+
+
+def odd_inv(**claims: Odd) -> bytes:
+    return token(body({**asked(), "exp": END_S, **claims}, INV))
+
+
+def nobody() -> bytes:
+    """A delegation by a key of order one: R = that same point and S = 0 verify for any message."""
+    claims = {**given(), "iss": raw_did(IDENTITY), "sub": raw_did(IDENTITY), "exp": END_S}
+    return b"\x82\x58\x40" + IDENTITY + bytes(32) + body(claims)
+
+
+def long_chain() -> Case:
+    keys = [ALICE, *(PersonaKey(bytes([100 + n]) * 32) for n in range(CHAIN_MAX + 1))]
+    chain = [dlg(iss, aud) for iss, aud in pairwise(keys)]
+    prf = [link(one.cid) for one in chain]
+    claims = {**asked(), "iss": did(keys[-1]), "exp": END_S, "prf": prf}
+    return Case("invocation", token(body(claims, INV), keys[-1]), tuple(one.raw for one in chain))
 
 
 def changed(raw: bytes) -> bytes:
@@ -266,7 +323,10 @@ def theirs() -> Theirs:
                 "name": name,
                 "kind": case.kind,
                 "token": base64.b64encode(case.token).decode(),
-                "proofs": [base64.b64encode(proof).decode() for proof in case.proofs],
+                "proofs": {
+                    cid_text(cid_of(proof)): base64.b64encode(proof).decode()
+                    for proof in case.proofs
+                },
             }
             for name, case in cases.items()
         ],
