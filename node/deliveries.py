@@ -38,6 +38,8 @@ from .store.database import Tx
 from .store.errors import StoreDamaged
 from .store.objects import Kind
 from .store.store import Store
+from .tellers import family_of_peer
+from .told_before import ToldCounts, told_before
 from .vault import Vault
 
 
@@ -55,7 +57,11 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A delivery that this node took in."""
+    """A delivery that this node took in.
+
+    `told` counts what of it the vault had been told before, None where an earlier version of this
+    program took it in.
+    """
 
     statement: bytes
     src: str
@@ -64,9 +70,11 @@ class Received:
     last: int
     records: int
     t_ms: int
+    told: ToldCounts | None = None
 
     def value(self) -> Value:
         return {
+            **({} if self.told is None else {"told": self.told.value()}),
             "statement": self.statement,
             "src": self.src,
             "path": self.path,
@@ -78,10 +86,11 @@ class Received:
 
     @classmethod
     def from_value(cls, value: Value) -> Received:
+        told = ("told",) if isinstance(value, dict) and "told" in value else ()
         body = Body.open(
             value,
             "a delivery in the store",
-            ("statement", "src", "path", "first", "last", "records", "t_ms"),
+            ("statement", "src", "path", "first", "last", "records", "t_ms", *told),
         )
         return cls(
             body.data("statement", length=CID_BYTES),
@@ -91,6 +100,7 @@ class Received:
             body.integer("last"),
             body.integer("records"),
             body.integer("t_ms"),
+            ToldCounts.from_value(body.value("told")) if told else None,
         )
 
 
@@ -299,6 +309,16 @@ class Deliveries:
         statement = delivered.statement
         leaves = [day.leaf for day in delivered.days]
         records = sum(len(day.batch) for day in delivered.days)
+        pieces = [_piece(day) for day in delivered.days]
+        # Beforehand: to be told is worth no lock, and what is delivered is kept whatever was told.
+        sifted = await told_before(
+            self._vault,
+            path,
+            statement.schema,
+            pieces,
+            family=family_of_peer(statement.src),
+            signed=True,
+        )
 
         def also(tx: Tx, _: Written) -> None:
             if self.has(tx, statement.cid, statement.src):
@@ -314,6 +334,7 @@ class Deliveries:
                 statement.last,
                 records,
                 now_ms,
+                ToldCounts.of(sifted),
             )
             self._store.objects.add(tx, Kind.DELIVERY, ["in", statement.cid], received.value())
 
@@ -321,7 +342,7 @@ class Deliveries:
             await self._vault.write(
                 path,
                 statement.schema,
-                [_piece(day) for day in delivered.days],
+                pieces,
                 origin=statement.cid,
                 statement=statement.cid,
                 also=also,

@@ -156,8 +156,8 @@ def sift(
 ) -> Sifted:
     """What of `pieces`, told by `family`, the vault was not told word for word.
 
-    `known` is in the order in which facts are shown; `signed` if `pieces` come under a statement.  Its records may lie on days around those of
-    `pieces`, by which facts are recognised.
+    `known` is in the order in which facts are shown; its records may lie on days around those of
+    `pieces`, by which facts are recognised.  `signed` if `pieces` come under a statement.
     """
     there = list(known)
     sieve = _Sieve(there)

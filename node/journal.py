@@ -150,12 +150,11 @@ class Import:
         }
 
     def _later(self) -> dict[str, Value]:
-        most = sorted(self.same_as.items(), key=lambda item: (-item[1], item[0]))[:SAME_AS_MAX]
         return {
             "beside": self.beside,
             "same": self.same,
             "ambiguous": self.ambiguous,
-            "same_as": [[who, count] for who, count in most],
+            "same_as": write_same_as(self.same_as),
         }
 
     @classmethod
@@ -195,6 +194,12 @@ class Import:
         if self.state is State.REOPENED:
             return "records that it shared with an undone import are gone: import the file again"
         return f"import a newer file for what comes after {date_of(self.last)}"
+
+
+def write_same_as(same_as: Mapping[str, int]) -> Value:
+    """`[[who, count], …]`, those with most first, at most SAME_AS_MAX."""
+    most = sorted(same_as.items(), key=lambda item: (-item[1], item[0]))
+    return [[who, count] for who, count in most[:SAME_AS_MAX]]
 
 
 def read_same_as(items: Sequence[Value]) -> dict[str, int]:

@@ -76,6 +76,11 @@ def _by_its_did(_tx: Tx, did: str) -> str:
     return did
 
 
+def family_of_peer(did: str) -> str:
+    """The teller that all deliveries of one peer are."""
+    return f"peer {did}"
+
+
 def family_of_reader(name: str) -> str:
     """The teller that all imports of one kind of file are."""
     return f"reader {name}"
@@ -94,7 +99,9 @@ class Tellers:
         """Who told a page of this origin."""
         if statement is not None:
             src = self._source_of(tx, statement)
-            return Teller(How.DELIVERED, self.peer_name(tx, src), f"peer {src}", origin, statement)
+            return Teller(
+                How.DELIVERED, self.peer_name(tx, src), family_of_peer(src), origin, statement
+            )
         if not is_declared(origin) and (row := self._journal.find(tx, origin)) is not None:
             return Teller(How.IMPORTED, row.file, family_of_reader(row.reader), origin, None)
         if origin != DECLARED and is_declared(origin):

@@ -7,18 +7,56 @@ nothing.  Reads only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ..protocol.day import UNDATED
 from ..protocol.schema import Schema
+from ..protocol.wire import Value
 from .doubles import Sifted, known_pages, sift
 from .facts import TellerKey, key_of
+from .journal import read_same_as, write_same_as
 from .recognition import MARGIN_DAYS, matched_by_content
 from .sealing import Piece
 from .store.database import Tx
+from .store.errors import StoreDamaged
 from .stored import Stored
 from .tellers import Teller
 from .vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class ToldCounts:
+    """How much of what came was new, and what had been told before (`doubles.py`)."""
+
+    new: int
+    same: int
+    differing: int
+    ambiguous: int
+    same_as: Mapping[str, int]
+
+    @classmethod
+    def of(cls, sifted: Sifted) -> ToldCounts:
+        """Counts of what is kept whatever was told: a word for word double is the same fact."""
+        return cls(
+            sifted.new,
+            sifted.duplicates + sifted.same,
+            sifted.differing,
+            sifted.ambiguous,
+            sifted.same_as,
+        )
+
+    def value(self) -> Value:
+        counts: list[Value] = [self.new, self.same, self.differing, self.ambiguous]
+        return [*counts, write_same_as(self.same_as)]
+
+    @classmethod
+    def from_value(cls, value: Value) -> ToldCounts:
+        match value:
+            case [int(new), int(same), int(differing), int(ambiguous), list(same_as)]:
+                return cls(new, same, differing, ambiguous, read_same_as(same_as))
+            case _:
+                raise StoreDamaged("a delivery in the store is counted in another form")
 
 
 async def told_before(

@@ -373,7 +373,9 @@ class Vault:
             margin = MARGIN_DAYS if matched_by_content(schema) else 0
             around = self.stored(tx, path, max(first - margin, 0), min(last + margin, UNDATED))
             within = [one for one in around if first <= one.day <= last] if margin else around
-            tellers = {key: self.tellers.of(tx, *key) for key in set(map(key_of, around))}
+            keys = set(map(key_of, around))
+            alone = len(keys) <= 1 and not sources
+            tellers = {} if alone else {key: self.tellers.of(tx, *key) for key in keys}
             several = len({teller.family for teller in tellers.values()}) > 1
             noted = None
             if sources:
@@ -384,7 +386,7 @@ class Vault:
             return _ToRead(schema, found, tellers, noted)
 
         got = await self._store.database.read(unit)
-        if not sources and len(got.tellers) <= 1:
+        if not got.tellers:
             return await self._offload.run(lambda: open_pages(got.schema, got.found, self.keys_of))
         return await self._offload.run(
             lambda: read_facts(
