@@ -186,6 +186,13 @@ class Mandates:
         within = to.their == at.their
         if within and to.own == at.own:
             raise UsageError("nobody needs a mandate to act as themselves")
+        commands = tuple(commands)
+        if not within and Cmd.DECIDE in commands:
+            # A grant is signed, and its keys are made, where the data is.
+            raise UsageError(
+                f"{to.name} has a node of its own: who decides needs the vault that is asked for, "
+                "so that is for people of one household"
+            )
         proxy = to.own if within else self._proxy_of(tx, to, at, now_ms)
         above = () if under is None else under.chain
         if under is not None and (

@@ -384,7 +384,12 @@ def _own_chain(case: _Case) -> None:
     if heard.inv.cmd not in ACTABLE:
         _alone_chain(case)
         return
-    case.verified = verify_chain(heard.inv, heard.proofs, now_ms=case.now_ms)
+    try:
+        case.verified = verify_chain(heard.inv, heard.proofs, now_ms=case.now_ms)
+    except CapabilityError as error:
+        if error.code not in ABOUT_ARGS:
+            raise
+        raise GrantRefused("this mandate holds at another organisation", Code.AUDIENCE) from error
     for link in case.verified.chain:
         check_link(link)
 
