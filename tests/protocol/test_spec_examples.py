@@ -19,7 +19,7 @@ from entrenous.protocol.command import TABLE, Cmd
 from entrenous.protocol.errors import Code
 from entrenous.protocol.schema import INTEGERS, SCHEMAS
 from entrenous.protocol.wire import decode
-from entrenous.tests.protocol import spec_words, spec_world
+from entrenous.tests.protocol import spec_parcel, spec_words, spec_world
 from entrenous.tests.protocol.spec_world import Cbor, Example
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -45,6 +45,7 @@ EXAMPLES: Mapping[str, Callable[[], Example]] = {
     "log": spec_words.log,
     "taking-back": spec_words.taking_back,
     "frames": spec_words.frames,
+    "parcel": spec_parcel.parcel,
 }
 
 # Longer byte strings are cut short in spec.md, never in the vectors.
@@ -92,6 +93,14 @@ SHARED_LIMITS = (
     "SEGMENT_ENTRIES_MAX",
     "ENTRY_BYTES_MAX",
     "OFFER_KEYSETS_MAX",
+    "PARCEL_LIFE_S_MAX",
+    "PARCEL_CLOCK_S_MAX",
+    "PARCEL_CALLS_MAX",
+    "PARCEL_WORDS_MAX",
+    "PARCEL_HEAD_BYTES_MAX",
+    "PARCEL_BYTES_MAX",
+    "COUNTER_WINDOW",
+    "COUNTER_LEAP_MAX",
 )
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import dag_cbor
+import nacl.bindings as secretstream
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -209,6 +210,36 @@ def test_a_delivery_opens() -> None:
     raw, *days = decode(open_hpke(cast("person: reader secret (X25519)"), sealed, info))
     assert raw == hexed("statement-by-day", "statement")
     assert [day for day, _, _ in days] == [DAY, DAY + 1, DAY + 2]
+
+
+def test_a_parcel_opens() -> None:
+    data, magic = hexed("parcel", "the file"), b"entrenous/1/parcel-file\n"
+    assert data.startswith(magic)
+    envelope, stream = data[len(magic) : len(magic) + 142], data[len(magic) + 142 :]
+    to = WORLD["cast"]["person: DID"]
+    info = cb(["entrenous/1/parcel-file", to, cast("person: reader key")])
+    assert info == hexed("parcel", "HPKE info of the envelope")
+    secret = cast("person: reader secret (X25519)")
+    version, sender, seed = decode(open_hpke(secret, envelope, info))
+    assert (version, sender) == (1, WORLD["cast"]["supplier: DID"])
+    key = kdf(seed, "parcel-key", sender, to)
+    assert key == hexed("parcel", "key of the stream")
+    state = secretstream.crypto_secretstream_xchacha20poly1305_state()
+    secretstream.crypto_secretstream_xchacha20poly1305_init_pull(state, stream[:24], key)
+    plain, tag = secretstream.crypto_secretstream_xchacha20poly1305_pull(state, stream[24:])
+    assert (len(plain), tag) == (16 * 1024, 3)
+    size = struct.unpack(">I", plain[:4])[0]
+    assert not any(plain[4 + size :])
+    assert plain[4 : 4 + size] == hexed("parcel", "the head")
+    body = body_of(plain[4 : 4 + size], WORLD["cast"]["supplier: device DID"])
+    assert body_of(body["cert"], "persona")["device"] == WORLD["cast"]["supplier: device DID"]
+    assert (body["from"], body["to"], body["n"]) == (sender, to, 3)
+    ((inv, proofs, parts),) = body["calls"]
+    assert (proofs, parts) == ([], [])
+    assert decode(inv)[1]["ucan/inv@1.0.0"]["meta"] == {"counter": 3}
+    ((answer, certificate),) = body["words"]
+    assert body_of(answer, WORLD["cast"]["supplier: device DID"])["code"] == "ok"
+    assert certificate == body["cert"]
 
 
 def test_a_grant_and_its_keys() -> None:
