@@ -68,10 +68,12 @@ def table_in(text: str, filename: str, own: Profile | None) -> Table:
     delimiters = (own.delimiter,) if own.delimiter else DELIMITERS
     if not own.header:
         return _headless(text, filename, own, delimiters)
-    best: set[str] = set(own.names())
+    # A built-in profile names columns that not every file has, and says which all of them have.
+    wanted = set(own.needs) or own.names()
+    best = wanted
     for delimiter in delimiters:
         for number, row in enumerate(_first(text, delimiter, filename)):
-            missing = own.names() - _numbered(row) - set(map(plain, row.cells))
+            missing = wanted - _numbered(row) - set(map(plain, row.cells))
             if not missing:
                 return _table(own, delimiter, number, _first(text, delimiter, filename))
             best = min(best, missing, key=len)

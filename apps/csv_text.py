@@ -51,6 +51,19 @@ def text_of(data: bytes, filename: str, encoding: str = "") -> str:
     return decoded(data, filename, encoding or encoding_of(data))
 
 
+def head_text(head: bytes, filename: str) -> str:
+    """The beginning of a file as text, up to its last whole line.  Raises ReaderError.
+
+    A head may end inside a character.
+    """
+    if head.startswith(_MARKS[1:]):
+        # Sixteen bits a character, of which the last may be half of one.
+        text = head.decode("utf-16", "ignore")
+        return text[: text.rfind("\n") + 1] or text
+    whole = head[: head.rfind(b"\n") + 1] or head
+    return text_of(whole, filename)
+
+
 def encoding_of(data: bytes) -> str:
     """The encoding that the bytes have."""
     if data.startswith(_MARKS):

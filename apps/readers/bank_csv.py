@@ -52,7 +52,7 @@ from ..csv_columns import Reading, Transaction, less
 from ..csv_profile import BadProfile, Profile, from_toml
 from ..csv_profiles import BY_NAME
 from ..csv_table import known_table, table_in
-from ..csv_text import encoding_of, text_of
+from ..csv_text import head_text, text_of
 from ..csv_values import Mark
 from ..iban import iban_of
 
@@ -194,12 +194,8 @@ class BankCsvReader:
 
     def sniff(self, head: bytes, filename: str) -> bool:
         """Whether a row near the top names columns for date, amount and label."""
-        if b"\0" in head[:64] and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
-            return False
-        # A head may end inside a character; what matters stands before its last line.
-        whole = head[: head.rfind(b"\n") + 1] or head
         try:
-            text = text_of(whole, filename, encoding_of(whole))
+            text = head_text(head, filename)
         except ReaderError:
             return False
         try:
