@@ -60,7 +60,11 @@ GROUP_RECORDS = 500
 LINES_MAX = 1_000_000
 _PROGRESS_S = 0.2
 
-add_app = App(name="add", help="Put a record into your vault that no file has: told by you.")
+add_app = App(
+    name="add",
+    help="Put a record into your vault that no file has: told by you.\n\n"
+    "Example: entrenous add transaction --time 2026-03-01 --amount -12.50 --currency EUR",
+)
 
 Into = Annotated[str | None, Parameter(name="--into", help="The collection it goes to.")]
 Again = Annotated[
