@@ -62,6 +62,10 @@ class Look:
             return self.tried_ms + LOOK_EVERY_MS
         return self.tried_ms + min(RETRY_FIRST_MS << min(self.silent - 1, 16), RETRY_LAST_MS)
 
+    def is_due(self, now_ms: int) -> bool:
+        """Whether to look again now; a look in the future is from a clock that was wrong."""
+        return self.due_ms() <= now_ms or (self.tried_ms or 0) > now_ms
+
     def value(self) -> Value:
         return {name: getattr(self, name) for name in _KEYS}
 
@@ -152,7 +156,7 @@ class DomainLooks:
         """Look at every claim that is due; when the next one is."""
         now_ms = self._clock.now_ms()
         claims = await self._store.database.read(self.claims)
-        due = [claim for claim, look in claims.items() if look.due_ms() <= now_ms]
+        due = [claim for claim, look in claims.items() if look.is_due(now_ms)]
         for claim in due:
             claims[claim] = await self.look_now(claim)
         return min((look.due_ms() for look in claims.values()), default=now_ms + LOOK_EVERY_MS)

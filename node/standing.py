@@ -28,8 +28,12 @@ _RANK = {Level.DOMAIN: 2, Level.VOUCHED: 1, Level.UNKNOWN: 0}
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A peer, its card, and what has been shown of it but for whom it looks like."""
+    """A peer, its card, and what has been shown of it but for whom it looks like.
 
+    `place` counts in the order of meeting.
+    """
+
+    place: int
     pair: Pair
     card: Card | None
     level: Level
@@ -64,8 +68,8 @@ class Standings:
         """For each pair (own, their), how the peer stands."""
         vouchers = self._vouches.vouchers(tx, now_ms)
         known = [
-            self._known(tx, pair, vouchers.get(pair.their, ()), now_ms)
-            for pair in self._peers.all(tx)
+            self._known(tx, place, pair, vouchers.get(pair.their, ()), now_ms)
+            for place, pair in enumerate(self._peers.all(tx))
         ]
         return {
             (one.pair.own, one.pair.their): StandingInfo(
@@ -78,14 +82,16 @@ class Standings:
         """How one peer stands."""
         return self.all(tx, now_ms)[pair.own, pair.their]
 
-    def _known(self, tx: Tx, pair: Pair, vouchers: tuple[str, ...], now_ms: int) -> _Known:
+    def _known(
+        self, tx: Tx, place: int, pair: Pair, vouchers: tuple[str, ...], now_ms: int
+    ) -> _Known:
         signed = self._cards.of(tx, pair)
         card = None if signed is None else signed.card
         why = self._why_not(tx, pair.their, card, now_ms)
         level = Level.VOUCHED if vouchers else Level.UNKNOWN
         if why is not None or card is None:
-            return _Known(pair, card, level, None, vouchers, why)
-        return _Known(pair, card, Level.DOMAIN, card.domain, vouchers, None)
+            return _Known(place, pair, card, level, None, vouchers, why)
+        return _Known(place, pair, card, Level.DOMAIN, card.domain, vouchers, None)
 
     def _why_not(self, tx: Tx, did: Did, card: Card | None, now_ms: int) -> str | None:
         """Why a peer is not known by its domain, in one sentence; None if it is."""
@@ -115,7 +121,7 @@ def _gives_way(one: _Known, other: _Known) -> bool:
     if one.card is None and other.card is None:
         return False  # two persons may be called alike, and their names are their owner's doing
     mine, theirs = _RANK[one.level], _RANK[other.level]
-    return mine < theirs or (mine == theirs and one.pair.paired_ms > other.pair.paired_ms)
+    return mine < theirs or (mine == theirs and one.place > other.place)
 
 
 def _alike(one: _Known, other: _Known) -> bool:
