@@ -5,42 +5,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
 import trio
 
-from entrenous.crypto.errors import EntrenousError
 from entrenous.node.config import Role
-from entrenous.node.errors import NotAllowed, NotFound, UsageError
+from entrenous.node.errors import NotAllowed, UsageError
 from entrenous.node.inbox import RequestState
 from entrenous.node.mandate_kept import MandateKept, Side
 from entrenous.node.receipts import Logged, Way
-from entrenous.protocol.command import Cmd, DecideArgs, MandateNoticeArgs, MandatePutArgs
-from entrenous.protocol.errors import Code
-from entrenous.protocol.mandate import Acted, Office
+from entrenous.node.store.database import Tx
+from entrenous.protocol.command import (
+    Cmd,
+    MandateEndArgs,
+    MandateNoticeArgs,
+    MandatePutArgs,
+)
+from entrenous.protocol.errors import Code, GrantRefused
+from entrenous.protocol.mandate import Acted, Office, make_end
 from entrenous.protocol.receipt import Answer
-from entrenous.protocol.request import Request, parse_request
 from entrenous.protocol.trust import GrantStatus
 from entrenous.protocol.window import Window
-
 from entrenous.tests.node.two_nodes import (
     CURVE,
     DAY,
     DAY_S,
-    TERMS,
     Party,
     Town,
     a_town,
     ask,
     both_logs_hold,
     meet,
+    readings,
     request_of,
     settle,
 )
 
 WINDOW = Window(CURVE, DAY, DAY + 6)
-BOTH = (Cmd.REQUEST, Cmd.DECIDE)
 
 
 @dataclass
@@ -53,7 +56,7 @@ class Family:
     bank: Party
 
     async def mandate(
-        self, *, commands: tuple[Cmd, ...] = BOTH, days: int = 365, onward: bool = False
+        self, *, commands: tuple[Cmd, ...] = (Cmd.REQUEST,), days: int = 365, onward: bool = False
     ) -> MandateKept:
         """The son asks for it, his mother gives it; everybody has heard."""
         son, mother = self.son, self.mother
@@ -93,9 +96,7 @@ async def ask_for_her(one: Family, mandate: MandateKept) -> bytes:
     """The son asks the bank, in his mother's name, for days of the bank's data."""
     son = one.son
     at = await son.peer("bank")
-    request = replace(
-        request_of(at, [WINDOW], son.now_ms), from_did=mandate.mandate.principal
-    )
+    request = replace(request_of(at, [WINDOW], son.now_ms), from_did=mandate.mandate.principal)
     cid = await son.write(
         lambda tx: son.node.borrowing.ask(tx, at, request, son.now_ms, mandate.cid)
     )
@@ -142,3 +143,318 @@ async def test_a_son_asks_the_bank_for_his_mother(autojump_clock: trio.testing.M
         assert lent.batch is not None
         assert len(lent.batch) == 7 * 24
         await both_logs_hold(one.mother, one.son, one.bank)
+
+
+async def test_a_mandate_that_is_taken_back_is_refused_at_once(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with a_town() as town:
+        one = await family(town)
+        given = await one.mandate()
+        mother, son, bank = one.mother, one.son, one.bank
+        await mother.write(lambda tx: mother.node.mandates.end(tx, given.cid, mother.now_ms))
+        await settle()
+        for party, side in ((mother, Side.GIVEN), (son, Side.HELD), (bank, Side.LODGED)):
+            kept = await party.read(
+                lambda tx, party=party, side=side: party.node.mandates.find(tx, side, given.cid)
+            )
+            assert kept is not None
+            assert kept.status(bank.now_ms) is GrantStatus.REVOKED
+        # A son who says it all the same is refused, with both names, and she is not troubled.
+        before = len(await answers(mother))
+        cid = await ask_for_her(one, given)
+        assert await bank.read(lambda tx: bank.node.inbox.find(tx, cid)) is None
+        (_, last) = (await answers(bank))[-1]
+        assert last.code is Code.REVOKED
+        assert last.acted == Acted(given.mandate.principal, given.mandate.proxy, given.cid)
+        asked = await son.read(lambda tx: son.node.asked.get(tx, cid))
+        assert asked.state is RequestState.REFUSED
+        assert len(await answers(mother)) == before
+        # And handing it in again does not bring it back.
+        pair = await son.peer("bank")
+        again = MandatePutArgs(pair.their, (given.mandate.signed.raw,))
+        said = await son.node.exchange.say(pair, Cmd.MANDATE_PUT, again.value())
+        assert said.answer.code is Code.OK or said.answer.code is Code.REVOKED
+        kept = await bank.read(lambda tx: bank.node.mandates.find(tx, Side.LODGED, given.cid))
+        assert kept is not None
+        assert kept.ended_ms is not None
+        await both_logs_hold(mother, son, bank)
+
+
+async def test_an_end_that_comes_before_its_mandate_holds(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with a_town() as town:
+        one = await family(town)
+        mother, son, bank = one.mother, one.son, one.bank
+        await bank.down()
+        given = await one.mandate()
+        # Hers is lost with her machine; his hands it in, after she has ended it by other means.
+        end = make_end(
+            (await mother.read(lambda tx: mother.node.peers.persona(tx, given.mandate.giver))).key,
+            mandate=given.cid,
+            t_ms=mother.now_ms,
+        )
+        pair = await bank.peer("mother")
+        args = MandateEndArgs(pair.own, end.signed.raw)
+        assert (
+            await bank.write(lambda tx: bank.node.mandates.ended(tx, pair, args, bank.now_ms))
+            == "known"
+        )
+        his = await bank.peer("son")
+        put = MandatePutArgs(his.own, (given.mandate.signed.raw,))
+        with pytest.raises(GrantRefused) as refused:
+            await bank.write(lambda tx: bank.node.mandates.put(tx, his, put, bank.now_ms))
+        assert refused.value.code is Code.REVOKED
+        del son
+
+
+async def test_a_mandate_runs_out(autojump_clock: trio.testing.MockClock) -> None:
+    async with a_town() as town:
+        one = await family(town)
+        given = await one.mandate(days=2)
+        await trio.sleep(3 * DAY_S)
+        cid = await ask_for_her(one, given)
+        assert await one.bank.read(lambda tx: one.bank.node.inbox.find(tx, cid)) is None
+        assert (await answers(one.bank))[-1][1].code is Code.EXPIRED
+        at = await one.son.peer("bank")
+        with pytest.raises(NotAllowed, match="expired"):
+            await one.son.read(
+                lambda tx: one.son.node.mandates.acting(
+                    tx,
+                    at.own,
+                    at.their,
+                    Cmd.REQUEST,
+                    one.son.now_ms,
+                    {given.mandate.principal},
+                )
+            )
+
+
+async def test_nobody_hands_in_or_holds_what_does_not_name_them(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with a_town() as town:
+        one = await family(town)
+        given = await one.mandate()
+        stranger = await town.party("stranger")
+        await meet(one.bank, stranger)
+        await meet(stranger, one.son)
+        raw = (given.mandate.signed.raw,)
+        at_bank, at_son = await stranger.peer("bank"), await stranger.peer("son")
+        cases = (
+            (at_bank, Cmd.MANDATE_PUT, MandatePutArgs(at_bank.their, raw), Code.AUDIENCE),
+            # He asked his mother, not her.
+            (at_son, Cmd.MANDATE_PUT, MandatePutArgs(at_son.their, raw), Code.UNKNOWN_GRANT),
+        )
+        for pair, cmd, args, code in cases:
+            said = await stranger.node.exchange.say(pair, cmd, args.value())
+            assert said.answer.code is code
+        # Nor can she end it.
+        key = (await stranger.read(lambda tx: stranger.node.peers.persona(tx, at_bank.own))).key
+        end = make_end(key, mandate=given.cid, t_ms=stranger.now_ms)
+        args = MandateEndArgs(at_bank.their, end.signed.raw)
+        said = await stranger.node.exchange.say(at_bank, Cmd.MANDATE_END, args.value())
+        assert said.answer.code is Code.AUDIENCE
+        kept = await one.bank.read(
+            lambda tx: one.bank.node.mandates.find(tx, Side.LODGED, given.cid)
+        )
+        assert kept is not None
+        assert kept.ended_ms is None
+
+
+async def test_a_notice_of_what_nobody_mandated_is_refused(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """An organisation cannot put words into a principal's books."""
+    async with a_town() as town:
+        one = await family(town)
+        given = await one.mandate()
+        await ask_for_her(one, given)
+        bank, mother = one.bank, one.mother
+        hers, his = await bank.peer("mother"), await bank.peer("son")
+        (said,) = [answer for _, answer in await answers(bank) if answer.out == "queued"]
+        # His own request, shown to her as if it were hers.
+        pair = await one.son.peer("bank")
+        own = request_of(pair, [WINDOW], one.son.now_ms)
+        await one.son.write(lambda tx: one.son.node.borrowing.ask(tx, pair, own, one.son.now_ms))
+        await settle()
+        (_, to_him) = (await answers(bank))[-1]
+        assert to_him.acted is None
+        for inv, answer in ((b"", said.signed.raw), (said.signed.raw, to_him.signed.raw)):
+            args = MandateNoticeArgs(hers.their, inv, answer)
+            told = await bank.node.exchange.say(hers, Cmd.MANDATE_NOTICE, args.value())
+            assert told.answer.code is Code.MALFORMED
+        asked = await mother.read(mother.node.asked.all)
+        assert len(asked) == 1
+        del his
+
+
+async def test_what_is_passed_on(autojump_clock: trio.testing.MockClock) -> None:
+    """The son passes it on to his own daughter; his mother takes it back from both."""
+    async with a_town() as town:
+        one = await family(town)
+        given = await one.mandate(onward=True)
+        girl = await town.party("girl")
+        await meet(one.bank, girl)
+        await meet(one.son, girl)
+        to_son, at = await girl.peer("son"), await girl.peer("bank")
+        await girl.write(lambda tx: girl.node.mandates.ask(tx, to_son, at, girl.now_ms))
+        await settle()
+        son, his_bank, his_girl = one.son, await one.son.peer("bank"), await one.son.peer("girl")
+        held = await son.read(lambda tx: son.node.mandates.held(tx, given.cid))
+        passed = await son.write(
+            lambda tx: son.node.mandates.give(
+                tx,
+                his_girl,
+                his_bank,
+                office=Office.PROXY,
+                commands=(Cmd.REQUEST,),
+                exp_s=son.now_ms // 1000 + DAY_S,
+                now_ms=son.now_ms,
+                under=held,
+            )
+        )
+        await settle()
+        request = replace(request_of(at, [WINDOW], girl.now_ms), from_did=given.mandate.principal)
+        cid = await girl.write(
+            lambda tx: girl.node.borrowing.ask(tx, at, request, girl.now_ms, passed.cid)
+        )
+        await settle()
+        assert await one.bank.read(lambda tx: one.bank.node.inbox.find(tx, cid)) is not None
+        # His mother gave none to the girl, and is told all the same.
+        assert await one.mother.read(lambda tx: one.mother.node.asked.find(tx, cid)) is not None
+        names = Acted(given.mandate.principal, passed.mandate.proxy, passed.cid)
+        assert names in [answer.acted for _, answer in await answers(one.mother)]
+
+        mother = one.mother
+        await mother.write(lambda tx: mother.node.mandates.end(tx, given.cid, mother.now_ms))
+        await settle()
+        again = replace(request, refusal="once more")
+        await girl.write(lambda tx: girl.node.borrowing.ask(tx, at, again, girl.now_ms, passed.cid))
+        await settle()
+        assert (await answers(one.bank))[-1][1].code is Code.REVOKED
+
+
+async def test_a_grandmother_is_not_asked_for_her_vault_by_a_proxy_elsewhere(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with a_town() as town:
+        one = await family(town)
+        with pytest.raises(UsageError, match="one household"):
+            await one.mandate(commands=(Cmd.REQUEST, Cmd.DECIDE))
+
+
+# --- in one vault ---------------------------------------------------------------------------------
+
+MARKS = "career/school/marks"
+
+
+async def test_a_parent_decides_for_a_child_of_the_same_vault(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with a_town() as town:
+        home, school = await town.party("home"), await town.party("school", Role.ORGANISATION)
+        mina = await home.write(lambda tx: home.node.household.add(tx, "Mina", "2014-05-01"))
+        ann = await home.write(lambda tx: home.node.household.add(tx, "Ann"))
+        for person, name in ((mina, "school of mina"), (ann, "school of ann")):
+            await meet_for(school, home, name, (person.number,))
+        hers, anns = await home.peer("school of mina"), await home.peer("school of ann")
+        assert hers.own != anns.own
+        given = await home.write(
+            lambda tx: home.node.mandates.give(
+                tx,
+                anns,
+                hers,
+                office=Office.PARENT,
+                commands=(Cmd.DECIDE,),
+                exp_s=mina.of_age_s(18),
+                now_ms=home.now_ms,
+            )
+        )
+        await settle()
+        assert given.mandate.exp_s == 1_966_982_400 - 0  # 2032-05-01
+        # The school asks for what Mina has, by a path that says nothing of whose.
+        await home.fill(f"{CURVE}/p1", DAY, 7)
+        pair = await school.read(lambda tx: school.node.peers.pair(tx, hers.their, hers.own))
+        request = request_of(pair, [WINDOW], school.now_ms)
+        cid = await school.write(
+            lambda tx: school.node.borrowing.ask(tx, pair, request, school.now_ms)
+        )
+        await settle()
+        window = replace(WINDOW, collection=f"{CURVE}/p1")
+        granted = await home.write(
+            lambda tx: home.node.lending.grant(
+                tx, cid, [window], home.now_ms // 1000 + 20 * DAY_S, home.now_ms, given_of(home)(tx)
+            )
+        )
+        await settle()
+        names = Acted(hers.own, anns.own, given.cid)
+        decided = [answer for _, answer in await answers(home) if answer.out == "kept"]
+        assert names in [answer.acted for answer in decided]
+        held = await school.read(school.node.borrowing.all)
+        assert [one.cid for one in held] == [granted.cid]
+        lent = await school.node.fetcher.fetch(pair, window)
+        assert lent.batch is not None
+        assert len(lent.batch) == 7 * 24
+        await both_logs_hold(home, school)
+
+
+def given_of(home: Party) -> Callable[[Tx], MandateKept]:
+    """The one mandate that this vault holds."""
+
+    def find(tx: Tx) -> MandateKept:
+        (held,) = (one for one in home.node.mandates.all(tx) if one.side is Side.HELD)
+        return held
+
+    return find
+
+
+async def meet_for(inviter: Party, scanner: Party, name: str, people: tuple[int, ...]) -> None:
+    invite = await inviter.write(
+        lambda tx: inviter.node.meeting.invite(tx, inviter.node.addresses(), None, inviter.now_ms)
+    )
+    await scanner.node.exchange.pair(invite, name, people)
+
+
+async def test_what_a_peer_hands_over_is_kept_as_whom_it_knows(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Two people of one house at one bank: two personas, two collections, one signed path."""
+    async with a_town() as town:
+        home, bank = await town.party("home"), await town.party("bank", Role.ORGANISATION)
+        people = [
+            await home.write(lambda tx, name=name: home.node.household.add(tx, name))
+            for name in ("Mina", "Tom")
+        ]
+        for person in people:
+            await meet_for(bank, home, f"bank of {person.name}", (person.number,))
+        await meet_for(bank, home, "bank of both", (1, 2))
+        for name, value in (("Mina", 1), ("Tom", 2), ("both", 3)):
+            pair = await home.peer(f"bank of {name}")
+            theirs = await bank.read(
+                lambda tx, pair=pair: bank.node.peers.pair(tx, pair.their, pair.own)
+            )
+            batch = readings(DAY, 2, value=value)
+            await bank.node.deliveries.deliver(theirs.name, CURVE, batch, bank.now_ms)
+            await settle()
+        held = await home.read(home.node.vault.collections.all)
+        assert [one.path for one in held] == [f"{CURVE}/p1", f"{CURVE}/p1-p2", f"{CURVE}/p2"]
+        whose = await home.read(
+            lambda tx: [home.node.household.whose(tx, one.path) for one in held]
+        )
+        assert whose == [(1,), (1, 2), (2,)]
+        # Lent on, it is still what the bank signed.
+        reader = await town.party("reader")
+        await meet(home, reader)
+        window = Window(f"{CURVE}/p2", DAY, DAY + 1)
+        asked = Window(CURVE, DAY, DAY + 1)
+        cid = await ask(reader, home, asked)
+        await home.write(
+            lambda tx: home.node.lending.grant(
+                tx, cid, [window], home.now_ms // 1000 + 20 * DAY_S, home.now_ms
+            )
+        )
+        await settle()
+        lent = await reader.node.fetcher.fetch(await reader.peer("home"), window)
+        assert [one.reason for one in lent.provenance] == [None]

@@ -18,6 +18,10 @@ from entrenous.protocol.command import (
     DecideArgs,
     DeliverArgs,
     KeysArgs,
+    MandateAskArgs,
+    MandateEndArgs,
+    MandateNoticeArgs,
+    MandatePutArgs,
     OwnArgs,
     PairAnswer,
     PairOpenArgs,
@@ -51,6 +55,10 @@ ARGS: Mapping[Cmd, OwnArgs | PairOpenArgs] = {
     Cmd.REVOKE: RevokeArgs(TO, b"revocation"),
     Cmd.CARD_PUT: CardPutArgs(TO, b"card"),
     Cmd.VOUCH_ASK: VouchAskArgs(TO, bytes(32), bytes([1]) * 32),
+    Cmd.MANDATE_ASK: MandateAskArgs(TO, b"proxy"),
+    Cmd.MANDATE_PUT: MandatePutArgs(TO, (b"mandate", b"passed on")),
+    Cmd.MANDATE_END: MandateEndArgs(TO, b"end"),
+    Cmd.MANDATE_NOTICE: MandateNoticeArgs(TO, b"invocation", b"answer"),
     Cmd.PAIR_OPEN: PairOpenArgs(bytes(16), b"inception", b"cert", "Home", bytes(32)),
 }
 
@@ -126,6 +134,10 @@ OUTS: Mapping[Cmd, tuple[list[Value], list[Value]]] = {
     Cmd.ACCEPT: ([b"keyset"], ["keyset", None, bytes(300_000)]),
     Cmd.KEYS: ([0, 2**50], [-1, True, "5"]),
     Cmd.REVOKE: (["known"], ["unknown", []]),
+    Cmd.MANDATE_ASK: (["kept"], ["known", None]),
+    Cmd.MANDATE_PUT: (["kept"], ["stored", 1]),
+    Cmd.MANDATE_END: (["known"], ["kept", {}]),
+    Cmd.MANDATE_NOTICE: (["kept"], ["heard", []]),
     Cmd.PAIR_OPEN: ([], [None, {}, {**ANSWER.value(), "v": 1}, {**ANSWER.value(), "k": b""}]),
 }
 
