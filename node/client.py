@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..protocol.columns import read_columns, write_columns
@@ -66,8 +67,10 @@ from .results import (
     RequestInfo,
     Revoked,
     Source,
+    Sourced,
     StandingInfo,
     Status,
+    ToldBy,
     Undone,
     VouchAnswer,
     VouchInfo,
@@ -78,6 +81,7 @@ __all__ = ["Channel", "Client", "NotRunning", "connect"]
 
 # Damaged pages, statements: of one answer.
 SENTENCES_MAX = 1 << 20
+_READ_KEYS = ("schema", "pages", "conflicts", "damaged")
 _FETCH_KEYS = ("schema", "pages", "bytes", "windows", "provenance", "damaged")
 
 
@@ -368,9 +372,35 @@ class Client(Caller):
         args: dict[str, Value] = {"path": path, "first": first, "last": last, "people": people}
         done = await self._call("read", args, lambda item: pieces.append(_piece(item)))
         with understood():
-            body = Body.open(done, "a read", ("schema", "pages", "damaged"))
-            schema = schema_named(body.text("schema"))
-            return Records(_batch(schema, pieces), body.integer("pages"), _sentences(body))
+            body = Body.open(done, "a read", _READ_KEYS)
+            return _records(body, pieces)
+
+    async def read_sources(
+        self, path: str, first: int, last: int, people: str | None = None
+    ) -> Sourced:
+        """As `read`, and who told each record.  Raises NotFound."""
+        pieces: list[Batch] = []
+        tellings: list[tuple[tuple[int, tuple[str, ...]], ...]] = []
+
+        def on_item(item: Value) -> None:
+            if isinstance(item, Mapping) and "tellings" in item:
+                tellings.extend(read_as(_Tellings, item).tellings)
+            else:
+                pieces.append(_piece(item))
+
+        args: dict[str, Value] = {"path": path, "first": first, "last": last, "people": people}
+        done = await self._call("read_sources", args, on_item)
+        with understood():
+            body = Body.open(done, "a read", (*_READ_KEYS, "ambiguous", "tellers"))
+            return Sourced(
+                _records(body, pieces),
+                tuple(
+                    from_value(ToldBy, item)
+                    for item in body.items("tellers", items_max=SENTENCES_MAX)
+                ),
+                tuple(tellings),
+                body.integer("ambiguous"),
+            )
 
     # deliveries
 
@@ -580,6 +610,23 @@ def _path(path: Path) -> str:
 def _data(value: Value, what: str, key: str) -> bytes:
     with understood():
         return Body.open(value, what, (key,)).data(key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tellings:
+    """One item of `read_sources`."""
+
+    tellings: tuple[tuple[tuple[int, tuple[str, ...]], ...], ...]
+
+
+def _records(body: Body, pieces: Sequence[Batch]) -> Records:
+    schema = schema_named(body.text("schema"))
+    return Records(
+        _batch(schema, pieces),
+        body.integer("pages"),
+        _sentences(body),
+        body.integer("conflicts"),
+    )
 
 
 def _sentences(body: Body) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ answers `stored`.  The same delivery again is answered `stored` at once.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -350,6 +351,15 @@ class Deliveries:
             )
         except _AlreadyTakenError:
             return
+
+    def told_again(self, tx: Tx) -> Counter[tuple[str, str]]:
+        """How many delivered records were the `same` as, or `differing` from, others; by path."""
+        found: Counter[tuple[str, str]] = Counter()
+        for one in self.received(tx):
+            if one.told is not None:
+                found[one.path, "same"] += one.told.same
+                found[one.path, "differing"] += one.told.differing
+        return found
 
     def received(self, tx: Tx) -> list[Received]:
         """Every delivery that was taken in."""

@@ -191,6 +191,14 @@ class Imports:
         """Every import and its state, oldest first."""
         return tuple(map(Source.of, await self._database.read(self._journal.all)))
 
+    def told_again(self, tx: Tx) -> Counter[tuple[str, str]]:
+        """How many records kept were the `same` as, or `differing` from, others; by path."""
+        found: Counter[tuple[str, str]] = Counter()
+        for row in self._journal.all(tx):
+            found[row.path, "same"] += row.same
+            found[row.path, "differing"] += row.beside
+        return found
+
     # each file
 
     async def _each(
@@ -300,6 +308,13 @@ class Imports:
             if found is not None and found.state is State.DONE and same_plan:
                 rows.append((found, True))
                 continue
+            if found is not None and found.state is State.DONE and plan.said:
+                # Its records have other days or amounts now: they would stand beside the first.
+                raise refusal(
+                    file.name,
+                    "this file was imported before and read otherwise; first undo that: "
+                    f"entrenous imports undo {found.id.hex()[:8]}",
+                )
             row = Import(
                 id=plan.id,
                 file=file.name,

@@ -52,8 +52,10 @@ __all__ = [
     "RequestInfo",
     "Revoked",
     "Source",
+    "Sourced",
     "StandingInfo",
     "Status",
+    "ToldBy",
     "Undone",
     "VouchAnswer",
     "VouchInfo",
@@ -165,6 +167,7 @@ class AllowanceInfo:
 class CollectionInfo:
     """One collection of this node's vault; `first` and `last` are None while it is empty.
 
+    `same` and `differing` count records whose fact somebody had told before, as they came.
     `whose` are the people of the house to whom it belongs; nobody: the home.
     """
 
@@ -175,6 +178,8 @@ class CollectionInfo:
     first: int | None
     last: int | None
     whose: tuple[str, ...] = ()
+    same: int = 0
+    differing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,11 +229,39 @@ class ProxyInfo:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """Records that were read, in order of time, and a sentence for each page that did not open."""
+    """Records that were read, in order of time, and a sentence for each page that did not open.
+
+    `conflicts` counts those of which not everybody told the same amount or value.
+    """
 
     batch: Batch
     pages: int
     damaged: tuple[str, ...]
+    conflicts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ToldBy:
+    """Who told records: `how` is delivered, imported or declared, `who` a peer or a file."""
+
+    how: str
+    who: str
+    import_id: str | None
+    statement: bytes | None
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sourced:
+    """Records, and for each who told it: (number in `tellers`, fields in which it differs).
+
+    The one shown comes first.  `ambiguous` records might be the same as others and stand apart.
+    """
+
+    records: Records
+    tellers: tuple[ToldBy, ...]
+    tellings: tuple[tuple[tuple[int, tuple[str, ...]], ...], ...]
+    ambiguous: int
 
 
 class Level(StrEnum):
@@ -318,7 +351,11 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryInfo:
-    """A delivery, taken in (`way` is "in") or made ("out").  `peer` is a name or a DID."""
+    """A delivery, taken in (`way` is "in") or made ("out").  `peer` is a name or a DID.
+
+    Of one that was taken in: how many of its records were `new`, the `same` as what others
+    (`same_as`) had told, `differing` under the same name, or `ambiguous`; None where not counted.
+    """
 
     statement: bytes
     way: str
@@ -329,6 +366,11 @@ class DeliveryInfo:
     records: int
     t_ms: int
     state: DeliveryState
+    new: int | None = None
+    same: int | None = None
+    differing: int | None = None
+    ambiguous: int | None = None
+    same_as: dict[str, int] = field(default_factory=lambda: dict[str, int]())
 
 
 @dataclass(frozen=True, slots=True)

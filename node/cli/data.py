@@ -25,6 +25,7 @@ from .options import USUAL, Options, node_of, zone_of
 from .records import Format, between, json_rows, print_batch
 from .said import NOTHING, Said
 from .screen import Column, Screen
+from .sources import brought, show_sources, tell_conflicts, tell_records, told
 from .words import counted
 
 imports_app = App(name="imports", help="List what was imported, or undo an import.")
@@ -100,12 +101,13 @@ def _show_previews(screen: Screen, previews: tuple[ImportPreview, ...]) -> None:
                 screen.fact(
                     "from", f"{source.source or 'one source'}: {counted(source.count, 'record')}"
                 )
-                screen.fact("", f"{source.first} to {source.last}, {counted(source.days, 'day')}")
+                dated = f"{source.first} to {source.last}, {counted(source.days, 'day')}"
+                screen.fact("", dated if source.days else "undated records")
                 for unit, (mantissa, scale) in source.sums.items():
                     from .records import decimal_text
 
                     screen.fact("sum", f"{decimal_text(mantissa, scale)} {unit}")
-            screen.fact("would bring", _brought(item.new, item.duplicates, item.differing))
+            screen.fact("would bring", brought(item))
             if item.refused:
                 screen.fact("refused", item.refused)
         for note in one.notes:
@@ -123,21 +125,12 @@ def _show_report(screen: Screen, report: ImportReport) -> None:
         if one.already:
             screen.fact("brought", "nothing: it was imported before")
         else:
-            screen.fact("brought", _brought(one.new, one.duplicates, one.differing))
+            screen.fact("brought", brought(one))
             screen.fact("undo with", f"entrenous imports undo {one.id[:8]}")
         for note in one.notes:
             screen.fact("note", note)
     for left in report.skipped:
         screen.note(f"left out: {left.file}: {left.reason}")
-
-
-def _brought(new: int, duplicates: int, differing: int) -> str:
-    parts = [counted(new, "new record")]
-    if duplicates:
-        parts.append(f"{duplicates:,} already there")
-    if differing:
-        parts.append(f"{differing:,} already there with other content, left as they are")
-    return ", ".join(parts)
 
 
 @imports_app.default
@@ -154,7 +147,7 @@ async def imports(*, options: Options = USUAL) -> None:
         screen.entry(
             one.id[:8],
             f"{one.file}: {one.state}, {counted(one.records, 'record')}, {moment(one.changed_ms)}",
-            f"into {one.path}",
+            f"into {one.path}{told(one.same + one.duplicates, one.differing, one.same_as)}",
             f"next: {one.next_step}",
         )
     if not found:
@@ -227,19 +220,27 @@ async def read(
     format: FormatOption = Format.TABLE,
     utc: Utc = False,
     every: All = False,
+    sources: Annotated[bool, Parameter(help="Also who told each record.", negative="")] = False,
     options: Options = USUAL,
 ) -> int:
     """Read your own records, by the days of your time zone, to the hour.
+
+    What several told (a file, a delivery, you) is shown once, as its source signed it if it did.
 
     Example: entrenous read energy/electricity/load-curve --from 2026-01-01 --to 2026-01-30
     """
     days = span(from_, to, zone_of(utc))
     bounded = from_ is not None or to is not None
     first, last = days.touched() if bounded else (0, UNDATED)
+    if sources:
+        moments = (days.start_ms, days.end_ms) if bounded else None
+        async with node_of(options) as client:
+            whole = await client.read_sources(collection, first, last, for_)
+        return show_sources(options.screen, collection, whole, moments, format, every=every)
     async with node_of(options) as client:
         found = await client.read(collection, first, last, for_)
     batch = between(found.batch, days.start_ms, days.end_ms) if bounded else found.batch
-    found = Records(batch, found.pages, found.damaged)
+    found = Records(batch, found.pages, found.damaged, found.conflicts)
     screen = options.screen
     if screen.json:
         screen.show(
@@ -249,21 +250,14 @@ async def read(
                 "schema": batch.schema.name,
                 "records": list(json_rows(batch)),
                 "pages": found.pages,
+                "conflicts": found.conflicts,
                 "damaged": found.damaged,
             },
         )
     else:
         print_batch(batch, format, every=every)
+        tell_conflicts(screen, found)
     return tell_records(screen, len(batch), found.damaged)
-
-
-def tell_records(screen: Screen, count: int, damaged: tuple[str, ...]) -> int:
-    """How many records there were, and what did not open, beside the result."""
-    if sys.stderr.isatty() and not screen.json:
-        screen.note(counted(count, "record"))
-    for sentence in damaged:
-        screen.note(f"damaged: {sentence}")
-    return Exit.FAILED if damaged else Exit.DONE
 
 
 async def deliver(
@@ -322,7 +316,8 @@ async def deliveries(*, options: Options = USUAL) -> None:
             short(one.statement),
             f"{'from' if one.way == 'in' else 'to'} {one.peer}, {moment(one.t_ms)}: "
             f"{one.state.value}, {counted(one.records, 'record')}",
-            f"{one.path}, {days_in_words(one.first, one.last)}",
+            f"{one.path}, {days_in_words(one.first, one.last)}"
+            f"{told(one.same or 0, one.differing or 0, one.same_as)}",
         )
     if not found:
         screen.say("Nothing was handed over yet.")

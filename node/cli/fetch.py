@@ -12,12 +12,13 @@ from ...protocol.window import Window
 from ..client import Client
 from ..errors import NotAllowed, Refused
 from ..results import Fetched
-from .data import All, FormatOption, From, To, Utc, tell_records
+from .data import All, FormatOption, From, To, Utc
 from .days import Span, days_in_words, require_whole_days, span
 from .names import short
 from .options import USUAL, Options, node_of, zone_of
 from .records import Format, json_rows, print_batch
 from .screen import Screen
+from .sources import tell_records
 from .words import left_out_sentence
 
 

@@ -18,7 +18,10 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import cast
 
+from ...protocol.contact import LISTS, read_values
+from ...protocol.errors import RecordError
 from ...protocol.record import Batch, Cell, Column
+from ...protocol.schema import Field
 from .screen import columns_of
 from .shapes import Json
 from .visible import visible
@@ -27,7 +30,10 @@ from .visible import visible
 _ROWS_SHOWN_MAX = 60
 _CELL_COLUMNS_MAX = 40
 _TEXT_COLUMNS_MIN = 8
-_TEXTS = frozenset(("id", "label", "counterparty", "kind", "quality"))
+# Texts that are never cut: a sum without its unit says nothing.
+_SHORT = frozenset(("currency", "unit"))
+_LOOKED_FOR = frozenset(("name", "organisation", "phones", "emails", "addresses"))
+_PARTS_OF_NAMES = frozenset(("kind", "family", "given", "additional", "prefix", "suffix", "rev"))
 _EPOCH = datetime.datetime(1970, 1, 1)
 
 
@@ -49,13 +55,22 @@ def between(batch: Batch, start: int, end: int) -> Batch:
     return batch.slice(bisect_left(times, start), bisect_left(times, end))
 
 
-def print_batch(batch: Batch, format: Format, *, every: bool = False) -> None:
-    """Print records on stdout; `every` shows a long table in full on a terminal too."""
+Beside = tuple[str, Sequence[str]]
+"""The heading and the cells of one more column of text."""
+
+
+def print_batch(
+    batch: Batch, format: Format, *, every: bool = False, beside: Beside | None = None
+) -> None:
+    """Print records on stdout; `every` shows a long table in full on a terminal too.
+
+    `beside` is one more column of a table or of CSV.
+    """
     match format:
         case Format.TABLE:
-            _print_table(batch, every=every or not sys.stdout.isatty())
+            _print_table(batch, every=every or not sys.stdout.isatty(), beside=beside)
         case Format.CSV:
-            _print_csv(batch)
+            _print_csv(batch, beside)
         case Format.JSON:
             for row in json_rows(batch):
                 print(json.dumps(row))
@@ -83,21 +98,37 @@ def utc_text(t_ms: int) -> str:
     return at.isoformat(timespec="milliseconds" if t_ms % 1000 else "seconds") + "Z"
 
 
-def _cells(name: str, column: Column) -> list[Json]:
+def _cells(name: str, column: Column, *, exact: bool = False) -> list[Json]:
     if name == "time":
         return [utc_text(t_ms) for t_ms in cast("Sequence[int]", column)]
+    if name in LISTS and not exact:
+        return [_values(cast("str | None", cell)) for cell in column]
     return [_json_cell(cell) for cell in column]
+
+
+def _values(text: str | None) -> Json:
+    """A list of a contact as a list; what is none, and came from outside, as it stands."""
+    try:
+        return [
+            {"parts": list(value.parts), "labels": list(value.labels)}
+            for value in read_values(text)
+        ]
+    except RecordError:
+        return text
 
 
 def _json_cell(cell: Cell) -> Json:
     return decimal_text(*cell) if isinstance(cell, tuple) else cell
 
 
-def _print_csv(batch: Batch) -> None:
+def _print_csv(batch: Batch, beside: Beside | None) -> None:
     guard = sys.stdout.isatty()
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(field.name for field in batch.schema.fields)
-    columns = [_cells(field.name, batch.columns[field.name]) for field in batch.schema.fields]
+    names = [field.name for field in batch.schema.fields]
+    columns = [_cells(name, batch.columns[name], exact=True) for name in names]
+    if beside is not None:
+        names, columns = [*names, beside[0]], [*columns, list(beside[1])]
+    writer.writerow(names)
     for cells in zip(*columns, strict=True):
         texts = ("" if cell is None else str(cell) for cell in cells)
         writer.writerow([visible(text) for text in texts] if guard else texts)
@@ -108,24 +139,28 @@ def _print_csv(batch: Batch) -> None:
 _RIGHT = frozenset(("dec", "i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"))
 
 
-def _print_table(batch: Batch, *, every: bool) -> None:
+def _print_table(batch: Batch, *, every: bool, beside: Beside | None) -> None:
     hidden = 0 if every or len(batch) <= _ROWS_SHOWN_MAX else len(batch) - _ROWS_SHOWN_MAX
     half = _ROWS_SHOWN_MAX // 2
-    pieces = (
-        [batch]
-        if not hidden
-        else [batch.slice(0, half), batch.slice(len(batch) - half, len(batch))]
-    )
-    tables = [_table_columns(piece) for piece in pieces]
-    names = [name for name, _ in tables[0]]
-    rights = [right for _, right in tables[0]]
-    rows = [list(zip(*_table_cells(piece), strict=True)) for piece in pieces]
+    ends = [(0, len(batch))] if not hidden else [(0, half), (len(batch) - half, len(batch))]
+    fields = _table_fields(batch)
+    names = [field.name for field in fields]
+    rights = [field.dtype in _RIGHT for field in fields]
+    texts = [field.dtype == "str" and field.name not in _SHORT for field in fields]
+    rows: list[list[tuple[str, ...]]] = []
+    for first, end in ends:
+        columns = [_column(batch.slice(first, end), name) for name in names]
+        if beside is not None:
+            columns.append([visible(text) for text in beside[1][first:end]])
+        rows.append(list(zip(*columns, strict=True)))
+    if beside is not None:
+        names, rights, texts = [*names, beside[0]], [*rights, False], [*texts, True]
     longest = [
         max([len(name), *(len(row[at]) for piece in rows for row in piece)])
         for at, name in enumerate(names)
     ]
     screen = columns_of(sys.stdout)
-    widths = _fitted(longest, [name in _TEXTS for name in names], screen)
+    widths = _fitted(longest, texts, screen)
     lines = [_line(names, widths, rights, screen)]
     for number, piece in enumerate(rows):
         if number:
@@ -149,17 +184,39 @@ def _fitted(longest: Sequence[int], texts: Sequence[bool], screen: int) -> list[
     return widths
 
 
-def _table_columns(batch: Batch) -> list[tuple[str, bool]]:
-    """(heading, to the right?) of each column: the offset is part of the time, ids come last."""
-    fields = sorted(batch.schema.fields, key=lambda field: field.name == "id")
-    return [(f.name, f.dtype in _RIGHT) for f in fields if f.name != "offset_min"]
+def _table_fields(batch: Batch) -> list[Field]:
+    """The columns of a table: the offset is part of the time, ids come last.
+
+    Of what has many fields, most of them empty, those that say something, what one looks for first.
+    """
+    fields = [field for field in batch.schema.fields if field.name != "offset_min"]
+    if not batch.schema.dated:
+        said = {name for name, column in batch.columns.items() if any(column)}
+        fields = [field for field in fields if field.name in said - _PARTS_OF_NAMES]
+        fields.sort(key=lambda field: field.name not in _LOOKED_FOR)
+    return sorted(fields, key=lambda field: field.name == "id")
 
 
-def _table_cells(batch: Batch) -> list[list[str]]:
-    return [
-        _times(batch) if name == "time" else [_table_cell(cell) for cell in batch.columns[name]]
-        for name, _ in _table_columns(batch)
-    ]
+def _column(batch: Batch, name: str) -> list[str]:
+    if name == "time":
+        return _times(batch)
+    if name in LISTS:
+        return [_listed(cast("str | None", cell)) for cell in batch.columns[name]]
+    return [_table_cell(cell) for cell in batch.columns[name]]
+
+
+def _listed(text: str | None) -> str:
+    """`+33 1 (work); +33 6 (cell)`; what is no list, and came from outside, as it stands."""
+    try:
+        values = read_values(text)
+    except RecordError:
+        return _table_cell(text)
+    return visible(
+        "; ".join(
+            " ".join(value.text.split()) + (f" ({', '.join(value.labels)})" if value.labels else "")
+            for value in values
+        )
+    )
 
 
 def _times(batch: Batch) -> list[str]:

@@ -213,14 +213,14 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "mandate revoke": _one(mandate="the mandate that holds no longer"),
     "import": _one(
         imported="for each file and path: `id`, `file`, `reader`, `path`, `new`, `records`, "
-        "`duplicates`, `differing`, `already`, `notes`",
+        "`duplicates`, `differing`, `same`, `ambiguous`, `same_as`, `already`, `notes`",
         skipped="files left out: `file`, `reason`",
     ),
     "import --preview": _lines(
         file="the file",
         reader="the reader that knows it",
-        items="for each path: `path`, `sources`, `new`, `duplicates`, `differing`, `state`, "
-        "`refused`",
+        items="for each path: `path`, `sources`, `new`, `duplicates`, `differing`, `same`, "
+        "`ambiguous`, `same_as`, `state`, `refused`",
         notes="what the reader has to say",
     ),
     "imports": _lines(
@@ -230,8 +230,11 @@ SHAPES: Final[Mapping[str, Shape]] = {
         path="the collection",
         state="`pending`, `running`, `done`, `undone` or as docs name it",
         records="records it brought",
-        duplicates="records that were there already",
-        differing="records that were there with other content",
+        duplicates="records that were there already, word for word",
+        differing="records that were there under the same name with other content",
+        same="records whose fact another source had told under another name",
+        ambiguous="records that might be the same as others and stand apart",
+        same_as="who had told the duplicates and the same, and how many",
         days_done="days committed",
         days_total="days in all",
         changed_ms="when it last moved",
@@ -267,12 +270,25 @@ SHAPES: Final[Mapping[str, Shape]] = {
         first="the first day with records, or null",
         last="the last day with records, or null",
         whose="the people of the house to whom it belongs; empty: the home",
+        same="of the records, how many came as a second telling of a fact",
+        differing="of the records, how many came as another telling with other content",
     ),
     "read": _one(
         path="the collection",
         schema="what the records look like",
         records="the records, a key for each field; decimals as text, times in UTC",
         pages="pages opened",
+        conflicts="records of which not everybody told the same amount or value",
+        damaged="a sentence for each page that did not open",
+    ),
+    "read --sources": _one(
+        path="the collection",
+        schema="what the records look like",
+        records="the records as `read` has them, each with `sources`: `how`, `who`, `import`, "
+        "`statement`, `differs` (fields) of everybody who told it, what is shown first",
+        pages="pages opened",
+        conflicts="records of which not everybody told the same amount or value",
+        ambiguous="records that might be the same as others and stand apart",
         damaged="a sentence for each page that did not open",
     ),
     "deliver": _lines(
@@ -296,6 +312,11 @@ SHAPES: Final[Mapping[str, Shape]] = {
         records="how many",
         t_ms="when",
         state="`queued`, `stored` or `refused`",
+        new="taken in: records that nobody had told before; null if not counted",
+        same="taken in: records that others had told; null if not counted",
+        differing="taken in: records that others had told with other content; null if not counted",
+        ambiguous="taken in: records that might be the same as others; null if not counted",
+        same_as="who had told those that are the same, and how many",
     ),
     "ask": _one(
         request="the request",

@@ -7,7 +7,7 @@ import structlog
 from ...crypto.errors import EntrenousError
 from ...protocol.wire import Value
 from ..errors import NodeError, UsageError
-from . import about, audit, data, declaring, health, household, identity, lending, parcels
+from . import about, audit, data, declaring, health, household, identity, lending, parcels, tellings
 from .operation import Args, Emit, Host, Operation, error_value, named, shorts
 
 __all__ = ["OPERATIONS", "Args", "Emit", "Host", "Operation", "error_value", "named", "perform"]
@@ -55,6 +55,7 @@ OPERATIONS: dict[str, Operation] = {
     "undo": Operation(data.undo, ("id",)),
     "collections": Operation(data.collections),
     "read": Operation(data.read, ("path", "first", "last"), ("people",)),
+    "read_sources": Operation(tellings.read_sources, ("path", "first", "last"), ("people",)),
     # declared data
     "add": Operation(declaring.add, ("path", "schema", "columns", "count")),
     "remove": Operation(declaring.remove, ("path",), ("id", "t_ms")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import trio
@@ -63,14 +64,15 @@ async def collections(host: Host, args: Args, emit: Emit) -> Value:
     node = host.node
 
     def unit(tx: Tx) -> list[CollectionInfo]:
-        return [_info(node, tx, one) for one in node.vault.collections.all(tx)]
+        told = node.imports.told_again(tx) + node.deliveries.told_again(tx)
+        return [_info(node, tx, one, told) for one in node.vault.collections.all(tx)]
 
     for info in await node.store.database.read(unit):
         await emit.item(to_value(info))
     return None
 
 
-def _info(node: Node, tx: Tx, one: Collection) -> CollectionInfo:
+def _info(node: Node, tx: Tx, one: Collection, told: Counter[tuple[str, str]]) -> CollectionInfo:
     first = last = None
     # A month stays known when its pages are gone, so the ends are looked for.
     for month in one.months:
@@ -89,22 +91,25 @@ def _info(node: Node, tx: Tx, one: Collection) -> CollectionInfo:
         first,
         last,
         whose_names(node, tx, one.path),
+        told[one.path, "same"],
+        told[one.path, "differing"],
     )
 
 
 async def read(host: Host, args: Args, emit: Emit) -> Value:
     first, last = args.days()
-    place = await _placing(host.node, args)
+    place = await placing(host.node, args)
     reading = await host.node.vault.read(place(args.collection("path")), first, last)
     await emit_batch(host.node, emit, reading.batch)
     return {
         "schema": reading.batch.schema.name,
         "pages": reading.pages,
+        "conflicts": reading.conflicts,
         "damaged": [damaged.sentence() for damaged in reading.damaged],
     }
 
 
-async def _placing(node: Node, args: Args) -> Placing:
+async def placing(node: Node, args: Args) -> Placing:
     """Where records of a path are, for the people whom the arguments name."""
     names = args.maybe_text("people", NAMES_CHARS_MAX)
     if names is None:
@@ -119,7 +124,7 @@ async def import_(host: Host, args: Args, emit: Emit) -> Value:
         args.path("path"),
         args.maybe_collection("into"),
         progress=lambda progress: emit.progress(to_value(progress)),
-        place=await _placing(host.node, args),
+        place=await placing(host.node, args),
         settings=_settings(args),
     )
     return to_value(report)
@@ -138,7 +143,7 @@ def _settings(args: Args) -> Settings:
 
 async def preview(host: Host, args: Args, emit: Emit) -> Value:
     into = args.maybe_collection("into")
-    place, settings = await _placing(host.node, args), _settings(args)
+    place, settings = await placing(host.node, args), _settings(args)
     for one in await host.node.imports.preview(args.path("path"), into, place, settings):
         await emit.item(to_value(one))
     return None
@@ -228,6 +233,11 @@ async def deliveries(host: Host, args: Args, emit: Emit) -> Value:
                 one.records,
                 one.t_ms,
                 DeliveryState.STORED,
+                one.told.new if one.told else None,
+                one.told.same if one.told else None,
+                one.told.differing if one.told else None,
+                one.told.ambiguous if one.told else None,
+                dict(one.told.same_as) if one.told else {},
             )
             for one in node.deliveries.received(tx)
         ]
