@@ -60,11 +60,7 @@ GROUP_RECORDS = 500
 LINES_MAX = 1_000_000
 _PROGRESS_S = 0.2
 
-add_app = App(
-    name="add",
-    help="Put a record into your vault that no file has: told by you.\n\n"
-    "Example: entrenous add transaction --time 2026-03-01 --amount -12.50 --currency EUR",
-)
+add_app = App(name="add", help="Put a record into your vault that no file has: told by you.")
 
 Into = Annotated[str | None, Parameter(name="--into", help="The collection it goes to.")]
 Again = Annotated[
@@ -81,6 +77,18 @@ FromJson = Annotated[
 AllOrNone = Annotated[
     bool, Parameter(help=f"Add all lines, at most {GROUP_RECORDS}, or none.", negative="")
 ]
+
+
+@add_app.default
+def add(*, options: Options = USUAL) -> None:
+    """Put a record into your vault that no file has: told by you.
+
+    It is durable when the command returns; telling the same again changes nothing and is said.
+
+    Example: entrenous add transaction --time 2026-03-01 --amount -12.50 --currency EUR
+    """
+    words = ", ".join(name.partition("/")[0] for name in SCHEMAS)
+    raise UsageError(f"say what to add: {words}")
 
 
 # --- one command a schema -------------------------------------------------------------------------
