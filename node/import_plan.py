@@ -45,7 +45,10 @@ def unmoved(path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The pieces of one file for one path, in order of day.  `digest` is over what they hold."""
+    """The pieces of one file for one path, in order of day.  `digest` is over what they hold.
+
+    `said`: a person said how the file is to be read.
+    """
 
     id: bytes
     path: str
@@ -54,6 +57,7 @@ class Plan:
     interval_s: int
     pieces: Sequence[Piece]
     digest: bytes
+    said: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +151,7 @@ def _plan(
         interval_s=interval_of(schema, pieces),
         pieces=pieces,
         digest=plan_of([*how, schema.name, days]),
+        said=len(how) > 1,
     )
 
 

@@ -44,7 +44,7 @@ def day(date: str) -> int:
     return ms(f"{date}T00:00:00")
 
 
-# --- built-in profiles: headers as the banks write them, rows of our own ---------------------------
+# --- built-in profiles: headers as the banks write them, rows of our own --------------------------
 
 # profile -> (text, encoding, [(day or moment, mantissa, scale, currency, label, other end)])
 BUILT_IN: dict[str, tuple[str, str, list[tuple[str, int, int, str, str, str | None]]]] = {

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entrenous.apps.readers import espi, ofx
+from entrenous.apps.readers import bank_csv, camt, espi, ofx
 from entrenous.protocol.errors import ReaderError
 from entrenous.protocol.limits import FILE_ELEMENTS_HELD_MAX
 from entrenous.protocol.reading import Reader
@@ -21,9 +21,15 @@ VALID = {
     "two_accounts_sgml.ofx": ofx.reader,
     "savings_xml.ofx": ofx.reader,
     "two_meters.xml": espi.reader,
+    "statement.camt.xml": camt.reader,
+    "bank_table.csv": bank_csv.reader,
 }
 OFX_2 = b'<?xml version="1.0"?>%s<?OFX OFXHEADER="200"?><OFX>%s</OFX>'
 ESPI = b'<?xml version="1.0"?>%s<feed xmlns="http://naesb.org/espi">%s</feed>'
+CAMT = (
+    b'<?xml version="1.0"?>%s'
+    b'<Document xmlns="urn:iso:std:iso:20022:tech:xsd:camt.053.001.08">%s</Document>'
+)
 LAUGHS = (
     b'<!DOCTYPE z [<!ENTITY a "ha">'
     + b"".join(b'<!ENTITY %c "%s">' % (c, b"&%c;" % (c - 1) * 10) for c in b"bcdefghij")
@@ -76,7 +82,7 @@ REASONS = {
     "unclosed comment": "not sound",
     "unclosed CDATA": "characters",
     "many attributes": "too many attributes",
-    "UTF-16 half": "(does not fit the encoding|not an OFX file)",
+    "UTF-16 half": "(does not fit the encoding|not an OFX file|no account report)",
 }
 
 
@@ -96,7 +102,9 @@ def read_or_refuse(reader: Reader, data: bytes) -> None:
 
 @pytest.mark.parametrize("bomb", BOMBS)
 @pytest.mark.parametrize(
-    ("form", "reader"), [(OFX_2, ofx.reader), (ESPI, espi.reader)], ids=["ofx", "espi"]
+    ("form", "reader"),
+    [(OFX_2, ofx.reader), (ESPI, espi.reader), (CAMT, camt.reader)],
+    ids=["ofx", "espi", "camt"],
 )
 def test_bombs_are_refused_soon_and_small(bomb: str, form: bytes, reader: Reader) -> None:
     data = BOMBS[bomb](form)
@@ -135,6 +143,52 @@ def test_sgml_bombs_are_refused_soon(middle: bytes) -> None:
     with pytest.raises(ReaderError, match=r"^hostile"):
         ofx.reader.read(b"OFXHEADER:100\n\n<OFX>" + middle + b"</OFX>", "hostile")
     assert time.perf_counter() - began < 20
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'"' * 4_000_000,
+        b'"a";' * 1_000_000,
+        b";" * 4_000_000,
+        b"\n" * 4_000_000,
+        b"\r" * 4_000_000,
+        b'2026-03-04;"' + b"x" * 8_000_000,
+        b"2026-03-04;x;" + b"1 234" * 800 + b"\n",
+        b"2026-03-04;x;" + b"1" * 4_000 + b"\n",
+        b"2026-03-04;x;" + b"-" * 4_000 + b"\n",
+        b"2026-03-04;x;" + b" \xc2\xa0" * 1_300 + b"1,0 EUR\n",
+        b"2026-03-04 " + b" " * 4_000 + b"1;x;1,00\n",
+    ],
+    ids=lambda body: body[:14].decode(),
+)
+def test_csv_bombs_are_read_or_refused_soon(body: bytes) -> None:
+    began = time.perf_counter()
+    read_or_refuse(bank_csv.reader, b"Date;Libell\xc3\xa9;Montant EUR\n" + body)
+    bank_csv.reader.sniff(body[:8192], "x")
+    assert time.perf_counter() - began < 20
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=200)
+def test_any_rows_below_a_header_are_read_or_refused(body: bytes) -> None:
+    read_or_refuse(bank_csv.reader, b"Date;Label;Amount EUR;Balance\n" + body)
+
+
+CELL = st.one_of(
+    st.text(max_size=12),
+    st.from_regex(r"\A[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}\Z"),
+    st.from_regex(r"\A-?[0-9]{1,7}[.,' ][0-9]{1,4}\Z"),
+)
+
+
+@given(st.lists(st.tuples(CELL, CELL, CELL, CELL), max_size=6))
+@settings(max_examples=200)
+def test_any_cells_below_a_header_are_read_or_refused(
+    rows: list[tuple[str, str, str, str]],
+) -> None:
+    body = "\n".join(";".join(row) for row in rows)
+    read_or_refuse(bank_csv.reader, f"Date;Label;Amount EUR;Balance\n{body}\n".encode())
 
 
 def test_many_links_do_not_take_quadratic_time() -> None:
@@ -192,7 +246,7 @@ def test_a_mutated_file_is_read_or_refused(case: tuple[Reader, bytes]) -> None:
 @settings(max_examples=100, deadline=2000)
 def test_no_field_of_a_mutated_file_breaks_the_other_reader(case: tuple[Reader, bytes]) -> None:
     _, data = case
-    for reader in (ofx.reader, espi.reader):
+    for reader in (ofx.reader, espi.reader, camt.reader, bank_csv.reader):
         reader.sniff(data[:8192], "x")
         read_or_refuse(reader, data)
 
