@@ -205,7 +205,7 @@ def _office(text: str) -> Office:
 
 def _commands(args: Args) -> list[str]:
     found = args.items("commands", len(Cmd))
-    commands = [one for one in found if isinstance(one, str) and one in ACTABLE]
+    commands = [str(one) for one in found if isinstance(one, str) and one in ACTABLE]
     if len(commands) != len(found) or not found:
         raise UsageError(f"a mandate is for some of {', '.join(sorted(ACTABLE))}")
     return commands

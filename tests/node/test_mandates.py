@@ -174,7 +174,7 @@ async def test_a_mandate_that_is_taken_back_is_refused_at_once(
         pair = await son.peer("bank")
         again = MandatePutArgs(pair.their, (given.mandate.signed.raw,))
         said = await son.node.exchange.say(pair, Cmd.MANDATE_PUT, again.value())
-        assert said.answer.code is Code.OK or said.answer.code is Code.REVOKED
+        assert said.answer.code is Code.REVOKED
         kept = await bank.read(lambda tx: bank.node.mandates.find(tx, Side.LODGED, given.cid))
         assert kept is not None
         assert kept.ended_ms is not None
@@ -186,7 +186,7 @@ async def test_an_end_that_comes_before_its_mandate_holds(
 ) -> None:
     async with a_town() as town:
         one = await family(town)
-        mother, son, bank = one.mother, one.son, one.bank
+        mother, bank = one.mother, one.bank
         await bank.down()
         given = await one.mandate()
         # Hers is lost with her machine; his hands it in, after she has ended it by other means.
@@ -206,14 +206,13 @@ async def test_an_end_that_comes_before_its_mandate_holds(
         with pytest.raises(GrantRefused) as refused:
             await bank.write(lambda tx: bank.node.mandates.put(tx, his, put, bank.now_ms))
         assert refused.value.code is Code.REVOKED
-        del son
 
 
 async def test_a_mandate_runs_out(autojump_clock: trio.testing.MockClock) -> None:
     async with a_town() as town:
         one = await family(town)
         given = await one.mandate(days=2)
-        await trio.sleep(3 * DAY_S)
+        town.clock.ahead_ms += 3 * DAY_S * 1000
         cid = await ask_for_her(one, given)
         assert await one.bank.read(lambda tx: one.bank.node.inbox.find(tx, cid)) is None
         assert (await answers(one.bank))[-1][1].code is Code.EXPIRED
@@ -272,7 +271,7 @@ async def test_a_notice_of_what_nobody_mandated_is_refused(
         given = await one.mandate()
         await ask_for_her(one, given)
         bank, mother = one.bank, one.mother
-        hers, his = await bank.peer("mother"), await bank.peer("son")
+        hers = await bank.peer("mother")
         (said,) = [answer for _, answer in await answers(bank) if answer.out == "queued"]
         # His own request, shown to her as if it were hers.
         pair = await one.son.peer("bank")
@@ -287,7 +286,6 @@ async def test_a_notice_of_what_nobody_mandated_is_refused(
             assert told.answer.code is Code.MALFORMED
         asked = await mother.read(mother.node.asked.all)
         assert len(asked) == 1
-        del his
 
 
 async def test_what_is_passed_on(autojump_clock: trio.testing.MockClock) -> None:
@@ -373,7 +371,7 @@ async def test_a_parent_decides_for_a_child_of_the_same_vault(
             )
         )
         await settle()
-        assert given.mandate.exp_s == 1_966_982_400 - 0  # 2032-05-01
+        assert given.mandate.exp_s == 1_966_982_400  # date -u -d 2032-05-01 +%s
         # The school asks for what Mina has, by a path that says nothing of whose.
         await home.fill(f"{CURVE}/p1", DAY, 7)
         pair = await school.read(lambda tx: school.node.peers.pair(tx, hers.their, hers.own))
