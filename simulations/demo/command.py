@@ -7,7 +7,6 @@ import shutil
 import sys
 import tempfile
 from contextlib import AsyncExitStack
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -18,17 +17,11 @@ from rich.console import Console
 
 from ...crypto.entropy import Entropy, SystemEntropy
 from ...crypto.errors import EntrenousError
-from ...node.errors import UsageError
-from ...node.import_plan import installed_readers
-from ...protocol.errors import ReaderError
-from ...protocol.reading import reader_for
-from ..household import SEED_MAX, generate
-from ..household.generate import ANSWERS
-from ..household.people import CURRENCY
 from .aftermath import aftermath
 from .processes import DemoFailed, DemoHome, new_home, running
 from .report import Step, Story
-from .story import Actor, Cast, Known, Source, tell
+from .sources import sources_of
+from .story import Actor, Cast, Source, tell
 
 DEFAULT_SEED = 2026
 
@@ -75,11 +68,11 @@ def _told(
 ) -> int:
     progress = Console(stderr=True)
     try:
-        sources = _sources(folder, bank, energy, seed)
+        sources = sources_of(folder, bank, energy, seed)
         trio.run(_play, folder, sources, story, progress, SystemEntropy())
     except* (EntrenousError, DemoFailed, OSError) as errors:
         for error in errors.exceptions:
-            progress.print(f"[red]{error}[/red]", highlight=False)
+            progress.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
     if as_json:
         print(_json.dumps(story.value(), ensure_ascii=False))
     else:
@@ -117,49 +110,3 @@ async def _play(
     if story.ok:
         # All processes have ended: what is left is what lies in the files.
         await trio.to_thread.run_sync(lambda: aftermath(cast, story.steps[-1]))
-
-
-def _sources(
-    folder: Path, bank: Path | None, energy: Path | None, seed: int
-) -> tuple[Source, Source]:
-    """What the two organisations hand back: the files given, else those of a household."""
-    made: dict[str, Path] = {}
-    known: dict[str, Known] = {}
-    if bank is None or energy is None:
-        made, known = _household(folder / "household", seed)
-    return (
-        _source(bank or made["bank"], "transaction/1", None if bank else known["bank"]),
-        _source(energy or made["energy"], "meter-reading/1", None if energy else known["energy"]),
-    )
-
-
-def _household(folder: Path, seed: int) -> tuple[dict[str, Path], dict[str, Known]]:
-    """The last statement and the last load curve of a household, and its answers to both."""
-    if not 0 <= seed <= SEED_MAX:
-        raise UsageError(f"--seed is a whole number from 0 to {SEED_MAX}")
-    generate(seed, folder, sources=("banks", "meters"))
-    files = _json.loads((folder / ANSWERS).read_text())["files"]
-    bank = max(path for path in files if path.startswith("bank-a/") and path.endswith(".ofx"))
-    energy = max(path for path in files if path.startswith("green-button/"))
-    spent, used = files[bank], files[energy]
-    return {"bank": folder / bank, "energy": folder / energy}, {
-        "bank": Known(
-            spent["records"], Decimal(spent["received"]) - Decimal(spent["paid"]), CURRENCY
-        ),
-        "energy": Known(used["records"], Decimal(used["energy_wh"]), "Wh"),
-    }
-
-
-def _source(file: Path, schema: str, known: Known | None) -> Source:
-    """What a file holds for one collection, and what is known of it."""
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
-    extract = reader_for(installed_readers(), data, file.name).read(data, file.name)
-    fitting = [item for item in extract.items if item.batch.schema.name == schema]
-    if not fitting:
-        raise ReaderError(f"{file.name} holds no {schema.partition('/')[0]} records")
-    if len(fitting) > 1 or not len(fitting[0].batch):
-        raise ReaderError(f"{file.name} holds several series; the demo takes a file with one")
-    return Source(file.absolute(), fitting[0], known)

@@ -340,8 +340,8 @@ class Answers:
         """The same line, or the same half hour, in two files."""
         for number, one in enumerate(self._bank_files):
             for other in self._bank_files[number + 1 :]:
-                if one.account == other.account:
-                    first, last = max(one.first, other.first), min(one.last, other.last)
+                first, last = max(one.first, other.first), min(one.last, other.last)
+                if one.account == other.account and first <= last:
                     same = sum(
                         lines
                         for (account, day), lines in self._lines_a_day.items()

@@ -144,15 +144,17 @@ def kept_liquid(life: Life, day: Day, balances: Mapping[str, int]) -> Iterator[P
     joint, second, savings = (balances[key] for key in ("joint", "second", "savings"))
     name, other = life.family.first.family.upper(), life.family.second.family.upper()
     if second < 250_00:
-        yield transfer("joint", day, -450_00, "transfers", f"MME {other}", "APPOINT")
-        yield transfer("second", day, 450_00, "transfers", "COMPTE JOINT", "APPOINT")
-        joint -= 450_00
+        cents = 450_00 - min(second // 50_00, 0) * 50_00
+        yield transfer("joint", day, -cents, "transfers", f"MME {other}", "APPOINT")
+        yield transfer("second", day, cents, "transfers", "COMPTE JOINT", "APPOINT")
+        joint -= cents
     elif second > 3_600_00:
         yield transfer("second", day, -900_00, "transfers", "COMPTE JOINT", "VIREMENT INTERNE")
         yield transfer("joint", day, 900_00, "transfers", f"MME {other}", "VIREMENT INTERNE")
     if joint < 700_00 and savings > 1_200_00:
-        yield transfer("savings", day, -900_00, "savings", f"M {name} COMPTE JOINT", "RETRAIT")
-        yield transfer("joint", day, 900_00, "savings", f"M {name} LIVRET", "RETRAIT")
+        cents = min(900_00 - min(joint // 100_00, 0) * 100_00, savings)
+        yield transfer("savings", day, -cents, "savings", f"M {name} COMPTE JOINT", "RETRAIT")
+        yield transfer("joint", day, cents, "savings", f"M {name} LIVRET", "RETRAIT")
     elif joint > 4_500_00 and not life.jobless(day):
         yield transfer("joint", day, -1_500_00, "savings", f"M {name} LIVRET", "EPARGNE PLUS")
         yield transfer(

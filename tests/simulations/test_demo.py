@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from entrenous.simulations.demo.report import Step, Story
+from entrenous.simulations.demo.sources import sources_of
+from entrenous.simulations.household import generate
 
 STEPS = (
     "pairing",
@@ -59,6 +62,43 @@ def test_the_story_on_real_files(shared: Path) -> None:
     assert told["revocation"]["refused"] == "revoked"
     assert told["revocation"]["opened"] == told["revocation"]["granted"] == told["read"]["days"]
     assert told["revocation"]["written_after"] > 0 == told["revocation"]["opened_of_those"]
+
+
+def test_the_story_on_a_generated_household(tmp_path: Path) -> None:
+    """What arrives at the person's node is what the household lived through."""
+    out = tmp_path / "household"
+    generate(5, out, sources=("banks", "meters"))
+    files = json.loads((out / "answers.json").read_text())["files"]
+    done = _demo("--seed", "5")
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert (done.returncode, told["ok"]) == (0, True), done.stderr
+    used, spent = files["green-button/2025-12.xml"], files["bank-a/2025-12.ofx"]
+    assert told["deliveries"]["energy_known"] == {
+        "records": used["records"],
+        "total": f"{used['energy_wh']} Wh",
+    }
+    assert told["deliveries"]["bank"]["records"] == spent["records"]
+    assert told["grant"]["days"] == told["read"]["days"] == 30
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2026, 2**40])
+def test_what_a_household_hands_to_the_demo(tmp_path: Path, seed: int) -> None:
+    """One series each, with days before and after the window, and a sum that its answers know."""
+    bank, energy = sources_of(tmp_path, None, None, seed)
+    for source, column in ((bank, "amount"), (energy, "value")):
+        assert source.known is not None
+        cells = source.batch.columns[column]
+        total = sum(Decimal(m).scaleb(-s) for m, s in cells)  # type: ignore[misc]  # decimals
+        assert (len(source.batch), total) == (source.known.records, source.known.total)
+    assert energy.last - energy.first > 32
+
+
+def test_a_seed_that_is_none_is_refused_in_one_sentence() -> None:
+    done = _demo("--seed", "-1")
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines() == [
+        "--seed is a whole number from 0 to " + str(2**63 - 1)
+    ]
 
 
 @pytest.mark.parametrize("content", [b"", b"not a bank file", b"OFXHEADER:100\n\n<OFX>"])
