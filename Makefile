@@ -38,6 +38,7 @@ sim: $(DEV)  ## the simulated world: make sim ARGS="--seeds 100"
 docs: $(DEV)  ## write the examples, tables and drawings of docs/ again from the code
 	$(BIN)/python -m entrenous.tests.protocol.test_spec_examples
 	$(BIN)/python -m entrenous.tests.protocol.test_session_doc
+	$(BIN)/python -m entrenous.tests.apps.test_readers_doc
 	$(BIN)/python -m entrenous.tests.test_licences
 	$(BIN)/python -m entrenous.tests.test_architecture
 

@@ -167,7 +167,7 @@ def _profile(
     columns: dict[str, tuple[str, ...]] = {}
     for role, hits in found.items():
         names = [name for _, name in sorted(hits)]
-        if role in ("label",):
+        if role == "label":
             columns[role] = tuple(name for _, name in hits)  # in the order of the file
         elif len(set(names)) != len(names) or (
             len(names) > 1 and role in ("amount", "debit", "credit", "sign", "currency")
@@ -177,7 +177,8 @@ def _profile(
             columns[role] = (names[0],)
     columns = {role: names for role, names in columns.items() if names}
     if "amount" in columns:
-        columns = {role: n for role, n in columns.items() if role not in ("debit", "credit")}
+        columns.pop("debit", None)
+        columns.pop("credit", None)
     else:
         columns.pop("sign", None)
     return check_columns(
