@@ -205,8 +205,7 @@ class Allowances:
             for session in list(live.sessions) if live is not None else ():
                 session.scope.cancel()
                 await session.ended.wait()
-        await self.write_counts()
-        return await self._store.database.read(lambda tx: self._row(tx, root))
+        return self.counted(await self._store.database.read(lambda tx: self._row(tx, root)))
 
     def all(self, tx: Tx) -> list[Row]:
         """Every allowance, the oldest first, as it is kept."""
@@ -256,9 +255,6 @@ class Allowances:
             finally:
                 live.sessions.discard(session)
                 session.ended.set()
-
-    def is_ended(self, root: bytes) -> bool:
-        return root in self._ended
 
     async def live_row(self, root: bytes) -> Row:
         """The row of a delegation that holds.  Raises CapabilityError: `unknown-grant`, `revoked`."""
