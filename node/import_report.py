@@ -5,7 +5,7 @@ Every one of these is plain enough to be JSON as it is (`dataclasses.asdict`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..protocol.reading import Decimal, ItemSummary
 from .journal import Import
@@ -40,11 +40,11 @@ class PreviewItem:
     new: int
     duplicates: int
     differing: int
-    same: int
-    ambiguous: int
-    same_as: dict[str, int]
     state: str | None
     refused: str | None
+    same: int = 0
+    ambiguous: int = 0
+    same_as: dict[str, int] = field(default_factory=lambda: dict[str, int]())
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,11 @@ class Imported:
     records: int
     duplicates: int
     differing: int
-    same: int
-    ambiguous: int
-    same_as: dict[str, int]
     already: bool
     notes: tuple[str, ...]
+    same: int = 0
+    ambiguous: int = 0
+    same_as: dict[str, int] = field(default_factory=lambda: dict[str, int]())
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +117,14 @@ class Source:
     records: int
     duplicates: int
     differing: int
-    same: int
-    ambiguous: int
-    same_as: dict[str, int]
     days_done: int
     days_total: int
     changed_ms: int
     last_success_ms: int | None
     next_step: str
+    same: int = 0
+    ambiguous: int = 0
+    same_as: dict[str, int] = field(default_factory=lambda: dict[str, int]())
 
     @classmethod
     def of(cls, row: Import) -> Source:

@@ -259,7 +259,12 @@ def test_nothing_is_fetched_without_a_grant(run: CommandLine) -> None:
     assert run("fetch", "alice", PATH).code == 4
 
 
-READ: dict[str, object] = {"schema": "meter-reading/1", "pages": 2, "damaged": []}
+READ: dict[str, object] = {
+    "schema": "meter-reading/1",
+    "pages": 2,
+    "conflicts": 0,
+    "damaged": [],
+}
 
 
 def test_reading_ones_own_is_cut_to_the_hour(

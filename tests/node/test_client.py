@@ -88,11 +88,16 @@ def labels(count: int, size: int) -> Batch:
     ids=lambda batch: f"{len(batch)}",
 )
 async def test_records_come_as_they_were(batch: Batch) -> None:
-    done: Value = {"schema": batch.schema.name, "pages": 3, "damaged": ["a sentence"]}
+    done: Value = {
+        "schema": batch.schema.name,
+        "pages": 3,
+        "conflicts": 1,
+        "damaged": ["a sentence"],
+    }
     items = list(data.columns_items(batch))
     records = await Client(Scripted(items, done)).read("a/b", 0, 1)
     assert records.batch == batch
-    assert (records.pages, records.damaged) == (3, ("a sentence",))
+    assert (records.pages, records.conflicts, records.damaged) == (3, 1, ("a sentence",))
 
 
 def test_a_piece_is_small_whatever_its_texts_are(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,17 +142,17 @@ def test_errors_cross_with_their_exit_codes(
     [
         ([], None),
         ([], {"schema": "meter-reading/1", "pages": 1}),
-        ([], {"schema": 1, "pages": 1, "damaged": []}),
+        ([], {"schema": 1, "pages": 1, "conflicts": 0, "damaged": []}),
         (
             [{"schema": "meter-reading/1", "columns": b"", "count": 1}],
-            {"schema": "meter-reading/1", "pages": 1, "damaged": []},
+            {"schema": "meter-reading/1", "pages": 1, "conflicts": 0, "damaged": []},
         ),
         (
             [{"schema": "meter-reading/1", "columns": 1, "count": 1}],
-            {"schema": "meter-reading/1", "pages": 1, "damaged": []},
+            {"schema": "meter-reading/1", "pages": 1, "conflicts": 0, "damaged": []},
         ),
-        ([b""], {"schema": "meter-reading/1", "pages": 1, "damaged": []}),
-        ([], {"schema": "no-such/1", "pages": 1, "damaged": []}),
+        ([b""], {"schema": "meter-reading/1", "pages": 1, "conflicts": 0, "damaged": []}),
+        ([], {"schema": "no-such/1", "pages": 1, "conflicts": 0, "damaged": []}),
     ],
 )
 async def test_an_answer_in_another_form_is_an_error_of_ours(

@@ -6,7 +6,7 @@ import datetime
 import json
 import zipfile
 from collections.abc import AsyncGenerator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ import pytest
 from entrenous.apps.readers import espi, ofx
 from entrenous.node.errors import NotFound, UsageError
 from entrenous.node.imports import Imports, Progress
-from entrenous.node.journal import TRANSITIONS, Event, State, after
+from entrenous.node.journal import TRANSITIONS, Event, Journal, State, after
 from entrenous.node.store.database import Tx
 from entrenous.node.store.errors import StoreDamaged
 from entrenous.protocol.day import UNDATED
@@ -131,23 +131,52 @@ def _block_link(text: str, number: int) -> str:
     return text[text.rindex('href="', 0, end) + len('href="') : end - 1]
 
 
-async def test_undo_removes_what_one_import_brought_and_its_neighbour_can_bring_it_back(
+async def test_undo_removes_what_one_import_brought_and_leaves_what_another_said_too(
     home: Home, tmp_path: Path
 ) -> None:
     imports = imports_of(home)
     short, long = energy_file(5, days=10), energy_file(5, days=15)
     (first,) = (await imports.commit(saved(tmp_path, short))).imported
     (second,) = (await imports.commit(saved(tmp_path, long, "long.xml"))).imported
+    assert (second.records, second.duplicates) == (5 * 48, 10 * 48)
+    assert second.same_as == {f"imported from {short.name}": 480}
+    whole = (await home.vault.read(CURVE, *EVER)).batch
     undone = await imports.undo(first.id[:8].upper())
     assert (undone.id, undone.pages, undone.records) == (first.id, 10, 480)
-    assert len((await home.vault.read(CURVE, *EVER)).batch) == 5 * 48
-    assert [source.state for source in await imports.list()] == ["undone", "reopened"]
+    assert (await home.vault.read(CURVE, *EVER)).batch == whole
+    assert [source.state for source in await imports.list()] == ["undone", "done"]
+    kept = (await imports.list())[1]
+    assert (kept.records, kept.duplicates) == (15 * 48, 0)
     again = await imports.undo(first.id)
     assert (again.pages, again.records) == (0, 0)
 
-    (restored,) = (await imports.commit(tmp_path / "long.xml")).imported
+    (back,) = (await imports.commit(tmp_path / short.name)).imported
+    assert (back.new, back.records, back.duplicates) == (0, 0, 480)
+    assert (await imports.undo(second.id)).records == 15 * 48
+    assert (await home.vault.read(CURVE, *EVER)).batch == whole.slice(0, 480)
+    await imports.undo(first.id)
+    assert not len((await home.vault.read(CURVE, *EVER)).batch)
+
+
+async def test_an_import_of_an_earlier_version_noted_nothing_and_is_reopened(
+    home: Home, tmp_path: Path
+) -> None:
+    imports = imports_of(home)
+    (first,) = (await imports.commit(saved(tmp_path, energy_file(5, days=10)))).imported
+    (second,) = (await imports.commit(saved(tmp_path, energy_file(5, days=15), "l.xml"))).imported
+
+    def age(tx: Tx) -> None:
+        journal = Journal(home.vault.store.objects)
+        row = journal.get(tx, bytes.fromhex(second.id))
+        journal.put(tx, replace(row, noted=False))
+        home.vault.left_out.forget(tx, CURVE, row.id, range(3_000))
+
+    await home.database.write(age)
+    await imports.undo(first.id)
+    assert len((await home.vault.read(CURVE, *EVER)).batch) == 5 * 48
+    assert [source.state for source in await imports.list()] == ["undone", "reopened"]
+    (restored,) = (await imports.commit(tmp_path / "l.xml")).imported
     assert (restored.id, restored.new, restored.records) == (second.id, 480, 15 * 48)
-    assert len((await home.vault.read(CURVE, *EVER)).batch) == 15 * 48
     assert (await imports.list())[1].state == "done"
 
 

@@ -361,23 +361,29 @@ def test_sifting_keeps_each_name_once_and_counts_the_rest(
         Known(True, told(some)) for some in own
     ]
     sifted = sift([Piece(DAY, told(some)) for some in new], known)
-    content: dict[int, int] = {}
-    ours: set[int] = set()
+    said: dict[int, set[int]] = {}
+    ours: dict[int, set[int]] = {}
     for mine, some in [(False, b) for b in before] + [(True, b) for b in own]:
         for time, value in some:
-            if time not in content:
-                content[time] = value
-                ours |= {time} if mine else set()
+            said.setdefault(time, set()).add(value)
+            if mine:
+                ours.setdefault(time, set()).add(value)
+    here: dict[int, int] = {}
     kept, duplicates, differing = 0, 0, 0
     for some in new:
         for time, value in sorted(some):
-            if time not in content:
-                content[time] = value
-                kept += 1
-            elif content[time] != value:
-                differing += 1
+            if time in here:  # twice in one file: the first stands
+                duplicates += here[time] == value
+                differing += here[time] != value
+                continue
+            here[time] = value
+            if time in ours:  # brought before a crash
+                differing += value not in ours[time]
+            elif value in said.get(time, ()):
+                duplicates += 1
             else:
-                duplicates += time not in ours
+                kept += 1
+                differing += time in said
     assert (sifted.records, sifted.duplicates, sifted.differing) == (kept, duplicates, differing)
     assert all(len(piece.batch) for piece in sifted.pieces)
 
