@@ -257,7 +257,7 @@ class Allowances:
                 session.ended.set()
 
     async def live_row(self, root: bytes) -> Row:
-        """The row of a delegation that holds.  Raises CapabilityError: `unknown-grant`, `revoked`."""
+        """The row of a live delegation.  Raises CapabilityError: `unknown-grant`, `revoked`."""
         row = await self._store.database.read(lambda tx: self._find(tx, root))
         if row is None:
             raise CapabilityError("this node knows no such allowance", Code.UNKNOWN_GRANT)
