@@ -44,7 +44,7 @@ A = TypeVar("A", bound=OwnArgs)
 Handler: TypeAlias = "Callable[[Tx, Pair, OwnArgs, int], Value]"
 
 
-def _row(args: type[A], act: Callable[[Tx, Pair, A, int], Value]) -> tuple[type[OwnArgs], Handler]:
+def _row(args: type[A], act: Callable[[Tx, Pair, A, int], Value]) -> tuple[type[object], Handler]:
     """A row of the table: `act` is handed arguments of the type that it is for."""
 
     def handler(tx: Tx, pair: Pair, said: OwnArgs, now_ms: int) -> Value:
@@ -70,7 +70,7 @@ class Acting:
         self._inbox = inbox
         self._lending = lending
         self._borrowing = borrowing
-        self._table: Mapping[type[OwnArgs], Handler] = dict(
+        self._table: Mapping[type[object], Handler] = dict(
             (
                 _row(RequestArgs, self._requested),
                 _row(DecideArgs, self._decided),

@@ -127,18 +127,20 @@ class Answering:
         now_ms: int,
     ) -> Answer:
         """Sign and log the answer that `result` gives; `prev`: our last word to this peer."""
-        refused = isinstance(result, GrantRefused)
+        done = isinstance(result, Done)
+        code = Code.OK if isinstance(result, Done) else result.code
+        out = result.value if isinstance(result, Done) else str(result)
         acted = self._mandates.acted(tx, pair, heard.inv)
         answer = make_answer(
             self._device,
             inv=heard.inv.cid,
-            code=result.code if refused else Code.OK,
-            out=str(result) if refused else result.value,
+            code=code,
+            out=out,
             t_ms=now_ms,
             prev=prev,
             acted=acted,
         )
-        if acted is not None and heard.inv.sub != heard.inv.iss and not refused:
+        if acted is not None and heard.inv.sub != heard.inv.iss and done:
             self._mandates.tell(tx, pair.own, heard.inv, answer, now_ms)
         persona = self._peers.persona(tx, pair.own)
         self._receipts.add(

@@ -278,7 +278,7 @@ class ParcelTaking:
             speaker = self._answering.speaker(tx, verified)
             return self._acting.act(tx, speaker, verified.args, self._clock.now_ms())
 
-        act = own
+        act: Callable[[Tx], Value] = own
         if heard.inv.cmd == Cmd.DELIVER:
             act = await self._delivery(pair, head, heard, parts)
         item = await self._store.database.write(

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -146,11 +147,8 @@ class ParcelWriting:
             file.write(await self._offload.run(packing.start))
             for args in plan.deliveries:
                 # One delivery at a time stands in memory.
-                parts = await self._store.database.read(
-                    lambda tx, args=args: self._deliveries.parts(tx, args)
-                )
-                for part in parts:
-                    file.write(await self._offload.run(lambda part=part: packing.part(part)))
+                for part in await self._store.database.read(partial(self._parts, args=args)):
+                    file.write(await self._offload.run(partial(packing.part, part)))
 
             def finish() -> int:
                 file.write(packing.end())
@@ -163,6 +161,9 @@ class ParcelWriting:
             await self._offload.run(lambda: put_in_place(beside, target))
             self._checkpoint.reached(ParcelStep.PLACED)
         return size
+
+    def _parts(self, tx: Tx, args: DeliverArgs) -> list[bytes]:
+        return self._deliveries.parts(tx, args)
 
     # the plan
 

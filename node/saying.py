@@ -11,7 +11,7 @@ from ..crypto.entropy import Entropy
 from ..protocol.did import Did
 from ..protocol.invocation import Invocation, issue_invocation
 from ..protocol.wire import Value
-from .mandates import MandateKept
+from .mandate_kept import MandateKept
 from .peers import OwnPersona
 
 NONCE_BYTES = 16

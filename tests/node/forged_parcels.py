@@ -8,6 +8,7 @@ from pathlib import Path
 
 from entrenous.crypto.entropy import SeededEntropy
 from entrenous.crypto.keys import DeviceKey, PersonaKey
+from entrenous.crypto.stream import encrypt_stream
 from entrenous.node.peers import Pair
 from entrenous.node.store.database import Tx
 from entrenous.protocol.command import Cmd, RequestArgs
@@ -128,6 +129,16 @@ class Forger:
         packing = Packing(head, key, entropy=ENTROPY)
         body = packing.start() + b"".join(map(packing.part, parts)) + packing.end()
         return magic + envelope + body
+
+    def seal_raw(self, content: bytes) -> bytes:
+        """A parcel whose stream holds these bytes."""
+        envelope, key = seal_envelope(
+            sender=self.pair.own,
+            to=self.pair.their,
+            reader_key=self.pair.inception.reader_key,
+            entropy=ENTROPY,
+        )
+        return MAGIC + envelope + b"".join(encrypt_stream(key, [content], entropy=ENTROPY))
 
     def write(self, target: Path, head: ParcelHead, parts: Sequence[bytes] = ()) -> Path:
         target.write_bytes(self.seal(head, parts))

@@ -9,14 +9,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
+from entrenous.crypto.digest import sha256
 from entrenous.crypto.entropy import SeededEntropy
+from entrenous.crypto.errors import CryptoError
 from entrenous.crypto.keys import DeviceKey, PersonaKey
+from entrenous.crypto.labels import Signed
 from entrenous.crypto.stream import CHUNK_BYTES, CHUNK_OVERHEAD_BYTES, HEADER_BYTES
 from entrenous.node.errors import NodeError, NotAllowed, NotFound
 from entrenous.node.parcel_report import Fate
 from entrenous.node.parcel_taking import ParcelRefused
 from entrenous.protocol.cid import cid_of
-from entrenous.protocol.command import Cmd
+from entrenous.protocol.command import Cmd, DeliverArgs
 from entrenous.protocol.counter import CounterWindow
 from entrenous.protocol.did import did_of
 from entrenous.protocol.errors import Code, GrantRefused, WireError
@@ -36,9 +39,13 @@ from entrenous.protocol.parcel import (
 )
 from entrenous.protocol.persona import make_certificate
 from entrenous.protocol.receipt import make_answer
+from entrenous.protocol.signed import sign
+from entrenous.protocol.wire import Value
 from entrenous.tests.node.forged_parcels import Forger, everything
 from entrenous.tests.node.test_parcels import Stick, apart, ask_by_file
 from entrenous.tests.node.two_nodes import DAY_S, Party, a_town
+from entrenous.tests.protocol import spec_parcel
+from entrenous.tests.protocol.spec_world import cast
 
 ENTROPY = SeededEntropy(b"hostile parcels")
 
@@ -394,3 +401,84 @@ def test_a_bucket_holds_its_size_and_little_more(size: int) -> None:
 def test_a_head_of_any_bytes_is_refused(data: bytes) -> None:
     with pytest.raises(WireError):
         parse_head(data)
+
+
+# --- inside the seal ------------------------------------------------------------------------------
+
+
+async def test_a_head_of_a_newer_version(autojump_clock: MockClock, tmp_path: Path) -> None:
+    async with a_town() as town:
+        home, shop, _ = await apart(town, tmp_path)
+        forger = await Forger.of(shop, home)
+        body = {**forger.head().signed.body, "v": 2}
+        raw = sign(Signed.PARCEL, body, forger.device).raw
+        (tmp_path / "x").write_bytes(forger.seal_raw(len(raw).to_bytes(4, "big") + raw))
+        await refused(home, tmp_path / "x", "of version 2, newer than this program")
+
+
+async def test_lengths_that_are_claimed_inside_the_seal(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    async with a_town() as town:
+        home, shop, _ = await apart(town, tmp_path)
+        forger = await Forger.of(shop, home)
+        raw = forger.head([forger.request()]).signed.raw
+        length = len(raw).to_bytes(4, "big")
+        size = bucket(len(raw) + 4)
+        padded = (length + raw).ljust(size, b"\0")
+        for content, sentence in (
+            (b"\xff\xff\xff\xff" + bytes(100), "announces a head of 4294967295 bytes"),
+            (b"\x00\x10\x00\x00" + bytes(100), "ends before what it says"),
+            (b"", "ends before what it says"),
+            (length + raw, "not padded to its bucket"),
+            (padded + b"\0", "holds more than it says"),
+            (padded[:-1] + b"\1", "holds more than it says"),
+            (padded + bytes(4 * CHUNK_BYTES), "holds more than it says"),
+        ):
+            (tmp_path / "x").write_bytes(forger.seal_raw(content))
+            await refused(home, tmp_path / "x", sentence)
+
+
+async def test_parts_that_are_not_those_announced(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    async with a_town() as town:
+        home, shop, _ = await apart(town, tmp_path)
+        forger = await Forger.of(shop, home)
+        parts = [bytes(1_000), bytes(2_000)]
+        announced = ((sha256(parts[0]), 1_000), (sha256(b"other"), 2_000))
+        args = DeliverArgs(forger.pair.their, bytes(16), cid_of(b"statement"), announced)
+        inv = forger.invocation(args.value(), n=1, cmd=Cmd.DELIVER)
+        for number, lengths in enumerate(((1_000, 2_000), (2_000, 1_000), (3_000,), ())):
+            forger.n = number + 1
+            inv = forger.invocation(args.value(), n=forger.n, cmd=Cmd.DELIVER)
+            data = [bytes(length) for length in lengths]
+            head = forger.head([ParcelCall(inv, (), lengths)])
+            taken = await home.node.parcel_taking.take(
+                forger.write(tmp_path / str(number), head, data)
+            )
+            assert [item.fate for item in taken.items] == [Fate.REFUSED]
+            assert taken.items[0].reason
+        assert await home.read(home.node.deliveries.received) == []
+
+
+PARCEL, PARCEL_DEVICE = spec_parcel.head(), cast().supplier_device
+_FIELDS = ("from", "to", "aud", "n", "made_ms", "exp", "cert", "last", "seen", "calls", "words")
+_VALUES: st.SearchStrategy[Value] = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.binary(max_size=40)
+    | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.sampled_from(_FIELDS), _VALUES)
+def test_a_signed_head_with_any_field_altered(field: str, value: Value) -> None:
+    """What a paired peer may sign: read as a head or refused, and never anything else."""
+    raw = sign(Signed.PARCEL, {**PARCEL.signed.body, field: value}, PARCEL_DEVICE).raw
+    try:
+        parsed = parse_head(raw)
+    except (WireError, CryptoError):
+        return
+    assert parsed.signed.raw == raw
