@@ -103,3 +103,11 @@ def test_tracks_are_as_long_as_was_walked(household: Path, answers: dict[str, An
         assert abs(metres / known["length_m"] - 1) < 0.02
         began, ended = (datetime.fromisoformat(known[key]) for key in ("began", "ended"))
         assert (ended - began).total_seconds() == (known["records"] - 1) * 15
+
+
+def test_the_document_names_every_answer_and_category(answers: dict[str, Any]) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "household.md").read_text()
+    assert not [key for key in answers if f"`{key}`" not in text]
+    folders = {path.partition("/")[0] for path in answers["files"]}
+    assert not [folder for folder in folders if f"`{folder}/`" not in text]
+    assert ", ".join(answers["categories"]) in text
