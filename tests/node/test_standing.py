@@ -152,7 +152,8 @@ async def test_a_card_that_is_wrong_is_one_sentence_and_changes_nothing(
         bank, ann = await bank_of(town), await town.party("ann")
         await meet(bank, ann)
         made = await show(bank)
-        for wrong in ({**WRITTEN, "domain": "localhost"}, {"who": {}}, {**WRITTEN, "x": 1}):
+        slips: list[dict[str, object]] = [{"domain": "localhost"}, {"who": {}}, {"x": 1}]
+        for wrong in ({**WRITTEN, **slip} for slip in slips):
             with pytest.raises(UsageError):
                 await client_of(bank).set_card(wrong)  # type: ignore[arg-type]  # as above
         assert (await client_of(bank).card()).cid == made.cid

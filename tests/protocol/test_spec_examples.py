@@ -19,7 +19,7 @@ from entrenous.protocol.command import TABLE, Cmd
 from entrenous.protocol.errors import Code
 from entrenous.protocol.schema import INTEGERS, SCHEMAS
 from entrenous.protocol.wire import decode
-from entrenous.tests.protocol import spec_parcel, spec_words, spec_world
+from entrenous.tests.protocol import spec_card, spec_parcel, spec_words, spec_world
 from entrenous.tests.protocol.spec_world import Cbor, Example
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -46,6 +46,8 @@ EXAMPLES: Mapping[str, Callable[[], Example]] = {
     "taking-back": spec_words.taking_back,
     "frames": spec_words.frames,
     "parcel": spec_parcel.parcel,
+    "card": spec_card.card,
+    "vouch": spec_card.vouch,
 }
 
 # Longer byte strings are cut short in spec.md, never in the vectors.
@@ -67,6 +69,10 @@ SHARED_LIMITS = (
     "WINDOWS_MAX",
     "CLAUSES_MAX",
     "RECIPIENTS_MAX",
+    "CARD_BYTES_MAX",
+    "CARD_ITEMS_MAX",
+    "WELL_KNOWN_BYTES_MAX",
+    "WELL_KNOWN_PERSONAS_MAX",
     "TERMS_BYTES_MAX",
     "REQUEST_BYTES_MAX",
     "KEYSET_SETS_MAX",
