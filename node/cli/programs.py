@@ -209,7 +209,7 @@ def push(
     Needs the token and no home: it runs as any user of this machine.  Each line is pushed as soon
     as it comes, with those that wait beside it; a line that is no record is told and left out.
 
-    Example: meter-reader | entrenous push --token meter.token
+    Example: entrenous push --token meter.token < readings.jsonl
     """
     from ..push_client import PushClient, PushToken
     from ..spelled import read_line, spelled
