@@ -175,8 +175,9 @@ class Client(Caller):
 
     async def acquaintances(self) -> tuple[str, ...]:
         """The peers that have shown no card: persons, as far as this node knows."""
-        found = await self._call("acquaintances", {})
-        return tuple(str(name) for name in found) if isinstance(found, list) else ()
+        found: list[Value] = []
+        await self._call("acquaintances", {}, found.append)
+        return tuple(name for name in found if isinstance(name, str))
 
     async def ask_vouches(
         self, peer: str, of: Sequence[str] | None = None

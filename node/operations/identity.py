@@ -216,8 +216,9 @@ async def vouches(host: Host, args: Args, emit: Emit) -> Value:
 async def acquaintances(host: Host, args: Args, emit: Emit) -> Value:
     """The names of the peers that would be asked, or told."""
     node = host.node
-    found = await node.store.database.read(node.vouches.acquaintances)
-    return [one.name for one in found]
+    for one in await node.store.database.read(node.vouches.acquaintances):
+        await emit.item(one.name)
+    return None
 
 
 async def ask_vouches(host: Host, args: Args, emit: Emit) -> Value:
