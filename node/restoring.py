@@ -43,7 +43,7 @@ from .store.database import Tx
 from .store.home import FOLDER_MODE, Home, sync_folder, write_atomically
 from .store.inline import InlineDatabase
 from .store.objects import Kind
-from .vouching import vouch_anew
+from .vouching_anew import vouch_anew
 
 
 @dataclass(frozen=True, slots=True)
