@@ -24,14 +24,15 @@ from ..protocol.page import OpenedPage, PageEntry, entry_leaf, open_page
 from ..protocol.persona import Certificate
 from ..protocol.receipt import Asked as AskedRead
 from ..protocol.receipt import Receipt, ReceiptBody, check_next, offered
-from ..protocol.record import Batch
+from ..protocol.record import Batch, concat
 from ..protocol.segment import RunProof, SegmentHead, parse_segment_head, verify_run
 from ..protocol.statement import Statement, parse_statement, read_hashes, verify_pages
 from ..protocol.window import Window
 from ..protocol.wire import Value
 from .grant_held import GrantHeld
 from .peers import OwnPersona
-from .stored import Damaged, told_once
+from .recognition import Told, matched_by_content, recognise
+from .stored import Damaged, rows_of, told_once
 
 # Statements of one read: ten years of daily deliveries.
 STATEMENTS_MAX = 4_096
@@ -199,12 +200,30 @@ def lent(fetching: Fetching) -> Lent:
 
 
 def lent_batch(opened: Sequence[tuple[PageEntry, OpenedPage]]) -> Batch | None:
-    """The records of opened pages, in order of time, each fact once; None without any page."""
+    """The records of opened pages, in order of time, each fact once; None without any page.
+
+    A page does not say which file it came from: all that no source signed has one teller, the
+    lender, and of what each statement signed nothing is joined with another statement's.
+    """
     if not opened:
         return None
-    signed = [page.batch for entry, page in opened if entry.statement is not None]
-    unsigned = [page.batch for entry, page in opened if entry.statement is None]
-    return told_once(opened[0][1].batch.schema, [*signed, *unsigned])
+    schema = opened[0][1].batch.schema
+    signed = [(entry, page.batch) for entry, page in opened if entry.statement is not None]
+    unsigned = [(entry, page.batch) for entry, page in opened if entry.statement is None]
+    if not schema.dated:
+        unsigned.reverse()  # of what holds now, the newest
+    told = [*signed, *unsigned]
+    if not (signed and unsigned and matched_by_content(schema)):
+        return told_once(schema, [batch for _, batch in told])
+    facts = recognise(
+        schema,
+        [
+            Told((entry.statement or b"").hex(), entry.statement is not None, batch)
+            for entry, batch in told
+        ],
+    )
+    whole = concat(schema, [batch for _, batch in told])
+    return rows_of(whole, [rows[0] for rows in facts.rows]).sorted()
 
 
 def _provenance(
