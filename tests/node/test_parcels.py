@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from trio.testing import MockClock
 
-from entrenous.node.errors import NodeError, NotFound
+from entrenous.crypto.keys import DeviceKey
+from entrenous.node.errors import NodeError, NotAllowed, NotFound
 from entrenous.node.grant_given import GrantGiven
+from entrenous.node.inbox import RequestState
+from entrenous.node.outgoing import message_of
 from entrenous.node.parcel_report import Fate, ParcelTaken
-from entrenous.protocol.command import Cmd
+from entrenous.node.receipts import Way
+from entrenous.protocol.command import Cmd, DeliverArgs, parse_args
+from entrenous.protocol.mandate import Acted
+from entrenous.protocol.persona import make_certificate
 from entrenous.protocol.trust import GrantStatus
 from entrenous.protocol.window import Window
+from entrenous.tests.node.test_mandates import answers, ask_for_her, family
 from entrenous.tests.node.two_nodes import (
     CURVE,
     DAY,
@@ -228,3 +235,86 @@ async def test_nothing_is_written_over_and_nothing_without_need(
             await shop.node.parcel_writing.write("home", tmp_path / "no" / "such" / "folder")
         assert sorted(os.listdir(tmp_path)) == ["there"]
         assert await waiting(shop) == 1
+
+
+async def test_deliveries_of_several_parts(autojump_clock: MockClock, tmp_path: Path) -> None:
+    async with a_town() as town:
+        home, shop, stick = await apart(town, tmp_path)
+        minutes = readings(DAY, 60, duration_s=60)
+        await shop.node.deliveries.deliver("home", "energy/electricity/index", minutes, shop.now_ms)
+        await shop.node.deliveries.deliver("home", CURVE, readings(DAY, 5), shop.now_ms)
+        parcel = await stick.write(shop, home)
+        taken = await home.node.parcel_taking.take(parcel)
+        assert fates(taken, answers=False) == [(Cmd.DELIVER, Fate.DONE)] * 2
+        received = await home.read(home.node.deliveries.received)
+        assert sorted(one.records for one in received) == [120, 60 * 1440]
+        outbox = await shop.read(shop.node.store.outbox.all)
+        args = [parse_args(Cmd.DELIVER, message_of(item).args) for item in outbox]
+        assert max(len(one.parts) for one in args if isinstance(one, DeliverArgs)) > 1
+
+
+async def test_a_command_that_is_withdrawn_is_refused_by_file_too(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    async with a_town() as town:
+        home, shop, stick = await apart(town, tmp_path)
+        pair = await home.peer("shop")
+        closed = replace(pair, withdrawn=frozenset((Cmd.REQUEST, Cmd.DELIVER)))
+        await home.write(lambda tx: home.node.peers.save(tx, closed))
+        cid = await ask_by_file(shop, home)
+        sent = await shop.node.deliveries.deliver("home", CURVE, readings(DAY, 2), shop.now_ms)
+        taken = await stick.carry(shop, home)
+        assert [item.fate for item in taken.items] == [Fate.REFUSED] * 2
+        assert await home.read(home.node.inbox.all) == []
+        assert await home.read(home.node.deliveries.received) == []
+        await stick.carry(home, shop)
+        asked = await shop.read(lambda tx: shop.node.asked.get(tx, cid))
+        assert asked.state is RequestState.REFUSED
+        made = await shop.read(lambda tx: shop.node.deliveries.made_of(tx, sent.statement))
+        assert made.state == "refused"
+        assert await waiting(shop) == 0
+
+
+async def test_what_is_said_under_a_mandate_goes_by_file(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    async with a_town() as town:
+        one = await family(town)
+        given = await one.mandate()
+        for party in (one.mother, one.son, one.bank):
+            await party.down()
+        cid = await ask_for_her(one, given)
+        taken = await Stick(tmp_path).carry(one.son, one.bank)
+        assert fates(taken, answers=False) == [(Cmd.REQUEST, Fate.DONE)]
+        asked = await one.bank.read(lambda tx: one.bank.node.inbox.get(tx, cid))
+        assert asked.their == given.mandate.principal
+        acted = [
+            answer.acted
+            for logged, answer in await answers(one.bank)
+            if logged.way is Way.GIVEN and answer.acted is not None
+        ]
+        assert acted == [Acted(given.mandate.principal, given.mandate.proxy, given.cid)]
+
+
+async def test_a_restored_reader_is_told_that_a_parcel_is_not_for_its_device(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    async with a_town() as town:
+        home, shop, stick = await apart(town, tmp_path)
+        await ask_by_file(shop, home)
+        pair = await shop.peer("home")
+        own = await home.read(lambda tx: home.node.peers.persona(tx, pair.their))
+        other = DeviceKey.generate(town.entropy.fork("other device"))
+        newer = make_certificate(
+            own.key,
+            device=other,
+            cmds=("/",),
+            exp_s=home.now_ms // 1000 + DAY_S,
+            now_ms=home.now_ms,
+        )
+        await shop.write(lambda tx: shop.node.peers.save(tx, replace(pair, certificate=newer)))
+        with pytest.raises(NotAllowed, match="another device of this persona"):
+            await stick.carry(shop, home)
+        # What waits still waits: signed anew for the right device, it is taken.
+        await shop.write(lambda tx: shop.node.peers.save(tx, pair))
+        assert fates(await stick.carry(shop, home), answers=False) == [(Cmd.REQUEST, Fate.DONE)]
