@@ -162,8 +162,8 @@ def _profile(
     found: Mapping[str, list[tuple[int, str]]], currencies: set[str], day_first: bool
 ) -> Profile:
     if found["amount"] and found["debit"] and found["credit"]:
-        names = ", ".join(name for role in ("amount", "debit", "credit") for _, name in found[role])
-        raise BadProfile(f"the amount could be in several columns ({names})")
+        several = [name for role in ("amount", "debit", "credit") for _, name in found[role]]
+        raise BadProfile(f"the amount could be in several columns ({', '.join(several)})")
     columns: dict[str, tuple[str, ...]] = {}
     for role, hits in found.items():
         names = [name for _, name in sorted(hits)]
