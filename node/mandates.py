@@ -265,6 +265,9 @@ class Mandates:
             if end is not None and _may_end(end, chain[: place + 1]):
                 raise GrantRefused("this mandate has been taken back", Code.REVOKED)
         known = [kept for kept in self.all(tx) if kept.side is Side.LODGED]
+        ended = {kept.cid for kept in known if kept.ended_ms is not None}
+        if not ended.isdisjoint(mandate.cid for mandate in chain):
+            raise GrantRefused("this mandate has been taken back", Code.REVOKED)
         names = {kept.cid for kept in known}
         of_one = sum(kept.mandate.principal == last.principal for kept in known)
         for place, mandate in enumerate(chain):
@@ -336,6 +339,14 @@ class Mandates:
             if kept is not None and kept.ended_ms is None:
                 gone = replace(kept, ended_ms=now_ms)
                 self._objects.put(tx, Kind.MANDATE, [side.value, gone.cid], gone.value())
+
+    def forget_lodged(self, tx: Tx, now_ms: int) -> None:
+        """After a restore: what was ended since the backup was made is not known here, so nothing
+        that was handed in by then holds; its principal gives another."""
+        for kept in self.all(tx):
+            if kept.side is Side.LODGED and kept.ended_ms is None:
+                gone = replace(kept, ended_ms=now_ms)
+                self._objects.put(tx, Kind.MANDATE, [Side.LODGED.value, gone.cid], gone.value())
 
     def _end_of(self, tx: Tx, cid: bytes) -> End | None:
         raw = self._objects.get(tx, Kind.MANDATE_END, cid)

@@ -104,6 +104,7 @@ async def _made_new(node: Node, made_ms: int) -> Restored:
 
     def unit(tx: Tx) -> tuple[int, int, int]:
         suspended = node.lending.suspend_all(tx)
+        node.mandates.forget_lodged(tx, now_ms)
         node.peers.renew_certificates(tx, now_ms)
         objects = node.store.objects
         objects.put(tx, Kind.NEXT_KEYS, "used", 0)

@@ -208,6 +208,22 @@ async def test_an_end_that_comes_before_its_mandate_holds(
         assert refused.value.code is Code.REVOKED
 
 
+async def test_no_mandate_outlives_a_restore_of_where_it_was_handed_in(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with a_town() as town:
+        one = await family(town)
+        given = await one.mandate()
+        bank, his = one.bank, await one.bank.peer("son")
+        await bank.write(lambda tx: bank.node.mandates.forget_lodged(tx, bank.now_ms))
+        put = MandatePutArgs(his.own, (given.mandate.signed.raw,))
+        with pytest.raises(GrantRefused) as refused:
+            await bank.write(lambda tx: bank.node.mandates.put(tx, his, put, bank.now_ms))
+        assert refused.value.code is Code.REVOKED
+        await ask_for_her(one, given)
+        assert (await answers(bank))[-1][1].code is Code.REVOKED
+
+
 async def test_a_mandate_runs_out(autojump_clock: trio.testing.MockClock) -> None:
     async with a_town() as town:
         one = await family(town)
