@@ -112,11 +112,14 @@ def _departure(data: bytes, we: Value | _No, they: object | _No) -> str | None:
 
 
 def _depth(value: object) -> int:
-    """Lists and maps around the innermost value; a link is one more, its bytes in a tag."""
+    """Lists and maps around the innermost value; a link is one more, its bytes in a tag.
+
+    One that is empty holds nothing, and is not counted.
+    """
     if isinstance(value, dict):
-        return 1 + max(map(_depth, cast("dict[str, object]", value).values()), default=0)
+        return 1 + max(map(_depth, cast("dict[str, object]", value).values()), default=-1)
     if isinstance(value, list):
-        return 1 + max(map(_depth, cast("list[object]", value)), default=0)
+        return 1 + max(map(_depth, cast("list[object]", value)), default=-1)
     return 1 if isinstance(value, CID) else 0
 
 
@@ -184,15 +187,17 @@ class Generator:
 
 
 # Heads at the edges of what DAG-CBOR allows.
-_HEADS = (0x00, 0x17, 0x18, 0x19, 0x1B, 0x1C, 0x20, 0x3B, 0x40, 0x5F, 0x60, 0x78, 0x7F, 0x80, 0x81,
-          0x9F, 0xA0, 0xA1, 0xBF, 0xC0, 0xC2, 0xD8, 0xE0, 0xF4, 0xF7, 0xF8, 0xF9, 0xFB, 0xFF)  # fmt: skip
+_HEADS = bytes.fromhex(
+    "00 17 18 19 1b 1c 20 3b 40 5f 60 78 7f 80 81 9f a0 a1 bf c0 c2 d8 e0 f4 f7 f8 f9 fb ff"
+)
 
 
 def _link(rng: random.Random) -> Odd:
     good = b"\x01\x71\x12\x20" + rng.randbytes(32)
     return Tagged(42, b"\x00" + rng.choice((
-        good, good, b"\x01\x55\x00\x03abc", b"\x12\x20" + rng.randbytes(32), b"\x01\x71\x12\x04abcd",
-        b"\x01\x71\x12\x05abcd", b"\x01\x80\x00\x12\x00", b"\x02" + good[1:], b"\x12\x21" + bytes(33),
+        good, good, b"\x01\x55\x00\x03abc", b"\x12\x20" + rng.randbytes(32),
+        b"\x01\x71\x12\x04abcd", b"\x01\x71\x12\x05abcd", b"\x01\x80\x00\x12\x00",
+        b"\x02" + good[1:], b"\x12\x21" + bytes(33),
         b"\x01\xff\xff\xff\x7f\x00\x00", b"\x01\x71\xfe\xff\x7f\x01x", b"",
     )))  # fmt: skip
 
@@ -207,8 +212,9 @@ _LEAVES = (
     lambda rng: rng.randbytes(rng.choice((0, 1, 23, 24, 40, 300))),
     _link,
     _link,
-    lambda rng: Raw(rng.choice((b"\xfb\x3f\xf8" + bytes(6), b"\xfb\x7f\xf8" + bytes(6), b"\xf9\x00\x00",
-                                b"\xf7", b"\xfa" + bytes(4), b"\xfb" + bytes(8), b"\xe0", b"\xf8\x20"))),
+    lambda rng: Raw(rng.choice((b"\xfb\x3f\xf8" + bytes(6), b"\xfb\x7f\xf8" + bytes(6), b"\xf7",
+                                b"\xf9\x00\x00", b"\xfa" + bytes(4), b"\xfb" + bytes(8),
+                                b"\xe0", b"\xf8\x20"))),
     lambda rng: Raw(head(rng.randrange(6), rng.randrange(30), rng.choice((1, 2, 4, 8)))),
     lambda rng: Tagged(rng.choice((0, 1, 2, 3, 24, 28, 29, 43, 55_799, 2**40)), rng.randrange(9)),
 )  # fmt: skip

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 from entrenous.protocol.capability import parse_delegation, parse_invocation, verify_chain
 from entrenous.protocol.cid import cid_from_text
@@ -44,6 +44,14 @@ class Report:
     accepted: int = 0
     disagreements: Counter[str] = field(default_factory=Counter[str])
     unexplained: list[str] = field(default_factory=list[str])
+
+
+class Judge(Protocol):
+    """Whoever has a verdict on cases."""
+
+    def judge(self, cases: list[Case]) -> list[str | None]:
+        """None for each case that it accepts; else why not."""
+        ...
 
 
 class Theirs:
@@ -109,7 +117,7 @@ def ours(case: Case) -> str | None:
     return None
 
 
-def run(theirs: Theirs, seed: int, *, cases: int | None = None, seconds: float = 0.0) -> Report:
+def run(theirs: Judge, seed: int, *, cases: int | None = None, seconds: float = 0.0) -> Report:
     """Judge `cases` of them, or as many as `seconds` allow."""
     generator, report, all_departures = Generator(seed), Report(), departures()
     until = time.monotonic() + seconds

@@ -1,15 +1,15 @@
-"""A few seconds of each differential run; `python -m entrenous.tests.interop.differential` is long."""
+"""A few seconds of each differential run; `tests/interop/differential.py` runs them for longer."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 
 import pytest
 
-from entrenous.protocol.wire import encode
 from entrenous.tests.interop import cbor_differential, ucan_differential
-from entrenous.tests.interop.cases import Generator
+from entrenous.tests.interop.cases import Case, Generator
 
 SEED = 20_261_122
 
@@ -21,16 +21,44 @@ def test_cbor_differs_from_dag_cbor_in_what_is_listed() -> None:
     assert set(report.disagreements) == set(cbor_differential.DEPARTURES)
 
 
-@pytest.mark.parametrize("data", ["f97e00", "a2616201616101", "9f01ff", "1800", "d82a4100"])
-def test_a_disagreement_that_is_not_listed_would_be_found(data: str) -> None:
-    """Were ours to accept one of these, the comparison says so."""
+@pytest.mark.parametrize("data", ["f97e00", "a2616201616101", "9f01ff", "1801", "d82a4100"])
+def test_a_value_that_only_we_would_accept_is_found(
+    monkeypatch: pytest.MonkeyPatch, data: str
+) -> None:
+    honest, lax = cbor_differential.Report(), cbor_differential.Report()
+    cbor_differential.compare(honest, bytes.fromhex(data), "here")
+    assert honest.unexplained == []
+    monkeypatch.setattr(cbor_differential, "ours", _always(1))
+    cbor_differential.compare(lax, bytes.fromhex(data), "here")
+    assert len(lax.unexplained) == 2
+
+
+@pytest.mark.parametrize("data", ["01", "a1616101", "8101"])
+def test_a_value_that_we_read_otherwise_is_found(
+    monkeypatch: pytest.MonkeyPatch, data: str
+) -> None:
     report = cbor_differential.Report()
-    raw = bytes.fromhex(data)
-    cbor_differential.compare(report, raw, "here")
-    assert report.unexplained == []
-    assert not cbor_differential.alike(1, True)
-    assert not cbor_differential.alike({"a": 1, "b": 2}, {"b": 2, "a": 1})
-    assert encode({"a": 1}) == bytes.fromhex("a1616101")
+    monkeypatch.setattr(cbor_differential, "ours", _always(True))
+    cbor_differential.compare(report, bytes.fromhex(data), "here")
+    assert any("two values" in line for line in report.unexplained)
+
+
+def test_a_token_that_only_we_would_accept_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the other says: the model without departures speaks for us."""
+    monkeypatch.setattr(ucan_differential, "ours", _always(None))
+    report = ucan_differential.run(_Lax(), SEED, cases=ucan_differential.BATCH)
+    assert sum(": we: accepted" in line for line in report.unexplained) > 50
+
+
+def _always(value: object) -> Callable[[object], object]:
+    return lambda _: value
+
+
+class _Lax:
+    """Another implementation that accepts everything."""
+
+    def judge(self, cases: list[Case]) -> list[str | None]:
+        return [None for _ in cases]
 
 
 def test_tokens_differ_from_iso_ucan_in_what_is_listed() -> None:

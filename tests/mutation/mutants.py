@@ -1,0 +1,257 @@
+"""Mutants: one module with one small fault put in, by its syntax tree.
+
+A fault is what a hand slips into: a comparison one off, a condition the wrong way round, `and` for
+`or`, a raise forgotten, two arguments exchanged.  What only changes a sentence is left alone, and
+so are docstrings, annotations and decorators: no test should hold a program to its wording.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+SWAPS: dict[type[ast.AST], tuple[type[ast.AST], ...]] = {
+    ast.Lt: (ast.LtE, ast.GtE),
+    ast.LtE: (ast.Lt, ast.Gt),
+    ast.Gt: (ast.GtE, ast.LtE),
+    ast.GtE: (ast.Gt, ast.Lt),
+    ast.Eq: (ast.NotEq,),
+    ast.NotEq: (ast.Eq,),
+    ast.Is: (ast.IsNot,),
+    ast.IsNot: (ast.Is,),
+    ast.In: (ast.NotIn,),
+    ast.NotIn: (ast.In,),
+    ast.And: (ast.Or,),
+    ast.Or: (ast.And,),
+    ast.Add: (ast.Sub,),
+    ast.Sub: (ast.Add,),
+    ast.Mult: (ast.FloorDiv,),
+    ast.FloorDiv: (ast.Mult,),
+    ast.Mod: (ast.FloorDiv,),
+    ast.LShift: (ast.RShift,),
+    ast.RShift: (ast.LShift,),
+    ast.BitAnd: (ast.BitOr,),
+    ast.BitOr: (ast.BitAnd,),
+    ast.BitXor: (ast.BitOr,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One fault.  `name` is stable while the line is: module, line, kind, what stands there now."""
+
+    module: str
+    name: str
+    line: int
+    # Whether it stands in the body of a function: then it can be put into a running program.
+    in_function: bool
+    tree: ast.Module = field(repr=False, compare=False)
+
+
+def mutants(module: str, source: str) -> Iterator[Mutant]:
+    """Every mutant of a module, in the order of its lines."""
+    tree = ast.parse(source)
+    seen: dict[str, int] = {}
+    for site in _sites(tree):
+        for kind, change in _changes(site.node):
+            changed, path = _copied(tree, site.path)
+            before = _shown(path)
+            change(path)
+            after = "nothing" if isinstance(path, ast.Pass) else _shown(path)
+            line = getattr(site.node, "lineno", 1)
+            name = f"{module}:{line} {kind}: {_short(before)} -> {_short(after)}"
+            seen[name] = seen.get(name, 0) + 1
+            if seen[name] > 1:
+                name += f" ({seen[name]})"
+            ast.fix_missing_locations(changed)
+            yield Mutant(module, name, line, site.in_function, changed)
+
+
+def _shown(node: ast.AST) -> str:
+    if isinstance(node, ast.If | ast.While):
+        return f"{type(node).__name__.lower()} {ast.unparse(node.test)}"
+    return ast.unparse(node)
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 70 else line[:67] + "…"
+
+
+# --- where ----------------------------------------------------------------------------------------
+
+Path = tuple[tuple[str, int | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Site:
+    node: ast.AST
+    path: Path
+    in_function: bool
+
+
+def _sites(tree: ast.Module) -> list[_Site]:
+    found: list[_Site] = []
+    _walk(tree, (), False, found)
+    return sorted(found, key=lambda site: getattr(site.node, "lineno", 0))
+
+
+def _walk(node: ast.AST, path: Path, inside: bool, found: list[_Site]) -> None:
+    found.append(_Site(node, path, inside))
+    for name, value in ast.iter_fields(node):
+        if name in _SKIPPED_FIELDS or _is_wording(node, name):
+            continue
+        # A default is evaluated where the function is defined, its body when it is called.
+        enters = isinstance(node, ast.FunctionDef | ast.Lambda) and name == "body"
+        within = inside or enters
+        if isinstance(value, list):
+            for place, item in enumerate(value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # fields of a tree
+                if isinstance(item, ast.AST) and not _is_docstring(item):
+                    _walk(item, (*path, (name, place)), within, found)
+        elif isinstance(value, ast.AST):
+            _walk(value, (*path, (name, None)), within, found)
+
+
+_SKIPPED_FIELDS = ("decorator_list", "annotation", "returns", "bases", "ctx", "names")
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _is_wording(node: ast.AST, name: str) -> bool:
+    """The sentence of an error, an assertion that is for the type checker, what a repr shows."""
+    if isinstance(node, ast.Assert | ast.JoinedStr):
+        return True
+    if isinstance(node, ast.FunctionDef):
+        return node.name in ("__repr__", "__str__")
+    return isinstance(node, ast.Raise) and name == "cause"
+
+
+def _copied(tree: ast.Module, path: Path) -> tuple[ast.Module, ast.AST]:
+    """A copy of `tree`, and the node of it that `path` leads to."""
+    changed = copy.deepcopy(tree)
+    node: ast.AST = changed
+    for name, place in path:
+        value = getattr(node, name)
+        node = value if place is None else value[place]
+    return changed, node
+
+
+# --- what -----------------------------------------------------------------------------------------
+
+Change = Callable[[ast.AST], None]
+
+
+def _changes(node: ast.AST) -> Iterator[tuple[str, Change]]:
+    match node:
+        case ast.Compare():
+            for place, op in enumerate(node.ops):
+                for other in SWAPS.get(type(op), ()):
+                    yield "comparison", _set_in("ops", place, other)
+        case ast.BoolOp():
+            yield "boolean", _set("op", SWAPS[type(node.op)][0]())
+        case ast.BinOp() if type(node.op) in SWAPS and not _texts(node):
+            yield "arithmetic", _set("op", SWAPS[type(node.op)][0]())
+        case ast.AugAssign() if type(node.op) in SWAPS:
+            yield "arithmetic", _set("op", SWAPS[type(node.op)][0]())
+        case ast.UnaryOp(op=ast.Not()):
+            yield "condition", _becomes(node.operand)
+        case ast.UnaryOp(op=ast.USub()):
+            yield "sign", _becomes(node.operand)
+        case ast.If() | ast.While() | ast.IfExp():
+            yield "condition", _negated("test")
+        case ast.comprehension():
+            for place in range(len(node.ifs)):
+                yield "condition", _negated("ifs", place)
+        case ast.Constant():
+            yield from _constants(node)
+        case ast.Return() if node.value is not None and not _is_none(node.value):
+            yield "return", _set("value", ast.Constant(None))
+        case ast.Raise():
+            yield "statement", _becomes(ast.Pass())
+        case ast.Expr(value=ast.Call() | ast.Await() | ast.YieldFrom()):
+            yield "statement", _becomes(ast.Pass())
+        case ast.Break():
+            yield "jump", _becomes(ast.Continue())
+        case ast.Continue():
+            yield "jump", _becomes(ast.Break())
+        case ast.Call() if len(node.args) >= 2 and _distinct(node.args[0], node.args[1]):
+            yield "arguments", _exchanged
+        case _:
+            return
+
+
+def _constants(node: ast.Constant) -> Iterator[tuple[str, Change]]:
+    value = node.value
+    if isinstance(value, bool):
+        yield "constant", _set("value", not value)
+    elif isinstance(value, int):
+        yield "constant", _set("value", value + 1)
+        if value > 0:
+            yield "constant", _set("value", value - 1)
+    elif isinstance(value, bytes):
+        yield "constant", _set("value", value + b"\x00")
+
+
+def _texts(node: ast.BinOp) -> bool:
+    """Whether `node` joins texts: a minus there is no fault that anyone could miss."""
+    return any(
+        isinstance(side, ast.JoinedStr)
+        or (isinstance(side, ast.Constant) and isinstance(side.value, str))
+        for side in (node.left, node.right)
+    )
+
+
+def _is_none(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def _distinct(a: ast.AST, b: ast.AST) -> bool:
+    plain = (ast.Name, ast.Attribute)
+    return isinstance(a, plain) and isinstance(b, plain) and ast.dump(a) != ast.dump(b)
+
+
+def _set(name: str, value: object) -> Change:
+    return lambda node: setattr(node, name, value)
+
+
+def _set_in(name: str, place: int, kind: type[ast.AST]) -> Change:
+    def change(node: ast.AST) -> None:
+        getattr(node, name)[place] = kind()
+
+    return change
+
+
+def _negated(name: str, place: int | None = None) -> Change:
+    def change(node: ast.AST) -> None:
+        test = getattr(node, name)
+        if place is None:
+            setattr(node, name, ast.UnaryOp(ast.Not(), test))
+        else:
+            test[place] = ast.UnaryOp(ast.Not(), test[place])
+
+    return change
+
+
+def _becomes(other: ast.AST) -> Change:
+    """Turn the node itself into another: its parent need not be known."""
+
+    def change(node: ast.AST) -> None:
+        location = {name: getattr(node, name) for name in _LOCATION}
+        node.__class__ = type(other)
+        node.__dict__.clear()
+        node.__dict__.update(copy.deepcopy(other).__dict__)
+        node.__dict__.update(location)
+
+    return change
+
+
+_LOCATION = ("lineno", "col_offset", "end_lineno", "end_col_offset")
+
+
+def _exchanged(node: ast.AST) -> None:
+    assert isinstance(node, ast.Call)
+    node.args[0], node.args[1] = node.args[1], node.args[0]
