@@ -140,7 +140,7 @@ class Client(Caller):
 
         Raises NotAllowed for a person's node, UsageError.
         """
-        return await self._one(CardInfo, "card_set", card=written)
+        return await self._one(CardInfo, "set_card", card=written)
 
     async def card(self, peer: str | None = None) -> CardInfo:
         """The card of a peer, or this organisation's own.  Raises NotFound."""

@@ -214,7 +214,7 @@ def _show_list(screen: Screen, title: str, empty: str, items: Sequence[object]) 
         return
     screen.say(title)
     for item in items:
-        screen.fact("-", one_line(item))  # type: ignore[arg-type]  # each list of a card holds one of its kinds
+        screen.say(f"  - {one_line(item)}")  # type: ignore[arg-type]  # each list of a card holds one of its kinds
 
 
 def _show_changes(screen: Screen, found: CardInfo) -> None:

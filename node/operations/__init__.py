@@ -24,7 +24,7 @@ OPERATIONS: dict[str, Operation] = {
     "pair": Operation(about.pair, ("link",), ("name", "people"), needs_network=True),
     "peers": Operation(about.peers),
     # who they are
-    "card_set": Operation(identity.card_set, ("card",)),
+    "set_card": Operation(identity.set_card, ("card",)),
     "card": Operation(identity.card, (), ("peer",)),
     "well_known": Operation(identity.well_known),
     "standing": Operation(identity.standing, ("peer",), ("wait_ms",)),

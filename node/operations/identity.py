@@ -35,7 +35,7 @@ NAMES_MAX = 1_024
 # --- cards ----------------------------------------------------------------------------------------
 
 
-async def card_set(host: Host, args: Args, emit: Emit) -> Value:
+async def set_card(host: Host, args: Args, emit: Emit) -> Value:
     node = host.node
     written = args.mapping("card")
     now_ms = node.clock.now_ms()

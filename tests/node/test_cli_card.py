@@ -67,7 +67,7 @@ def run(
     node = FakeNode(
         standing(
             card=INFO,
-            card_set=replace(INFO, peer=None, standing=None),
+            set_card=replace(INFO, peer=None, standing=None),
             well_known={"domain": "example.org", "document": '{"v": 1}\n'},
             vouch=VouchInfo("bank", DID, 1, ("ann",)),
             vouches=[VouchInfo("bank", DID, 1, ("ann",))],
@@ -138,7 +138,7 @@ def test_a_card_is_written_in_a_file(run: CommandLine, ending: str, text: str) -
     assert "2026-03-01: Letters went astray." in done.out
     assert not run.node.calls
     assert run("card", "set", str(file)).code == 0
-    written = run.node.asked("card_set")["card"]
+    written = run.node.asked("set_card")["card"]
     assert isinstance(written, dict)
     assert written["domain"] == "example.org"
     checked = run("card", "check", str(file), "--json")
