@@ -11,13 +11,16 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Generator, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from entrenous.node.client import Client
-from entrenous.node.config import Role
+from entrenous.node.config import Config, Role
+from entrenous.node.errors import NotAllowed
+from entrenous.node.offline import open_offline
 from entrenous.node.parcel_report import Fate, ParcelTaken
 from entrenous.node.steps import ParcelStep
 from entrenous.protocol.day import day_of_date
@@ -167,3 +170,35 @@ async def test_parcels_killed_at_every_step(
     with capsys.disabled():
         print(two.tally.table(steps))
     assert {step: two.tally.deaths[step] for step in steps} == dict.fromkeys(steps, ROUNDS)
+
+
+async def test_homes_on_which_no_node_runs(server: ForkServer, tmp_path: Path) -> None:
+    """The same by commands that open the home themselves, on real disks."""
+    home = Mortal.make(server, tmp_path, "home", Role.PERSON)
+    bank = Mortal.make(server, tmp_path, "bank", Role.ORGANISATION)
+    await home.start()
+    await bank.start()
+    invitation = await home.ask(lambda client: client.invite("bank"))
+    await bank.ask(lambda client: client.pair(invitation.link, "home"))
+    await home.stop()
+    await bank.stop()
+    file, there, back = tmp_path / "day.xml", tmp_path / "there", tmp_path / "back"
+    file.write_bytes(energy_file(1, first=FIRST, days=1).data)
+    async with _opened(bank) as client:
+        await client.deliver(file, "home")
+        await client.write_parcel("home", there)
+    async with _opened(home) as client:
+        taken = await client.take(there)
+        assert [item.fate for item in taken.items] == [Fate.DONE]
+        await client.write_parcel("bank", back)
+    async with _opened(bank) as client:
+        with pytest.raises(NotAllowed, match="not for this home"):
+            await client.take(there)
+        await client.take(back)
+        assert await client.outbox() == ()
+        assert [one.state for one in await client.deliveries()] == ["stored"]
+    await check_at_rest([home, bank])
+
+
+def _opened(mortal: Mortal) -> AbstractAsyncContextManager[Client]:
+    return open_offline(mortal.folder, mortal.keystore, Config(name=mortal.name, role=mortal.role))
