@@ -18,7 +18,7 @@ import datetime
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TypeVar, cast
+from typing import TypeAlias, TypeVar, cast
 
 from ..crypto.keys import PersonaKey
 from ..crypto.labels import Signed
@@ -82,6 +82,10 @@ class Incident:
     what: str
     people: int | None
     done: str
+
+
+Item: TypeAlias = Holding | KeptBack | Processor | Incident
+"""What the lists of a card hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,15 +177,15 @@ def card_from_value(value: Value) -> Card:
     )
 
 
-def _names(kind: type[object]) -> tuple[str, ...]:
-    return tuple(one.name for one in fields(kind))  # type: ignore[arg-type]  # all of them are dataclasses
+def _names(kind: type[Who | Item]) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(kind))
 
 
 _WHO, _HOLDING, _KEPT_BACK = _names(Who), _names(Holding), _names(KeptBack)
 _PROCESSOR, _INCIDENT = _names(Processor), _names(Incident)
 
 
-def _plain(thing: Who | Holding | KeptBack | Processor | Incident) -> dict[str, Value]:
+def _plain(thing: Who | Item) -> dict[str, Value]:
     return {one.name: getattr(thing, one.name) for one in fields(thing)}
 
 
@@ -339,7 +343,7 @@ def changes(old: Card, new: Card) -> tuple[Change, ...]:
     return tuple(found)
 
 
-def one_line(item: Holding | KeptBack | Processor | Incident) -> str:
+def one_line(item: Item) -> str:
     """An item of a card in one line of words."""
     match item:
         case Holding():

@@ -8,7 +8,7 @@ from typing import Annotated, cast
 
 from cyclopts import App, Parameter
 
-from ...protocol.card import Card, Change, card_from_mapping, one_line
+from ...protocol.card import Card, Change, Item, card_from_mapping, one_line
 from ...protocol.did import did_of
 from ...protocol.domain import domain_from_text, shown_domain
 from ...protocol.errors import ProtocolError
@@ -208,13 +208,13 @@ def _show_card(screen: Screen, card: Card) -> None:
     _show_list(screen, "What went wrong", "It names no incident.", card.incidents)
 
 
-def _show_list(screen: Screen, title: str, empty: str, items: Sequence[object]) -> None:
+def _show_list(screen: Screen, title: str, empty: str, items: Sequence[Item]) -> None:
     if not items:
         screen.say(empty)
         return
     screen.say(title)
     for item in items:
-        screen.say(f"  - {one_line(item)}")  # type: ignore[arg-type]  # each list of a card holds one of its kinds
+        screen.say(f"  - {one_line(item)}")
 
 
 def _show_changes(screen: Screen, found: CardInfo) -> None:
