@@ -103,6 +103,27 @@ def _file(folder: Path, seed: int = 3) -> Path:
     return path
 
 
+async def test_a_name_stands_nowhere_in_clear(autojump_clock: object, tmp_path: Path) -> None:
+    async with a_town() as town:
+        home = await town.party("home")
+        client = client_of(home)
+        await client.people_add("Wilhelmina", "2014-05-01")
+        await client.import_(_file(tmp_path), people="Wilhelmina")
+        tables = await home.read(
+            lambda tx: tx.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        )
+        cells: list[object] = []
+        for (table,) in tables:
+            rows = await home.read(lambda tx, table=table: tx.execute(f'SELECT * FROM "{table}"'))
+            cells += [cell for row in rows for cell in row]
+        assert len(cells) > 20
+        shown = b"\n".join(
+            cell if isinstance(cell, bytes) else str(cell).encode() for cell in cells
+        )
+        for word in (b"Wilhelmina", b"wilhelmina", b"2014-05-01", CURVE.encode()):
+            assert word not in shown
+
+
 async def test_the_same_meter_file_for_two_people_is_two_collections(
     autojump_clock: object, tmp_path: Path
 ) -> None:
