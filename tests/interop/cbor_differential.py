@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -129,7 +130,7 @@ def alike(we: object, they: object) -> bool:
         return isinstance(they, CID) and bytes(they) == we.cid
     if isinstance(we, dict) and isinstance(they, dict):
         one, other = cast("dict[str, object]", we), cast("dict[str, object]", they)
-        return list(one) == list(other) and all(alike(one[key], other[key]) for key in one)
+        return [*one] == [*other] and all(alike(one[key], other[key]) for key in one)
     if isinstance(we, list) and isinstance(they, list):
         left, right = cast("list[object]", we), cast("list[object]", they)
         return len(left) == len(right) and all(map(alike, left, right))
@@ -202,7 +203,7 @@ def _link(rng: random.Random) -> Odd:
     )))  # fmt: skip
 
 
-_LEAVES = (
+_LEAVES: tuple[Callable[[random.Random], Odd], ...] = (
     lambda _: None,
     lambda rng: rng.random() < 0.5,
     lambda rng: rng.choice((0, 23, 24, 255, 256, 65_535, 65_536, 2**32 - 1, 2**32, 2**63 - 1, 2**63,

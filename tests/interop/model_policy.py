@@ -1,5 +1,9 @@
 """Policies as the specification says, and by name where iso-ucan departs: see `model`."""
 
+# Statements and arguments are what a decoder gave: their types are what this module asks about.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownMemberType=false, reportUnknownLambdaType=false, reportUnknownParameterType=false
+
 from __future__ import annotations
 
 import re

@@ -13,7 +13,7 @@ import json
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +22,9 @@ from typing import Protocol, cast
 from entrenous.protocol.capability import parse_delegation, parse_invocation, verify_chain
 from entrenous.protocol.cid import cid_from_text
 from entrenous.protocol.errors import CapabilityError
+from entrenous.tests.interop import cases as made
 from entrenous.tests.interop import model
-from entrenous.tests.interop.cases import NOW_S, Case, Generator
+from entrenous.tests.interop.cases import NOW_S, Case
 
 FOLDER = Path(__file__).resolve().parent
 LISTED = FOLDER / "divergences.json"
@@ -88,7 +89,7 @@ def installed() -> bool:
 
 
 @contextmanager
-def iso_ucan(node: str) -> Iterator[Theirs]:
+def iso_ucan(node: str) -> Generator[Theirs]:
     """iso-ucan in a process of its own, by the path of Node.js."""
     with subprocess.Popen(
         [node, "judge_lines.mjs"],
@@ -119,7 +120,7 @@ def ours(case: Case) -> str | None:
 
 def run(theirs: Judge, seed: int, *, cases: int | None = None, seconds: float = 0.0) -> Report:
     """Judge `cases` of them, or as many as `seconds` allow."""
-    generator, report, all_departures = Generator(seed), Report(), departures()
+    generator, report, all_departures = made.Generator(seed), Report(), departures()
     until = time.monotonic() + seconds
     while report.cases < cases if cases is not None else time.monotonic() < until:
         batch = [generator.case() for _ in range(BATCH)]

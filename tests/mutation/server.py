@@ -13,21 +13,23 @@ from __future__ import annotations
 
 import functools
 import gc
+import hashlib
 import importlib.abc
 import importlib.util
+import json
 import os
 import resource
 import signal
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType, ModuleType
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import pytest
 from _pytest.runner import runtestprotocol
@@ -44,6 +46,10 @@ FAST_S = 10.0
 # Of files of tests that are collected anew.
 SLOW_S = 12.0
 MEMORY_BYTES = 3 * 1024**3
+
+
+# Of one test: how long it takes, and the lines of the modules that it runs.
+Entry: TypeAlias = "tuple[float, list[tuple[str, int]]]"
 
 
 @dataclass(slots=True)
@@ -70,6 +76,8 @@ class Server:
 
     modules: Sequence[str]
     work: Callable[[Server], None]
+    # Where the map is kept for the next run.
+    kept: Path
     # Whether a survivor is tried the slow way too.
     thorough: bool = False
     items: list[pytest.Item] = field(default_factory=list[pytest.Item])
@@ -83,22 +91,45 @@ class Server:
         return True
 
     def _map(self) -> None:
-        paths = {str(_path(module)): module for module in self.modules}
-        real = {str(Path(path).resolve()): module for path, module in paths.items()}
-        lines: dict[str, dict[int, list[int]]] = {
-            module: defaultdict(list) for module in self.modules
-        }
+        known = self._known()
+        real = {str(_path(module)): module for module in self.modules}
+        self.reach = Reach({module: defaultdict(list) for module in self.modules}, [])
         for number, item in enumerate(self.items):
-            seen: set[tuple[str, int]] = set()
-            started = time.monotonic()
-            with _traced(real, seen):
-                passed = _passes(item, _next(self.items, number))
-            self.reach.seconds.append(time.monotonic() - started)
-            # One that fails without a mutant says nothing of any.
-            if passed:
-                for module, line in seen:
-                    lines[module][line].append(number)
-        self.reach.lines = lines
+            entry = known.get(item.nodeid)
+            if entry is None:
+                seen: set[tuple[str, int]] = set()
+                started = time.monotonic()
+                with _traced(real, seen):
+                    passed = _passes(item, _next(self.items, number))
+                # One that fails without a mutant says nothing of any.
+                lines = sorted(seen) if passed else []
+                entry = known[item.nodeid] = (time.monotonic() - started, lines)
+            seconds, lines = entry
+            self.reach.seconds.append(seconds)
+            for module, line in lines:
+                if module in self.reach.lines:
+                    self.reach.lines[module][line].append(number)
+        self._keep(known)
+
+    def _digest(self) -> str:
+        sources = "".join(_path(module).read_text("utf-8") for module in self.modules)
+        return hashlib.sha256(sources.encode()).hexdigest()
+
+    def _known(self) -> dict[str, Entry]:
+        """What an earlier run noted, if the modules are the same to the letter."""
+        if not self.kept.exists():
+            return {}
+        digest, entries = json.loads(self.kept.read_text("utf-8"))
+        if digest != self._digest():
+            return {}
+        return {
+            test: (seconds, [(module, line) for module, line in lines])
+            for test, (seconds, lines) in entries.items()
+        }
+
+    def _keep(self, known: dict[str, Entry]) -> None:
+        self.kept.parent.mkdir(exist_ok=True)
+        self.kept.write_text(json.dumps([self._digest(), known]), "utf-8")
 
     def caught(self, mutant: Mutant) -> bool:
         """Whether a test notices the fault."""
@@ -162,7 +193,7 @@ def _dotted(module: str) -> str:
 
 
 @contextmanager
-def _traced(paths: dict[str, str], seen: set[tuple[str, int]]) -> Iterator[None]:
+def _traced(paths: dict[str, str], seen: set[tuple[str, int]]) -> Generator[None]:
     """Note the lines of the modules in `paths` that run."""
     known: dict[str, str | None] = {}
 
@@ -245,10 +276,13 @@ def _patch(mutant: Mutant) -> None:
             function.__code__ = code
     for found in gc.get_objects():
         # What was computed before the fault was there would hide it.
-        if isinstance(found, functools._lru_cache_wrapper):  # pyright: ignore[reportPrivateUsage]  # it has no public name
-            cast("functools._lru_cache_wrapper[object]", found).cache_clear()
+        if type(found) is _CACHE:
+            cast("Any", found).cache_clear()
     forget = sys.modules[f"{PACKAGE}.protocol.delegation"]
     forget.forget_delegations()
+
+
+_CACHE = type(functools.lru_cache(int))
 
 
 def _codes(code: CodeType) -> dict[tuple[str, int], CodeType]:
