@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from ..protocol.limits import FILE_ATTRIBUTES_MAX
+from ..protocol.limits import FILE_ATTRIBUTES_MAX, FILE_TEXT_CHARS_MAX
 
 _NAME = re.compile(r"(?:([A-Za-z0-9_-]{1,64})\.)?([A-Za-z0-9_-]{1,64})")
 # A parameter may hold `;`, `,` and `:` in quotes, and in the brackets of a custom label.
@@ -158,7 +158,7 @@ def _encoding(head: bytes) -> str:
 @lru_cache(maxsize=512)
 def _head(text: str) -> tuple[str, str, Mapping[str, tuple[str, ...]]] | None:
     """(group, name, parameters); None if it is no head of a property."""
-    match = _NAME.match(text)
+    match = _NAME.match(text) if len(text) <= FILE_TEXT_CHARS_MAX else None
     if match is None or text[match.end() : match.end() + 1] not in ("", ";"):
         return None
     params: dict[str, tuple[str, ...]] = {}

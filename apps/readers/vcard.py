@@ -82,6 +82,8 @@ _REVISION = re.compile(
     r"(?:[T ]([0-9]{2}):?([0-9]{2}):?([0-9]{2})(?:[.,][0-9]{1,9})?"
     r"(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
+# Values of one kind in one card: people have a few.
+_VALUES_MAX: Final = 256
 _NO_YEAR: Final = "1604"
 _DAYS_OF: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
@@ -236,7 +238,9 @@ class _AddressBook:
         words = () if key in ("nickname", "categories", "organisation") else _labels(line, label)
         for value in values:
             one = Labelled(value.parts, words)
-            if one not in card.lists[key]:
+            if len(card.lists[key]) == _VALUES_MAX:
+                self._cut["Values left out because there are too many"] += 1
+            elif one not in card.lists[key]:
                 card.lists[key].append(one)
 
     def _android(self, card: _Card, line: Line) -> None:
