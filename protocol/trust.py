@@ -408,13 +408,14 @@ def _own_pairing(case: _Case) -> None:
         raise GrantRefused("the two personas of this call are not paired here", Code.UNPAIRED)
     if inv.cmd not in OWN_NAME:
         raise GrantRefused("this command is not one that a pair may say", Code.COMMAND)
-    principal = pair
+    permits = pair.permits
     if inv.sub != inv.iss:
         # What the principal may not say here, nobody says for it.
         principal = case.standing.principal
         if principal is None or (principal.ours, principal.theirs) != (pair.ours, inv.sub):
             raise GrantRefused("the principal of this call is not paired here", Code.UNPAIRED)
-    if not {inv.cmd} <= pair.permits & principal.permits:
+        permits &= principal.permits
+    if inv.cmd not in permits:
         raise GrantRefused(f"the owner has withdrawn {inv.cmd} from this pair", Code.COMMAND)
 
 

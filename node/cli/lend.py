@@ -242,8 +242,8 @@ async def decide(
         vault = await client.collections()
     _check_waiting(request)
     exp_s = request.exp_s if until is None else end_of_day_s(until, zone)
-    windows = opened_until(narrowed(request.items, vault, days, only), exp_s)
-    windows, not_theirs = _apart(windows, request, vault, others=others)
+    every = opened_until(narrowed(request.items, vault, days, only), exp_s)
+    windows, not_theirs = _apart(every, request, vault, others=others)
     if not windows:
         raise UsageError("this grant would end before the first of its days")
     left_out = left_out_words(days, wanted_of(request.items, vault, only))

@@ -33,5 +33,5 @@ def show_whose(
             warning = ": NOT whom they know" if is_others(window.collection, request, vault) else ""
             screen.fact("whose", f"{window.collection} is {' and '.join(whose)}'s{warning}")
     for window in left_out:
-        whose = " and ".join(whose_in_words(window.collection, vault))
-        screen.fact("not given", f"{window.collection} is {whose}'s (--others gives it too)")
+        names = " and ".join(whose_in_words(window.collection, vault))
+        screen.fact("not given", f"{window.collection} is {names}'s (--others gives it too)")
