@@ -592,7 +592,7 @@ class Client(Caller):
 
     async def write_parcel(self, peer: str, path: Path) -> ParcelWritten:
         """Write what waits for `peer` to a new file.  Raises NotFound, NodeError."""
-        return await self._one(ParcelWritten, "parcel", peer=peer, path=_path(path))
+        return await self._one(ParcelWritten, "write_parcel", peer=peer, path=_path(path))
 
     async def take(self, path: Path) -> ParcelTaken:
         """Take a file that a peer wrote for this node.  Raises NotFound, NotAllowed, NodeError."""

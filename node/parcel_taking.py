@@ -83,7 +83,7 @@ class _BeforeError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
+class OpenedParcel:
     """A parcel whose every byte was verified, and whom it claims to join."""
 
     own: OwnPersona
@@ -136,7 +136,7 @@ class ParcelTaking:
         """
         async with self._one_at_a_time:
             with _opened_file(source) as file:
-                opened = await self._open(file)
+                opened = await self.open(file)
                 head = opened.head
                 try:
                     pair = await self._store.database.write(lambda tx: self._resume(tx, opened))
@@ -154,7 +154,11 @@ class ParcelTaking:
 
     # open
 
-    async def _open(self, file: BinaryIO) -> _Opened:
+    async def open(self, file: BinaryIO) -> OpenedParcel:
+        """Read and verify all of a parcel; nothing is changed.
+
+        Raises ParcelRefused, NotAllowed if it is not for this home.
+        """
         personas = await self._store.database.read(self._peers.personas)
         try:
             opened = await self._offload.run(lambda: _opened(file, personas))
@@ -166,13 +170,13 @@ class ParcelTaking:
 
     # resume
 
-    def _pair(self, tx: Tx, opened: _Opened) -> Pair:
+    def _pair(self, tx: Tx, opened: OpenedParcel) -> Pair:
         pair = self._peers.find(tx, opened.own.did, opened.sender)
         if pair is None:
             raise NotAllowed("this parcel is from somebody with whom this home is not paired")
         return pair
 
-    def _resume(self, tx: Tx, opened: _Opened) -> Pair:
+    def _resume(self, tx: Tx, opened: OpenedParcel) -> Pair:
         """Accept the parcel as a whole, and go on from how far its sender has come."""
         head, now_ms = opened.head, self._clock.now_ms()
         pair = self._pair(tx, opened)
@@ -255,7 +259,7 @@ class ParcelTaking:
 
     # calls
 
-    async def _calls(self, file: BinaryIO, pair: Pair, opened: _Opened) -> list[ParcelItem]:
+    async def _calls(self, file: BinaryIO, pair: Pair, opened: OpenedParcel) -> list[ParcelItem]:
         """Act on each call, in order; the parts of one at a time stand in memory."""
         items: list[ParcelItem] = []
         try:
@@ -375,7 +379,7 @@ def _opened_file(source: Path) -> Generator[BinaryIO]:
             raise ParcelRefused(f"{source} cannot be read: {error.strerror}") from error
 
 
-def _opened(file: BinaryIO, personas: Sequence[OwnPersona]) -> _Opened:
+def _opened(file: BinaryIO, personas: Sequence[OwnPersona]) -> OpenedParcel:
     """Find whom a parcel is for, and verify every byte of it.
 
     Raises NotAllowed, WireError, BadCiphertext, BadSignature.
@@ -396,7 +400,7 @@ def _opened(file: BinaryIO, personas: Sequence[OwnPersona]) -> _Opened:
     for call in head.calls:
         unpacking.skip(call)
     unpacking.end()
-    return _Opened(own, sender, key, head)
+    return OpenedParcel(own, sender, key, head)
 
 
 def _unpacking(file: BinaryIO, key: FileKey) -> Unpacking:

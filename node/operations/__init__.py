@@ -89,7 +89,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     # without a network
     "outbox": Operation(parcels.outbox, (), ("peer",)),
-    "parcel": Operation(parcels.parcel, ("peer", "path")),
+    "write_parcel": Operation(parcels.write_parcel, ("peer", "path")),
     "take": Operation(parcels.take, ("path",)),
     # the log
     "log": Operation(audit.log),

@@ -49,7 +49,7 @@ def _parts_bytes(message: Message) -> int:
     return sum(length for _, length in args.parts)
 
 
-async def parcel(host: Host, args: Args, emit: Emit) -> Value:
+async def write_parcel(host: Host, args: Args, emit: Emit) -> Value:
     return to_value(await host.node.parcel_writing.write(args.text("peer"), args.path("path")))
 
 

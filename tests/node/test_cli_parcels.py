@@ -58,7 +58,7 @@ TAKEN = ParcelTaken(
 def run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> CommandLine:
-    node = FakeNode(standing(outbox=WAITING, parcel=WRITTEN, take=TAKEN))
+    node = FakeNode(standing(outbox=WAITING, write_parcel=WRITTEN, take=TAKEN))
     install(monkeypatch, node)
     return CommandLine(node, tmp_path, capsys)
 
@@ -87,7 +87,7 @@ def test_a_file_is_written(run: CommandLine) -> None:
     assert shown.code == 0
     assert "Written: /media/stick/parcel, 2 messages and 1 answer, 16,591 bytes." in shown.out
     assert "alice takes it with `entrenous take`" in shown.out
-    asked = run.node.asked("parcel")
+    asked = run.node.asked("write_parcel")
     assert asked == {"peer": "alice", "path": str(Path("parcel").absolute())}
 
 
