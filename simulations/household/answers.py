@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from ..formats.ofx import amount
 from .illness import Act
-from .ledger import CATEGORIES, Payment
+from .ledger import CATEGORIES, Kind, Payment
 from .life import Life
 from .load import DayLoad, Electricity
 from .paris import Day, month_of
@@ -85,6 +85,7 @@ class Answers:
     _bank_files: list[_BankFile] = field(default_factory=lambda: [])
     _load_files: list[_LoadFile] = field(default_factory=lambda: [])
     _pending: list[Json] = field(default_factory=lambda: [])
+    _returns: list[Json] = field(default_factory=lambda: [])
     _health: dict[str, int] = field(default_factory=lambda: {"acts": 0, "paid": 0, "back": 0})
 
     def booked(self, one: Payment) -> None:
@@ -100,6 +101,15 @@ class Answers:
                 spent.received += one.cents
         key = (one.account, one.booked)
         self._lines_a_day[key] = self._lines_a_day.get(key, 0) + 1
+        if one.kind is Kind.CARD_REFUND:
+            self._returns.append(
+                {
+                    "booked": one.booked.isoformat(),
+                    "account": one.account,
+                    "who": one.who,
+                    "amount": amount(one.cents),
+                }
+            )
         if one.series:
             seen = self._series.setdefault(one.series, _Seen(one.booked, one.booked, one.cents))
             seen.last, seen.cents = one.booked, one.cents
@@ -211,6 +221,7 @@ class Answers:
                 for one in self.contracts.series
                 if one.missed
             },
+            "returns": self._returns,
             "irregular_pay": self._irregular(),
             "job_loss": self._job_loss(),
             "move": self._move(),

@@ -78,7 +78,6 @@ class Electricity:
         self._dice = life.dice("load")
         self._weather = life.dice("weather")
         self._warmer = 0
-        self.base = {"before": self.dwellings[0].base_w, "machine": machine}
 
     def dwelling(self, day: Day) -> Dwelling:
         return self.dwellings[day >= self._life.moved]

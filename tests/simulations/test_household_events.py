@@ -71,6 +71,33 @@ def test_months_that_were_missed(answers: dict[str, Any], truth: list[dict[str, 
         assert missed
 
 
+def test_what_was_given_back_follows_what_was_bought(
+    answers: dict[str, Any], truth: list[dict[str, Any]]
+) -> None:
+    back = [
+        one for one in truth if one["label"].startswith(("AVOIR CARTE", "CREDIT CARTE BANCAIRE"))
+    ]
+    assert [
+        {
+            "booked": one["booked"],
+            "account": one["account"],
+            "who": one["who"],
+            "amount": str(Decimal(one["cents"]).scaleb(-2)),
+        }
+        for one in back
+    ] == answers["returns"]
+    assert back
+    for one in back:
+        bought = [
+            other["cents"]
+            for other in truth
+            if (other["who"], other["account"]) == (one["who"], one["account"])
+            and other["booked"] < one["booked"]
+            and one["cents"] <= -other["cents"]
+        ]
+        assert bought, one
+
+
 def test_a_job_lost_and_pay_without_rhythm(
     answers: dict[str, Any], truth: list[dict[str, Any]]
 ) -> None:
