@@ -174,7 +174,7 @@ class _AddressBook:
             self._property(card, line, labels.get(line.group.upper(), ""))
         if not card.texts.get("name"):
             card.texts["name"] = _named_by(card)
-        if not card.texts["name"] and not card.lists:
+        if not card.texts["name"] and not any(card.lists.values()):
             self._empty += 1
             return
         self._cards.append(card)

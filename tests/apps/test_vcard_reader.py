@@ -203,7 +203,7 @@ def test_what_is_too_long_is_cut_and_told() -> None:
     ("data", "sentence"),
     [
         (b"BEGIN:VCARD\nFN:A\n", "line 1: the card that begins here does not end"),
-        (card("FN:A")[:-6] + card("FN:B"), "line 1: the card that begins here does not end"),
+        (card("FN:A")[:-11] + card("FN:B"), "line 1: the card that begins here does not end"),
         (card("FN:A", version="9.0"), "line 2: vCard '9.0' is not read here"),
         (card("FN:"), "no card with anything in it"),
         (card("FN:A\0"), "line 3: the file holds NUL"),
