@@ -61,11 +61,10 @@ _TELLING_LETTERS_MIN: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Records of one page.  `family` names the teller, `source` one file or statement of it."""
+    """Records of one page, and who told them: `family` is the teller's (`tellers.py`)."""
 
     family: str
     signed: bool
-    source: Hashable
     batch: Batch
 
 

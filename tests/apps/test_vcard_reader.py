@@ -128,7 +128,7 @@ def test_published_samples(shared: Path) -> None:
 def test_vobject_reads_the_same(name: str) -> None:
     data = (FIXTURES / name).read_bytes()
     found = contacts(data)
-    for one in vobject.readComponents(data.decode()):
+    for one in cast("Any", vobject.readComponents(data.decode())):
         full = str(one.fn.value)
         if not full:
             continue
