@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready-run
 DEV    := $(VENV)/.ready-dev
 NODE   := tests/interop/node_modules/.ready
 
-.PHONY: demo run test check bench kills sim docs lock interop-deps help clean
+.PHONY: demo run test check bench kills sim mutants docs lock interop-deps help clean
 
 demo: $(READY)  ## three nodes, two organisations, one person: the whole story in about a minute
 	@$(BIN)/entrenous demo $(ARGS)
@@ -34,6 +34,9 @@ kills: $(DEV)  ## real nodes killed inside every step: make kills KILLS=100
 
 sim: $(DEV)  ## the simulated world: make sim ARGS="--seeds 100"
 	$(BIN)/python -m entrenous.simulations $(ARGS)
+
+mutants: $(DEV)  ## small faults put into the core, and how many the tests catch: make mutants ARGS="protocol/wire"
+	$(BIN)/python -m entrenous.tests.mutation.run $(ARGS)
 
 docs: $(DEV)  ## write the examples, tables and drawings of docs/ again from the code
 	$(BIN)/python -m entrenous.tests.protocol.test_spec_examples

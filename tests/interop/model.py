@@ -170,10 +170,10 @@ def _claims(departures: Collection[str], kind: str, claims: Claims, now_s: int) 
     small = len(cast("bytes", nonce)) <= limits.TOKEN_NONCE_BYTES_MAX
     _require(small or "huge nonce" in departures, "nonce")
     if "meta" in claims:
-        falsy = not claims["meta"] and not isinstance(claims["meta"], bytes | list)
+        _require(_no_links(departures, claims["meta"]), "a link in meta")
+        falsy = claims["meta"] in (None, False, 0, "")
         nothing = "meta that is nothing" in departures and falsy
         _require(isinstance(claims["meta"], dict) or nothing, "meta")
-        _require(_no_links(departures, claims["meta"]), "a link in meta")
     if kind == "dlg":
         checked = "pol" in claims and "policy not looked at" not in departures
         _require(not checked or is_policy(claims["pol"]), "pol")
