@@ -21,7 +21,7 @@ Rules of matching by content, each held by a property test:
   there are on both sides.  Where anything else leaves a choice, nothing is matched: better twice
   before a person's eyes than once and wrong.  Such facts are counted as `ambiguous`.
 
-Evidence goes from strong to weak: words alike before words shared before no word shared, and for
+Evidence goes from strong to weak: the same words, most words, a word, none in common; and for
 each of these the nearer day first.  What is written alike weighs more than a day, because banks
 book and value on different days, and a whole file differs by one.  Without a shared word a day
 apart is the most: two accounts have the same round amounts.
@@ -240,19 +240,20 @@ def _near(
                 return None
             for two in others:
                 unlike, apart = _unlike(one[1], two[1]), abs(one[0] - two[0])
-                if unlike < 2 or apart <= WORDLESS_DAYS_APART_MAX:
+                worded = unlike < 3 and one[1]  # two that say nothing share nothing
+                if worded or apart <= WORDLESS_DAYS_APART_MAX:
                     found[unlike, apart].append((one, two))
     return found
 
 
 def _unlike(a: frozenset[str], b: frozenset[str]) -> int:
-    """0 for words alike, 1 for a telling word shared, 2 for none."""
+    """0 for the same words, 1 for most of them, 2 for a telling word shared, 3 for none."""
     shared = a & b
-    if not shared:
-        return 2
-    if 2 * len(shared) >= len(a | b) or shared in (a, b):
+    if a == b:
         return 0
-    return 1 if any(len(word) >= _TELLING_LETTERS_MIN for word in shared) else 2
+    if shared and (2 * len(shared) >= len(a | b) or shared in (a, b)):
+        return 1
+    return 2 if any(len(word) >= _TELLING_LETTERS_MIN for word in shared) else 3
 
 
 def _words(batch: Batch, row: int) -> Iterator[str]:

@@ -90,7 +90,7 @@ def test_matching_is_one_to_one_and_knows_no_order(
         assert grouped(order, recognise(TRANSACTION, order)) == expected
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(ROWS)
 def test_the_same_statement_in_two_formats_is_told_twice_and_shown_once(
     rows: list[tuple[int, tuple[int, int], str]],
