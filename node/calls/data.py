@@ -1,0 +1,148 @@
+"""One's own data: imported, read, handed back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...protocol.reading import UNSAID, Settings
+from ...protocol.record import Batch
+from ...protocol.wire import Body, Value
+from ..channel import (
+    Caller,
+    read_as,
+    understood,
+)
+from ..results import (
+    CollectionInfo,
+    Delivered,
+    DeliveryInfo,
+    ImportPreview,
+    ImportProgress,
+    ImportReport,
+    ImportSource,
+    Records,
+    Sourced,
+    ToldBy,
+    Undone,
+)
+from ..shape import from_value, to_value
+from .answers import SENTENCES_MAX, path_text, piece_of, records_of
+
+_READ_KEYS = ("schema", "pages", "conflicts", "damaged")
+
+
+@dataclass(frozen=True, slots=True)
+class _Tellings:
+    """One item of `read_sources`."""
+
+    tellings: tuple[tuple[tuple[int, tuple[str, ...]], ...], ...]
+
+
+class DataCalls(Caller):
+    """One's own data: imported, read, handed back."""
+
+    async def import_(
+        self,
+        path: Path,
+        into: str | None = None,
+        progress: Callable[[ImportProgress], None] | None = None,
+        settings: Settings = UNSAID,
+        people: str | None = None,
+    ) -> ImportReport:
+        """Import a file, folder or archive.  `settings`: what the files do not say.
+
+        Raises NotFound, NodeError.
+        """
+
+        def on_progress(value: Value) -> None:
+            if progress is not None:
+                progress(from_value(ImportProgress, value))
+
+        args: dict[str, Value] = {
+            "path": path_text(path),
+            "into": into,
+            "settings": to_value(settings),
+            "people": people,
+        }
+        return read_as(ImportReport, await self._call("import", args, on_progress=on_progress))
+
+    async def preview(
+        self,
+        path: Path,
+        into: str | None = None,
+        settings: Settings = UNSAID,
+        people: str | None = None,
+    ) -> tuple[ImportPreview, ...]:
+        """What `import_` would write; nothing is written."""
+        return await self._many(
+            ImportPreview,
+            "preview",
+            path=path_text(path),
+            into=into,
+            settings=to_value(settings),
+            people=people,
+        )
+
+    async def imports(self) -> tuple[ImportSource, ...]:
+        return await self._many(ImportSource, "imports")
+
+    async def undo(self, id: str) -> Undone:
+        """Remove what one import brought, and overwrite it.  Raises NotFound, UsageError."""
+        return await self._one(Undone, "undo", id=id)
+
+    async def collections(self) -> tuple[CollectionInfo, ...]:
+        return await self._many(CollectionInfo, "collections")
+
+    async def read(self, path: str, first: int, last: int, people: str | None = None) -> Records:
+        """The records of one's own collection on days `first … last`; of that of `people`, if
+        they are named.  Raises NotFound."""
+        pieces: list[Batch] = []
+        args: dict[str, Value] = {"path": path, "first": first, "last": last, "people": people}
+        done = await self._call("read", args, lambda item: pieces.append(piece_of(item)))
+        with understood():
+            body = Body.open(done, "a read", _READ_KEYS)
+            return records_of(body, pieces)
+
+    async def read_sources(
+        self, path: str, first: int, last: int, people: str | None = None
+    ) -> Sourced:
+        """As `read`, and who told each record.  Raises NotFound."""
+        pieces: list[Batch] = []
+        tellings: list[tuple[tuple[int, tuple[str, ...]], ...]] = []
+
+        def on_item(item: Value) -> None:
+            if isinstance(item, Mapping) and "tellings" in item:
+                tellings.extend(read_as(_Tellings, item).tellings)
+            else:
+                pieces.append(piece_of(item))
+
+        args: dict[str, Value] = {"path": path, "first": first, "last": last, "people": people}
+        done = await self._call("read_sources", args, on_item)
+        with understood():
+            body = Body.open(done, "a read", (*_READ_KEYS, "ambiguous", "tellers"))
+            return Sourced(
+                records_of(body, pieces),
+                tuple(
+                    from_value(ToldBy, item)
+                    for item in body.items("tellers", items_max=SENTENCES_MAX)
+                ),
+                tuple(tellings),
+                body.integer("ambiguous"),
+            )
+
+    async def deliver(
+        self, path: Path, to: str, into: str | None = None, wait_s: int = 10
+    ) -> tuple[Delivered, ...]:
+        """Sign the records of a file and hand them to `to`; one delivery for each collection.
+
+        Waits up to `wait_s` for the peer to have stored them; else they stay queued.
+        Raises NotFound, UsageError.
+        """
+        return await self._many(
+            Delivered, "deliver", path=path_text(path), to=to, into=into, wait_s=wait_s
+        )
+
+    async def deliveries(self) -> tuple[DeliveryInfo, ...]:
+        return await self._many(DeliveryInfo, "deliveries")

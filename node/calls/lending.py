@@ -1,0 +1,184 @@
+"""Lending and borrowing: requests, grants, reads of what a peer lends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ...protocol.record import Batch
+from ...protocol.schema import schema_named
+from ...protocol.window import Window
+from ...protocol.wire import Body, Value
+from ..channel import (
+    Caller,
+    understood,
+)
+from ..results import (
+    Fetched,
+    GrantInfo,
+    Invoked,
+    RequestInfo,
+    Revoked,
+    Source,
+)
+from ..shape import from_value, to_value
+from .answers import SENTENCES_MAX, batch_of, data_of, piece_of, sentences_of
+
+_FETCH_KEYS = ("schema", "pages", "bytes", "windows", "provenance", "damaged")
+
+
+class LendingCalls(Caller):
+    """Lending and borrowing: requests, grants, reads of what a peer lends."""
+
+    async def ask(
+        self,
+        to: str,
+        items: Sequence[Window],
+        *,
+        purpose: str,
+        terms: Mapping[str, Value],
+        exp_s: int,
+        refusal: str = "",
+        acting_for: str | None = None,
+    ) -> bytes:
+        """Ask a peer for days of collections until `exp_s`; the request's CID.
+
+        With `acting_for`, in the name of a person of the house or of a peer who gave a mandate.
+        `terms` is the mapping of a terms file.  Raises NotFound, UsageError.
+        """
+        args: dict[str, Value] = {
+            "to": to,
+            "items": to_value(tuple(items)),
+            "purpose": purpose,
+            "terms": terms,
+            "exp_s": exp_s,
+            "refusal": refusal,
+            "acting_for": acting_for,
+        }
+        return data_of(await self._call("ask", args), "a request", "request")
+
+    async def inbox(self) -> tuple[RequestInfo, ...]:
+        """What was asked of this node, the oldest first."""
+        return await self._many(RequestInfo, "inbox")
+
+    async def asked(self) -> tuple[RequestInfo, ...]:
+        """What this node asked of others."""
+        return await self._many(RequestInfo, "asked")
+
+    async def grant(
+        self,
+        request: bytes | str,
+        windows: Sequence[Window] | None = None,
+        exp_s: int | None = None,
+        *,
+        acting_for: str | None = None,
+        others: bool = False,
+    ) -> bytes:
+        """Grant a request, narrowed if `windows` or `exp_s` are given; the grant's CID.
+
+        `others`: also what belongs to people whom the peer does not know.
+        Raises NotFound, UsageError, NotAllowed for more than was asked, or another's.
+        """
+        args: dict[str, Value] = {
+            "request": request,
+            "grant": True,
+            "windows": None if windows is None else to_value(tuple(windows)),
+            "exp_s": exp_s,
+            "reason": None,
+            "acting_for": acting_for,
+            "others": others,
+        }
+        return data_of(await self._call("decide", args), "a decision", "grant")
+
+    async def refuse(
+        self, request: bytes | str, reason: str | None = None, acting_for: str | None = None
+    ) -> None:
+        """Refuse a request.  Raises NotFound, UsageError."""
+        args: dict[str, Value] = {
+            "request": request,
+            "grant": False,
+            "windows": None,
+            "exp_s": None,
+            "reason": reason,
+            "acting_for": acting_for,
+        }
+        await self._call("decide", args)
+
+    async def fetch(self, peer: str, collection: str, first: int, last: int) -> Fetched:
+        """Read what a peer lends: verified, stored here, receipted.
+
+        Raises NotAllowed, Refused with the owner's code, Away, NotFound.
+        """
+        pieces: list[Batch] = []
+        args: dict[str, Value] = {
+            "from": peer,
+            "collection": collection,
+            "first": first,
+            "last": last,
+        }
+        done = await self._call("fetch", args, lambda item: pieces.append(piece_of(item)))
+        with understood():
+            body = Body.open(done, "a fetch", _FETCH_KEYS)
+            name = body.maybe_text("schema")
+            return Fetched(
+                None if name is None else batch_of(schema_named(name), pieces),
+                name,
+                body.integer("pages"),
+                body.integer("bytes"),
+                body.integer("windows"),
+                tuple(
+                    from_value(Source, item)
+                    for item in body.items("provenance", items_max=SENTENCES_MAX)
+                ),
+                sentences_of(body),
+            )
+
+    async def grants(self) -> tuple[GrantInfo, ...]:
+        """Every grant that this node gave or holds, the oldest first."""
+        return await self._many(GrantInfo, "grants")
+
+    async def revoke(self, grant: bytes | str) -> Revoked:
+        """Take one grant back.  Raises NotFound, UsageError."""
+        return await self._one(Revoked, "revoke", grant=grant, peer=None)
+
+    async def revoke_peer(self, peer: str) -> Revoked:
+        """Take back every grant that a peer has.  Raises NotFound."""
+        return await self._one(Revoked, "revoke", grant=None, peer=peer)
+
+    async def keep(self, grant: bytes | str) -> None:
+        """Confirm a grant that a restore suspended.  Raises NotFound, UsageError."""
+        await self._call("keep", {"grant": grant})
+
+    async def delegate(
+        self,
+        to_did: str,
+        grant: bytes | str,
+        windows: Sequence[Window],
+        terms: Mapping[str, Value],
+        exp_s: int,
+    ) -> bytes:
+        """Sign a sub-delegation of a grant that this node holds; the token."""
+        args: dict[str, Value] = {
+            "to_did": to_did,
+            "grant": grant,
+            "windows": to_value(tuple(windows)),
+            "terms": terms,
+            "exp_s": exp_s,
+        }
+        return data_of(await self._call("delegate", args), "a token", "token")
+
+    async def invoke(
+        self,
+        peer: str,
+        cmd: str,
+        args: Mapping[str, Value],
+        *,
+        proofs: Sequence[bytes] = (),
+        token: bytes | None = None,
+    ) -> Invoked:
+        """Send one raw invocation: `token` as it is, or one signed now for `cmd` and `args`.
+
+        Raises Refused if the peer refuses without a signed answer, or offers pages.
+        """
+        return await self._one(
+            Invoked, "invoke", peer=peer, cmd=cmd, args=args, proofs=list(proofs), token=token
+        )
