@@ -1,0 +1,216 @@
+"""Quiet and attacked in turn: what an honest reader waits, and what an attack costs the node.
+
+    quiet │ attacked │ quiet │ attacked │ …
+
+The machine's own noise meets both alike.  Percentiles are over the reads of all rounds.
+"""
+
+# pyright: reportUnknownMemberType=false
+# Reason: libp2p installs trio-typing, whose stale stubs hide trio's own types from pyright.
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+
+import trio
+
+from entrenous.tests.hostile.attacker import Target
+from entrenous.tests.hostile.victim import Victim
+from entrenous.tests.node.daemon_process import REPOSITORY
+
+SETTLE_S = 20.0
+
+
+class Line:
+    """A process that is told and tells by lines."""
+
+    def __init__(self, module: str, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=REPOSITORY,
+            env=_environment(),
+        )
+
+    def tell(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    async def hear(self) -> str:
+        assert self.process.stdout is not None
+        line = await trio.to_thread.run_sync(self.process.stdout.readline, abandon_on_cancel=True)
+        if not line:
+            raise RuntimeError(f"{self.process.args} ended")
+        return line.strip()
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            with suppress(BrokenPipeError):
+                pipe.close()
+
+
+def _environment() -> dict[str, str]:
+    import os
+
+    return {**os.environ, "PYTHONPATH": str(REPOSITORY / ".import")}
+
+
+@dataclass
+class Waited:
+    """Milliseconds of reads and calls."""
+
+    reads: list[float] = field(default_factory=lambda: list[float]())
+    calls: list[float] = field(default_factory=lambda: list[float]())
+
+    def p(self, hundredths: int) -> float:
+        ordered = sorted(self.reads)
+        return ordered[min(len(ordered) - 1, len(ordered) * hundredths // 100)]
+
+
+@dataclass
+class Cost:
+    """One attack, measured.  `peak_mib` is above what the node held before it."""
+
+    attack: str
+    quiet: Waited = field(default_factory=Waited)
+    attacked: Waited = field(default_factory=Waited)
+    peak_mib: float = 0.0
+    files: int = 0
+    cpu: float = 0.0
+    log_lines: int = 0
+    stored_mib: float = 0.0
+    tasks_left: int = 0
+    files_left: int = 0
+    newcomer_ms: float | None = None
+    got: Counter[str] = field(default_factory=lambda: Counter[str]())
+
+    @property
+    def ratio(self) -> float:
+        return self.attacked.p(99) / self.quiet.p(99)
+
+
+@asynccontextmanager
+async def honest(node: Victim) -> AsyncGenerator[Line]:
+    """The honest reader, paired, granted, its connection warm."""
+    invite = await node.invite("honest")
+    line = Line(
+        "entrenous.tests.hostile.honest",
+        invite,
+        node.collection,
+        str(node.first),
+        str(node.last),
+    )
+    try:
+        with trio.fail_after(60):
+            await line.hear()
+        yield line
+    finally:
+        line.end()
+
+
+async def reads(line: Line, number: int) -> Waited:
+    line.tell(str(number))
+    with trio.fail_after(300):
+        return Waited(**json.loads(await line.hear()))
+
+
+async def measure(
+    node: Victim, reader: Line, attack: str, *, rounds: int, each: int, warm_s: float = 1.0
+) -> Cost:
+    """`rounds` of `each` reads quiet, then as many while `attack` goes on."""
+    cost = Cost(attack)
+    files, tasks = node.files(), await node.tasks()
+    before_mib, lines, stored = node.memory_mib(), node.log_lines(), node.store_bytes()
+    node.forget_peak()
+    for _ in range(rounds):
+        _add(cost.quiet, await reads(reader, each))
+        await _attacked(node, reader, cost, each, warm_s)
+        await settle(node, files, tasks)
+    cost.peak_mib = node.memory_mib("VmHWM") - before_mib
+    cost.log_lines = node.log_lines() - lines
+    cost.stored_mib = (node.store_bytes() - stored) / (1 << 20)
+    cost.files_left, cost.tasks_left = node.files() - files, await node.tasks() - tasks
+    return cost
+
+
+def _add(to: Waited, more: Waited) -> None:
+    to.reads += more.reads
+    to.calls += more.calls
+
+
+async def _attacked(node: Victim, reader: Line, cost: Cost, each: int, warm_s: float) -> None:
+    """One round under attack: begun `warm_s` before the reads and ended with them."""
+    target = await node.target(1)
+    async with attacking(cost.attack, target) as attacker:
+        await trio.sleep(warm_s)
+        began_s, cpu_s = trio.current_time(), node.cpu_s()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_watch_files, node, cost)
+            _add(cost.attacked, await reads(reader, each))
+            nursery.cancel_scope.cancel()
+        cost.cpu = max(cost.cpu, (node.cpu_s() - cpu_s) / (trio.current_time() - began_s))
+        cost.got.update(await stop(attacker))
+
+
+async def _watch_files(node: Victim, cost: Cost) -> None:
+    while True:
+        cost.files = max(cost.files, node.files())
+        await trio.sleep(0.25)
+
+
+@asynccontextmanager
+async def attacking(attack: str, target: Target) -> AsyncGenerator[Line]:
+    """The attack in its own process; it begins at once."""
+    line = Line("entrenous.tests.hostile", attack)
+    try:
+        line.tell(target.text())
+        with trio.fail_after(60):
+            await line.hear()
+        yield line
+    finally:
+        line.end()
+
+
+async def stop(line: Line) -> dict[str, int]:
+    """End an attack; what came of it."""
+    line.tell("stop")
+    with trio.fail_after(30):
+        return json.loads(await line.hear())
+
+
+async def settle(node: Victim, files: int, tasks: int) -> None:
+    """Until the node holds no more than before, at most `SETTLE_S`."""
+    with trio.move_on_after(SETTLE_S):
+        while node.files() > files or await node.tasks() > tasks:
+            await trio.sleep(0.25)
+
+
+def told(costs: Sequence[Cost]) -> str:
+    """A table in Markdown."""
+    head = (
+        "| attack | p50 quiet | p50 attacked | p99 quiet | p99 attacked | ratio | memory above idle "
+        "| files | processor |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n"
+    )
+    rows = [
+        f"| {one.attack} | {one.quiet.p(50):.1f} ms | {one.attacked.p(50):.1f} ms "
+        f"| {one.quiet.p(99):.1f} ms | {one.attacked.p(99):.1f} ms | {one.ratio:.2f} "
+        f"| {one.peak_mib:.0f} MiB | {one.files} | {one.cpu:.0%} |"
+        for one in costs
+    ]
+    return head + "\n".join(rows)
+
+
+__all__ = ["Cost", "Line", "Waited", "attacking", "honest", "measure", "partial", "reads", "told"]
