@@ -11,6 +11,7 @@ import ast
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 SWAPS: dict[type[ast.AST], tuple[type[ast.AST], ...]] = {
     ast.Lt: (ast.LtE, ast.GtE),
@@ -47,7 +48,12 @@ class Mutant:
     line: int
     # Whether it stands in the body of a function: then it can be put into a running program.
     in_function: bool
-    tree: ast.Module = field(repr=False, compare=False)
+    _build: Callable[[], ast.Module] = field(repr=False, compare=False)
+
+    @property
+    def tree(self) -> ast.Module:
+        """The module with the fault, made anew each time."""
+        return self._build()
 
 
 def mutants(module: str, source: str) -> Iterator[Mutant]:
@@ -56,17 +62,17 @@ def mutants(module: str, source: str) -> Iterator[Mutant]:
     seen: dict[str, int] = {}
     for site in _sites(tree):
         for kind, change in _changes(site.node):
-            changed, path = _copied(tree, site.path)
-            before = _shown(path)
-            change(path)
-            after = "nothing" if isinstance(path, ast.Pass) else _shown(path)
+            node = copy.deepcopy(site.node)
+            before = _shown(node)
+            change(node)
+            after = "nothing" if isinstance(node, ast.Pass) else _shown(node)
             line = getattr(site.node, "lineno", 1)
             name = f"{module}:{line} {kind}: {_short(before)} -> {_short(after)}"
             seen[name] = seen.get(name, 0) + 1
             if seen[name] > 1:
                 name += f" ({seen[name]})"
-            ast.fix_missing_locations(changed)
-            yield Mutant(module, name, line, site.in_function, changed)
+            build = partial(_built, tree, site.path, change)
+            yield Mutant(module, name, line, site.in_function, build)
 
 
 def _shown(node: ast.AST) -> str:
@@ -130,14 +136,15 @@ def _is_wording(node: ast.AST, name: str) -> bool:
     return isinstance(node, ast.Raise) and name == "cause"
 
 
-def _copied(tree: ast.Module, path: Path) -> tuple[ast.Module, ast.AST]:
-    """A copy of `tree`, and the node of it that `path` leads to."""
+def _built(tree: ast.Module, path: Path, change: Change) -> ast.Module:
+    """A copy of `tree`, changed at the node that `path` leads to."""
     changed = copy.deepcopy(tree)
     node: ast.AST = changed
     for name, place in path:
         value = getattr(node, name)
         node = value if place is None else value[place]
-    return changed, node
+    change(node)
+    return ast.fix_missing_locations(changed)
 
 
 # --- what -----------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType, ModuleType
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import pytest
 from _pytest.runner import runtestprotocol
@@ -44,7 +44,7 @@ EXTRA_S = 6.0
 # Tests of a fork, by the time that they took alone; the rest are left to the slow way.
 FAST_S = 10.0
 # Of files of tests that are collected anew.
-SLOW_S = 12.0
+SLOW_S = 6.0
 MEMORY_BYTES = 3 * 1024**3
 
 
@@ -82,11 +82,16 @@ class Server:
     thorough: bool = False
     items: list[pytest.Item] = field(default_factory=list[pytest.Item])
     reach: Reach = field(default_factory=lambda: Reach({}, []))
+    living: _Living = field(default_factory=lambda: _Living({}, []))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self.items = list(session.items)
         self._map()
+        self.living = _Living.found(self.modules)
+        # Else the first collection of each fork would write to every page.
+        gc.collect()
+        gc.freeze()
         self.work(self)
         return True
 
@@ -137,7 +142,7 @@ class Server:
         tests = self.reach.tests(mutant.module, line)
         if not tests:
             return False
-        if mutant.in_function and self._in_fork(tests, lambda: _patch(mutant)):
+        if mutant.in_function and self._in_fork(tests, lambda: self.living.patch(mutant)):
             return True
         if mutant.in_function and not self.thorough:
             return False
@@ -260,26 +265,43 @@ def _be_quiet() -> None:
         os.dup2(nothing, number)
 
 
-def _patch(mutant: Mutant) -> None:
-    """Give every living function of the module the code that it has in the mutant."""
-    path = _path(mutant.module)
-    live = [
-        found
-        for found in gc.get_objects()
-        if type(found) is FunctionType and Path(found.__code__.co_filename).resolve() == path
-    ]
-    name = live[0].__code__.co_filename
-    codes = _codes(compile(mutant.tree, name, "exec", dont_inherit=True))
-    for function in live:
-        code = codes.get((function.__code__.co_qualname, function.__code__.co_firstlineno))
-        if code is not None and len(code.co_freevars) == len(function.__code__.co_freevars):
-            function.__code__ = code
-    for found in gc.get_objects():
+@dataclass(frozen=True, slots=True)
+class _Living:
+    """The functions of the modules, and every cache, as they are in this process."""
+
+    functions: dict[str, list[FunctionType]]
+    caches: list[Any]
+
+    @classmethod
+    def found(cls, modules: Iterable[str]) -> _Living:
+        modules_by_path = {str(_path(module)): module for module in modules}
+        names: dict[str, str] = {}
+        functions: dict[str, list[FunctionType]] = defaultdict(list)
+        caches: list[Any] = []
+        for one in gc.get_objects():
+            if type(one) is FunctionType:
+                name = one.__code__.co_filename
+                if name not in names:
+                    names[name] = modules_by_path.get(os.path.realpath(name), "")
+                if names[name]:
+                    functions[names[name]].append(one)
+            elif type(one) is _CACHE:
+                caches.append(one)
+        return cls(functions, caches)
+
+    def patch(self, mutant: Mutant) -> None:
+        """Give every function of the module the code that it has in the mutant."""
+        living = self.functions[mutant.module]
+        name = living[0].__code__.co_filename
+        codes = _codes(compile(mutant.tree, name, "exec", dont_inherit=True))
+        for function in living:
+            code = codes.get((function.__code__.co_qualname, function.__code__.co_firstlineno))
+            if code is not None and len(code.co_freevars) == len(function.__code__.co_freevars):
+                function.__code__ = code
         # What was computed before the fault was there would hide it.
-        if type(found) is _CACHE:
-            cast("Any", found).cache_clear()
-    forget = sys.modules[f"{PACKAGE}.protocol.delegation"]
-    forget.forget_delegations()
+        for cache in self.caches:
+            cache.cache_clear()
+        sys.modules[f"{PACKAGE}.protocol.delegation"].forget_delegations()
 
 
 _CACHE = type(functools.lru_cache(int))
