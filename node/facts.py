@@ -161,5 +161,5 @@ def _differs(whole: Batch, shown: int, row: int, fields: frozenset[str]) -> tupl
 
 def _same(a: Cell, b: Cell) -> bool:
     if isinstance(a, tuple) and isinstance(b, tuple):
-        return a[0] * 10 ** b[1] == b[0] * 10 ** a[1]
+        return bool(a[0] * 10 ** b[1] == b[0] * 10 ** a[1])
     return a == b

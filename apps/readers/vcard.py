@@ -286,8 +286,9 @@ class _AddressBook:
         else:
             # Named by all that it says: the same again in the next export.
             self._cut["Different cards under one UID, each kept"] += 1
-            row["id"] = record_id("vcard", "differing", id, *(str(row[f.name]) for f in _FIELDS))
-            found[row["id"]] = row
+            name = record_id("vcard", "differing", id, *(str(row[f.name]) for f in _FIELDS))
+            row["id"] = name
+            found[name] = row
 
     def _row(self, card: _Card) -> dict[str, Value]:
         row: dict[str, Value] = {f.name: None for f in _FIELDS}

@@ -360,18 +360,18 @@ class Answers:
                     )
                     if same:
                         yield {"files": [one.path, other.path], "same": same, "of": "payments"}
-        for number, one in enumerate(self._load_files):
-            for other in self._load_files[number + 1 :]:
-                first, last = max(one.first, other.first), min(one.last, other.last)
-                if one.meter != other.meter or first > last:
+        for number, load in enumerate(self._load_files):
+            for later in self._load_files[number + 1 :]:
+                first, last = max(load.first, later.first), min(load.last, later.last)
+                if load.meter != later.meter or first > last:
                     continue
-                measured_only = one.measured_only or other.measured_only
+                measured_only = load.measured_only or later.measured_only
                 same = sum(
                     values - (lost if measured_only else 0)
                     for day, (values, lost) in self._values_a_day.items()
                     if first <= day <= last
                 )
-                yield {"files": [one.path, other.path], "same": same, "of": "half hours"}
+                yield {"files": [load.path, later.path], "same": same, "of": "half hours"}
 
 
 def wh(half_wh: int) -> str:
