@@ -40,3 +40,9 @@ def test_a_key_of_another_kind_is_refused_by_its_name(codec: int, kind: str) -> 
     key = multicodec.wrap(multicodec.get(code=codec), b"\x02" + bytes(range(32)))
     with pytest.raises(WireError, match=f"names a {kind} key"):
         public_of("did:key:" + multibase.encode(key, "base58btc"))
+
+
+@pytest.mark.parametrize("size", [0, 31, 33])
+def test_a_key_of_another_length_has_no_did(size: int) -> None:
+    with pytest.raises(WireError, match=f"not {size}"):
+        did_of(bytes(size))

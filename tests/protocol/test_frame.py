@@ -1,0 +1,152 @@
+"""Frames, pings and greetings one at a time: what mutants showed that whole sessions do not try."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from entrenous.crypto.canonical import Value, encode
+from entrenous.protocol.errors import LocalProtocolError, RemoteProtocolError, WireError
+from entrenous.protocol.frame import (
+    LENGTH_BYTES,
+    Frame,
+    FrameDecoder,
+    Kind,
+    encode_frame,
+    encode_page_frame,
+)
+from entrenous.protocol.hello import Greeting, Hello, StreamState
+from entrenous.protocol.limits import (
+    CALL_ID_MAX,
+    FRAME_BYTES_MAX,
+    PINGS_MAX,
+    PINGS_WINDOW_MS,
+)
+from entrenous.protocol.message import parse_ping, ping_frame
+from entrenous.protocol.patience import Patience
+
+# Around every width of a CBOR head.
+NUMBERS = [0, 1, 23, 24, 255, 256, 65_535, 65_536, 2**32 - 1, 2**32, CALL_ID_MAX]
+
+
+def pulled(raw: bytes) -> Frame | None:
+    decoder = FrameDecoder(FRAME_BYTES_MAX)
+    decoder.feed(raw)
+    frame = decoder.next_frame()
+    assert len(decoder) == 0
+    return frame
+
+
+@pytest.mark.parametrize("number", [number for number in NUMBERS if number <= CALL_ID_MAX])
+@pytest.mark.parametrize("kind", [Kind.PAGE, Kind.ANSWER, Kind.PING])
+def test_a_frame_is_the_canonical_bytes_of_its_list(kind: Kind, number: int) -> None:
+    for size in (0, 23, 24, 255, 256, 65_536):
+        body = bytes(size)
+        raw = encode_frame(kind, number, body)
+        assert raw[LENGTH_BYTES:] == encode([kind.value, number, body])
+        assert int.from_bytes(raw[:LENGTH_BYTES], "big") == len(raw) - LENGTH_BYTES
+        assert pulled(raw) == Frame(kind, number, body)
+        if kind is Kind.PAGE:
+            assert encode_page_frame(number, (body[:7], body[7:])) == raw
+
+
+@pytest.mark.parametrize("number", [-1, CALL_ID_MAX + 1, 2**63, True, None, "1"])
+@pytest.mark.parametrize("kind", [Kind.PAGE, Kind.PING])
+def test_a_frame_names_its_call_by_a_number(kind: Kind, number: Value) -> None:
+    payload = encode([kind.value, number, b""])
+    with pytest.raises(WireError):
+        pulled(len(payload).to_bytes(LENGTH_BYTES, "big") + payload)
+
+
+@given(st.binary(max_size=40), st.sampled_from([Kind.PAGE, Kind.ANSWER]))
+def test_the_quick_way_reads_what_the_strict_codec_reads(tail: bytes, kind: Kind) -> None:
+    """Frames whose body is bytes are read without the codec; never otherwise than by it."""
+    payload = b"\x83" + encode(kind.value) + tail
+    raw = len(payload).to_bytes(LENGTH_BYTES, "big") + payload
+    try:
+        quick = pulled(raw)
+    except WireError:
+        return
+    assert quick is not None
+    assert encode([quick.kind.value, quick.call, quick.body]) == payload
+
+
+def test_a_frame_of_the_greatest_length_and_one_more() -> None:
+    head = len(encode([Kind.PAGE.value, 1, bytes(70_000)])) - 70_000
+    fits = FRAME_BYTES_MAX - head
+    raw = encode_page_frame(1, (bytes(fits),))
+    assert pulled(raw) == Frame(Kind.PAGE, 1, bytes(fits))
+    assert encode_frame(Kind.PAGE, 1, bytes(fits)) == raw
+    with pytest.raises(LocalProtocolError):
+        encode_page_frame(1, (bytes(fits + 1),))
+    with pytest.raises(LocalProtocolError):
+        encode_frame(Kind.PAGE, 1, bytes(fits + 1))
+
+
+def test_what_is_missing_of_a_frame() -> None:
+    decoder = FrameDecoder(FRAME_BYTES_MAX)
+    assert decoder.missing() is None
+    raw = ping_frame(1, reply=False)
+    for at in range(len(raw)):
+        decoder.feed(raw[at : at + 1])
+        announced = len(raw) - LENGTH_BYTES
+        begun = 0 if at < LENGTH_BYTES - 1 else announced
+        assert decoder.missing() == (None if at == len(raw) - 1 else begun)
+    assert decoder.next_frame() is not None
+    assert decoder.next_frame() is None
+
+
+# --- pings ----------------------------------------------------------------------------------------
+
+
+def test_a_ping_names_no_call() -> None:
+    assert parse_ping(Frame(Kind.PING, 0, {"n": 3, "reply": True})) == (3, True)
+    with pytest.raises(WireError, match="a ping names a call"):
+        parse_ping(Frame(Kind.PING, 1, {"n": 3, "reply": True}))
+
+
+def test_in_each_window_so_many_pings_and_no_more() -> None:
+    patience = Patience(0)
+    for start_ms in (0, PINGS_WINDOW_MS, 5 * PINGS_WINDOW_MS):
+        for n in range(PINGS_MAX):
+            patience.ping(n, reply=False, now_ms=start_ms + n)
+        with pytest.raises(RemoteProtocolError, match="more than"):
+            patience.ping(99, reply=False, now_ms=start_ms + PINGS_WINDOW_MS - 1)
+
+
+def test_a_reply_is_to_a_ping_that_was_sent() -> None:
+    patience = Patience(0)
+    assert [patience.pinged(0), patience.pinged(0)] == [1, 2]
+    for n in (1, 2):
+        patience.ping(n, reply=True, now_ms=0)
+    for n in (0, 3):
+        with pytest.raises(RemoteProtocolError, match="not sent"):
+            patience.ping(n, reply=True, now_ms=0)
+    assert patience.take_pong() is None
+    patience.ping(7, reply=False, now_ms=0)
+    assert [patience.take_pong(), patience.take_pong()] == [7, None]
+
+
+# --- greetings ------------------------------------------------------------------------------------
+
+
+def test_an_end_that_is_not_open_is_not_paired() -> None:
+    for dialler in (True, False):
+        greeting = Greeting(b"d" * 32, dialler=dialler)
+        assert greeting.paired is False
+        greeting.ours = greeting.theirs = Hello(None, None, None)
+        assert greeting.paired is False
+        greeting.state = StreamState.OPEN
+        assert greeting.paired is False  # open, and nobody showed a certificate
+        greeting.theirs = None
+        assert greeting.paired is False
+
+
+def test_a_listener_does_not_say_the_first_hello() -> None:
+    greeting = Greeting(b"d" * 32, dialler=False)
+    with pytest.raises(LocalProtocolError, match="a listener accepts"):
+        greeting.say(Hello(None, None, None))
+    assert greeting.ours is None
+    with pytest.raises(LocalProtocolError, match="no hello waits"):
+        greeting.accept(None, None)
