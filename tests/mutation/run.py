@@ -43,7 +43,7 @@ RESULTS = ROOT / ".mutants" / "results.jsonl"
 TESTS = (
     "test_ucan_*.py", "test_negative_vectors.py", "test_policy.py", "test_chain_properties.py",
     "test_trust.py", "test_mandate.py", "test_push.py", "test_grant.py", "test_did.py", "test_command.py", "test_session*.py",
-    "test_canonical.py", "test_wire.py", "test_key_tree.py", "test_keyset.py",
+    "test_canonical.py", "test_wire.py", "test_frame.py", "test_key_tree.py", "test_keyset.py",
     "test_signed_objects.py", "test_receipt.py", "test_cid.py", "test_keys.py",
 )  # fmt: skip
 # They talk to other programs, or draw the documents: no mutant is caught by them alone.
@@ -120,7 +120,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="then stop")
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--again", action="store_true", help="try known survivors again")
+    parser.add_argument("--again", action="store_true", help="only survivors, once more")
     parser.add_argument("--thorough", action="store_true", help="survivors in a fresh import too")
     parser.add_argument("--tests", nargs="*", default=list(TESTS), help="names of files of tests")
     parser.add_argument("--report", action="store_true", help="only say what is known")
@@ -154,7 +154,9 @@ def run(
     todo = [
         mutant
         for mutant in found
-        if key(mutant) not in results.caught or (again and not results.caught[key(mutant)])
+        if (
+            results.caught.get(key(mutant)) is False if again else key(mutant) not in results.caught
+        )
     ]
     random.Random(0).shuffle(todo)
     if not todo:

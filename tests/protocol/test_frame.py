@@ -20,6 +20,9 @@ from entrenous.protocol.hello import Greeting, Hello, StreamState
 from entrenous.protocol.limits import (
     CALL_ID_MAX,
     FRAME_BYTES_MAX,
+    PING_IDLE_MS,
+    PING_REPLY_MS,
+    PING_WAITING_MS,
     PINGS_MAX,
     PINGS_WINDOW_MS,
 )
@@ -126,6 +129,26 @@ def test_a_reply_is_to_a_ping_that_was_sent() -> None:
     assert patience.take_pong() is None
     patience.ping(7, reply=False, now_ms=0)
     assert [patience.take_pong(), patience.take_pong()] == [7, None]
+
+
+def test_when_a_sign_of_life_is_due_and_when_the_peer_is_given_up() -> None:
+    patience = Patience(1_000)
+
+    def due(*, waiting: bool) -> int | None:
+        return patience.deadline(StreamState.OPEN, None, waiting)
+
+    assert due(waiting=True) == 1_000 + PING_WAITING_MS
+    assert due(waiting=False) == 1_000 + PING_IDLE_MS
+    assert not patience.ping_due(StreamState.OPEN, True, 999 + PING_WAITING_MS)
+    assert patience.ping_due(StreamState.OPEN, True, 1_000 + PING_WAITING_MS)
+    patience.pinged(5_000)
+    patience.pinged(6_000)  # another changes nothing: the first is what the peer owes
+    assert due(waiting=True) == due(waiting=False) == 5_000 + PING_REPLY_MS
+    assert not patience.ping_due(StreamState.OPEN, True, 9_000_000)
+    assert patience.silent(StreamState.OPEN, None, 4_999 + PING_REPLY_MS) is None
+    assert patience.silent(StreamState.OPEN, None, 5_000 + PING_REPLY_MS) is not None
+    patience.heard(7_000)
+    assert due(waiting=True) == 7_000 + PING_WAITING_MS
 
 
 # --- greetings ------------------------------------------------------------------------------------

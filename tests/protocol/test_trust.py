@@ -162,6 +162,18 @@ def test_a_read_under_a_sub_delegation_is_allowed_within_both() -> None:
     assert _third((GRANT, WIDE), _under(SUB_TERMS.cid, window=inside)).read().window == inside
 
 
+@pytest.mark.parametrize("revoked", [0, 1])
+def test_taken_back_by_one_comes_before_suspended_by_another(revoked: int) -> None:
+    links = (GRANT, NARROW)
+    statuses = {link.cid: GrantStatus.SUSPENDED for link in links}
+    statuses[links[revoked].cid] = GrantStatus.REVOKED
+    window = Window(LOAD, FIRST + 5, FIRST + 9)
+    call = _third(links, _under(SUB_TERMS.cid, window=window))
+    with pytest.raises(GrantRefused, match="taken back") as refused:
+        replace(call, standing=replace(call.standing, grants=statuses)).read()
+    assert refused.value.code is Code.REVOKED
+
+
 def test_a_read_goes_on_while_every_link_of_its_chain_holds() -> None:
     window = Window(LOAD, FIRST + 5, FIRST + 9)
     read = _third((GRANT, NARROW), _under(SUB_TERMS.cid, window=window)).read()
