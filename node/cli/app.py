@@ -13,7 +13,7 @@ from inspect import getdoc
 from cyclopts import App, Group, Parameter
 
 from ..program import VERSION
-from .commands import COMMANDS, PROGRAM_IS, other_commands
+from .commands import COMMANDS, PROGRAM_IS, first_line, other_commands, services
 
 _HERE = "entrenous.node.cli"
 
@@ -35,7 +35,11 @@ def make_app() -> App:
         group = Group(title, sort_key=number)
         for order, (name, where, line) in enumerate(commands):
             app.command(f"{_HERE}.{where}", name=name, group=group, sort_key=order, help=line)
-    more = Group("More", sort_key=len(COMMANDS))
+    group = Group("Services", sort_key=len(COMMANDS))
+    for found in services():
+        where = f"{_HERE}.services:{found.name}"
+        app.command(where, name=found.name, group=group, help=first_line(found))
+    more = Group("More", sort_key=len(COMMANDS) + 1)
     for found in other_commands():
         app.command(found.value, name=found.name, group=more)
     return app

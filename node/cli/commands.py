@@ -1,8 +1,8 @@
 """The table of commands, and the help that lists them all.
 
-Commands of other packages come by the entry points `entrenous.commands`; a built-in name is never
-replaced.  This module imports no library: the list is what a stranger asks for first, and should
-not wait.
+Commands of other packages come by the entry points `entrenous.commands`, services by
+`entrenous.services`; a built-in name is never replaced.  This module imports no library: the list
+is what a stranger asks for first, and should not wait.
 """
 
 from __future__ import annotations
@@ -97,8 +97,10 @@ def overview() -> str:
     ]
     for title, commands in COMMANDS.items():
         lines += ["", title, *(f"  {name:<13}{line}" for name, _, line in commands)]
-    if more := other_commands():
-        lines += ["", "More", *(f"  {one.name:<13}{first_line(one)}" for one in more)]
+    for title, more in (("Services", services()), ("More", other_commands())):
+        if not more:
+            continue
+        lines += ["", title, *(f"  {one.name:<13}{first_line(one)}" for one in more)]
     lines += [
         "",
         "`entrenous COMMAND --help` explains a command, with an example.",
@@ -111,9 +113,18 @@ def overview() -> str:
 
 def other_commands() -> list[EntryPoint]:
     """The commands that other packages bring, by name."""
-    built_in = set(command_names())
-    found = {one.name: one for one in entry_points(group="entrenous.commands")}
-    return [found[name] for name in sorted(found.keys() - built_in)]
+    return _found("entrenous.commands", set(command_names()))
+
+
+def services() -> list[EntryPoint]:
+    """The services that are installed, by name: what a person does with what their vault holds."""
+    others = {one.name for one in other_commands()}
+    return _found("entrenous.services", others.union(command_names()))
+
+
+def _found(group: str, taken: set[str]) -> list[EntryPoint]:
+    found = {one.name: one for one in entry_points(group=group)}
+    return [found[name] for name in sorted(found.keys() - taken)]
 
 
 def first_line(found: EntryPoint) -> str:
