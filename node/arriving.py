@@ -26,6 +26,7 @@ from .link import Link
 from .peers import Pair
 from .store.database import Tx
 from .store.store import Store
+from .turns import Turns
 from .visit import Visit
 
 
@@ -38,9 +39,11 @@ class Arriving:
         store: Store,
         answering: Answering,
         deliveries: Deliveries,
+        turns: Turns,
         checkpoint: Checkpoint,
     ) -> None:
         self._store = store
+        self._turns = turns
         self._answering = answering
         self._deliveries = deliveries
         self._checkpoint = checkpoint
@@ -54,7 +57,8 @@ class Arriving:
             verified = self._answering.authorised(tx, pair, heard, now_ms)
             return self.admit(tx, pair, verified)
 
-        admitted = await self._store.database.write(lambda tx: attempt(tx, admit))
+        async with self._turns.of(link.turn):
+            admitted = await self._store.database.write(lambda tx: attempt(tx, admit))
         self._checkpoint.reached("deliver.admitted")
         if isinstance(admitted, GrantRefused):
             return admitted

@@ -48,6 +48,7 @@ from .checkpoint import Checkpoint
 from .clock import Clock
 from .errors import NodeError
 from .grant_given import GrantGiven
+from .leave import Leaves
 from .lending import Lending
 from .link import Demand, Link
 from .meeting import Meeting
@@ -59,7 +60,8 @@ from .steps import ReadStep, said_of
 from .store.database import Tx
 from .store.errors import StoreDamaged, StoreError
 from .store.store import Store
-from .visit import Cellar, Leave, Parts, Reading, Visit
+from .turns import Turns
+from .visit import LEAVE_MAX, LEAVE_OF_READ, LEAVE_PER_S, LEAVES_MAX, Cellar, Parts, Reading, Visit
 
 log = structlog.get_logger()
 E = TypeVar("E", CallReceived, CountersignReceived)
@@ -102,6 +104,7 @@ class Door:
         serving: Serving,
         outgoing: Outgoing,
         addresses: Callable[[], Sequence[str]],
+        turns: Turns,
         checkpoint: Checkpoint,
     ) -> None:
         self._store = store
@@ -117,10 +120,11 @@ class Door:
         self._serving = serving
         self._outgoing = outgoing
         self._addresses = addresses
+        self._turns = turns
         self._checkpoint = checkpoint
         self._visits: dict[Link, Visit] = {}
         self._cellar = Cellar()
-        self._leave: dict[tuple[str, str], Leave] = {}
+        self._leave = Leaves(LEAVE_MAX, LEAVE_PER_S, LEAVES_MAX)
 
     def demand(self, link: Link, event: Demand, nursery: trio.Nursery) -> None:
         """Take one event of a link.  What needs the store runs in a task of its own."""
@@ -165,7 +169,8 @@ class Door:
 
     async def _call(self, link: Link, event: CallReceived) -> None:
         try:
-            heard = hear(event.inv, event.proofs)
+            async with self._turns.of(link.turn):
+                heard = hear(event.inv, event.proofs)
         except GrantRefused as refusal:
             self._say_unsigned(link, event.call, refusal)
             return
@@ -174,7 +179,7 @@ class Door:
             return
         if pair is None:
             await self._meet(link, event.call, heard)
-        elif not self._leave_of(pair).take(self._clock.now_ms(), read=heard.inv.cmd == Cmd.READ):
+        elif not self._has_leave(pair, heard):
             link.withdraw(event.call, Code.BUSY, "this peer asks too much: wait a while")
         elif heard.inv.cmd == Cmd.READ:
             await self._read(link, visit, pair, event.call, heard)
@@ -183,8 +188,9 @@ class Door:
         else:
             await self._own(link, pair, event.call, heard)
 
-    def _leave_of(self, pair: Pair) -> Leave:
-        return self._leave.setdefault((pair.own, pair.their), Leave(self._clock.now_ms()))
+    def _has_leave(self, pair: Pair, heard: Heard) -> bool:
+        cost = LEAVE_OF_READ if heard.inv.cmd == Cmd.READ else 1.0
+        return self._leave.take((pair.own, pair.their), self._clock.now_ms() / 1000, cost)
 
     # strangers
 
@@ -208,7 +214,8 @@ class Door:
             ).signed.raw
 
         try:
-            raw = await self._store.database.write(unit)
+            async with self._turns.of(link.turn):
+                raw = await self._store.database.write(unit)
         except GrantRefused as refusal:
             self._say_unsigned(link, call, refusal)
             return
@@ -270,7 +277,8 @@ class Door:
 
         if event.last:
             visit.end(event.call)
-            await self._store.database.write(keep)
+            async with self._turns.of(link.turn):
+                await self._store.database.write(keep)
             self._checkpoint.reached(ReadStep.KEPT)
             return
 
@@ -307,7 +315,8 @@ class Door:
             return None, self._answer(tx, link, pair, call, heard, result)
 
         try:
-            reading, ready = await self._store.database.write(unit)
+            async with self._turns.of(link.turn):
+                reading, ready = await self._store.database.write(unit)
             self._checkpoint.reached(ReadStep.LOGGED)
         except StoreError:
             visit.end(call)
@@ -369,7 +378,7 @@ class Door:
             now_ms = self._clock.now_ms()
             verified = self._answering.authorised(tx, pair, heard, now_ms)
             speaker = self._answering.speaker(tx, verified)
-            return self._acting.act(tx, speaker, verified.args, now_ms)
+            return self._acting.act(tx, speaker, verified.args, now_ms, verified.acted)
 
         await self._finish(link, pair, call, heard, act)
         self._outgoing.notify()
@@ -397,7 +406,8 @@ class Door:
         def unit(tx: Tx) -> Ready:
             return self._answer(tx, link, pair, call, heard, attempt(tx, act))
 
-        ready = await self._store.database.write(unit)
+        async with self._turns.of(link.turn):
+            ready = await self._store.database.write(unit)
         self._checkpoint.reached(said_of(heard.inv.cmd).served)
         link.in_order(ready.number, ready.let_out)
 

@@ -62,6 +62,7 @@ from .saying import sign_command
 from .store.database import Tx
 from .store.errors import StoreError
 from .store.store import Store
+from .turns import Turns
 
 log = structlog.get_logger()
 
@@ -100,6 +101,7 @@ class Exchange:
         meeting: Meeting,
         outgoing: Outgoing,
         door: Door,
+        turns: Turns,
         mandates: Mandates,
     ) -> None:
         self._store = store
@@ -112,6 +114,7 @@ class Exchange:
         self._meeting = meeting
         self._outgoing = outgoing
         self._door = door
+        self._turns = turns
         self._mandates = mandates
         # The link of each pair, from the moment at which one was chosen: greeting, then open.
         self._links: dict[tuple[str, str], Link] = {}
@@ -198,7 +201,8 @@ class Exchange:
         if hello.cert is None:
             link.session.accept(None, None)
             return
-        found = await self._store.database.read(lambda tx: self._recognise(tx, hello))
+        async with self._turns.of(link.turn):
+            found = await self._store.database.read(lambda tx: self._recognise(tx, hello))
         if found is None:
             link.session.refuse(0, Code.UNPAIRED, "the two personas are not paired here")
             return

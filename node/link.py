@@ -138,6 +138,11 @@ class Link:
         return self._stream.remote_key
 
     @property
+    def turn(self) -> tuple[str, str] | None:
+        """In whose name this link takes turns (`turns.py`): all strangers share one."""
+        return None if self.pair is None else (self.pair.own, self.pair.their)
+
+    @property
     def server(self) -> Certificate:
         """The certificate under which the other side signs on this link.  Raises Away before it
         has shown one."""

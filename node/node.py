@@ -24,6 +24,7 @@ from .cards import Cards
 from .checkpoint import UNWATCHED, Checkpoint
 from .clock import Clock
 from .config import Config
+from .deciding_for import DecidingFor
 from .declared import Declared
 from .deliveries import Deliveries
 from .domain_looks import DomainLooks
@@ -37,6 +38,7 @@ from .inbox import Inbox, Side
 from .introductions import Introductions
 from .keystore import Keystore
 from .lending import Lending
+from .mandate_outcome import Outcomes
 from .mandates import Mandates
 from .meeting import Meeting
 from .network.transport import Network
@@ -53,6 +55,7 @@ from .standing import Standings
 from .store.database import Database, Tx
 from .store.errors import StoreError
 from .store.store import Store
+from .turns import Turns
 from .vault import Vault
 from .vouches import Vouches
 from .well_known import WellKnown
@@ -93,6 +96,7 @@ class Node:
         self.entropy = ground.entropy
         self.network = ground.network
         self.checkpoint = ground.checkpoint
+        self.offload = ground.offload
         self.store = Store.over(
             ground.database,
             store_key=keystore.store,
@@ -139,6 +143,18 @@ class Node:
             keystore,
             ground.entropy,
         )
+        outcomes = Outcomes(objects, self.peers, self.outgoing, self.asked, self.mandates)
+        self.lending.decided = outcomes.tell
+        self.mandates.held_ended = outcomes.ended
+        self.deciding_for = DecidingFor(
+            objects=objects,
+            peers=self.peers,
+            inbox=self.inbox,
+            lending=self.lending,
+            mandates=self.mandates,
+            household=self.household,
+            collections=collections,
+        )
         self.vault.take_back = self._take_back
         self.borrowing = Borrowing(
             self.store,
@@ -169,6 +185,7 @@ class Node:
             receipts=self.receipts,
             mandates=self.mandates,
         )
+        turns = Turns()
         acting = Acting(
             inbox=self.inbox,
             lending=self.lending,
@@ -176,11 +193,14 @@ class Node:
             cards=self.cards,
             vouches=self.vouches,
             mandates=self.mandates,
+            outcomes=outcomes,
+            deciding_for=self.deciding_for,
         )
         arriving = Arriving(
             store=self.store,
             answering=answering,
             deliveries=self.deliveries,
+            turns=turns,
             checkpoint=ground.checkpoint,
         )
         door = Door(
@@ -197,6 +217,7 @@ class Node:
             serving=self.serving,
             outgoing=self.outgoing,
             addresses=self.addresses,
+            turns=turns,
             checkpoint=ground.checkpoint,
         )
         self.exchange = Exchange(
@@ -210,6 +231,7 @@ class Node:
             meeting=self.meeting,
             outgoing=self.outgoing,
             door=door,
+            turns=turns,
             mandates=self.mandates,
         )
         self.introductions = Introductions(self.store, self.peers, self.exchange)

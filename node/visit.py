@@ -36,6 +36,8 @@ PART_S = 60.0
 LEAVE_MAX = 2_000.0
 LEAVE_PER_S = 2.0
 LEAVE_OF_READ = 0.05
+# Whom the door remembers for it: every peer of a large organisation that asks at one time.
+LEAVES_MAX = 4_096
 
 
 class Cellar:
@@ -43,25 +45,6 @@ class Cellar:
 
     def __init__(self) -> None:
         self.held = 0
-
-
-class Leave:
-    """How many calls of one peer may still be answered with a logged word."""
-
-    def __init__(self, now_ms: int) -> None:
-        self._left = LEAVE_MAX
-        self._at_ms = now_ms
-
-    def take(self, now_ms: int, *, read: bool) -> bool:
-        """Use leave for one call; False if there is none."""
-        grown = max(0, now_ms - self._at_ms) / 1000 * LEAVE_PER_S
-        self._left = min(LEAVE_MAX, self._left + grown)
-        self._at_ms = now_ms
-        cost = LEAVE_OF_READ if read else 1.0
-        if self._left < cost:
-            return False
-        self._left -= cost
-        return True
 
 
 @dataclass(slots=True)
