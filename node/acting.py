@@ -18,8 +18,11 @@ from ..protocol.command import (
     DecideArgs,
     KeysArgs,
     MandateAskArgs,
+    MandateDecideArgs,
     MandateEndArgs,
+    MandateInboxArgs,
     MandateNoticeArgs,
+    MandateOutcomeArgs,
     MandatePutArgs,
     OwnArgs,
     RequestArgs,
@@ -27,11 +30,14 @@ from ..protocol.command import (
     VouchAskArgs,
 )
 from ..protocol.errors import Code, GrantRefused
+from ..protocol.mandate import Acted
 from ..protocol.wire import Value
 from .borrowing import Borrowing
 from .cards import Cards
+from .deciding_for import DecidingFor
 from .inbox import Asked, Inbox, RequestState
 from .lending import Lending
+from .mandate_outcome import Outcomes
 from .mandates import Mandates
 from .peers import Pair
 from .store.database import Tx
@@ -66,10 +72,14 @@ class Acting:
         cards: Cards,
         vouches: Vouches,
         mandates: Mandates,
+        outcomes: Outcomes,
+        deciding_for: DecidingFor,
     ) -> None:
         self._inbox = inbox
         self._lending = lending
         self._borrowing = borrowing
+        self._outcomes = outcomes
+        self._deciding_for = deciding_for
         self._table: Mapping[type[object], Handler] = dict(
             (
                 _row(RequestArgs, self._requested),
@@ -83,11 +93,27 @@ class Acting:
                 _row(MandatePutArgs, mandates.put),
                 _row(MandateEndArgs, mandates.ended),
                 _row(MandateNoticeArgs, mandates.told),
+                _row(MandateOutcomeArgs, outcomes.heard),
             )
         )
 
-    def act(self, tx: Tx, pair: Pair, args: OwnArgs, now_ms: int) -> Value:
-        """Do what was said; the outcome.  Raises GrantRefused, ProtocolError, CryptoError."""
+    def act(
+        self, tx: Tx, pair: Pair, args: OwnArgs, now_ms: int, acted: Acted | None = None
+    ) -> Value:
+        """Do what was said, for another if `acted`; the outcome.
+
+        Raises GrantRefused, ProtocolError, CryptoError.
+        """
+        if acted is not None:
+            match args:
+                case MandateInboxArgs():
+                    return self._deciding_for.inbox(tx, pair, args, acted)
+                case MandateDecideArgs():
+                    return self._deciding_for.decide(tx, pair, args, acted, now_ms)
+                case RequestArgs() if self._inbox.find(tx, args.request.cid) is None:
+                    self._outcomes.asked_under(tx, args.request.cid, acted)
+                case _:
+                    pass
         handler = self._table.get(type(args))
         if handler is None:
             raise GrantRefused("this command is not taken this way", Code.COMMAND)

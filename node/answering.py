@@ -140,7 +140,7 @@ class Answering:
             prev=prev,
             acted=acted,
         )
-        if acted is not None and heard.inv.sub != heard.inv.iss and done:
+        if acted is not None and heard.inv.sub not in (heard.inv.iss, pair.own) and done:
             self._mandates.tell(tx, pair.own, heard.inv, answer, now_ms)
         persona = self._peers.persona(tx, pair.own)
         self._receipts.add(

@@ -29,6 +29,8 @@ class RequestState(StrEnum):
     WAITING = "waiting"
     GRANTED = "granted"
     REFUSED = "refused"
+    # Asked for another, and the mandate is over: only its principal is told.
+    ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True)

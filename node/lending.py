@@ -15,7 +15,7 @@ Everything here is a function of a transaction; `Database.write` makes each one 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -35,7 +35,7 @@ from ..protocol.wire import Value
 from .collection import Collections
 from .errors import NotFound, UsageError
 from .grant_given import GrantGiven, opened_name
-from .inbox import Inbox, RequestState
+from .inbox import Asked, Inbox, RequestState
 from .keystore import Keystore
 from .mandate_kept import MandateKept
 from .outgoing import Outgoing
@@ -78,6 +78,8 @@ class Lending:
         keystore: Keystore,
         entropy: Entropy,
     ) -> None:
+        # Is told of each request that was decided here.
+        self.decided: Callable[[Tx, bytes, Asked, str | None, int], None] = _nobody
         self._objects = objects
         self._peers = peers
         self._collections = collections
@@ -183,6 +185,7 @@ class Lending:
         self._inbox.decided(tx, request, RequestState.GRANTED, given.cid, None)
         args = DecideArgs(asked.their, request, bundle.signed.raw, None)
         self._say_decision(tx, pair, args, now_ms, through)
+        self.decided(tx, request, self._inbox.get(tx, request), None, now_ms)
         return given
 
     def refuse(
@@ -200,6 +203,7 @@ class Lending:
         self._inbox.decided(tx, request, RequestState.REFUSED, None, reason)
         args = DecideArgs(asked.their, request, None, reason)
         self._say_decision(tx, pair, args, now_ms, through)
+        self.decided(tx, request, self._inbox.get(tx, request), reason, now_ms)
 
     def _say_decision(
         self, tx: Tx, pair: Pair, args: DecideArgs, now_ms: int, through: MandateKept | None
@@ -436,6 +440,10 @@ class Lending:
 
     def _save(self, tx: Tx, grant: GrantGiven) -> None:
         self._objects.put(tx, Kind.GRANT_GIVEN, grant.cid, grant.value())
+
+
+def _nobody(_tx: Tx, _cid: bytes, _asked: Asked, _reason: str | None, _now_ms: int) -> None:
+    """Nobody is told."""
 
 
 def _on_path(path: str) -> Value:

@@ -47,6 +47,11 @@ class MandateKept:
     def cid(self) -> bytes:
         return self.mandate.cid
 
+    @property
+    def here(self) -> bool:
+        """Whether this node is where it holds."""
+        return self.side is Side.LODGED or (self.side is Side.GIVEN and self.mandate.at_home)
+
     def status(self, now_ms: int) -> GrantStatus:
         """Live, revoked or expired."""
         if self.ended_ms is not None:

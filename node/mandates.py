@@ -18,7 +18,7 @@ Everything here is a function of a transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ..crypto.entropy import Entropy
@@ -37,6 +37,7 @@ from ..protocol.errors import CapabilityError, Code, GrantRefused
 from ..protocol.invocation import Invocation, parse_invocation
 from ..protocol.limits import MANDATES_OF_ONE_MAX
 from ..protocol.mandate import (
+    AT_HOME,
     Acted,
     End,
     Lodged,
@@ -51,6 +52,7 @@ from ..protocol.mandate import (
     parse_end,
     parse_proxy,
 )
+from ..protocol.mandate_limits import Limits
 from ..protocol.receipt import Answer, parse_answer
 from ..protocol.trust import GrantStatus
 from ..protocol.wire import Value
@@ -79,6 +81,8 @@ class Mandates:
         asked: Inbox,
         entropy: Entropy,
     ) -> None:
+        # Is told of each mandate that this node held and that has ended.
+        self.held_ended: Callable[[Tx, MandateKept], None] = lambda _tx, _kept: None
         self._objects = objects
         self._peers = peers
         self._outgoing = outgoing
@@ -225,6 +229,61 @@ class Mandates:
             self._outgoing.put(tx, to, Cmd.MANDATE_PUT, told.value(), now_ms)
         return given
 
+    def give_home(
+        self,
+        tx: Tx,
+        to: Pair,
+        *,
+        office: Office,
+        limits: Limits,
+        exp_s: int,
+        now_ms: int,
+    ) -> MandateKept:
+        """Let the peer `to` see what waits here within `limits`, and decide it; told and kept.
+
+        Raises CapabilityError for what it would not be.
+        """
+        mandate = make_mandate(
+            self._peers.persona(tx, to.own).key,
+            proxy=to.their,
+            to=to.own,
+            office=office,
+            commands=AT_HOME,
+            exp_s=exp_s,
+            entropy=self._entropy,
+            limits=limits,
+        )
+        check_life(mandate, now_ms)
+        given = MandateKept(Side.GIVEN, (mandate,), to.own, to.their, now_ms, None)
+        self._objects.add(tx, Kind.MANDATE, [Side.GIVEN.value, given.cid], given.value())
+        for link in mandate.links:
+            self._objects.put(tx, Kind.SETTING, _mandate_of(link.cid), mandate.cid)
+        args = MandatePutArgs(to.their, (mandate.signed.raw,))
+        self._outgoing.put(tx, to, Cmd.MANDATE_PUT, args.value(), now_ms)
+        return given
+
+    def home(self, tx: Tx, principal: Pair, now_ms: int) -> MandateKept:
+        """The mandate under which this node decides what waits at `principal`.
+
+        Raises NotAllowed.
+        """
+        held = [
+            kept
+            for kept in self.all(tx)
+            if kept.side is Side.HELD
+            and kept.mandate.at_home
+            and (kept.own, kept.their) == (principal.own, principal.their)
+        ]
+        live = [kept for kept in held if kept.status(now_ms) is GrantStatus.LIVE]
+        if live:
+            return max(live, key=lambda kept: (kept.t_ms, kept.mandate.exp_s))
+        if held:
+            raise NotAllowed(f"that mandate is {held[-1].status(now_ms).value}: ask for another")
+        raise NotAllowed(
+            f"{principal.name} has not let this node decide what waits there: on their node, "
+            "`entrenous mandate give YOU --may decide` does"
+        )
+
     def _proxy_of(self, tx: Tx, to: Pair, at: Pair, now_ms: int) -> Did:
         value = self._objects.get(tx, Kind.PROXY, [_IN, to.own, to.their, at.their])
         if value is None:
@@ -284,12 +343,29 @@ class Mandates:
 
     def _receive(self, tx: Tx, pair: Pair, chain: Sequence[Mandate], now_ms: int) -> None:
         last = chain[-1]
+        if last.at_home:
+            self._receive_home(tx, pair, last, now_ms)
+            return
         # Asked over this pair, and for use at that organisation.
         value = self._objects.get(tx, Kind.PROXY, [_OUT, last.proxy, pair.their])
         if value is None or ProxyKept.from_value(value).proxy.at != last.to:
             raise GrantRefused("nobody here asked for this mandate", Code.UNKNOWN_GRANT)
         if self.find(tx, Side.HELD, last.cid) is None:
             self._hold(tx, MandateKept(Side.HELD, tuple(chain), pair.own, pair.their, now_ms, None))
+
+    def _receive_home(self, tx: Tx, pair: Pair, mandate: Mandate, now_ms: int) -> None:
+        if (mandate.principal, mandate.proxy) != (pair.their, pair.own):
+            raise GrantRefused("this mandate is not between these two", Code.AUDIENCE)
+        if self.find(tx, Side.HELD, mandate.cid) is not None:
+            return
+        of_pair = sum(
+            kept.mandate.at_home and kept.their == pair.their
+            for kept in self.all(tx)
+            if kept.side is Side.HELD
+        )
+        if of_pair >= MANDATES_OF_ONE_MAX:
+            raise GrantRefused(f"{of_pair} mandates of one are here already", Code.TOO_MUCH)
+        self._hold(tx, MandateKept(Side.HELD, (mandate,), pair.own, pair.their, now_ms, None))
 
     # ending
 
@@ -308,7 +384,7 @@ class Mandates:
         signer = mandate.giver if kept.side is Side.GIVEN else mandate.proxy
         end = make_end(self._peers.persona(tx, signer).key, mandate=cid, t_ms=now_ms)
         self._ended(tx, end, now_ms)
-        tell = [self._peers.find(tx, signer, mandate.to)]
+        tell = [] if mandate.at_home else [self._peers.find(tx, signer, mandate.to)]
         if kept.own is not None and kept.their is not None:
             tell.append(self._peers.find(tx, kept.own, kept.their))
         for pair in tell:
@@ -339,14 +415,17 @@ class Mandates:
             if kept is not None and kept.ended_ms is None:
                 gone = replace(kept, ended_ms=now_ms)
                 self._objects.put(tx, Kind.MANDATE, [side.value, gone.cid], gone.value())
+                if side is Side.HELD:
+                    self.held_ended(tx, gone)
 
     def forget_lodged(self, tx: Tx, now_ms: int) -> None:
         """After a restore: what was ended since the backup was made is not known here, so nothing
-        that was handed in by then holds; its principal gives another."""
+        that was handed in by then, or given for this node itself, holds; its principal gives
+        another."""
         for kept in self.all(tx):
-            if kept.side is Side.LODGED and kept.ended_ms is None:
+            if kept.here and kept.ended_ms is None:
                 gone = replace(kept, ended_ms=now_ms)
-                self._objects.put(tx, Kind.MANDATE, [Side.LODGED.value, gone.cid], gone.value())
+                self._objects.put(tx, Kind.MANDATE, [kept.side.value, gone.cid], gone.value())
 
     def _end_of(self, tx: Tx, cid: bytes) -> End | None:
         raw = self._objects.get(tx, Kind.MANDATE_END, cid)
@@ -366,12 +445,19 @@ class Mandates:
         """What is known here of each of these delegations, of mandates that hold at `own`."""
         found: dict[bytes, Lodged] = {}
         for link in prf:
-            cid = self._objects.get(tx, Kind.SETTING, _mandate_of(link))
-            kept = self.find(tx, Side.LODGED, cid) if isinstance(cid, bytes) else None
+            kept = self._here(tx, link)
             if kept is not None and kept.mandate.to == own:
                 mandate = kept.mandate
                 found[link] = Lodged(mandate.cid, mandate.onward, kept.ended_ms is not None)
         return found
+
+    def _here(self, tx: Tx, link: bytes) -> MandateKept | None:
+        """The mandate of this delegation that holds at this node: handed in, or given for it."""
+        cid = self._objects.get(tx, Kind.SETTING, _mandate_of(link))
+        if not isinstance(cid, bytes):
+            return None
+        found = (self.find(tx, side, cid) for side in (Side.LODGED, Side.GIVEN))
+        return next((kept for kept in found if kept is not None and kept.here), None)
 
     def acted(self, tx: Tx, pair: Pair, inv: Invocation) -> Acted | None:
         """Both names, if `inv` is said under a mandate that is (or was) handed in here, or tells
@@ -381,9 +467,12 @@ class Mandates:
             return parse_answer(told).acted if isinstance(told, bytes) else None
         if not inv.prf or inv.sub == inv.iss:
             return None
-        lodged = self.lodged(tx, pair.own, inv.prf).get(inv.prf[-1])
-        kept = None if lodged is None else self.find(tx, Side.LODGED, lodged.mandate)
-        if kept is None or (kept.mandate.principal, kept.mandate.proxy) != (inv.sub, inv.iss):
+        kept = self._here(tx, inv.prf[-1])
+        if kept is None or (kept.mandate.principal, kept.mandate.proxy, kept.mandate.to) != (
+            inv.sub,
+            inv.iss,
+            pair.own,
+        ):
             return None
         return Acted(inv.sub, inv.iss, kept.cid)
 

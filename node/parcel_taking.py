@@ -35,16 +35,8 @@ from ..protocol.command import Cmd, DeliverArgs
 from ..protocol.did import Did
 from ..protocol.errors import Code, GrantRefused, ProtocolError, WireError
 from ..protocol.limits import PARCEL_BYTES_MAX, REPLAY_KEPT_S
-from ..protocol.parcel import (
-    ENVELOPE_BYTES,
-    MAGIC,
-    ParcelCall,
-    ParcelHead,
-    ParcelWord,
-    Unpacking,
-    check_magic,
-    open_envelope,
-)
+from ..protocol.parcel import ENVELOPE_BYTES, MAGIC, Unpacking, check_magic, open_envelope
+from ..protocol.parcel_head import ParcelCall, ParcelHead, ParcelWord
 from ..protocol.persona import Certificate, parse_certificate
 from ..protocol.receipt import Answer, parse_answer
 from ..protocol.refusal import code_of
@@ -280,7 +272,8 @@ class ParcelTaking:
             verified = self._checked(tx, pair, head, heard)
             self._answering.spend(tx, verified)
             speaker = self._answering.speaker(tx, verified)
-            return self._acting.act(tx, speaker, verified.args, self._clock.now_ms())
+            now_ms = self._clock.now_ms()
+            return self._acting.act(tx, speaker, verified.args, now_ms, verified.acted)
 
         act: Callable[[Tx], Value] = own
         if heard.inv.cmd == Cmd.DELIVER:
@@ -397,8 +390,7 @@ def _opened(file: BinaryIO, personas: Sequence[OwnPersona]) -> OpenedParcel:
     head = unpacking.head
     if (head.sender, head.to) != (sender, own.did):
         raise WireError("a parcel names other personas inside than on its envelope")
-    for call in head.calls:
-        unpacking.skip(call)
+    unpacking.skip()
     unpacking.end()
     return OpenedParcel(own, sender, key, head)
 

@@ -27,7 +27,7 @@ from typing import TypeAlias
 from ..crypto.digest import DIGEST_BYTES
 from ..crypto.keys import KEY_BYTES
 from .address import check_addresses
-from .cid import cid_from_text, cid_text
+from .cid import CID_BYTES, cid_from_text, cid_text
 from .did import Did, check_did
 from .errors import CapabilityError, Code, WireError
 from .limits import (
@@ -38,14 +38,17 @@ from .limits import (
     KEYSET_BYTES_MAX,
     LINE_CHARS_MAX,
     MANDATE_CHAIN_MAX,
+    MANDATE_INBOX_BYTES_MAX,
     PART_BYTES_MAX,
     SIGNED_BYTES_MAX,
     TEXT_CHARS_MAX,
     TOKEN_BYTES_MAX,
     VOUCH_BYTES_MAX,
+    WINDOWS_MAX,
 )
 from .request import Request, request_from_value
 from .vouch import ASK_NONCE_BYTES
+from .window import Window, window_from_value
 from .wire import VERSION, Body, Value
 
 SECRET_BYTES = 16
@@ -69,6 +72,10 @@ class Cmd(StrEnum):
     MANDATE_PUT = "/mandate/put"
     MANDATE_END = "/mandate/end"
     MANDATE_NOTICE = "/mandate/notice"
+    MANDATE_OUTCOME = "/mandate/outcome"
+    MANDATE_INBOX = "/mandate/inbox"
+    MANDATE_DECIDE = "/mandate/decide"
+    MANDATE_LEND = "/mandate/lend"
     PAIR_OPEN = "/pair/open"
 
 
@@ -87,6 +94,10 @@ OWN_NAME = frozenset(
         Cmd.MANDATE_PUT,
         Cmd.MANDATE_END,
         Cmd.MANDATE_NOTICE,
+        Cmd.MANDATE_OUTCOME,
+        Cmd.MANDATE_INBOX,
+        Cmd.MANDATE_DECIDE,
+        Cmd.MANDATE_LEND,
     )
 )
 
@@ -265,6 +276,98 @@ class MandateNoticeArgs:
 
 
 @dataclass(frozen=True, slots=True)
+class MandateOutcomeArgs:
+    """What became of a request (CID) that the recipient made in another's name."""
+
+    to: Did
+    request: bytes
+    granted: bool
+    reason: str | None
+
+    def value(self) -> dict[str, Value]:
+        return {
+            "v": VERSION,
+            "to": self.to,
+            "request": cid_text(self.request),
+            "granted": self.granted,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class MandateInboxArgs:
+    """Which requests wait at the recipient that the sender may decide; `after` one: the next."""
+
+    to: Did
+    after: bytes | None
+
+    def value(self) -> dict[str, Value]:
+        after = None if self.after is None else cid_text(self.after)
+        return {"v": VERSION, "to": self.to, "after": after}
+
+
+@dataclass(frozen=True, slots=True)
+class MandateDecideArgs:
+    """`request` (CID), made by `peer` for `purpose`, is granted on `items` until `exp_s`; or with
+    `exp_s` 0 refused, and then `items` are those of the request."""
+
+    to: Did
+    request: bytes
+    peer: Did
+    purpose: str
+    items: tuple[Window, ...]
+    exp_s: int
+    reason: str | None
+
+    def value(self) -> dict[str, Value]:
+        return {
+            "v": VERSION,
+            "to": self.to,
+            "request": cid_text(self.request),
+            "peer": self.peer,
+            "purpose": self.purpose,
+            "items": [item.value() for item in self.items],
+            "exp": self.exp_s,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class MandateLendArgs:
+    """A sub-delegation of a grant, as its bundle: to its reader, and to the owner of the data."""
+
+    to: Did
+    bundle: bytes
+
+    def value(self) -> dict[str, Value]:
+        return {"v": VERSION, "to": self.to, "bundle": self.bundle}
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRequest:
+    """A request that waits: its bytes, who made it, what that peer is called there, since when."""
+
+    raw: bytes
+    peer: Did
+    name: str
+    t_ms: int
+
+    def value(self) -> Value:
+        return [self.raw, self.peer, self.name, self.t_ms]
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingOut:
+    """Requests that wait, the oldest first; `more` whether others come after them."""
+
+    requests: tuple[WaitingRequest, ...]
+    more: bool
+
+    def value(self) -> Value:
+        return {"requests": [one.value() for one in self.requests], "more": self.more}
+
+
+@dataclass(frozen=True, slots=True)
 class PairOpenArgs:
     """What a scanner says: the invite's secret, who it is, and its half `k` of the pair key."""
 
@@ -306,8 +409,12 @@ OwnArgs: TypeAlias = (
     | MandatePutArgs
     | MandateEndArgs
     | MandateNoticeArgs
+    | MandateOutcomeArgs
+    | MandateInboxArgs
+    | MandateDecideArgs
+    | MandateLendArgs
 )
-Outcome: TypeAlias = "str | int | bytes | PairAnswer"
+Outcome: TypeAlias = "str | int | bytes | PairAnswer | WaitingOut"
 
 
 def parse_args(cmd: str, args: Value) -> OwnArgs | PairOpenArgs:
@@ -418,6 +525,37 @@ def _mandate_notice(body: Body) -> MandateNoticeArgs:
     return MandateNoticeArgs(_to(body), inv, body.data("answer", bytes_max=TEXT_CHARS_MAX))
 
 
+def _mandate_outcome(body: Body) -> MandateOutcomeArgs:
+    reason = body.maybe_text("reason", chars_max=TEXT_CHARS_MAX)
+    return MandateOutcomeArgs(
+        _to(body), cid_from_text(body.text("request")), body.flag("granted"), reason
+    )
+
+
+def _mandate_inbox(body: Body) -> MandateInboxArgs:
+    after = body.maybe_text("after")
+    return MandateInboxArgs(_to(body), None if after is None else cid_from_text(after))
+
+
+def _mandate_decide(body: Body) -> MandateDecideArgs:
+    return MandateDecideArgs(
+        _to(body),
+        cid_from_text(body.text("request")),
+        check_did(body.text("peer")),
+        body.text("purpose", chars_max=LINE_CHARS_MAX, chars_min=1),
+        tuple(
+            window_from_value(item, body.what)
+            for item in body.items("items", items_max=WINDOWS_MAX, items_min=1)
+        ),
+        body.integer("exp"),
+        body.maybe_text("reason", chars_max=TEXT_CHARS_MAX),
+    )
+
+
+def _mandate_lend(body: Body) -> MandateLendArgs:
+    return MandateLendArgs(_to(body), body.data("bundle", bytes_max=SIGNED_BYTES_MAX))
+
+
 def _pair_open(body: Body) -> PairOpenArgs:
     answer = _pair_answer(body)
     return PairOpenArgs(
@@ -474,6 +612,27 @@ def _vouch_out(out: Value) -> bytes:
     return out
 
 
+def _decided_out(out: Value) -> bytes:
+    """The CID of the grant, or empty for a refusal."""
+    if not isinstance(out, bytes) or len(out) not in (0, CID_BYTES):
+        raise WireError("an outcome is neither a grant nor a refusal")
+    return out
+
+
+def _waiting_out(out: Value) -> WaitingOut:
+    body = Body.open(out, "what waits", ("requests", "more"))
+    requests: list[WaitingRequest] = []
+    for item in body.items("requests", items_max=MANDATE_INBOX_BYTES_MAX // 128):
+        match item:
+            case [bytes(raw), str(peer), str(name), int(t_ms)] if (
+                type(t_ms) is int and 0 < len(name) <= LINE_CHARS_MAX
+            ):
+                requests.append(WaitingRequest(raw, check_did(peer), name, t_ms))
+            case _:
+                raise WireError("a request that waits is not [request, peer, name, time]")
+    return WaitingOut(tuple(requests), body.flag("more"))
+
+
 def _pair_out(out: Value) -> PairAnswer:
     return _pair_answer(Body.open(out, "the answer to an invite", _INTRODUCTION))
 
@@ -504,5 +663,15 @@ TABLE: Mapping[str, Row] = {
     Cmd.MANDATE_PUT: Row(("v", "to", "mandates"), _mandate_put, _one_of("kept")),
     Cmd.MANDATE_END: Row(("v", "to", "end"), _mandate_end, _one_of("known")),
     Cmd.MANDATE_NOTICE: Row(("v", "to", "inv", "answer"), _mandate_notice, _one_of("kept")),
+    Cmd.MANDATE_OUTCOME: Row(
+        ("v", "to", "request", "granted", "reason"), _mandate_outcome, _one_of("known")
+    ),
+    Cmd.MANDATE_INBOX: Row(("v", "to", "after"), _mandate_inbox, _waiting_out),
+    Cmd.MANDATE_DECIDE: Row(
+        ("v", "to", "request", "peer", "purpose", "items", "exp", "reason"),
+        _mandate_decide,
+        _decided_out,
+    ),
+    Cmd.MANDATE_LEND: Row(("v", "to", "bundle"), _mandate_lend, _one_of("kept")),
     Cmd.PAIR_OPEN: Row(("v", "secret", *_INTRODUCTION), _pair_open, _pair_out),
 }

@@ -46,6 +46,12 @@ MANDATE_S_MAX = 20 * 366 * 86_400
 MANDATES_OF_ONE_MAX = 64
 # A mandate passed on, and passed on again: further, nobody knows who acts for whom.
 MANDATE_CHAIN_MAX = 3
+# Peers, purposes or collections that one mandate names: more is not a choice any more.
+MANDATE_LIMITS_MAX = 32
+# Requests of one answer to a proxy, in bytes: half of what a signed object may have.
+MANDATE_INBOX_BYTES_MAX = 128 * 1024
+# Parts of one grant that its reader may lend on to proxies, ended ones included.
+LENT_ON_MAX = 16
 # What is said under a mandate is told to its principal whole, inside another token.
 ACTED_BYTES_MAX = 48 * 1024
 CLAUSES_MAX = 64
@@ -231,6 +237,13 @@ PARCEL_CLOCK_S_MAX = 300
 PARCEL_CALLS_MAX = 256
 # Answers that one parcel carries back: to four full parcels.
 PARCEL_WORDS_MAX = 1_024
+# Windows of pages that one parcel brings: each is of another read, since one of a read must be signed
+# for before the next.  A year of half-hours is one window.
+PARCEL_OFFERS_MAX = 32
+# And signatures for windows of the peer: those of as many reads, and of as many that came before.
+PARCEL_SIGNATURES_MAX = 64
+# An offer without its pages: as in a frame.
+OFFER_BYTES_MAX = FRAME_BYTES_MAX
 # The signed head: calls, answers with keysets, certificates.  It is held in memory.
 PARCEL_HEAD_BYTES_MAX = 16 * 1024 * 1024
 # Everything in it: four full deliveries.  It is read twice from the disk and held in memory once

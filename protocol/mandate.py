@@ -11,11 +11,14 @@ delegation for each command, each with one exact policy,
 
     [["==", ".to", organisation]]
 
-so it is worth nothing anywhere else; together with what the proxy is to the principal, in one
+so it is worth nothing anywhere else (at the principal's own node, with the limits of
+`mandate_limits`); together with what the proxy is to the principal, in one
 object that the giver signs.  It always ends.  A proxy may pass it on only if the mandate says so,
 and what is passed on names the mandate above it.
 
-Only what can be said in another's name can be given: `ACTABLE`.  Accepting and sending keys, taking
+Only what can be said in another's name can be given: `ACTABLE` at an organisation, and `AT_HOME` at
+the principal's own node, which then does it with its own keys: `to` is the principal, and there is
+nobody to pass it on to.  Accepting and sending keys, taking
 back and handing over are done by the node whose keys and data they are about, and are not here.
 Reading for another is a sub-delegation of the grant (`grant.issue_sub_grant`): its receipts name
 the proxy as reader, and by the grant the principal.
@@ -42,11 +45,14 @@ from .command import Cmd
 from .did import Did, check_did, did_of, public_of
 from .errors import CapabilityError, Code, WireError
 from .limits import ACTED_BYTES_MAX, MANDATE_S_MAX, TOKEN_BYTES_MAX
+from .mandate_limits import Limits, check_limits, parse_limits
 from .signed import SignedObject, parse, sign
 from .wire import VERSION, Body, Value
 
 # What a proxy may say in the principal's name.
 ACTABLE = frozenset((Cmd.REQUEST, Cmd.DECIDE))
+# What it may say to the principal's own node: what waits there, and what becomes of it.
+AT_HOME = frozenset((Cmd.MANDATE_INBOX, Cmd.MANDATE_DECIDE))
 
 _NONCE_BYTES = 16
 _KEYS = ("v", "principal", "proxy", "to", "as", "onward", "above", "dlgs")
@@ -135,6 +141,19 @@ class Mandate:
         return self.links[0].iss
 
     @property
+    def at_home(self) -> bool:
+        """Whether it holds at the principal's own node."""
+        return self.to == self.principal
+
+    @property
+    def limits(self) -> Limits:
+        """What of the principal's requests its proxy may decide."""
+        for link in self.links:
+            if link.cmd == Cmd.MANDATE_DECIDE:
+                return parse_limits(link.pol)[1]
+        return Limits()
+
+    @property
     def commands(self) -> tuple[str, ...]:
         """Sorted."""
         return tuple(link.cmd for link in self.links)
@@ -158,20 +177,23 @@ def make_mandate(
     entropy: Entropy,
     onward: bool = False,
     above: Mandate | None = None,
+    limits: Limits | None = None,
 ) -> Mandate:
-    """Sign a mandate: as the principal, or passing on the mandate `above`.
+    """Sign a mandate: as the principal, or passing on the mandate `above`; at home, within
+    `limits`.
 
     Raises WireError, CapabilityError for what a reader would refuse.
     """
     giver = did_of(key.public)
     principal = giver if above is None else above.principal
+    bounds = check_limits(limits or Limits())
     links = [
         issue_delegation(
             key,
             aud=proxy,
             sub=principal,
             cmd=cmd,
-            pol=_policy(to),
+            pol=(bounds if cmd == Cmd.MANDATE_DECIDE else Limits()).policy(to),
             exp=exp_s,
             nonce=entropy.random_bytes(_NONCE_BYTES),
         )
@@ -202,7 +224,7 @@ def parse_mandate(raw: bytes) -> Mandate:
     to = check_did(body.text("to"))
     above = body.maybe_data("above", length=CID_BYTES)
     links: list[Delegation] = []
-    for raw_link in body.items("dlgs", items_max=len(ACTABLE), items_min=1):
+    for raw_link in body.items("dlgs", items_max=len(ACTABLE | AT_HOME), items_min=1):
         if not isinstance(raw_link, bytes) or len(raw_link) > TOKEN_BYTES_MAX:
             raise WireError("a mandate: dlgs is not a list of delegations")
         links.append(check_link(parse_delegation(raw_link)))
@@ -214,7 +236,11 @@ def parse_mandate(raw: bytes) -> Mandate:
             raise WireError("a mandate: a delegation is by, to or for somebody else")
         if link.exp != first.exp or recipient_of(link) != to:
             raise WireError("a mandate: a delegation ends otherwise, or is for somewhere else")
-    if len({principal, proxy, to}) != 3 or first.iss in (proxy, to):
+    onward = body.flag("onward")
+    if to == principal:
+        if proxy == principal or onward or above is not None:
+            raise WireError("a mandate at home is between two, and is not passed on")
+    elif len({principal, proxy, to}) != 3 or first.iss in (proxy, to):
         raise WireError("a mandate is between three: principal, proxy and organisation")
     if (above is None) != (first.iss == principal):
         raise WireError("a mandate: who passes one on names the one above it, nobody else does")
@@ -224,7 +250,7 @@ def parse_mandate(raw: bytes) -> Mandate:
         proxy,
         to,
         _office(body.text("as")),
-        body.flag("onward"),
+        onward,
         None if above is None else check_cid(above),
         tuple(links),
         first.exp,
@@ -273,31 +299,27 @@ def check_passed_on(mandate: Mandate, above: Mandate) -> None:
 
 
 def check_link(delegation: Delegation) -> Delegation:
-    """Take one delegation as that of a mandate, by its form: it says one command, to one
-    organisation, until a second.  Raises CapabilityError (command, malformed)."""
-    if delegation.cmd not in ACTABLE:
+    """Take one delegation as that of a mandate, by its form: it says one command, in one place,
+    until a second.  Raises CapabilityError (command, malformed)."""
+    if delegation.cmd not in ACTABLE | AT_HOME:
         raise CapabilityError(
             f"the command {delegation.cmd[:64]} cannot be said in another's name", Code.COMMAND
         )
     if delegation.sub is None or delegation.exp is None:
         raise CapabilityError("a mandate names its principal and its end", Code.MALFORMED)
-    recipient_of(delegation)
+    to, limits = parse_limits(delegation.pol)
+    if (to == delegation.sub) != (delegation.cmd in AT_HOME):
+        raise CapabilityError(
+            f"the command {delegation.cmd[:64]} is not said in that place", Code.COMMAND
+        )
+    if limits != Limits() and delegation.cmd != Cmd.MANDATE_DECIDE:
+        raise CapabilityError("a mandate holds in one place, and says nothing else", Code.MALFORMED)
     return delegation
 
 
 def recipient_of(delegation: Delegation) -> Did:
-    """The organisation at which a delegation of a mandate holds.  Raises CapabilityError."""
-    match list(delegation.pol):
-        case [["==", ".to", str(to)]]:
-            return check_did(to)
-        case _:
-            raise CapabilityError(
-                "a mandate holds at one organisation, and says nothing else", Code.MALFORMED
-            )
-
-
-def _policy(to: Did) -> list[Value]:
-    return [["==", ".to", to]]
+    """Where a delegation of a mandate holds.  Raises CapabilityError."""
+    return parse_limits(delegation.pol)[0]
 
 
 def _office(text: str) -> Office:

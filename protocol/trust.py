@@ -60,7 +60,7 @@ from .limits import (
     PARCEL_LIFE_S_MAX,
     REPLAY_KEPT_S,
 )
-from .mandate import ACTABLE, Acted, Lodged, check_acting, check_link
+from .mandate import ACTABLE, AT_HOME, Acted, Lodged, check_acting, check_link
 from .pairing import Introduction, OpenInvite, introduction, spend
 from .receipt import Asked
 from .refusal import ABOUT_ARGS, code_of, explain_read
@@ -197,7 +197,8 @@ class VerifiedOwn:
     """A command that its sender may say, in its own name or under a mandate: made by
     `authorise_own` only.
 
-    `pair` is that of the one in whose name it is said; `acted` both names, if that is another.
+    `pair` is that of the one in whose name it is said, or of the proxy if that is this node itself;
+    `acted` both names, if it is another's than the sender's.
     """
 
     verified: VerifiedInvocation
@@ -277,7 +278,8 @@ def authorise_own(heard: Heard, standing: Standing, now_ms: int) -> VerifiedOwn:
     case = _Case(heard, standing, now_ms)
     _pass(OWN_CHECKS, case)
     verified, args, acted = case.verified, case.own_args, case.acted
-    pair = standing.pair if acted is None else standing.principal
+    ours = acted is None or (standing.pair is not None and acted.principal == standing.pair.ours)
+    pair = standing.pair if ours else standing.principal
     assert verified is not None
     assert pair is not None
     assert args is not None
@@ -381,14 +383,22 @@ def _alone_chain(case: _Case) -> None:
 
 def _own_chain(case: _Case) -> None:
     heard = case.heard
-    if heard.inv.cmd not in ACTABLE:
+    if heard.inv.cmd not in ACTABLE | AT_HOME:
         _alone_chain(case)
         return
+    if heard.inv.cmd in AT_HOME and not heard.inv.prf:
+        raise GrantRefused(
+            "this is said under a mandate, and none came with it", Code.UNKNOWN_GRANT
+        )
     try:
         case.verified = verify_chain(heard.inv, heard.proofs, now_ms=case.now_ms)
     except CapabilityError as error:
         if error.code not in ABOUT_ARGS:
             raise
+        if heard.inv.cmd in AT_HOME:
+            raise GrantRefused(
+                "the mandate does not cover this: it waits for its principal", error.code
+            ) from error
         raise GrantRefused("this mandate holds at another organisation", Code.AUDIENCE) from error
     for link in case.verified.chain:
         check_link(link)
@@ -409,7 +419,7 @@ def _own_pairing(case: _Case) -> None:
     if inv.cmd not in OWN_NAME:
         raise GrantRefused("this command is not one that a pair may say", Code.COMMAND)
     permits = pair.permits
-    if inv.sub != inv.iss:
+    if inv.sub not in (inv.iss, pair.ours):
         # What the principal may not say here, nobody says for it.
         principal = case.standing.principal
         if principal is None or (principal.ours, principal.theirs) != (pair.ours, inv.sub):

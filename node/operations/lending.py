@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ...protocol.capability import issue_invocation, parse_delegation, parse_invocation
 from ...protocol.command import Cmd
-from ...protocol.did import Did, check_did
+from ...protocol.did import check_did
 from ...protocol.errors import ProtocolError
 from ...protocol.grant import Bundle, issue_sub_grant
 from ...protocol.limits import (
@@ -23,6 +23,7 @@ from ...protocol.trust import GrantStatus
 from ...protocol.window import Window
 from ...protocol.wire import Value
 from ..errors import UsageError
+from ..expansion import expanded
 from ..grant_given import GrantGiven
 from ..grant_held import GrantHeld
 from ..inbox import Asked, Inbox
@@ -154,7 +155,9 @@ async def decide(host: Host, args: Args, emit: Emit) -> Value:
             return None
         asked = node.inbox.get(tx, request)
         wanted = parse_request(asked.raw)
-        days = _expanded(node, tx, asked.own, wanted.items) if windows is None else windows
+        days: Sequence[Window] = wanted.items if windows is None else windows
+        if windows is None:
+            days = expanded(tx, node.vault.collections, node.household, asked.own, days)
         if not others:
             check_whose(node, tx, asked.own, [one.collection for one in days])
         until_s = wanted.exp_s if exp_s is None else exp_s
@@ -167,23 +170,6 @@ async def decide(host: Host, args: Args, emit: Emit) -> Value:
         node.checkpoint.reached(GrantStep.COMMITTED)
     node.outgoing.notify()
     return {"grant": grant}
-
-
-def _expanded(node: Node, tx: Tx, own: Did, items: Iterable[Window]) -> list[Window]:
-    """Items that name a category, as the collections there are in it now; others as they are.
-
-    Of people for whom the persona `own` does not stand, nothing is in a category.
-    """
-    held = [one.path for one in node.vault.collections.all(tx)]
-    asked = {item.collection for item in items}
-    paths = [path for path in held if path in asked or not node.household.is_others(tx, own, path)]
-    found: list[Window] = []
-    for item in items:
-        below = [path for path in paths if path.startswith(item.collection + "/")]
-        if item.collection in paths or not below:
-            found.append(item)
-        found += [Window(path, item.first, item.last) for path in below]
-    return found
 
 
 # --- grants ---------------------------------------------------------------------------------------

@@ -60,6 +60,10 @@ class Kind(IntEnum):
     MANDATE = 61
     LEFT_OUT = 70
     MANDATE_END = 62
+    DECIDED_FOR = 63
+    WAITING_FOR = 64
+    ASKED_UNDER = 65
+    LENT_ON = 66
 
 
 class Objects:
