@@ -42,9 +42,6 @@ class SendQueue:
         self._small: deque[_Small] = deque()
         self._bulk: OrderedDict[int, deque[Buffer]] = OrderedDict()
 
-    def __bool__(self) -> bool:
-        return bool(self._small or self._bulk)
-
     def small(self, data: bytes, mark: Mark | None = None) -> None:
         """Queue an encoded frame."""
         self._small.append(_Small(data, mark))

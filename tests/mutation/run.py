@@ -42,7 +42,8 @@ RESULTS = ROOT / ".mutants" / "results.jsonl"
 # is one that the core's own tests miss.
 TESTS = (
     "test_ucan_*.py", "test_negative_vectors.py", "test_policy.py", "test_chain_properties.py",
-    "test_trust.py", "test_mandate.py", "test_push.py", "test_grant.py", "test_did.py", "test_command.py", "test_session*.py",
+    "test_trust.py", "test_mandate.py", "test_push.py", "test_grant.py", "test_did.py",
+    "test_command.py", "test_session*.py",
     "test_canonical.py", "test_wire.py", "test_frame.py", "test_key_tree.py", "test_keyset.py",
     "test_signed_objects.py", "test_receipt.py", "test_cid.py", "test_keys.py",
 )  # fmt: skip
