@@ -10,6 +10,7 @@ later.  What was fetched stays readable after the grant has ended.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from ..crypto.entropy import Entropy
@@ -18,7 +19,7 @@ from ..protocol.day import month_of
 from ..protocol.did import Did
 from ..protocol.errors import Code, GrantRefused, RemoteProtocolError
 from ..protocol.grant import check_bundle, parse_bundle
-from ..protocol.invocation import issue_invocation
+from ..protocol.invocation import Invocation, issue_invocation
 from ..protocol.keyset import GrantKeys, open_keyset, parse_keyset
 from ..protocol.limits import INVOCATION_LIFE_S
 from ..protocol.page import PageEntry
@@ -33,6 +34,7 @@ from .collection import Collection, Collections
 from .errors import NotAllowed, NotFound
 from .grant_held import KEYSETS_KEPT_MAX, GrantHeld
 from .inbox import Asked, Inbox, RequestState
+from .lent_proofs import keep_proof
 from .lent_windows import CheckedWindow, Fetching
 from .outgoing import Outgoing
 from .peers import OwnPersona, Pair, Peers
@@ -199,36 +201,53 @@ class Borrowing:
 
     # reading
 
-    def begin(self, tx: Tx, pair: Pair, window: Window, server: Did, now_ms: int) -> Fetching:
-        """Sign the invocation of a read, for the device `server`.
+    def begin(
+        self, tx: Tx, pair: Pair, window: Window, server: Did, now_ms: int
+    ) -> tuple[Fetching, Invocation]:
+        """A read that begins, and its invocation, signed for the device `server`.
 
         The grant is the one that opens `window`; failing that, any on this collection, so that
         the owner says why not.  Raises NotAllowed if there is none.
         """
-        held = self._grant_for(tx, pair, window, now_ms)
-        keys = self.keys(tx, held).apart()
-        persona = self._peers.persona(tx, pair.own)
-        invocation = issue_invocation(
-            persona.key,
+        held = self.grant_for(tx, pair, window, now_ms)
+        exp_s = now_ms // 1000 + INVOCATION_LIFE_S
+        invocation = self.sign_read(tx, held, window, server, exp_s)
+        return self.fetching(tx, held, window, server, invocation.cid), invocation
+
+    def sign_read(
+        self,
+        tx: Tx,
+        held: GrantHeld,
+        window: Window,
+        server: Did,
+        exp_s: int,
+        meta: Mapping[str, Value] | None = None,
+    ) -> Invocation:
+        """The invocation of a read under a grant that is held, for the device `server`."""
+        return issue_invocation(
+            self._peers.persona(tx, held.own).key,
             sub=held.bundle.root.delegation.iss,
             cmd=Cmd.READ,
             args=held.bundle.args(window).value(),
             prf=[link.cid for link in held.bundle.links],
-            exp=now_ms // 1000 + INVOCATION_LIFE_S,
+            exp=exp_s,
             nonce=self._entropy.random_bytes(NONCE_BYTES),
             aud=server,
+            meta=meta,
         )
-        asked = AskedRead(
-            invocation.cid,
-            held.bundle.root.cid,
-            server,
-            persona.did,
-            window.first,
-            window.last,
-        )
-        return Fetching(held, persona, keys, window, invocation, asked)
 
-    def _grant_for(self, tx: Tx, pair: Pair, window: Window, now_ms: int) -> GrantHeld:
+    def fetching(
+        self, tx: Tx, held: GrantHeld, window: Window, server: Did, inv: bytes
+    ) -> Fetching:
+        """What the windows of a read are held against.  Raises NotAllowed if no keys came yet."""
+        keys = self.keys(tx, held).apart()
+        persona = self._peers.persona(tx, held.own)
+        root = held.bundle.root.cid
+        asked = AskedRead(inv, root, server, persona.did, window.first, window.last)
+        return Fetching(held, persona, keys, window, asked)
+
+    def grant_for(self, tx: Tx, pair: Pair, window: Window, now_ms: int) -> GrantHeld:
+        """The grant under which to read `window`: see `begin`.  Raises NotAllowed."""
         granted = [
             held for held in self.all(tx) if (held.own, held.their) == (pair.own, pair.their)
         ]
@@ -263,12 +282,7 @@ class Borrowing:
         newest = max(fetching.grant.keysets, default=None)
         self._put_pages(tx, owner, path, checked)
         for proof in checked.statements:
-            self._store.objects.put(
-                tx,
-                Kind.STATEMENT,
-                ["lent", proof.statement.cid],
-                [proof.statement.raw, proof.first, proof.last, list(proof.hashes)],
-            )
+            keep_proof(self._store.objects, tx, proof)
         return newest
 
     def _put_pages(self, tx: Tx, owner: str, path: str, checked: CheckedWindow) -> None:

@@ -342,7 +342,7 @@ class Door:
         plan, number, grant = served.plan, served.number, served.grant
         try:
             pages = self._serving.pages(tx, plan.slices[number])
-            evidence = self._serving.evidence(tx, plan, number)
+            evidence = self._serving.evidence(tx, plan.read.window, plan.slices[number])
         except StoreDamaged as error:
             log.error("page_damaged", kind=type(error).__name__)
             raise GrantRefused("a page of these days is damaged here", Code.BUSY) from error

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from ..crypto.errors import CryptoError
 from ..protocol.errors import Code, ProtocolError
+from ..protocol.invocation import Invocation
 from ..protocol.offer import Offer
 from ..protocol.receipt import countersign, with_countersignature
 from ..protocol.session_event import WindowReceived
@@ -78,15 +79,15 @@ class Fetcher:
         """
         now_ms = self._clock.now_ms()
         link = await self._exchange.link_to(pair)
-        fetching = await self._store.database.read(
+        fetching, invocation = await self._store.database.read(
             lambda tx: self._borrowing.begin(tx, pair, window, link.server.device, now_ms)
         )
-        with await link.ask(fetching.invocation.raw, fetching.proofs) as asking:
+        with await link.ask(invocation.raw, fetching.proofs) as asking:
             last = False
             while not last:
                 arrived = await asking.reply()
                 if not isinstance(arrived.event, WindowReceived):
-                    raise await self._refusal(link, pair, arrived, fetching)
+                    raise await self._refusal(link, pair, arrived, invocation)
                 self._checkpoint.reached(ReadStep.ARRIVED)
                 offer = arrived.event.offer
                 try:
@@ -139,11 +140,11 @@ class Fetcher:
         return checked, sig, newest
 
     async def _refusal(
-        self, link: Link, pair: Pair, arrived: Arrived, fetching: Fetching
+        self, link: Link, pair: Pair, arrived: Arrived, invocation: Invocation
     ) -> Exception:
         """What a reply that is no window means; a signed refusal is logged first."""
         answer = answer_of(arrived)
-        await self._exchange.keep_answer(link, pair, arrived.number, fetching.invocation, answer)
+        await self._exchange.keep_answer(link, pair, arrived.number, invocation, answer)
         return refusal_of(answer, pair.name)
 
     async def _open(self, fetching: Fetching, checked: CheckedWindow) -> None:

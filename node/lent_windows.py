@@ -17,7 +17,6 @@ from ..crypto.errors import CryptoError
 from ..crypto.keys import GrantKey
 from ..crypto.merkle import tree_hash
 from ..protocol.errors import Code, ProtocolError, RemoteProtocolError
-from ..protocol.invocation import Invocation
 from ..protocol.keyset import GrantKeys
 from ..protocol.offer import Offer
 from ..protocol.page import OpenedPage, PageEntry, entry_leaf, open_page
@@ -88,7 +87,6 @@ class Fetching:
     persona: OwnPersona
     keys: GrantKeys
     window: Window
-    invocation: Invocation
     asked: AskedRead
     previous: ReceiptBody | None = None
     heads: dict[bytes, SegmentHead] = field(default_factory=lambda: dict[bytes, SegmentHead]())

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from ..protocol.counter import MASK_BYTES, CounterWindow
 from ..protocol.did import Did, check_did
 from ..protocol.limits import PARCEL_WORDS_MAX
-from ..protocol.parcel import ParcelHead
+from ..protocol.parcel_head import ParcelHead
 from ..protocol.wire import Body, Value
 from .peers import Pair
 from .store.database import Tx

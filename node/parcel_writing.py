@@ -32,15 +32,8 @@ from ..protocol.limits import (
     PARCEL_LIFE_S_MAX,
     PARCEL_WORDS_MAX,
 )
-from ..protocol.parcel import (
-    MAGIC,
-    Packing,
-    ParcelCall,
-    ParcelHead,
-    ParcelWord,
-    make_head,
-    seal_envelope,
-)
+from ..protocol.parcel import MAGIC, Packing, seal_envelope
+from ..protocol.parcel_head import ParcelCall, ParcelHead, ParcelWord, make_head
 from .checkpoint import Checkpoint
 from .clock import Clock
 from .deliveries import Deliveries

@@ -22,6 +22,7 @@ from ..protocol.receipt import ReceiptBody
 from ..protocol.segment import RunProof
 from ..protocol.statement import Statement, parse_statement
 from ..protocol.trust import VerifiedRead
+from ..protocol.window import Window
 from ..protocol.wire import Body, Value
 from .store.database import Tx
 from .store.errors import StoreDamaged
@@ -64,22 +65,30 @@ class ReadPlan:
 
     def body(self, number: int, t_ms: int, prev: bytes | None) -> ReceiptBody:
         """The receipt of window `number`."""
-        window, asked = self.slices[number], self.read.asked()
-        return ReceiptBody(
-            inv=asked.inv,
-            dlg=asked.dlg,
-            server=asked.server,
-            reader=asked.reader,
-            window=number,
-            last=number == len(self.slices) - 1,
-            entries_root=tree_hash([entry_leaf(page.raw) for page in window.pages]),
-            first=window.first,
-            last_day=window.last,
-            pages=len(window.pages),
-            size=window.size,
-            t_ms=t_ms,
-            prev=prev,
-        )
+        last = number == len(self.slices) - 1
+        return receipt_body(self.read, number, self.slices[number], last, t_ms, prev)
+
+
+def receipt_body(
+    read: VerifiedRead, number: int, window: Slice, last: bool, t_ms: int, prev: bytes | None
+) -> ReceiptBody:
+    """What both sides sign about `window`, number `number` of a read."""
+    asked = read.asked()
+    return ReceiptBody(
+        inv=asked.inv,
+        dlg=asked.dlg,
+        server=asked.server,
+        reader=asked.reader,
+        window=number,
+        last=last,
+        entries_root=tree_hash([entry_leaf(page.raw) for page in window.pages]),
+        first=window.first,
+        last_day=window.last,
+        pages=len(window.pages),
+        size=window.size,
+        t_ms=t_ms,
+        prev=prev,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +132,32 @@ class Serving:
             told |= named
         return ReadPlan(read, tuple(slices))
 
+    def window_after(
+        self, tx: Tx, asked: Window, after: tuple[int, int] | None
+    ) -> tuple[Slice, bool] | None:
+        """The window that follows the page `after`, (day, number), and whether it is the last.
+
+        It is cut out of what is stored now, with its statements, and stands for itself.  None if
+        nothing is left; without `after` there is always one, though it may be empty.
+        """
+        stored = self._vault.stored(tx, asked.collection, asked.first, asked.last)
+        first = asked.first
+        if after is not None:
+            stored = [page for page in stored if (page.day, page.seq) > after]
+            if not stored:
+                return None
+            first = after[0] if stored[0].day == after[0] else after[0] + 1
+        windows = iter(_cut(stored, first, asked.last, self._window_pages_max))
+        window = _with_statements(next(windows))
+        return window, next(windows, None) is None
+
+    def window_of(self, tx: Tx, asked: Window, first: int, last: int, seqs: Sequence[int]) -> Slice:
+        """The window of these pages, by their numbers; without those that are gone."""
+        wanted = set(seqs)
+        stored = self._vault.stored(tx, asked.collection, first, last)
+        pages = _by_segment(page for page in stored if page.seq in wanted)
+        return _with_statements(Slice(first, last, pages))
+
     def pages(self, tx: Tx, window: Slice) -> list[bytes]:
         """The ciphertexts of a window.  Raises StoreDamaged naming a page that is gone."""
         places = [page.place() for page in window.pages]
@@ -135,25 +170,24 @@ class Serving:
             found.append(ciphertext)
         return found
 
-    def evidence(self, tx: Tx, plan: ReadPlan, number: int) -> Evidence:
-        """What shows that the pages of window `number` are the device's, and the source's.
+    def evidence(self, tx: Tx, asked: Window, window: Slice) -> Evidence:
+        """What shows that the pages of a window are the device's, and the source's.
 
         A statement goes with the first window that has pages of it, for all the days of the read.
         """
         heads: dict[int, bytes] = {}
         proofs: list[Value] = []
-        for seq, first, size in _runs(plan.slices[number].pages):
+        for seq, first, size in _runs(window.pages):
             segment = self._segment(tx, seq)
             heads[seq] = segment.head
             hashes = segment.tree.range_proof(first, first + size - 1)
             proofs.append(RunProof(segment.cid, first, size, tuple(hashes)).value())
-        statements = self._statement_proofs(tx, plan, number)
+        statements = self._statement_proofs(tx, asked, window)
         return Evidence(tuple(heads.values()), tuple(proofs), statements)
 
-    def _statement_proofs(self, tx: Tx, plan: ReadPlan, number: int) -> tuple[Value, ...]:
-        asked = plan.read.window
+    def _statement_proofs(self, tx: Tx, asked: Window, window: Slice) -> tuple[Value, ...]:
         proofs: list[Value] = []
-        for cid in plan.slices[number].statements:
+        for cid in window.statements:
             statement, tree = self._statement(tx, cid)
             first, last = max(asked.first, statement.first), min(asked.last, statement.last)
             hashes = tree.range_proof(first - statement.first, last - statement.first)
@@ -214,6 +248,12 @@ def _cut(
         yield Slice(at, through, _by_segment(stored[start:end]))
         at = through if stored[end].day == through else through + 1
         start = end
+
+
+def _with_statements(window: Slice) -> Slice:
+    """A window that names all the statements that its pages have."""
+    named = {page.statement for page in window.pages if page.statement is not None}
+    return replace(window, statements=tuple(sorted(named)))
 
 
 def _by_segment(pages: Iterable[Stored]) -> tuple[Stored, ...]:

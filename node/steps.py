@@ -34,14 +34,17 @@ last.  What has been acknowledged by then, and what must be there after the next
             8 sure        the answer is in, not yet kept
 
     parcel  sender                                         receiver
-            1 planned     in a transaction, not committed
-            2 committed   durable: signed, numbered, not written
-            3 written     whole, beside its place
-            4 placed      under its name, durable
-                                                           5 resumed   durable, nothing acted on
-                                                           6 word kept one answer, durable
-                                                           7 acted     one call, durable
-                                                           8 marked    durable: taken
+            1 offered     one window signed, not committed
+            2 planned     in a transaction, not committed
+            3 committed   durable: signed, numbered, not written
+            4 written     whole, beside its place
+            5 placed      under its name, durable
+                                                           6 resumed   durable, nothing acted on
+                                                           7 word kept one answer, durable
+                                                           8 signature one, durable
+                                                           9 acted     one call, durable
+                                                          10 window    one, stored and signed for
+                                                          11 marked    durable: taken
 
 An import has its own (`imports.py`).  What is said by way of the outbox reaches the same four
 places whatever it is: `said_of` names them for each command.
@@ -101,14 +104,17 @@ class RevokeStep(StrEnum):
 class ParcelStep(StrEnum):
     """From what waits to a file, and from a file to what it changed."""
 
-    PLANNED = "parcel 1 planned"
-    COMMITTED = "parcel 2 committed"
-    WRITTEN = "parcel 3 written"
-    PLACED = "parcel 4 placed"
-    RESUMED = "parcel 5 resumed"
-    WORD_KEPT = "parcel 6 word kept"
-    ACTED = "parcel 7 acted"
-    MARKED = "parcel 8 marked"
+    OFFERED = "parcel 1 offered"
+    PLANNED = "parcel 2 planned"
+    COMMITTED = "parcel 3 committed"
+    WRITTEN = "parcel 4 written"
+    PLACED = "parcel 5 placed"
+    RESUMED = "parcel 6 resumed"
+    WORD_KEPT = "parcel 7 word kept"
+    SIGNATURE_KEPT = "parcel 8 signature kept"
+    ACTED = "parcel 9 acted"
+    WINDOW_KEPT = "parcel 10 window kept"
+    MARKED = "parcel 11 marked"
 
 
 @dataclass(frozen=True, slots=True)

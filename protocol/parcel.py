@@ -7,21 +7,12 @@ sends, and a seed.  From the seed and both names comes the key of the stream, so
 another pair.  Nothing else stands outside: no name, no number, no hint for whom; a recipient tries
 its personas.  The content is padded with zeros to a **bucket**, an eighth of a power of two.
 
-The **head** is signed by the sender's device, under the certificate that stands in it: that takes
-the place of the transport's proof.  It says
+The **head** (`parcel_head.py`) is signed by the sender's device, under the certificate that stands
+in it: that takes the place of the transport's proof.  After it come the parts of its calls, then
+its offers, each with its pages.
 
-    n          which parcel of this device for this peer it is: a counter (`counter.py`)
-    aud        the device that is to act
-    last       the last word that the sender took from that device, as in a hello
-    seen       which parcels of that device it took: their answers need not be sent again
-    calls      `[inv, proofs, [length …]]`: ordinary calls; their parts follow the head, in order
-    words      `[answer, certificate]`: ordinary signed answers to calls of the recipient
-
-Each invocation carries `n` in its `meta`, so the persona's own signature ties it to this parcel; it
-may live as long as the parcel, up to 30 days.  All else about a call is as on a stream.
-
-Nothing here is allowed by being in a parcel: calls go through the checks of `trust.py`, answers
-through those of `receipt.py`.
+Nothing here is allowed by being in a parcel: calls go through the checks of `trust.py`, answers and
+receipts through those of `receipt.py`, pages through those of whoever asked for them.
 
 Source: formats.md, "Session", "Grant"; docs/adr/0016.
 """
@@ -30,235 +21,30 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from ..crypto.digest import kdf
 from ..crypto.entropy import Entropy
 from ..crypto.errors import BadCiphertext
-from ..crypto.keys import KEY_BYTES, DeviceKey, FileKey, ReaderSecret
-from ..crypto.labels import PREFIX, Derive, Signed, Tag, label
+from ..crypto.keys import KEY_BYTES, FileKey, ReaderSecret
+from ..crypto.labels import PREFIX, Derive, Tag, label
 from ..crypto.seal import OVERHEAD_BYTES, open_sealed, seal
 from ..crypto.stream import Encrypting, decrypt_stream
-from .cid import CID_BYTES, check_cid
-from .counter import MASK_BYTES, CounterWindow
-from .did import Did, check_did, public_of
-from .errors import Code, GrantRefused, LocalProtocolError, VersionError, WireError
-from .limits import (
-    CALL_ID_MAX,
-    CHAIN_MAX,
-    DELIVERY_PARTS_MAX,
-    PARCEL_BYTES_MAX,
-    PARCEL_CALLS_MAX,
-    PARCEL_CLOCK_S_MAX,
-    PARCEL_HEAD_BYTES_MAX,
-    PARCEL_LIFE_S_MAX,
-    PARCEL_WORDS_MAX,
-    PART_BYTES_MAX,
-    SIGNED_BYTES_MAX,
-    TIME_S_MAX,
-    TOKEN_BYTES_MAX,
-)
-from .persona import Certificate, parse_certificate
-from .signed import SignedObject, parse, sign
-from .wire import VERSION, Body, Value, decode, encode
+from .did import Did, check_did
+from .errors import LocalProtocolError, VersionError, WireError
+from .limits import PARCEL_HEAD_BYTES_MAX
+from .parcel_head import LENGTH_BYTES, ParcelCall, ParcelHead, ParcelOffer, parse_head
+from .wire import VERSION, decode, encode
 
 MAGIC = label(Tag.PARCEL_FILE).encode() + b"\n"
 
 _LENGTH = struct.Struct(">I")
+assert _LENGTH.size == LENGTH_BYTES
 # Whatever is smaller looks alike: a request, a decision, a handful of answers.
 BUCKET_BYTES_MIN = 16 * 1024
-_KEYS = (
-    "v",
-    "from",
-    "to",
-    "aud",
-    "n",
-    "made_ms",
-    "exp",
-    "cert",
-    "last",
-    "seen",
-    "calls",
-    "words",
-)
 # A DID of an Ed25519 key has one length, so the envelope has one too.
 _DID_CHARS = 56
 _ENVELOPE_PLAIN_BYTES = len(encode([VERSION, "x" * _DID_CHARS, bytes(KEY_BYTES)]))
 ENVELOPE_BYTES = _ENVELOPE_PLAIN_BYTES + OVERHEAD_BYTES
-
-
-@dataclass(frozen=True, slots=True)
-class ParcelCall:
-    """One call; `parts` are the lengths of its parts."""
-
-    inv: bytes
-    proofs: tuple[bytes, ...]
-    parts: tuple[int, ...]
-
-    def value(self) -> Value:
-        return [self.inv, list(self.proofs), list(self.parts)]
-
-
-@dataclass(frozen=True, slots=True)
-class ParcelWord:
-    """A signed answer, and the certificate of the device that signed it."""
-
-    answer: bytes
-    certificate: bytes
-
-    def value(self) -> Value:
-        return [self.answer, self.certificate]
-
-
-@dataclass(frozen=True, slots=True)
-class ParcelHead:
-    """What a parcel says.  Made by `make_head` and `parse_head` only; `signed` was verified."""
-
-    sender: Did
-    to: Did
-    aud: Did
-    n: int
-    made_ms: int
-    exp_s: int
-    certificate: Certificate
-    last: bytes | None
-    seen: CounterWindow
-    calls: tuple[ParcelCall, ...]
-    words: tuple[ParcelWord, ...]
-    signed: SignedObject
-
-    @property
-    def content_bytes(self) -> int:
-        """Head and parts, before the padding."""
-        parts = sum(sum(call.parts) for call in self.calls)
-        return _LENGTH.size + len(self.signed.raw) + parts
-
-    def check(self, device: Did, now_ms: int) -> None:
-        """Accept that this parcel is for `device`, now.  Raises GrantRefused, CapabilityError."""
-        if self.aud != device:
-            raise GrantRefused(
-                "this parcel is meant for another device of this persona: let its sender know "
-                "this one, and make a new parcel",
-                Code.AUDIENCE,
-            )
-        if now_ms > self.exp_s * 1000:
-            raise GrantRefused(
-                "this parcel is too old: ask its sender for a new one, or set this clock right",
-                Code.EXPIRED,
-            )
-        if max(self.made_ms, (self.exp_s - PARCEL_LIFE_S_MAX) * 1000) > (
-            now_ms + PARCEL_CLOCK_S_MAX * 1000
-        ):
-            raise GrantRefused(
-                "this parcel comes from the future: one of the two clocks is wrong", Code.NOT_YET
-            )
-        self.certificate.check(now_ms, public_of(self.certificate.device))
-
-
-def make_head(
-    key: DeviceKey,
-    *,
-    to: Did,
-    aud: Did,
-    n: int,
-    made_ms: int,
-    exp_s: int,
-    certificate: Certificate,
-    last: bytes | None,
-    seen: CounterWindow,
-    calls: Sequence[ParcelCall],
-    words: Sequence[ParcelWord],
-) -> ParcelHead:
-    """Sign what a parcel says.  Raises WireError if a reader would refuse it."""
-    body: dict[str, Value] = {
-        "v": VERSION,
-        "from": certificate.persona,
-        "to": to,
-        "aud": aud,
-        "n": n,
-        "made_ms": made_ms,
-        "exp": exp_s,
-        "cert": certificate.signed.raw,
-        "last": last,
-        "seen": [seen.high, seen.mask_bytes()],
-        "calls": [call.value() for call in calls],
-        "words": [word.value() for word in words],
-    }
-    return parse_head(sign(Signed.PARCEL, body, key).raw)
-
-
-def parse_head(raw: bytes) -> ParcelHead:
-    """Read a head; its certificate and its device's signature are verified.
-
-    Raises WireError, VersionError, BadSignature.
-    """
-    signed = parse(raw, Signed.PARCEL, bytes_max=PARCEL_HEAD_BYTES_MAX)
-    body = Body.open(signed.body, "a parcel", _KEYS)
-    certificate = parse_certificate(body.data("cert", bytes_max=TOKEN_BYTES_MAX))
-    sender = check_did(body.text("from"))
-    if certificate.persona != sender:
-        raise WireError("a parcel: its certificate is another persona's")
-    signed.verify(public_of(certificate.device))
-    last = body.maybe_data("last", length=CID_BYTES)
-    head = ParcelHead(
-        sender=sender,
-        to=check_did(body.text("to")),
-        aud=check_did(body.text("aud")),
-        n=body.integer("n", low=1, high=CALL_ID_MAX),
-        made_ms=body.integer("made_ms", high=TIME_S_MAX),
-        exp_s=body.integer("exp", high=TIME_S_MAX // 1000),
-        certificate=certificate,
-        last=None if last is None else check_cid(last),
-        seen=_seen(body.value("seen")),
-        calls=tuple(map(_call, body.items("calls", items_max=PARCEL_CALLS_MAX))),
-        words=tuple(map(_word, body.items("words", items_max=PARCEL_WORDS_MAX))),
-        signed=signed,
-    )
-    if head.content_bytes > PARCEL_BYTES_MAX:
-        raise WireError(f"a parcel holds more than {PARCEL_BYTES_MAX >> 20} MiB")
-    return head
-
-
-def _seen(value: Value) -> CounterWindow:
-    match value:
-        case [int(high), bytes(mask)] if not isinstance(high, bool) and len(mask) == MASK_BYTES:
-            return CounterWindow.read(high, mask)
-        case _:
-            raise WireError("a parcel: seen is not [number, 8 bytes]")
-
-
-def _call(value: Value) -> ParcelCall:
-    match value:
-        case [bytes(inv), list(proofs), list(parts)] if (
-            len(inv) <= SIGNED_BYTES_MAX
-            and len(proofs) <= CHAIN_MAX
-            and len(parts) <= DELIVERY_PARTS_MAX
-        ):
-            return ParcelCall(inv, tuple(map(_proof, proofs)), tuple(map(_length, parts)))
-        case _:
-            raise WireError("a parcel: a call is not [invocation, proofs, lengths of parts]")
-
-
-def _proof(value: Value) -> bytes:
-    if not isinstance(value, bytes) or len(value) > TOKEN_BYTES_MAX:
-        raise WireError("a parcel: a proof is not a token")
-    return value
-
-
-def _length(value: Value) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= PART_BYTES_MAX:
-        raise WireError("a parcel: a part is not 1 byte to 1 MiB long")
-    return value
-
-
-def _word(value: Value) -> ParcelWord:
-    match value:
-        case [bytes(answer), bytes(certificate)] if (
-            len(answer) <= SIGNED_BYTES_MAX and len(certificate) <= TOKEN_BYTES_MAX
-        ):
-            return ParcelWord(answer, certificate)
-        case _:
-            raise WireError("a parcel: a word is not [answer, certificate]")
 
 
 # --- the envelope ---------------------------------------------------------------------------------
@@ -326,12 +112,13 @@ def bucket(size: int) -> int:
 
 
 class Packing:
-    """Makes the stream of a parcel: `start`, the parts of each call in order, `end`."""
+    """Makes the stream of a parcel: `start`, the parts of each call in order, each offer and its
+    pages in order, `end`."""
 
     def __init__(self, head: ParcelHead, key: FileKey, *, entropy: Entropy) -> None:
         self._head = head
         self._encrypting = Encrypting(key, entropy=entropy)
-        self._left = sum(sum(call.parts) for call in head.calls)
+        self._left = head.parts_bytes
 
     def start(self) -> bytes:
         raw = self._head.signed.raw
@@ -371,10 +158,17 @@ class Unpacking:
         """The parts of the next call.  Raises BadCiphertext, WireError."""
         return [self._take(length) for length in call.parts]
 
-    def skip(self, call: ParcelCall) -> None:
-        """Pass over the parts of the next call."""
-        for length in call.parts:
-            self._take(length)
+    def window(self, offer: ParcelOffer) -> tuple[bytes, bytes]:
+        """The next offer, and its pages, joined.  Raises BadCiphertext, WireError."""
+        return self._take(offer.length), self._take(offer.size)
+
+    def skip(self) -> None:
+        """Pass over all parts and offers; they came, as long as the head says."""
+        for call in self.head.calls:
+            for length in call.parts:
+                self._take(length)
+        for offer in self.head.offers:
+            self.window(offer)
 
     def end(self) -> None:
         """Accept that nothing follows but the padding.  Raises BadCiphertext, WireError."""

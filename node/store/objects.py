@@ -56,6 +56,8 @@ class Kind(IntEnum):
     VOUCH_HEARD = 30
     ALLOWANCE = 40
     PARCELS = 50
+    READS_BY_FILE = 51
+    READ_BY_FILE = 52
     PROXY = 60
     MANDATE = 61
     LEFT_OUT = 70

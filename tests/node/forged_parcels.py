@@ -16,15 +16,8 @@ from entrenous.protocol.counter import CounterWindow, counter_meta
 from entrenous.protocol.did import Did, did_of
 from entrenous.protocol.invocation import issue_invocation
 from entrenous.protocol.limits import PARCEL_LIFE_S_MAX
-from entrenous.protocol.parcel import (
-    MAGIC,
-    Packing,
-    ParcelCall,
-    ParcelHead,
-    ParcelWord,
-    make_head,
-    seal_envelope,
-)
+from entrenous.protocol.parcel import MAGIC, Packing, seal_envelope
+from entrenous.protocol.parcel_head import ParcelCall, ParcelHead, ParcelWord, make_head
 from entrenous.protocol.persona import Certificate, make_certificate
 from entrenous.protocol.window import Window
 from entrenous.protocol.wire import Value

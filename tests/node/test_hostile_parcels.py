@@ -29,14 +29,8 @@ from entrenous.protocol.limits import (
     PARCEL_CALLS_MAX,
     PART_BYTES_MAX,
 )
-from entrenous.protocol.parcel import (
-    ENVELOPE_BYTES,
-    MAGIC,
-    ParcelCall,
-    ParcelWord,
-    bucket,
-    parse_head,
-)
+from entrenous.protocol.parcel import ENVELOPE_BYTES, MAGIC, bucket
+from entrenous.protocol.parcel_head import ParcelCall, ParcelWord, parse_head
 from entrenous.protocol.persona import make_certificate
 from entrenous.protocol.receipt import make_answer
 from entrenous.protocol.signed import sign

@@ -10,15 +10,8 @@ from entrenous.protocol.counter import CounterWindow, counter_meta
 from entrenous.protocol.did import did_of
 from entrenous.protocol.errors import Code
 from entrenous.protocol.limits import PARCEL_LIFE_S_MAX
-from entrenous.protocol.parcel import (
-    MAGIC,
-    Packing,
-    ParcelCall,
-    ParcelHead,
-    ParcelWord,
-    make_head,
-    seal_envelope,
-)
+from entrenous.protocol.parcel import MAGIC, Packing, seal_envelope
+from entrenous.protocol.parcel_head import ParcelCall, ParcelHead, ParcelWord, make_head
 from entrenous.protocol.receipt import make_answer
 from entrenous.tests.protocol.spec_words import asked, receipt, revocation
 from entrenous.tests.protocol.spec_world import (
