@@ -53,6 +53,7 @@ from .well_known import LoadedLater, over_https
 log = structlog.get_logger()
 
 _PORT = "port"
+SWITCH_S = 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,9 @@ async def _run(
 ) -> None:
     stopping = trio.Event()
     network = ground.network
+    # A worker thread that computes gives way to the loop this soon (the default is 5 ms, and a
+    # read of a peer passes from thread to thread several times).
+    sys.setswitchinterval(SWITCH_S)
     node = Node(ground, keystore, config)
     async with (
         control_socket(home) as listener,

@@ -19,6 +19,7 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from .errors import HomeError
+from .log_leave import Sparing, SparingFilter
 from .store.home import FILE_MODE
 
 # About ten thousand lines; a quiet node writes a few a day.
@@ -51,9 +52,11 @@ def set_up_log(*, debug: bool = False, quiet: bool = False, file: Path | None = 
     goes.  Raises HomeError for one that cannot be written.
     """
     level = logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO
+    sparing = Sparing()
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
+            sparing,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             without_names,
             structlog.processors.format_exc_info,
@@ -67,6 +70,7 @@ def set_up_log(*, debug: bool = False, quiet: bool = False, file: Path | None = 
     handler = logging.StreamHandler(sys.stderr) if file is None else _rotating(file)
     libraries = logging.DEBUG if debug else logging.WARNING
     handler.setFormatter(_Lines(logging.BASIC_FORMAT))
+    handler.addFilter(SparingFilter(sparing))
     logging.basicConfig(level=libraries, handlers=[handler], force=file is not None)
     # Two that say much and nothing of use here.
     for chatty in ("aiosqlite", "asyncio"):

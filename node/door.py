@@ -61,7 +61,17 @@ from .store.database import Tx
 from .store.errors import StoreDamaged, StoreError
 from .store.store import Store
 from .turns import Turns
-from .visit import LEAVE_MAX, LEAVE_OF_READ, LEAVE_PER_S, LEAVES_MAX, Cellar, Parts, Reading, Visit
+from .visit import (
+    LEAVE_MAX,
+    LEAVE_OF_READ,
+    LEAVE_PER_S,
+    LEAVES_MAX,
+    STRANGER_TRIES,
+    Cellar,
+    Parts,
+    Reading,
+    Visit,
+)
 
 log = structlog.get_logger()
 E = TypeVar("E", CallReceived, CountersignReceived)
@@ -156,11 +166,20 @@ class Door:
     async def _guarded(
         self, link: Link, event: E, act: Callable[[Link, E], Awaitable[None]]
     ) -> None:
-        """A failure of our own closes this link, says nothing to the peer, and goes to the log."""
+        """A failure of our own is told as `busy`, goes to the log, and ends this link.
+
+        It ends because a word may have been signed, and numbered, in the unit that failed: what
+        followed it on this link would follow a word that the peer never saw.  A full disk is the
+        likely reason, and the next link begins from what both sides have kept.
+        """
         try:
             await act(link, event)
         except (StoreError, NodeError) as error:
             log.error("door_store", kind=type(error).__name__)
+            if not link.ended:
+                link.withdraw(
+                    event.call, Code.BUSY, "this node cannot do that now: try again later"
+                )
             link.close("this node could not do what was asked")
         finally:
             visit = self._visits.get(link)
@@ -178,6 +197,10 @@ class Door:
         if visit is None:
             return
         if pair is None:
+            visit.tries += 1
+            if visit.tries > STRANGER_TRIES:
+                link.close("a stranger tried too many links")
+                return
             await self._meet(link, event.call, heard)
         elif not self._has_leave(pair, heard):
             link.withdraw(event.call, Code.BUSY, "this peer asks too much: wait a while")

@@ -50,6 +50,7 @@ from .clock import Clock
 from .door import Door
 from .errors import Away, Refused, UsageError
 from .household import People
+from .leave import Leaves
 from .link import Arrived, Greet, Link
 from .mandate_kept import MandateKept
 from .mandates import Mandates
@@ -75,6 +76,10 @@ INBOUND_MAX = 2_048
 # Of these, streams that have not (yet) shown who they are, and how long each may stay.
 STRANGERS_MAX = 256
 STRANGER_S = 60.0
+# Streams that one device may open to greet: a household with many personas behind it, and then one
+# every two seconds.  Each greeting costs two units of work.
+GREETINGS_MOST, GREETINGS_PER_S = 48.0, 0.5
+GREETERS_MAX = 8_192
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,8 @@ class Exchange:
         # The link of each pair, from the moment at which one was chosen: greeting, then open.
         self._links: dict[tuple[str, str], Link] = {}
         self._inbound_open: set[Link] = set()
+        self._strangers = 0
+        self._greetings = Leaves(GREETINGS_MOST, GREETINGS_PER_S, GREETERS_MAX)
         self._dialling: dict[tuple[str, str], trio.Lock] = {}
         self._nursery: trio.Nursery | None = None
         # Pairs whose peer holds a word of ours that we do not know: this node was set back.
@@ -149,17 +156,19 @@ class Exchange:
     # links
 
     async def _inbound(self, stream: Stream) -> None:
-        strangers = sum(link.pair is None for link in self._inbound_open)
-        if len(self._inbound_open) >= INBOUND_MAX or strangers >= STRANGERS_MAX:
+        full = len(self._inbound_open) >= INBOUND_MAX or self._strangers >= STRANGERS_MAX
+        if full or not self._greetings.take(stream.remote_key, trio.current_time()):
             await stream.reset()
             return
         session = Session.listener(stream.remote_key, self._clock.now_ms())
         link = Link(stream, session, self._clock)
         self._inbound_open.add(link)
+        self._strangers += 1
         try:
             await self._run(link, self._greet)
         finally:
             self._inbound_open.discard(link)
+            self._strangers -= link.pair is None
 
     async def _run(self, link: Link, greet: Greet) -> None:
         try:
@@ -285,6 +294,8 @@ class Exchange:
         return True
 
     def _registered(self, link: Link, pair: Pair) -> None:
+        if not link.dialled:
+            self._strangers -= 1
         link.pair = pair
         self._outgoing.notify()
 

@@ -36,6 +36,8 @@ PART_S = 60.0
 LEAVE_MAX = 2_000.0
 LEAVE_PER_S = 2.0
 LEAVE_OF_READ = 0.05
+# What a stranger may try on one link: the invite it scanned, and again after a lost answer.
+STRANGER_TRIES = 4
 # Whom the door remembers for it: every peer of a large organisation that asks at one time.
 LEAVES_MAX = 4_096
 
@@ -105,6 +107,8 @@ class Visit:
         # One for each call that is open and not yet answered.
         self.parts: dict[int, Parts] = {}
         self._cellar = cellar
+        # How many pairings a stranger has tried.
+        self.tries = 0
         self._held = 0
         self._slots = trio.Semaphore(READS_AT_ONCE)
         self._reads: set[int] = set()

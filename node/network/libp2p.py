@@ -30,6 +30,7 @@ from weakref import WeakValueDictionary
 import trio
 
 from ...crypto.keys import DeviceKey
+from .admission import Admission, Place
 from .transport import (
     STREAMS_PER_PEER_MAX,
     BadAddress,
@@ -53,8 +54,6 @@ log = logging.getLogger(__name__)
 CONNECTIONS_MAX = 256
 # One device reconnects before its lost connection is noticed; the oldest gives way.
 CONNECTIONS_PER_PEER_MAX = 4
-# Connections that have proved nothing yet.  More wait in the kernel's queue.
-UNPROVED_MAX = 32
 # A handshake is three messages; a slow phone on a slow link needs one or two seconds.
 HANDSHAKE_S = 10.0
 # A connection without a stream is kept for a next dial (250 ms saved), then closed.
@@ -66,7 +65,11 @@ REUSE_S = 3.0
 # A peer that vanished without a word is noticed after 60 s and 3 times 15 s.
 KEEPALIVE_IDLE_S, KEEPALIVE_EVERY_S, KEEPALIVE_TRIES = 60, 15, 3
 BACKLOG = 64
+# After a connection that was turned away, the next is looked at so much later: a flood of them
+# costs a bounded part of a processor.  Others wait in the kernel's queue meanwhile.
+TURNED_AWAY_S = 0.004
 
+_GONE_ALREADY = {errno.ECONNABORTED, errno.EPROTO, errno.EPERM}
 _NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
@@ -133,7 +136,7 @@ class Libp2pNetwork:
         self._tasks: trio.Nursery | None = None
         self._arrivals: trio.Nursery | None = None
         self._handler: Handler | None = None
-        self._unproved = trio.Semaphore(UNPROVED_MAX)
+        self._admission: Admission | None = None
         # Entries go when nobody dials: a lock that no task holds is not kept.
         self._dialling: WeakValueDictionary[bytes, trio.Lock] = WeakValueDictionary()
 
@@ -158,6 +161,7 @@ class Libp2pNetwork:
     async def __aenter__(self) -> Self:
         # The expensive import, here on purpose.
         importlib.import_module(".libp2p_channel", __package__)
+        self._admission = Admission(trio.current_time())
         try:
             for place, address in enumerate(self._listen):
                 self._listen[place] = await self._open_listener(address)
@@ -218,40 +222,75 @@ class Libp2pNetwork:
     async def _accept(self, listener: trio.SocketListener) -> None:
         assert self._tasks is not None
         while True:
-            await self._unproved.acquire()
             try:
                 stream = await listener.accept()
             except OSError as error:
-                self._unproved.release()
+                if error.errno in _GONE_ALREADY:
+                    continue
                 if error.errno not in _NO_ROOM:
                     raise
                 log.warning("no room for another connection: %s", error.strerror)
                 await trio.sleep(0.1)
-            except BaseException:
-                self._unproved.release()
-                raise
-            else:
-                self._tasks.start_soon(self._greet, stream)
+                continue
+            if not self._admit_connection(stream):
+                stream.socket.close()
+                await trio.sleep(TURNED_AWAY_S)
 
-    async def _greet(self, stream: trio.SocketStream) -> None:
+    def _admit_connection(self, stream: trio.SocketStream) -> bool:
+        """Begin the handshake of a connection from outside, if it may have one."""
+        assert self._tasks is not None
+        assert self._admission is not None
+        if self.connections >= CONNECTIONS_MAX and not self._drop_idle():
+            return False
+        try:
+            host: str = stream.socket.getpeername()[0]
+        except OSError:
+            return False
+        scope = trio.CancelScope()
+        place = self._admission.arrives(host, scope.cancel, trio.current_time())
+        if place is not None:
+            self._tasks.start_soon(self._greet, stream, place, scope)
+        return place is not None
+
+    def _drop_idle(self) -> bool:
+        """All places are taken: the connection that has been idle longest gives way, if one is."""
+        idle = [
+            channel
+            for channels in self._channels.values()
+            for channel in channels
+            if channel.usable and channel.idle_for(0)
+        ]
+        if idle:
+            max(idle, key=lambda channel: channel.idle_s).drop()
+        return bool(idle)
+
+    async def _greet(
+        self, stream: trio.SocketStream, place: Place, scope: trio.CancelScope
+    ) -> None:
         """Let a connection from outside prove its key, in its time."""
         from .libp2p_channel import Channel
         from .libp2p_handshake import HandshakeFailed, secure
 
+        assert self._admission is not None
         channel: Channel | None = None
         try:
-            if self.connections < CONNECTIONS_MAX:
+            with scope, trio.move_on_after(HANDSHAKE_S):
                 _keep_alive(stream)
-                with trio.move_on_after(HANDSHAKE_S):
-                    channel = Channel(await secure(stream, self._key, None))
+                secured = await secure(stream, self._key, None)
+                now_s = trio.current_time()
+                if self._admission.proved(place, secured.remote_key, now_s):
+                    channel = Channel(secured)
         except (HandshakeFailed, OSError) as error:
             log.debug("a connection was refused: %s", error)
         finally:
-            self._unproved.release()
+            self._admission.leaves(place)
             if channel is None:
                 stream.socket.close()
         if channel is not None:
-            await self._keep(channel)
+            try:
+                await self._keep(channel)
+            finally:
+                self._admission.ended(place)
 
     async def _keep(self, channel: Channel) -> None:
         """Run a proved connection until it ends or has been idle for long."""

@@ -40,6 +40,8 @@ WORDS_BYTES_MAX = 8 * 1024
 LINGER_S = 5.0
 # How long leaving waits for what is queued to go out, then for the peer to hang up.
 FAREWELL_S = 1.0
+# Frames that carry nothing, a second: pings, refused streams, updates of nothing.
+EMPTY_PER_S = 32
 # One Noise message: 65,535 bytes less the tag.
 NOISE_BYTES_MAX = 65_519
 
@@ -53,6 +55,7 @@ class Channel:
         self._session = secured.session
         self._wire = secured.wire
         self._mux = Yamux(dialler=secured.dialler)
+        self._empty_at = trio.current_time()
         self._streams: dict[int, Libp2pStream] = {}
         self._to_send = trio.Event()
         self._blocked: set[Libp2pStream] = set()
@@ -74,6 +77,11 @@ class Channel:
     def idle_for(self, seconds: float) -> bool:
         """Whether no stream was open for so long."""
         return self._mux.streams_open == 0 and trio.current_time() - self._busy_at >= seconds
+
+    @property
+    def idle_s(self) -> float:
+        """How long no stream has been opened or ended."""
+        return trio.current_time() - self._busy_at
 
     @property
     def streams_of_peer(self) -> int:
@@ -172,7 +180,9 @@ class Channel:
         assert self._nursery is not None
         try:
             while True:
-                for happening, number in self._mux.receive_data(await self._session.read()):
+                data = await self._session.read()
+                self._allow_empty()
+                for happening, number in self._mux.receive_data(data):
                     if happening is Happening.OPENED:
                         stream = self._adopt(number)
                         if admit():
@@ -182,11 +192,20 @@ class Channel:
                     elif number in self._streams:
                         self._streams[number].wake()
                 self.kick()
+                # A read may be served from a buffer: others have a turn after each message.
+                await trio.lowlevel.checkpoint()
         except MuxError as error:
             log.warning("a connection was ended: %s", error)
         except Exception as error:
             # The peer hung up, or sent what Noise does not authenticate: the end either way.
             log.debug("a connection ended (%s)", type(error).__name__)
+
+    def _allow_empty(self) -> None:
+        """What the peer may send of frames that carry nothing grows back with time."""
+        now_s = trio.current_time()
+        if now_s - self._empty_at >= 1:
+            self._mux.allow_empty(int((now_s - self._empty_at) * EMPTY_PER_S))
+            self._empty_at = now_s
 
     async def _write_frames(self) -> None:
         try:

@@ -6,8 +6,10 @@ what WINDOW_UPDATE frames add.  SYN opens a stream, ACK accepts it, FIN ends one
 both.  PING is answered.  GO_AWAY says that no stream will be accepted any more.
 
 What is held against the peer: a version, type or stream number that cannot be; DATA beyond the
-grant; frames above `FRAME_BYTES_MAX`; more answers owed than it takes from us.  Each is a
-`MuxError` and ends the connection.  What the peer may make us hold is `BUFFER_BYTES` a stream.
+grant; frames above `FRAME_BYTES_MAX`; more answers owed than it takes from us; more than
+`EMPTY_FRAMES_MAX` frames that carry nothing, unless `allow_empty` gave leave for others since.
+Each is a `MuxError` and ends the connection.  What the peer may make us hold is `BUFFER_BYTES` a
+stream and `STREAMS_PER_PEER_MAX` streams: one more is reset as soon as it is opened.
 
 How a stream ended is never guessed: in order only if its FIN came and every byte before it; if the
 connection goes first, the stream is broken.
@@ -28,7 +30,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum, IntFlag, auto
 
-from .transport import BUFFER_BYTES, StreamClosed, TransportError
+from .transport import BUFFER_BYTES, STREAMS_PER_PEER_MAX, StreamClosed, TransportError
 
 HEADER = struct.Struct("!BBHII")
 FIRST_WINDOW = 256 * 1024
@@ -38,6 +40,12 @@ DATA_BYTES_MAX = 65_519 - HEADER.size
 FRAME_BYTES_MAX = 1024 * 1024
 # Control frames waiting to be sent.  A peer that makes us owe more does not read what we answer.
 CONTROL_FRAMES_MAX = 4096
+# Frames that cost us work and bring nothing: pings, updates and data of nothing or for no stream,
+# streams that are refused.  An honest peer sends a few a minute; a stream refused counts for more.
+EMPTY_FRAMES_MAX = 512
+REFUSED_COST = 4
+# An update that grants less than this is one of them: nobody reads in such small pieces for long.
+UPDATE_MIN = 1024
 # Data waiting behind the connection; more waits in the senders.
 BACKLOG_BYTES_MAX = 512 * 1024
 
@@ -93,6 +101,8 @@ class Yamux:
         self._streams: dict[int, _Half] = {}
         self._out: deque[bytes] = deque()
         self._control_waiting = 0
+        self._empty_left = EMPTY_FRAMES_MAX
+        self._theirs_open = 0
         self._head = bytearray()
         self._body_left = 0
         self._body_of: int | None = None
@@ -161,7 +171,7 @@ class Yamux:
         if half is None:
             return False
         if half.broken or self.gone:
-            del self._streams[number]
+            self._forget(number)
             return False
         half.discarding = True
         half.buffer.clear()
@@ -170,7 +180,7 @@ class Yamux:
 
     def reset(self, number: int) -> None:
         """Break both directions."""
-        half = self._streams.pop(number, None)
+        half = self._forget(number)
         if half is not None and not half.broken and not self.gone:
             self._control(Type.WINDOW_UPDATE, Flag.RST, number, 0)
 
@@ -184,9 +194,13 @@ class Yamux:
     @property
     def streams_of_peer(self) -> int:
         """How many streams the other side opened and neither side is done with."""
-        return sum(half.theirs_opened for half in self._streams.values())
+        return self._theirs_open
 
     # --- the connection ---------------------------------------------------------------------------
+
+    def allow_empty(self, frames: int) -> None:
+        """Time went by: so many more frames that carry nothing are borne."""
+        self._empty_left = min(EMPTY_FRAMES_MAX, self._empty_left + frames)
 
     def data_to_send(self, max_bytes: int) -> bytes:
         """Whole frames up to `max_bytes` (at least one), `b""` when there are none."""
@@ -261,7 +275,19 @@ class Yamux:
     def _settle(self, number: int, half: _Half) -> None:
         """Forget a stream with which both sides are done."""
         if half.fin_out and half.fin_in and half.discarding:
-            del self._streams[number]
+            self._forget(number)
+
+    def _forget(self, number: int) -> _Half | None:
+        half = self._streams.pop(number, None)
+        if half is not None and half.theirs_opened:
+            self._theirs_open -= 1
+        return half
+
+    def _empty(self, cost: int = 1) -> None:
+        """A frame that carries nothing.  Raises MuxError for too many."""
+        self._empty_left -= cost
+        if self._empty_left < 0:
+            raise MuxError("the peer sends too many frames that carry nothing")
 
     def _take_header(self, happened: list[tuple[Happening, int]]) -> None:
         version, kind, bits, number, length = HEADER.unpack(self._head)
@@ -272,9 +298,11 @@ class Yamux:
         flags = Flag(bits)
         match Type(kind):
             case Type.PING:
+                self._empty()
                 if Flag.SYN in flags:
                     self._control(Type.PING, Flag.ACK, 0, length)
             case Type.GO_AWAY:
+                self._empty()
                 self.going_away = True
             case Type.DATA | Type.WINDOW_UPDATE:
                 if Flag.SYN in flags:
@@ -288,9 +316,13 @@ class Yamux:
         if number == 0 or number % 2 != self._theirs or number <= self._last_theirs:
             raise MuxError("the peer opened a stream under a number that is not free")
         self._last_theirs = number
-        if self.going_away:
+        if self.going_away or self._theirs_open >= STREAMS_PER_PEER_MAX:
+            self._empty(REFUSED_COST)
             self._control(Type.WINDOW_UPDATE, Flag.RST, number, 0)
             return
+        # One that is opened and left at once costs as much as one that is refused.
+        self._empty()
+        self._theirs_open += 1
         half = _Half(theirs_opened=True)
         self._streams[number] = half
         self._control(Type.WINDOW_UPDATE, Flag.ACK, number, self._widen(half))
@@ -301,6 +333,8 @@ class Yamux:
     ) -> None:
         if length > FRAME_BYTES_MAX:
             raise MuxError(f"the peer announced a frame of {length} bytes")
+        if not length and not flags:
+            self._empty()
         half = self._streams.get(number)
         if half is not None and not half.broken:
             if length > half.grant or (length and half.fin_in):
@@ -326,6 +360,8 @@ class Yamux:
         self, number: int, flags: Flag, value: int, happened: list[tuple[Happening, int]]
     ) -> None:
         half = self._streams.get(number)
+        if value < UPDATE_MIN and not flags:
+            self._empty()
         if half is not None and value:
             half.send_window += value
             if half.send_window > 0xFFFF_FFFF:
@@ -341,7 +377,7 @@ class Yamux:
             half.broken = True
             half.buffer.clear()
             if half.discarding:
-                del self._streams[number]
+                self._forget(number)
             happened += [(Happening.READABLE, number), (Happening.WRITABLE, number)]
         elif Flag.FIN in flags:
             half.fin_in = True

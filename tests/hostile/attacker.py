@@ -25,13 +25,23 @@ from entrenous.node.clock import SystemClock
 from entrenous.node.network.libp2p import TcpAddress
 from entrenous.node.network.libp2p_channel import Channel, Libp2pStream
 from entrenous.node.network.libp2p_handshake import Secured, secure
+from entrenous.node.network.libp2p_parts import BaseLibp2pError
 from entrenous.node.network.transport import PeerAway, TransportError
 from entrenous.protocol.errors import ProtocolError
 from entrenous.protocol.pairing import parse_link
 from entrenous.tests.hostile.peer import HungUp, Peer
 
 # What any attack meets in the end: the node hangs up, one way or another.
-LET_DOWN = (TransportError, ProtocolError, HungUp, OSError, trio.TooSlowError)
+LET_DOWN = (
+    TransportError,
+    ProtocolError,
+    HungUp,
+    BaseLibp2pError,
+    OSError,
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+    trio.TooSlowError,
+)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import trio
 
 from entrenous.protocol.cid import cid_of
 from entrenous.protocol.command import Cmd, DeliverArgs, RequestArgs
+from entrenous.protocol.day import start_ms
 from entrenous.protocol.delivery import announce, pack_parts
 from entrenous.protocol.errors import Code
 from entrenous.protocol.frame import Kind, encode_frame
@@ -134,7 +135,7 @@ def _delivery(at: Attacker, peer: Peer, size: int) -> tuple[DeliverArgs, list[by
         TRANSACTION,
         {
             "id": [f"{row:012d}-{at.entropy.random_bytes(2).hex()}" for row in range(rows)],
-            "time": [first * DAY_MS + row * (DAY_MS // each) for row in range(rows)],
+            "time": [start_ms(first) + row * (DAY_MS // each) for row in range(rows)],
             "offset_min": [60] * rows,
             "amount": [(-(100 + row * 977 % 90_000), 2) for row in range(rows)],
             "currency": ["EUR"] * rows,

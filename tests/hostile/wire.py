@@ -9,11 +9,13 @@ Each runs until it is cancelled.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from itertools import count
 
 import trio
 
 from entrenous.crypto.keys import DeviceKey
+from entrenous.node.network.libp2p_handshake import Secured
 from entrenous.node.network.yamux import HEADER, Flag, Type
 from entrenous.tests.hostile.attacker import LET_DOWN, Attacker
 
@@ -118,21 +120,18 @@ async def _frames(at: Attacker, pieces: Callable[[], bytes]) -> None:
     What the node answers is read, or it would stop for that reason alone.
     """
 
+    async def drain(secured: Secured) -> None:
+        with suppress(*LET_DOWN):
+            while True:
+                await secured.session.read()
+
     async def one() -> None:
-        async with at.noise(DeviceKey(b"\x42" * 32)) as secured, trio.open_nursery() as nursery:
-
-            async def drain() -> None:
-                while True:
-                    await secured.session.read()
-
-            nursery.start_soon(drain)
+        async with at.noise(DeviceKey(b"\x42" * 32)) as secured:
+            at.nursery.start_soon(drain, secured)
             while True:
                 await secured.session.write(pieces())
 
-    try:
-        await _many(at, 1, one)
-    except* LET_DOWN as error:
-        at.note(error.exceptions[0])
+    await _many(at, 1, one)
 
 
 async def ten_thousand_streams(at: Attacker) -> None:
