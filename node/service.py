@@ -31,7 +31,7 @@ from .client import Client
 from .errors import Exit, NotFound, UsageError
 from .store.home import write_atomically
 
-__all__ = ["Exit", "Host", "NotFound", "Service", "Shape", "UsageError", "visible"]
+__all__ = ["Exit", "Host", "NotFound", "Service", "Shape", "UsageError", "file_text", "visible"]
 
 GROUP: Final = "entrenous.services"
 # A file of a person's own settings, or a tariff that they name.
