@@ -262,13 +262,14 @@ class Door:
     async def _read(self, link: Link, visit: Visit, pair: Pair, call: int, heard: Heard) -> None:
         if not await visit.begin_reading(call):
             return
+        alone = self._turns.alone(link.turn)
 
         def act(tx: Tx) -> tuple[Reading, Ready]:
             now_ms = self._clock.now_ms()
             statuses = self._lending.statuses(tx, heard.grants, now_ms)
             read = authorise_read(heard, self._answering.standing(tx, pair, statuses), now_ms)
             self._store.ledger.first_time(tx, heard.inv.cid, read.spent_until_s)
-            plan = self._serving.plan(tx, read)
+            plan = self._serving.plan(tx, read, alone=alone)
             grant = self._lending.get(tx, read.grant.cid)
             return self._offer(tx, link, visit, pair, call, Served(heard, plan, grant, 0), now_ms)
 

@@ -78,7 +78,7 @@ STRANGERS_MAX = 256
 STRANGER_S = 60.0
 # Streams that one device may open to greet: a household with many personas behind it, and then one
 # every two seconds.  Each greeting costs two units of work.
-GREETINGS_MOST, GREETINGS_PER_S = 48.0, 0.5
+GREETINGS_MOST, GREETINGS_PER_S = 32.0, 0.5
 GREETERS_MAX = 8_192
 
 

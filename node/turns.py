@@ -104,14 +104,19 @@ class Turns:
 
     def _free(self, peer: Hashable) -> bool:
         mine = self._under_way.get(peer, 0)
-        return self._all < ALL_AT_ONCE and mine < (AT_ONCE if self._alone(peer) else 1)
+        return self._all < ALL_AT_ONCE and mine < (AT_ONCE if self.alone(peer) else 1)
 
     def _here(self, peer: Hashable) -> None:
-        now_s = trio.current_time()
-        self._about[peer] = now_s
+        self._about[peer] = trio.current_time()
         self._about.move_to_end(peer)
-        while (oldest := next(iter(self._about.items())))[1] < now_s - ALONE_S:
+        self._forget()
+
+    def _forget(self) -> None:
+        old_s = trio.current_time() - ALONE_S
+        while self._about and (oldest := next(iter(self._about.items())))[1] < old_s:
             del self._about[oldest[0]]
 
-    def _alone(self, peer: Hashable) -> bool:
+    def alone(self, peer: Hashable) -> bool:
+        """Whether nobody else has asked for anything within `ALONE_S`."""
+        self._forget()
         return all(other == peer for other in self._about)

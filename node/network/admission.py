@@ -27,12 +27,12 @@ from ..leave import Leave, Leaves
 # Connections that have proved nothing yet.
 UNPROVED_MAX = 32
 # Handshakes of one address: a household behind one router after a power cut, or an office.
-ADDRESS_MOST, ADDRESS_PER_S = 48.0, 4.0
+ADDRESS_MOST, ADDRESS_PER_S = 24.0, 2.0
 # Handshakes of all addresses together.  One costs 3 to 5 ms of processor time: a flood from
-# everywhere may take a seventh of one processor.
-ALL_MOST, ALL_PER_S = 128.0, 32.0
+# everywhere may take a twelfth of one processor.
+ALL_MOST, ALL_PER_S = 64.0, 16.0
 # Connections of one proved key: a telephone that comes and goes.
-KEY_MOST, KEY_PER_S = 16.0, 0.5
+KEY_MOST, KEY_PER_S = 8.0, 0.25
 # Connections whose key is proved that one address may hold: many devices behind one router, and a
 # quarter of what a node holds at all.
 HELD_MAX = 64

@@ -127,7 +127,7 @@ async def many_connections(at: Attacker) -> None:
 def _delivery(at: Attacker, peer: Peer, size: int) -> tuple[DeliverArgs, list[bytes]]:
     """A true delivery of about `size` bytes: transactions with long labels."""
     assert peer.to is not None
-    each = 8_000
+    each = 4_000
     days = max(1, size // (each * 110))
     first = at.target.first
     rows = days * each
