@@ -20,6 +20,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from .calls.about import AboutCalls
+from .calls.acting_for import ActingForCalls
 from .calls.audit import AuditCalls
 from .calls.data import DataCalls
 from .calls.declaring import DeclaringCalls
@@ -37,6 +38,7 @@ class Client(
     AboutCalls,
     IdentityCalls,
     HouseholdCalls,
+    ActingForCalls,
     DataCalls,
     DeclaringCalls,
     LendingCalls,

@@ -11,6 +11,7 @@ from ..protocol.command import (
     Cmd,
     DeliverArgs,
     KeysArgs,
+    MandateDecideArgs,
     RequestArgs,
     parse_args,
     parse_out,
@@ -27,6 +28,7 @@ from .lending import Lending
 from .outgoing import Message
 from .peers import Pair
 from .store.database import Tx
+from .waiting_for import WaitingElsewhere
 
 
 class FollowUp:
@@ -40,12 +42,14 @@ class FollowUp:
         borrowing: Borrowing,
         deliveries: Deliveries,
         cards: Cards,
+        waiting: WaitingElsewhere,
     ) -> None:
         self._asked = asked
         self._lending = lending
         self._borrowing = borrowing
         self._deliveries = deliveries
         self._cards = cards
+        self._waiting = waiting
 
     def answered(self, tx: Tx, pair: Pair, message: Message, answer: Answer) -> None:
         """What the answer to one of our own messages changes here."""
@@ -64,6 +68,8 @@ class FollowUp:
             case RequestArgs() if answer.code is not Code.OK:
                 cid = args.request.cid
                 self._asked.decided(tx, cid, RequestState.REFUSED, None, _reason(answer))
+            case MandateDecideArgs():
+                self._waiting.answered(tx, pair, args, answer)
             case _:
                 return
 

@@ -45,10 +45,13 @@ from .network.transport import Network
 from .offload import Offload
 from .outgoing import Outgoing
 from .parcel_book import ParcelBooks
+from .parcel_fetching import ParcelFetching
+from .parcel_lending import ParcelLending
 from .parcel_taking import ParcelTaking
 from .parcel_writing import ParcelWriting
 from .peers import Peers
 from .post import Post
+from .reads_by_file import Reads
 from .receipts import Receipts
 from .serving import Serving
 from .standing import Standings
@@ -58,6 +61,7 @@ from .store.store import Store
 from .turns import Turns
 from .vault import Vault
 from .vouches import Vouches
+from .waiting_for import WaitingElsewhere
 from .well_known import WellKnown
 
 log = structlog.get_logger()
@@ -143,6 +147,7 @@ class Node:
             keystore,
             ground.entropy,
         )
+        self.waiting_elsewhere = WaitingElsewhere(objects, self.outgoing)
         outcomes = Outcomes(objects, self.peers, self.outgoing, self.asked, self.mandates)
         self.lending.decided = outcomes.tell
         self.mandates.held_ended = outcomes.ended
@@ -251,8 +256,31 @@ class Node:
             borrowing=self.borrowing,
             deliveries=self.deliveries,
             cards=self.cards,
+            waiting=self.waiting_elsewhere,
         )
         self.parcel_books = ParcelBooks(objects, self.store.ledger)
+        self.reads_by_file = Reads(objects)
+        parcel_lending = ParcelLending(
+            store=self.store,
+            device=keystore.device,
+            peers=self.peers,
+            receipts=self.receipts,
+            lending=self.lending,
+            answering=answering,
+            serving=self.serving,
+            books=self.parcel_books,
+            reads=self.reads_by_file,
+            checkpoint=ground.checkpoint,
+        )
+        self.parcel_fetching = ParcelFetching(
+            store=self.store,
+            entropy=ground.entropy,
+            offload=ground.offload,
+            peers=self.peers,
+            receipts=self.receipts,
+            borrowing=self.borrowing,
+            reads=self.reads_by_file,
+        )
         self.parcel_writing = ParcelWriting(
             store=self.store,
             device=keystore.device,
@@ -265,6 +293,9 @@ class Node:
             mandates=self.mandates,
             follow_up=follow_up,
             books=self.parcel_books,
+            reads=self.reads_by_file,
+            lending=parcel_lending,
+            fetching=self.parcel_fetching,
             checkpoint=ground.checkpoint,
         )
         self.parcel_taking = ParcelTaking(
@@ -279,6 +310,9 @@ class Node:
             arriving=arriving,
             follow_up=follow_up,
             books=self.parcel_books,
+            reads=self.reads_by_file,
+            lending=parcel_lending,
+            fetching=self.parcel_fetching,
             contradicted=self.exchange.contradict,
             checkpoint=ground.checkpoint,
         )

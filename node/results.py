@@ -198,7 +198,8 @@ class MandateInfo:
     """A mandate, given, held or handed in here (`side`).
 
     `principal`, `proxy` and `at` are names, or DIDs of those who have none here; `passed_on` how
-    many mandates stand above it.
+    many mandates stand above it.  One for the principal's own node may be for requests of some
+    `peers` only, for some `purposes`, on some `collections`, granted until `until_s` at most.
     """
 
     id: bytes
@@ -215,6 +216,10 @@ class MandateInfo:
     status: str
     t_ms: int
     ended_ms: int | None
+    peers: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = ()
+    collections: tuple[str, ...] = ()
+    until_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,6 +402,8 @@ class RequestInfo:
     # For whom of the house its peer knows this node; whom the asker acts for, if for another.
     people: tuple[str, ...] = ()
     principal: str | None = None
+    # Who decided it for the owner of this node.
+    decided_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -447,6 +454,9 @@ class GrantInfo:
     reads: int
     acknowledged: bool
     chain: tuple[bytes, ...]
+    # Who gave it for the owner of this node; for whom its reader reads, if for another.
+    decided_by: str | None = None
+    principal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

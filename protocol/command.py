@@ -46,7 +46,7 @@ from .limits import (
     VOUCH_BYTES_MAX,
     WINDOWS_MAX,
 )
-from .request import Request, request_from_value
+from .request import Request, parse_request, request_from_value
 from .vouch import ASK_NONCE_BYTES
 from .window import Window, window_from_value
 from .wire import VERSION, Body, Value
@@ -352,6 +352,10 @@ class WaitingRequest:
     name: str
     t_ms: int
 
+    @property
+    def request(self) -> Request:
+        return parse_request(self.raw)
+
     def value(self) -> Value:
         return [self.raw, self.peer, self.name, self.t_ms]
 
@@ -627,6 +631,7 @@ def _waiting_out(out: Value) -> WaitingOut:
             case [bytes(raw), str(peer), str(name), int(t_ms)] if (
                 type(t_ms) is int and 0 < len(name) <= LINE_CHARS_MAX
             ):
+                parse_request(raw)
                 requests.append(WaitingRequest(raw, check_did(peer), name, t_ms))
             case _:
                 raise WireError("a request that waits is not [request, peer, name, time]")

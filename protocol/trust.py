@@ -393,9 +393,10 @@ def _own_chain(case: _Case) -> None:
     try:
         case.verified = verify_chain(heard.inv, heard.proofs, now_ms=case.now_ms)
     except CapabilityError as error:
-        if error.code not in ABOUT_ARGS:
+        at_home = heard.inv.cmd in AT_HOME
+        if error.code not in ABOUT_ARGS and not (at_home and error.code is Code.COMMAND):
             raise
-        if heard.inv.cmd in AT_HOME:
+        if at_home:
             raise GrantRefused(
                 "the mandate does not cover this: it waits for its principal", error.code
             ) from error

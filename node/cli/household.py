@@ -178,7 +178,13 @@ async def give(
     ],
     /,
     *,
-    at: Annotated[str, Parameter(help="Where: the organisation, as the principal knows it.")],
+    at: Annotated[
+        str | None,
+        Parameter(
+            help="Where: the organisation, as the principal knows it. Without, at your own node: "
+            "they decide what waits in your inbox."
+        ),
+    ] = None,
     may: Annotated[
         tuple[Literal["request", "decide"], ...],
         Parameter(help="What: ask for data, decide on requests. May be repeated.", negative=""),
@@ -193,15 +199,45 @@ async def give(
     ] = None,
     onward: Annotated[bool, Parameter(help="They may pass it on.")] = False,
     under: Annotated[str | None, Parameter(help="Pass on this mandate, which you hold.")] = None,
+    from_peer: Annotated[
+        tuple[str, ...],
+        Parameter(help="At your node: requests of this peer only. May be repeated.", negative=""),
+    ] = (),
+    purpose: Annotated[
+        tuple[str, ...],
+        Parameter(help="At your node: for this purpose only. May be repeated.", negative=""),
+    ] = (),
+    collection: Annotated[
+        tuple[str, ...],
+        Parameter(help="At your node: of this collection only, or below.", negative=""),
+    ] = (),
+    grants_until: Annotated[
+        str | None, Parameter(help="At your node: nothing granted beyond this day (YYYY-MM-DD).")
+    ] = None,
     options: Options = USUAL,
 ) -> None:
-    """Let somebody act for you at one organisation: a mandate, which always ends.
+    """Let somebody act for you at one organisation, or at your own node: it always ends.
+
+    At your own node they see what waits in your inbox, within the limits that you set, and decide
+    it; your node does it, with your keys, which they never get. What the limits leave out waits for
+    you.
 
     The organisation is told, and names both of you in all that it answers. You are told of each
     thing done in your name. `entrenous mandate revoke` takes it back at once.
 
     Example: entrenous mandate give son --at bank --may request --until 2027-12-31
     """
+    limits = (from_peer, purpose, collection, grants_until)
+    if at is None:
+        if may != ("decide",) or until is None or age is not None or onward or under is not None:
+            raise UsageError(
+                "at your own node a peer may decide (--may decide), until a day (--until), and "
+                "cannot pass it on; --at says where else"
+            )
+        await _give_home(options, peer, as_, until, limits)
+        return
+    if any(limits):
+        raise UsageError("limits are for a mandate at your own node (without --at)")
     if not may or (until is None) == (age is None):
         raise UsageError("say what they may do (--may), and until when (--until or --age)")
     zone = zone_of(False)
@@ -215,6 +251,32 @@ async def give(
             age=age,
             onward=onward,
             under=under,
+        )
+    screen = options.screen
+    screen.show("mandate give", made)
+    screen.say(f"Given ({_id(made)}): {_in_words(made)}")
+    screen.fact("they may", _may(made))
+    screen.say(f"`entrenous mandate revoke {_id(made)}` takes it back.")
+
+
+async def _give_home(
+    options: Options,
+    peer: str,
+    office: str,
+    until: str,
+    limits: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], str | None],
+) -> None:
+    zone = zone_of(False)
+    peers, purposes, collections, last = limits
+    async with node_of(options) as client:
+        made = await client.mandate_give_home(
+            peer,
+            office=office,
+            exp_s=end_of_day_s(until, zone),
+            peers=peers,
+            purposes=purposes,
+            collections=collections,
+            until_s=None if last is None else end_of_day_s(last, zone),
         )
     screen = options.screen
     screen.show("mandate give", made)
@@ -251,13 +313,31 @@ def _id(one: MandateInfo) -> str:
 
 def _in_words(one: MandateInfo) -> str:
     passed = ", passed on" if one.passed_on else ""
+    home = Cmd.MANDATE_DECIDE in one.commands
+    place = "" if home else f" at {one.at}"
     return (
-        f"{one.proxy} for {one.principal} at {one.at}, as {one.office}{passed}: {one.status}, "
+        f"{one.proxy} for {one.principal}{place}, as {one.office}{passed}: {one.status}, "
         f"until {moment(one.exp_s * 1000)}"
     )
 
 
 def _may(one: MandateInfo) -> str:
+    if Cmd.MANDATE_DECIDE in one.commands:
+        return _within(one)
     words = {cmd.value: word for word, cmd in _MAY.items()}
     onward = ", and pass this on" if one.onward else ""
     return ", ".join(words.get(cmd, cmd) for cmd in one.commands) + onward
+
+
+def _within(one: MandateInfo) -> str:
+    """What a mandate for the principal's own node leaves to the proxy."""
+    parts = ["see and decide what waits there"]
+    if one.peers:
+        parts.append(f"requests of {', '.join(one.peers)}")
+    if one.purposes:
+        parts.append(f"for {', '.join(one.purposes)}")
+    if one.collections:
+        parts.append(f"of {', '.join(one.collections)}")
+    if one.until_s is not None:
+        parts.append(f"granted until {moment(one.until_s * 1000)} at most")
+    return "; ".join(parts)

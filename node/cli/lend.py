@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,17 +14,17 @@ from ...protocol.wire import Value
 from ..client import Client
 from ..errors import Exit, NotAllowed, NotFound, UsageError
 from ..results import CollectionInfo, GrantInfo, RequestInfo, Revoked
+from .acting_for import grant_for, inbox_for, lives_elsewhere, refuse_for
 from .data import From, To, Utc
-from .days import Span, days_in_words, end_of_day_s, moment, require_whole_days, span
+from .days import days_in_words, end_of_day_s, moment, require_whole_days, span
 from .household import ActingFor
 from .names import find, short
 from .options import USUAL, Options, node_of, zone_of
+from .requests import check_waiting, narrowed, now_ms, request_named, show_requests, wanted_of
 from .screen import Screen
-from .standing_words import standing_in_a_cell
 from .terms_file import read_terms
 from .whose import is_others, show_whose, whose_in_words
 from .words import (
-    ago,
     counted,
     left_out_words,
     purpose_in_words,
@@ -45,10 +44,6 @@ Until = Annotated[
     str | None, Parameter(help="The grant ends with this day (YYYY-MM-DD), of your time zone.")
 ]
 Yes = Annotated[bool, Parameter(name=("--yes", "-y"), help="Do not ask before doing it.")]
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 # --- asking ---------------------------------------------------------------------------------------
@@ -144,7 +139,7 @@ async def asked(*, options: Options = USUAL) -> None:
     async with node_of(options) as client:
         found = await client.asked()
     options.screen.show_lines("asked", found)
-    _show_requests(options.screen, found, "You have asked for nothing yet: see `entrenous ask`.")
+    show_requests(options.screen, found, "You have asked for nothing yet: see `entrenous ask`.")
 
 
 async def inbox(
@@ -152,18 +147,24 @@ async def inbox(
     /,
     *,
     every: Annotated[bool, Parameter(name="--all", help="Also what was decided.")] = False,
+    acting_for: ActingFor = None,
     options: Options = USUAL,
 ) -> None:
     """List the requests that wait for your decision.
 
+    With --acting-for, those that wait at a peer who lets you decide them: its node is asked.
+
     Example: entrenous inbox
     """
+    if acting_for is not None:
+        await inbox_for(options, acting_for, id, every=every)
+        return
     screen = options.screen
     async with node_of(options) as client:
         found = await client.inbox()
         vault = () if id is None else await client.collections()
     if id is not None:
-        one = _request(found, id)
+        one = request_named(found, id)
         screen.show_lines("inbox", [one])
         if not screen.json:
             show_request(screen, one, vault, now_ms())
@@ -171,30 +172,10 @@ async def inbox(
         return
     shown = [one for one in found if every or one.state == "waiting"]
     screen.show_lines("inbox", shown)
-    _show_requests(screen, shown, "Nothing waits for your decision.", known=True)
+    show_requests(screen, shown, "Nothing waits for your decision.", known=True)
     if shown and not screen.json:
         screen.say()
         screen.say("`entrenous inbox ID` shows one in full, `entrenous decide ID` decides it.")
-
-
-def _show_requests(
-    screen: Screen, found: Sequence[RequestInfo], empty: str, *, known: bool = False
-) -> None:
-    for one in found:
-        outcome = one.state
-        if one.grant is not None:
-            outcome += f" as {short(one.grant)}"
-        elif one.reason is not None:
-            outcome += f": {one.reason}"
-        screen.entry(
-            shown_id(one),
-            f"{one.peer}, {ago(one.t_ms, now_ms())}: {outcome}",
-            *([standing_in_a_cell(one.standing)] if known and one.standing is not None else []),
-            *(f"{item.collection}, {days_in_words(item.first, item.last)}" for item in one.items),
-            f"for {purpose_in_words(one.purpose)}",
-        )
-    if not found:
-        screen.say(empty)
 
 
 # --- deciding -------------------------------------------------------------------------------------
@@ -232,15 +213,22 @@ async def decide(
     if decision == "refuse":
         if from_ or to or only or until or utc or others:
             raise UsageError("a refusal has no days, no collections and no end")
+        if acting_for is not None and await lives_elsewhere(options, acting_for):
+            return await refuse_for(options, acting_for, id, reason, yes=yes)
         return await _refuse(options, id, reason, acting_for, yes=yes)
     if reason is not None:
         raise UsageError("--reason goes with a refusal")
     zone = zone_of(utc)
     days = span(from_, to, zone)
+    if acting_for is not None and await lives_elsewhere(options, acting_for):
+        if others:
+            raise UsageError("--others is for the owner of the data to say")
+        until_s = None if until is None else end_of_day_s(until, zone)
+        return await grant_for(options, acting_for, id, days, zone, only, until_s, yes=yes)
     async with node_of(options) as client:
-        request = _request(await client.inbox(), id)
+        request = request_named(await client.inbox(), id)
         vault = await client.collections()
-    _check_waiting(request)
+    check_waiting(request)
     exp_s = request.exp_s if until is None else end_of_day_s(until, zone)
     every = opened_until(narrowed(request.items, vault, days, only), exp_s)
     windows, not_theirs = _apart(every, request, vault, others=others)
@@ -290,9 +278,9 @@ async def _refuse(
 ) -> int:
     screen = options.screen
     async with node_of(options) as client:
-        request = _request(await client.inbox(), id)
+        request = request_named(await client.inbox(), id)
         vault = await client.collections()
-    _check_waiting(request)
+    check_waiting(request)
     if not screen.json:
         show_request(screen, request, vault, now_ms())
         screen.say()
@@ -323,58 +311,6 @@ def _decided(
         "exp_s": exp_s,
         "left_out": list(left_out),
     }
-
-
-def wanted_of(
-    items: Sequence[Window], vault: Sequence[CollectionInfo], only: Sequence[str]
-) -> list[Window]:
-    """What was asked for, collection by collection: a category is what the vault has under it."""
-    found: list[Window] = []
-    for item in items:
-        below = [one.path for one in vault if one.path.startswith(item.collection + "/")]
-        paths = below or [item.collection]
-        if below and any(one.path == item.collection for one in vault):
-            paths = [item.collection, *below]
-        found += [Window(path, item.first, item.last) for path in paths]
-    if only:
-        for path in only:
-            if all(window.collection != path for window in found):
-                raise UsageError(f"{path} was not asked for; `entrenous inbox ID` shows what was")
-        found = [window for window in found if window.collection in only]
-    return found
-
-
-def narrowed(
-    items: Sequence[Window], vault: Sequence[CollectionInfo], days: Span, only: Sequence[str]
-) -> list[Window]:
-    """What would be given: of what was asked for, the whole UTC days inside `days`.
-
-    Undated records have no days, so they are given only where no days were chosen.
-    Raises UsageError if nothing is left.
-    """
-    bounded = days.first is not None or days.last is not None
-    given: list[Window] = []
-    for window in wanted_of(items, vault, only):
-        if window.undated:
-            given += [] if bounded else [window]
-            continue
-        first, last = max(window.first, days.first_day), min(window.last, days.last_day)
-        if first <= last:
-            given.append(Window(window.collection, first, last))
-    if not given:
-        require_whole_days(days)
-        raise UsageError("none of these days were asked for; `entrenous inbox ID` shows which were")
-    return given
-
-
-def _request(found: Sequence[RequestInfo], id: str) -> RequestInfo:
-    cid = find(id, [one.id for one in found], "request", "entrenous inbox --all")
-    return next(one for one in found if one.id == cid)
-
-
-def _check_waiting(request: RequestInfo) -> None:
-    if request.state != "waiting":
-        raise UsageError(f"this request was {request.state} already")
 
 
 def _say_decided(screen: Screen, one: RequestInfo) -> None:

@@ -55,14 +55,16 @@ _REQUEST = {
     "purpose": "what for, a DPV term",
     "terms": "`purpose`, `retention_days`, `recipients`, `remuneration`, `clauses`",
     "exp_s": "until when it is asked for",
-    "state": "`waiting`, `granted` or `refused`",
+    "state": "`waiting`, `granted`, `refused`; asked for another, `ended` with its mandate; "
+    "decided for another, `sent`, or `failed` and why",
     "t_ms": "when it was asked",
     "refusal": "what follows from a no, in the asker's words",
     "grant": "the grant that came of it, or null",
     "reason": "why it was refused, or null",
     "standing": "of the peer, as in `peers`",
     "people": "for whom of the house this peer knows this node; empty: the home",
-    "principal": "for whom this node asked, null if for itself",
+    "principal": "for whom this node asked, or decides; null if for itself",
+    "decided_by": "who decided it for the owner of this node, null if the owner did",
 }
 
 _STANDING = (
@@ -112,6 +114,10 @@ _MANDATE = {
     "status": "`live`, `expired` or `revoked`",
     "t_ms": "when it came here",
     "ended_ms": "when it was taken back, or null",
+    "peers": "whose requests it is for; empty: anyone's",
+    "purposes": "for which purposes; empty: any",
+    "collections": "on which collections, and what is below them; empty: any",
+    "until_s": "until when what is granted under it may last, or null",
 }
 
 SHAPES: Final[Mapping[str, Shape]] = {
@@ -362,6 +368,8 @@ SHAPES: Final[Mapping[str, Shape]] = {
         reads="reads in the log",
         acknowledged="whether the reader holds the keys that are current",
         chain="its delegations as signed (base64), root first",
+        decided_by="who gave it for the owner of this node, null if the owner did",
+        principal="for whom its reader reads, null if for itself",
     ),
     "keep": _one(grant="the grant that holds again"),
     "revoke": _one(

@@ -19,16 +19,17 @@ _FORCE = {
 
 
 def show_request(
-    screen: Screen, asked: RequestInfo, vault: Sequence[CollectionInfo], now_ms: int
+    screen: Screen, asked: RequestInfo, vault: Sequence[CollectionInfo] | None, now_ms: int
 ) -> None:
-    """Everything that was asked, line by line."""
+    """Everything that was asked, line by line, and what of it is in the vault if that is here."""
     screen.say(f"{asked.peer} asks (request {shown_id(asked)}, {ago(asked.t_ms, now_ms)})")
     show_standing(screen, asked.standing)
     if asked.people:
         screen.fact("knows you as", " and ".join(asked.people))
     for item in asked.items:
         screen.fact("for", f"{item.collection}, {days_in_words(item.first, item.last)}")
-        screen.fact("", f"({_held(item, vault)})")
+        if vault is not None:
+            screen.fact("", f"({_held(item, vault)})")
     show_terms(screen, asked.terms)
     screen.fact("until", moment(asked.exp_s * 1000))
     screen.fact("if refused", asked.refusal or "they do not say what follows")
@@ -103,6 +104,8 @@ def show_grant(screen: Screen, grant: GrantInfo) -> None:
         f"{counted(grant.reads, 'read')}",
         *(f"{one.collection}, {days_in_words(one.first, one.last)}" for one in grant.windows),
         f"for {purpose_in_words(grant.purpose)}",
+        *([f"decided by {grant.decided_by} for you"] if grant.decided_by else []),
+        *([f"read for {grant.principal}"] if grant.principal else []),
     )
 
 

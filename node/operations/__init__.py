@@ -7,7 +7,19 @@ import structlog
 from ...crypto.errors import EntrenousError
 from ...protocol.wire import Value
 from ..errors import NodeError, UsageError
-from . import about, audit, data, declaring, health, household, identity, lending, parcels, tellings
+from . import (
+    about,
+    acting_for,
+    audit,
+    data,
+    declaring,
+    health,
+    household,
+    identity,
+    lending,
+    parcels,
+    tellings,
+)
 from .operation import Args, Emit, Host, Operation, error_value, named, shorts
 
 __all__ = ["OPERATIONS", "Args", "Emit", "Host", "Operation", "error_value", "named", "perform"]
@@ -46,6 +58,15 @@ OPERATIONS: dict[str, Operation] = {
         household.mandate_give,
         ("peer", "at", "office", "commands", "onward"),
         ("exp_s", "age", "under"),
+    ),
+    "mandate_give_home": Operation(
+        household.mandate_give_home,
+        ("peer", "office", "exp_s"),
+        ("peers", "purposes", "collections", "until_s"),
+    ),
+    "waiting_for": Operation(acting_for.waiting_for, ("principal", "kept")),
+    "decide_for": Operation(
+        acting_for.decide_for, ("principal", "request", "grant"), ("windows", "exp_s", "reason")
     ),
     "mandate_end": Operation(household.mandate_end, ("mandate",)),
     # one's own data

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from ...protocol.command import Cmd
 from ...protocol.errors import ProtocolError
-from ...protocol.limits import MANDATE_S_MAX
+from ...protocol.limits import MANDATE_LIMITS_MAX, MANDATE_S_MAX
 from ...protocol.mandate import ACTABLE, Office
+from ...protocol.mandate_limits import Limits
 from ...protocol.trust import GrantStatus
 from ...protocol.wire import Value
 from ..errors import NotAllowed, NotFound, UsageError
@@ -181,6 +182,44 @@ async def mandate_give(host: Host, args: Args, emit: Emit) -> Value:
     return to_value(made)
 
 
+async def mandate_give_home(host: Host, args: Args, emit: Emit) -> Value:
+    """Let a peer decide what waits at this node."""
+    node = host.node
+    peer, office, exp_s = args.text("peer"), _office(args.text("office")), args.integer("exp_s")
+    peers, purposes = _texts(args, "peers"), _texts(args, "purposes")
+    collections, until_s = _texts(args, "collections"), args.maybe_integer("until_s")
+    now_ms = node.clock.now_ms()
+    if not now_ms < exp_s * 1000 <= now_ms + MANDATE_S_MAX * 1000:
+        raise UsageError("a mandate ends in the future, and within twenty years")
+
+    def unit(tx: Tx) -> MandateInfo:
+        asking = tuple(dict.fromkeys(node.peers.named(tx, name).their for name in peers))
+        limits = Limits(asking, purposes, collections, until_s)
+        try:
+            given = node.mandates.give_home(
+                tx,
+                node.peers.named(tx, peer),
+                office=office,
+                limits=limits,
+                exp_s=exp_s,
+                now_ms=now_ms,
+            )
+        except ProtocolError as error:
+            raise UsageError(str(error)) from error
+        short = shorts(one.cid for one in node.mandates.all(tx))
+        return _info(given, names_of(node, tx), short[given.cid], now_ms)
+
+    made = await node.store.database.write(unit)
+    node.outgoing.notify()
+    return to_value(made)
+
+
+def _texts(args: Args, key: str) -> tuple[str, ...]:
+    if args.body.value(key) is None:
+        return ()
+    return tuple(one for one in args.items(key, MANDATE_LIMITS_MAX) if isinstance(one, str))
+
+
 async def mandate_end(host: Host, args: Args, emit: Emit) -> Value:
     node = host.node
     now_ms = node.clock.now_ms()
@@ -237,6 +276,10 @@ def _info(one: MandateKept, names: Mapping[str, str], short: str, now_ms: int) -
         status=one.status(now_ms).value,
         t_ms=one.t_ms,
         ended_ms=one.ended_ms,
+        peers=tuple(names.get(peer, peer) for peer in mandate.limits.peers),
+        purposes=mandate.limits.purposes,
+        collections=mandate.limits.collections,
+        until_s=mandate.limits.until_s,
     )
 
 

@@ -26,7 +26,8 @@ from ..errors import UsageError
 from ..expansion import expanded
 from ..grant_given import GrantGiven
 from ..grant_held import GrantHeld
-from ..inbox import Asked, Inbox
+from ..inbox import Asked, Inbox, RequestState
+from ..mandate_kept import Side
 from ..node import Node
 from ..peers import Pair
 from ..results import GrantInfo, Invoked, RequestInfo, Revoked, Source, StandingInfo
@@ -101,12 +102,30 @@ async def _requests(node: Node, side: Inbox, emit: Emit) -> Value:
             asker = parse_request(one.raw).from_did
             ours = side is node.asked and asker != one.own
             principal = personas.get(asker, asker) if ours else None
-            infos[place] = replace(infos[place], people=people, principal=principal)
+            by = None if side is node.asked else node.deciding_for.by(tx, infos[place].id)
+            decider = None if by is None else personas.get(by.proxy, by.proxy)
+            infos[place] = replace(
+                infos[place], people=people, principal=principal, decided_by=decider
+            )
+            if ours and one.state is RequestState.WAITING and not _may_hear(node, tx, one, now_ms):
+                infos[place] = replace(infos[place], state=RequestState.ENDED.value)
         return infos
 
     for info in await node.store.database.read(unit):
         await emit.item(to_value(info))
     return None
+
+
+def _may_hear(node: Node, tx: Tx, asked: Asked, now_ms: int) -> bool:
+    """Whether what was asked for another can still be told here: its mandate holds."""
+    asker = parse_request(asked.raw).from_did
+    return any(
+        kept.side is Side.HELD
+        and (kept.mandate.proxy, kept.mandate.to) == (asked.own, asked.their)
+        and kept.mandate.principal == asker
+        and kept.status(now_ms) is GrantStatus.LIVE
+        for kept in node.mandates.all(tx)
+    )
 
 
 def _request_info(
@@ -185,7 +204,14 @@ async def grants(host: Host, args: Args, emit: Emit) -> Value:
         short = shorts([*(one.cid for one in given), *(one.cid for one in held)])
         reads = _reads(node, tx)
         both: list[GrantGiven | GrantHeld] = [*given, *held]
-        return [_grant_info(one, names, short, reads, now_ms) for one in both]
+        personas = names_of(node, tx)
+        infos = [_grant_info(one, names, short, reads, now_ms) for one in both]
+        for place, one in enumerate(given):
+            by = None if one.request is None else node.deciding_for.by(tx, one.request)
+            if by is not None:
+                decider = personas.get(by.proxy, by.proxy)
+                infos[place] = replace(infos[place], decided_by=decider)
+        return infos
 
     for info in await node.store.database.read(unit):
         await emit.item(to_value(info))
