@@ -14,7 +14,6 @@ from .categories import NOT_SPENDING
 from .payments import Payment
 from .rules import Rules, Verdict
 from .transfers import own_transfers
-from .words import Means
 
 _SAVED = "savings"
 
@@ -56,8 +55,9 @@ def sort_payments(
             saved = verdict.category == _SAVED
             said = Verdict(_SAVED if saved else "transfers", "it names an account of yours")
             found.append(Sorted(one, said))
-        elif _comes_back(one, verdict) and (category := paid_for.get(one.payee.casefold())):
-            found.append(Sorted(one, Verdict(category, "money back from whom you paid for it")))
+        elif _comes_back(one, verdict) and one.payee.casefold() in paid_for:
+            category = paid_for[one.payee.casefold()]
+            found.append(Sorted(one, Verdict(category, "money back from whom you paid")))
         else:
             found.append(Sorted(one, verdict))
     return found
@@ -69,13 +69,16 @@ def _comes_back(one: Payment, verdict: Verdict) -> bool:
     )
 
 
-def _paid_for(payments: Sequence[Payment], verdicts: Sequence[Verdict]) -> dict[str, str]:
-    """payee → the category under which most was paid to them by name."""
-    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+def _paid_for(payments: Sequence[Payment], verdicts: Sequence[Verdict]) -> dict[str, str | None]:
+    """payee → the category under which most was paid to them; None where no rule knows them.
+
+    What comes back from somebody unknown is no income either.
+    """
+    counts: defaultdict[str, Counter[str | None]] = defaultdict(Counter)
     for one, verdict in zip(payments, verdicts, strict=True):
-        named = one.means is not Means.UNKNOWN and verdict.category not in NOT_SPENDING
-        if named and not one.incoming and verdict.category is not None:
+        if not one.incoming and verdict.category not in NOT_SPENDING:
             counts[one.payee.casefold()][verdict.category] += 1
     return {
-        payee: min(found, key=lambda each: (-found[each], each)) for payee, found in counts.items()
+        payee: min(found, key=lambda each: (-found[each], each or ""))
+        for payee, found in counts.items()
     }
