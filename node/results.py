@@ -18,6 +18,7 @@ from ..protocol.wire import Value
 from .import_report import Preview as ImportPreview
 from .import_report import Progress as ImportProgress
 from .import_report import Report as ImportReport
+from .import_report import Skipped as ImportSkipped
 from .import_report import Source as ImportSource
 from .import_report import Undone
 
@@ -35,6 +36,7 @@ __all__ = [
     "ImportPreview",
     "ImportProgress",
     "ImportReport",
+    "ImportSkipped",
     "ImportSource",
     "Invitation",
     "Invoked",

@@ -8,14 +8,17 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from ...crypto.errors import EntrenousError
 from ...protocol.day import UNDATED
-from ..errors import Exit, NodeError
+from ..control_frame import ControlError
+from ..errors import Exit, NodeError, exit_of
 from ..results import (
     Delivered,
     DeliveryState,
     ImportPreview,
     ImportProgress,
     ImportReport,
+    ImportSkipped,
     Records,
 )
 from .days import days_in_words, moment, span
@@ -65,16 +68,28 @@ async def import_(
             for path in files:
                 _show_previews(screen, await client.preview(path, into, settings, for_))
             return Exit.DONE
-        reports = [
-            await client.import_(path, into, _Progress(screen), settings, for_) for path in files
-        ]
+        reports: list[ImportReport] = []
+        code = Exit.DONE
+        for path in files:
+            try:
+                report = await client.import_(path, into, _Progress(screen), settings, for_)
+            except ControlError:
+                raise
+            except EntrenousError as error:
+                exit, _ = exit_of(error)
+                if len(files) == 1 or exit not in (Exit.FAILED, Exit.NOT_FOUND):
+                    raise
+                # One that is no good does not keep the others out.
+                report = ImportReport((), (ImportSkipped(path.name, str(error)),))
+                code = exit
+            reports.append(report)
+            _show_report(screen, report)
     report = ImportReport(
         tuple(one for each in reports for one in each.imported),
         tuple(one for each in reports for one in each.skipped),
     )
     screen.show("import", report)
-    _show_report(screen, report)
-    return Exit.DONE if report.imported or not report.skipped else Exit.FAILED
+    return code if report.imported or not report.skipped else Exit.FAILED
 
 
 class _Progress:

@@ -118,3 +118,19 @@ def test_the_unit_names_this_program_and_home(tmp_path: Path) -> None:
     assert code == 0
     line = next(line for line in out.splitlines() if line.startswith("ExecStart="))
     assert line.endswith(f' up --home "{tmp_path}/a home of 100%%"')
+
+
+def test_a_file_that_is_no_good_does_not_keep_the_others_out(tmp_path: Path) -> None:
+    home, bad, gone = tmp_path / "home", tmp_path / "holiday.jpg", tmp_path / "gone.ofx"
+    bad.write_bytes(b"\xff\xd8\xff\xe0 no records here")
+    fixtures = _REPOSITORY / "tests" / "apps" / "fixtures"
+    good = [str(fixtures / name) for name in ("savings_xml.ofx", "two_meters.xml")]
+    assert entrenous(home, "init", passphrase="words")[0] == 0
+    code, out, err = entrenous(
+        home, "import", good[0], str(bad), str(gone), good[1], passphrase="words"
+    )
+    assert code == 3, err
+    assert "savings_xml.ofx" in out
+    assert "two_meters.xml" in out
+    assert "holiday.jpg" in err
+    assert "gone.ofx" in err
