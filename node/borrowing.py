@@ -34,6 +34,7 @@ from .collection import Collection, Collections
 from .errors import NotAllowed, NotFound
 from .grant_held import KEYSETS_KEPT_MAX, GrantHeld
 from .inbox import Asked, Inbox, RequestState
+from .lent_days import LentDays
 from .lent_proofs import keep_proof
 from .lent_windows import CheckedWindow, Fetching
 from .outgoing import Outgoing
@@ -68,6 +69,7 @@ class Borrowing:
         self._outgoing = outgoing
         self._device = device
         self._entropy = entropy
+        self.days = LentDays(store.objects)
         self._keys: dict[tuple[bytes, tuple[int, ...]], GrantKeys] = {}
 
     # asking
@@ -280,15 +282,35 @@ class Borrowing:
             fetching.grant = self.get(tx, fetching.grant.cid)
             fetching.keys = self.keys(tx, fetching.grant).apart()
         newest = max(fetching.grant.keysets, default=None)
-        self._put_pages(tx, owner, path, checked)
+        pages = self._put_pages(tx, owner, path, checked)
+        self._put_days(tx, owner, fetching, checked, pages)
         for proof in checked.statements:
             keep_proof(self._store.objects, tx, proof)
         return newest
 
-    def _put_pages(self, tx: Tx, owner: str, path: str, checked: CheckedWindow) -> None:
-        """Keep the pages of a window; one that was fetched before stays where it is."""
+    def _put_days(
+        self,
+        tx: Tx,
+        owner: str,
+        fetching: Fetching,
+        checked: CheckedWindow,
+        pages: list[tuple[int, int]],
+    ) -> None:
+        """Keep which pages the days of a window have now."""
+        path, body, before = fetching.window.collection, checked.receipt.body, fetching.previous
+        collection = self._collections.find(tx, path, owner)
+        if collection is not None:
+            goes_on = before is not None and before.last_day == body.first
+            days, months = (body.first, body.last_day), collection.months
+            self.days.came(tx, owner, path, days, pages, months=months, goes_on=goes_on)
+
+    def _put_pages(
+        self, tx: Tx, owner: str, path: str, checked: CheckedWindow
+    ) -> list[tuple[int, int]]:
+        """Keep the pages of a window, each as (day, number); one that was fetched before stays
+        where it is."""
         if not checked.entries:
-            return
+            return []
         wanted = sorted({month_of(entry.day) for entry in checked.entries})
         known = {
             one.raw: one
@@ -307,8 +329,9 @@ class Borrowing:
             at = stored.place()
             rows.append((at.path, at.day, at.device, at.seq, page))
         self._store.pages.put_many(tx, rows)
+        brought = [(day, seq) for _, day, _, seq, _ in rows]
         if not months:
-            return
+            return brought
         self._store.ledger.raise_to(tx, _PAGE_COUNTER, next_seq)
         for month, values in months.items():
             self._store.catalogue.append(tx, owner, path, month, values)
@@ -317,6 +340,7 @@ class Borrowing:
             collection = Collection.new(path, schema_named(checked.entries[0].schema), 0)
         pages = {(b"", b""): next_seq - first_seq}
         self._collections.put(tx, collection.grown(months=months, records=0, pages=pages), owner)
+        return brought
 
     def _stored(self, owner: str, path: str, entry: PageEntry, raw: bytes, seq: int) -> Stored:
         return Stored(

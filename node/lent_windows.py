@@ -178,15 +178,8 @@ def open_window(
 
 def lent(fetching: Fetching) -> Lent:
     """What a read that is over brought: records, and what their sources signed verified on them."""
-    of_statement: dict[bytes, list[tuple[PageEntry, OpenedPage]]] = {}
-    for pair in fetching.opened:
-        if pair[0].statement is not None:
-            of_statement.setdefault(pair[0].statement, []).append(pair)
     lender = fetching.grant.bundle.root.delegation.iss
-    provenance = tuple(
-        _provenance(proof, of_statement.get(proof.statement.cid, []), lender)
-        for proof in fetching.statements
-    )
+    provenance = proven(fetching.statements, fetching.opened, lender)
     return Lent(
         lent_batch(fetching.opened),
         fetching.pages,
@@ -194,6 +187,19 @@ def lent(fetching: Fetching) -> Lent:
         fetching.windows,
         provenance,
         tuple(fetching.damaged),
+    )
+
+
+def proven(
+    proofs: Iterable[StatementProof], opened: Iterable[tuple[PageEntry, OpenedPage]], lender: str
+) -> tuple[Provenance, ...]:
+    """What became of each statement, on the days of its proof, by the pages that opened."""
+    of_statement: dict[bytes, list[tuple[PageEntry, OpenedPage]]] = {}
+    for pair in opened:
+        if pair[0].statement is not None:
+            of_statement.setdefault(pair[0].statement, []).append(pair)
+    return tuple(
+        _provenance(proof, of_statement.get(proof.statement.cid, []), lender) for proof in proofs
     )
 
 
@@ -228,7 +234,8 @@ def _provenance(
     proof: StatementProof, found: Sequence[tuple[PageEntry, OpenedPage]], lender: str
 ) -> Provenance:
     about_lender = proof.statement.sub == lender
-    pages = sorted(found, key=lambda pair: pair[0].day)
+    within = (pair for pair in found if proof.first <= pair[0].day <= proof.last)
+    pages = sorted(within, key=lambda pair: pair[0].day)
     try:
         verify_pages(proof.statement, proof.first, pages, proof.hashes)
         if len(pages) != proof.last - proof.first + 1:

@@ -36,6 +36,7 @@ from .household import Household
 from .imports import Imports
 from .inbox import Inbox, Side
 from .introductions import Introductions
+from .kept_reads import KeptReads
 from .keystore import Keystore
 from .lending import Lending
 from .mandate_outcome import Outcomes
@@ -77,7 +78,8 @@ class Ground:
     `well_known` asks domains for their documents; without it none is asked.
 
     `window_pages_max`: a simulated node serves few pages at a time, so that its reads are cut by
-    faults in the middle as long ones are.
+    faults in the middle as long ones are.  `housekeeping_s`: a week is simulated faster if its
+    nodes keep house three times an hour.
     """
 
     database: Database
@@ -87,6 +89,7 @@ class Ground:
     offload: Offload
     checkpoint: Checkpoint = UNWATCHED
     window_pages_max: int = WINDOW_PAGES_MAX
+    housekeeping_s: float = HOUSEKEEPING_S
     well_known: WellKnown | None = None
 
 
@@ -101,6 +104,7 @@ class Node:
         self.network = ground.network
         self.checkpoint = ground.checkpoint
         self.offload = ground.offload
+        self._housekeeping_s = ground.housekeeping_s
         self.store = Store.over(
             ground.database,
             store_key=keystore.store,
@@ -250,6 +254,7 @@ class Node:
             exchange=self.exchange,
             checkpoint=ground.checkpoint,
         )
+        self.kept_reads = KeptReads(self.store, self.vault, self.borrowing, ground.offload)
         follow_up = FollowUp(
             asked=self.asked,
             lending=self.lending,
@@ -345,7 +350,7 @@ class Node:
             nursery.start_soon(self.introductions.run)
             nursery.start_soon(self.domains.run)
             while True:
-                await trio.sleep(HOUSEKEEPING_S)
+                await trio.sleep(self._housekeeping_s)
                 try:
                     await self.keep_house()
                 except StoreError as error:

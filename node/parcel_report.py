@@ -19,8 +19,9 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What waits for `peer`: a command that was tried `tries` times, or (`answers` above 0) answers
-    to what it said by file.  `bytes` are those of the parts that follow a delivery."""
+    """What waits for `peer`: a command that was tried `tries` times, or, without one, what goes by
+    file only: answers to what it said by file, windows of pages that it reads, signatures for
+    windows that it lent.  `bytes` are those of the parts that follow a delivery."""
 
     peer: str
     cmd: str | None
@@ -28,12 +29,15 @@ class Waiting:
     bytes: int
     tries: int
     due_ms: int | None
+    windows: int = 0
+    signatures: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ParcelWritten:
-    """A parcel that was written for `peer`: how many `calls` and `answers` it holds, how many calls
-    are `left` for the next, until when (seconds) it can be taken."""
+    """A parcel that was written for `peer`: how many `calls`, `answers`, `windows` of pages and
+    `signatures` for windows it holds, how many calls are `left` for the next, until when (seconds)
+    it can be taken.  `notes` say which reads by file were given up."""
 
     path: str
     peer: str
@@ -43,17 +47,37 @@ class ParcelWritten:
     left: int
     until_s: int
     bytes: int
+    windows: int = 0
+    signatures: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ParcelWindow:
+    """A window of pages: of `path` (empty if not known any more), days `first … last`; `number`
+    counts from 0, `final` is the last of its read."""
+
+    path: str
+    first: int
+    last: int
+    number: int
+    final: bool
+    pages: int
 
 
 @dataclass(frozen=True, slots=True)
 class ParcelItem:
     """A command of the peer (`answer` false), or its answer to a command of ours; null where it
-    answers nothing that is known.  `reason` is whoever's who refused."""
+    answers nothing that is known.  `reason` is whoever's who refused.
+
+    A `window` with an answer is one that came; without, one of ours that the peer has signed for.
+    """
 
     cmd: str | None
     answer: bool
     fate: Fate
     reason: str | None
+    window: ParcelWindow | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,9 @@
     open      to which persona of ours it is sealed; then all of it is read once and verified
     resume    from whom, for this device, now, not taken before; how far the peer has come
     words     each answer is verified, logged, and what follows from it done
+    signed    each signature for a window that we lent is verified and kept
     calls     each passes the checks, is acted on, answered, logged; the answer waits
+    windows   each is verified, stored, signed for; the signature waits
     mark      the number of the parcel is taken
 
 Until all of `open` and `resume` has passed nothing is changed.  Then each word and each call is a
@@ -11,8 +13,8 @@ unit of work of its own, as on a link, and what was done in a taking that was cu
 be done when the parcel is taken again: a word by the log, a call by the answer that waits.  Only
 the last step closes the parcel.
 
-Only own-name commands come by file.  A read goes window by window, each countersigned before the
-next: that is a conversation, and its owner says so in the answer (docs/adr/0016).
+A read is heard and not answered here: its pages go out with the next parcel
+(`parcel_lending.py`), and what comes of one is taken in `parcel_fetching.py`.
 """
 
 from __future__ import annotations
@@ -36,7 +38,13 @@ from ..protocol.did import Did
 from ..protocol.errors import Code, GrantRefused, ProtocolError, WireError
 from ..protocol.limits import PARCEL_BYTES_MAX, REPLAY_KEPT_S
 from ..protocol.parcel import ENVELOPE_BYTES, MAGIC, Unpacking, check_magic, open_envelope
-from ..protocol.parcel_head import ParcelCall, ParcelHead, ParcelWord
+from ..protocol.parcel_head import (
+    ParcelCall,
+    ParcelHead,
+    ParcelOffer,
+    ParcelSignature,
+    ParcelWord,
+)
 from ..protocol.persona import Certificate, parse_certificate
 from ..protocol.receipt import Answer, parse_answer
 from ..protocol.refusal import code_of
@@ -52,8 +60,11 @@ from .follow_up import FollowUp, again
 from .offload import Offload
 from .outgoing import Outgoing, message_of
 from .parcel_book import ParcelBooks, WaitingWord
+from .parcel_fetching import ParcelFetching
+from .parcel_lending import ParcelLending
 from .parcel_report import Fate, ParcelItem, ParcelTaken
 from .peers import OwnPersona, Pair, Peers
+from .reads_by_file import Reads
 from .receipts import Receipts, Way
 from .steps import ParcelStep
 from .store.database import Tx
@@ -101,6 +112,9 @@ class ParcelTaking:
         arriving: Arriving,
         follow_up: FollowUp,
         books: ParcelBooks,
+        reads: Reads,
+        lending: ParcelLending,
+        fetching: ParcelFetching,
         contradicted: Callable[[Pair], None],
         checkpoint: Checkpoint,
     ) -> None:
@@ -115,6 +129,9 @@ class ParcelTaking:
         self._arriving = arriving
         self._follow_up = follow_up
         self._books = books
+        self._reads = reads
+        self._lending = lending
+        self._fetching = fetching
         self._contradicted = contradicted
         self._checkpoint = checkpoint
         self._one_at_a_time = trio.Lock()
@@ -137,8 +154,9 @@ class ParcelTaking:
                     return ParcelTaken(pair.name, head.n, head.made_ms, before=True, items=())
                 self._checkpoint.reached(ParcelStep.RESUMED)
                 items = [await self._word(pair, word) for word in head.words]
+                items += [await self._signature(pair, one) for one in head.signatures]
                 self._outgoing.notify()
-                items += await self._calls(file, pair, opened)
+                items += await self._parts(file, pair, opened)
                 await self._store.database.write(lambda tx: self._mark(tx, pair, head))
                 self._checkpoint.reached(ParcelStep.MARKED)
             self._outgoing.notify()
@@ -190,6 +208,8 @@ class ParcelTaking:
                 "set back to an older state; nothing was changed"
             )
         self._books.save(tx, pair, book.resumed(head).tidied(now_ms // 1000))
+        reads = self._reads.of(tx, pair)
+        self._reads.save(tx, pair, reads.seen(head.seen).tidied(now_ms // 1000))
         if head.certificate.exp_s > pair.certificate.exp_s:
             pair = replace(pair, certificate=head.certificate)
             self._peers.save(tx, pair)
@@ -216,16 +236,13 @@ class ParcelTaking:
             return ParcelItem(None, answer=True, fate=Fate.BEFORE, reason=None)
         book = self._books.of(tx, pair)
         call = book.call(answer.inv)
+        if call is None and self._fetching.waits_for(tx, pair, answer.inv):
+            self._log_answer(tx, pair, answer, word.certificate, answer.inv)
+            return self._fetching.answered(tx, pair, answer)
         if call is None:
             sentence = "an answer is to nothing that this node remembers having said"
             return ParcelItem(None, answer=True, fate=Fate.BEFORE, reason=sentence)
-        certificate = parse_certificate(word.certificate)
-        if certificate.persona != pair.their:
-            raise WireError("an answer comes with the certificate of another persona")
-        answer.verify(certificate, call.inv)
-        self._receipts.add(tx, Way.TAKEN, pair.own, pair.their, answer, pair.key, certificate)
-        if self._follows(tx, pair, answer, certificate):
-            self._peers.took(tx, pair, answer.cid)
+        self._log_answer(tx, pair, answer, word.certificate, call.inv)
         self._books.save(tx, pair, book.without(call.inv))
         waiting = self._store.outbox.find(tx, call.item)
         if waiting is None:
@@ -239,20 +256,48 @@ class ParcelTaking:
         fate = Fate.DONE if answer.code is Code.OK else Fate.REFUSED
         return ParcelItem(message.cmd, answer=True, fate=fate, reason=reason)
 
-    def _follows(self, tx: Tx, pair: Pair, answer: Answer, certificate: Certificate) -> bool:
-        """Whether an answer is the next of all that this device of the peer signed for us.
+    def _log_answer(self, tx: Tx, pair: Pair, answer: Answer, shown: bytes, inv: bytes) -> None:
+        """Verify an answer and keep it.  Raises WireError, BadSignature, CapabilityError."""
+        certificate = parse_certificate(shown)
+        if certificate.persona != pair.their:
+            raise WireError("an answer comes with the certificate of another persona")
+        answer.verify(certificate, inv)
+        self._receipts.add(tx, Way.TAKEN, pair.own, pair.their, answer, pair.key, certificate)
+        if self._follows(tx, pair, answer.prev, certificate):
+            self._peers.took(tx, pair, answer.cid)
+
+    def _follows(self, tx: Tx, pair: Pair, prev: bytes | None, certificate: Certificate) -> bool:
+        """Whether a word that names `prev` is the next of all that this device signed for us.
 
         One that comes late is kept as well, and only says nothing of how far we have come.
         """
         device = self._peers.pair(tx, pair.own, pair.their).certificate.device
         if certificate.device != device:
             return False
-        return answer.prev == self._peers.last_taken(tx, pair, device)
+        return prev == self._peers.last_taken(tx, pair, device)
 
-    # calls
+    # signatures
 
-    async def _calls(self, file: BinaryIO, pair: Pair, opened: OpenedParcel) -> list[ParcelItem]:
-        """Act on each call, in order; the parts of one at a time stand in memory."""
+    async def _signature(self, pair: Pair, signature: ParcelSignature) -> ParcelItem:
+        """Keep the peer's word for a window that we lent, in one unit of work."""
+
+        def unit(tx: Tx) -> ParcelItem:
+            now_ms = self._clock.now_ms()
+            kept = attempt(tx, lambda tx: self._lending.signed(tx, pair, signature, now_ms))
+            if isinstance(kept, GrantRefused):
+                return ParcelItem(Cmd.READ, answer=False, fate=Fate.REFUSED, reason=str(kept))
+            fate = Fate.BEFORE if kept.value is None else Fate.DONE
+            return ParcelItem(Cmd.READ, answer=False, fate=fate, reason=None, window=kept.value)
+
+        item = await self._store.database.write(unit)
+        self._checkpoint.reached(ParcelStep.SIGNATURE_KEPT)
+        return item
+
+    # calls and windows
+
+    async def _parts(self, file: BinaryIO, pair: Pair, opened: OpenedParcel) -> list[ParcelItem]:
+        """Act on each call, then take each window, in order; the parts of one at a time stand in
+        memory."""
         items: list[ParcelItem] = []
         try:
             unpacking = await self._offload.run(lambda: _unpacking(file, opened.key))
@@ -260,10 +305,23 @@ class ParcelTaking:
                 heard = _heard(call)
                 parts = await self._offload.run(partial(unpacking.parts, call))
                 items.append(await self._call(pair, opened.head, heard, parts))
+            for offer in opened.head.offers:
+                raw, pages = await self._offload.run(partial(unpacking.window, offer))
+                items.append(await self._window(pair, offer, raw, pages))
         except (WireError, BadCiphertext) as error:
             sentence = "this file changed while it was read: take it again"
             raise ParcelRefused(sentence) from error
         return items
+
+    async def _window(self, pair: Pair, offer: ParcelOffer, raw: bytes, pages: bytes) -> ParcelItem:
+        def follows(tx: Tx, prev: bytes | None, certificate: Certificate) -> bool:
+            return self._follows(tx, pair, prev, certificate)
+
+        item = await self._fetching.take(
+            pair, offer.certificate, raw, pages, follows, self._clock.now_ms()
+        )
+        self._checkpoint.reached(ParcelStep.WINDOW_KEPT)
+        return item
 
     async def _call(
         self, pair: Pair, head: ParcelHead, heard: Heard, parts: list[bytes]
@@ -278,19 +336,33 @@ class ParcelTaking:
         act: Callable[[Tx], Value] = own
         if heard.inv.cmd == Cmd.DELIVER:
             act = await self._delivery(pair, head, heard, parts)
-        item = await self._store.database.write(
-            lambda tx: self._act_and_answer(tx, pair, heard, act)
-        )
+
+        def unit(tx: Tx) -> ParcelItem:
+            if heard.inv.cmd == Cmd.READ:
+                return self._read(tx, pair, head, heard)
+            return self._act_and_answer(tx, pair, heard, act)
+
+        item = await self._store.database.write(unit)
         self._checkpoint.reached(ParcelStep.ACTED)
         return item
 
     def _checked(self, tx: Tx, pair: Pair, head: ParcelHead, heard: Heard) -> VerifiedOwn:
         """The checks of a call, against what the store says now.  Raises GrantRefused."""
-        if heard.inv.cmd == Cmd.READ:
-            raise GrantRefused("pages are read over a link, not by file", Code.COMMAND)
         taken = self._books.of(tx, pair).taken_of(head.certificate.device)
         now_ms = self._clock.now_ms()
         return self._answering.check(tx, pair, heard, now_ms, Carried(head.n, taken))
+
+    def _read(self, tx: Tx, pair: Pair, head: ParcelHead, heard: Heard) -> ParcelItem:
+        """One unit of work: a read is allowed and waits for the next parcel, or is refused."""
+        book, now_ms = self._books.of(tx, pair), self._clock.now_ms()
+        if book.answered(heard.inv.cid) is not None:
+            return ParcelItem(Cmd.READ, answer=False, fate=Fate.BEFORE, reason=None)
+        result = attempt(tx, lambda tx: self._lending.heard(tx, pair, head, heard, now_ms))
+        if isinstance(result, GrantRefused):
+            self._lending.refuse(tx, pair, heard, result, now_ms)
+            return ParcelItem(Cmd.READ, answer=False, fate=Fate.REFUSED, reason=str(result))
+        fate = Fate.DONE if result.value else Fate.BEFORE
+        return ParcelItem(Cmd.READ, answer=False, fate=fate, reason=None)
 
     def _act_and_answer(
         self, tx: Tx, pair: Pair, heard: Heard, act: Callable[[Tx], Value]

@@ -26,11 +26,14 @@ from ..protocol.counter import counter_meta
 from ..protocol.did import did_of
 from ..protocol.errors import ProtocolError
 from ..protocol.limits import (
+    OFFER_BYTES_MAX,
     PARCEL_BYTES_MAX,
     PARCEL_CALLS_MAX,
     PARCEL_HEAD_BYTES_MAX,
     PARCEL_LIFE_S_MAX,
+    PARCEL_OFFERS_MAX,
     PARCEL_WORDS_MAX,
+    WINDOW_BYTES_MAX,
 )
 from ..protocol.parcel import MAGIC, Packing, seal_envelope
 from ..protocol.parcel_head import ParcelCall, ParcelHead, ParcelWord, make_head
@@ -44,8 +47,11 @@ from .new_file import made_beside, put_in_place
 from .offload import Offload
 from .outgoing import Message, message_of
 from .parcel_book import ParcelBook, ParcelBooks, SentCall
+from .parcel_fetching import ParcelFetching
+from .parcel_lending import OfferDue, ParcelLending
 from .parcel_report import ParcelWritten
 from .peers import OwnPersona, Pair, Peers
+from .reads_by_file import READS_MAX, Reads
 from .receipts import Receipts
 from .saying import sign_command
 from .steps import ParcelStep
@@ -57,8 +63,10 @@ from .store.store import Store
 
 log = structlog.get_logger()
 
-# Room in a head for what stands beside calls and words.
-_FRAME_BYTES = 8 * 1024
+# Room in a head for what stands beside calls, words and offers: signatures, numbers, a certificate.
+_FRAME_BYTES = 32 * 1024
+# Room in a parcel for as many windows as there may be.
+_OFFERS_BYTES_MAX = PARCEL_OFFERS_MAX * (OFFER_BYTES_MAX + WINDOW_BYTES_MAX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +74,9 @@ class _Plan:
     pair: Pair
     head: ParcelHead
     deliveries: tuple[DeliverArgs, ...]
+    offers: tuple[OfferDue, ...]
     left: int
+    notes: tuple[str, ...]
 
 
 class ParcelWriting:
@@ -86,6 +96,9 @@ class ParcelWriting:
         mandates: Mandates,
         follow_up: FollowUp,
         books: ParcelBooks,
+        reads: Reads,
+        lending: ParcelLending,
+        fetching: ParcelFetching,
         checkpoint: Checkpoint,
     ) -> None:
         self._store = store
@@ -99,6 +112,9 @@ class ParcelWriting:
         self._mandates = mandates
         self._follow_up = follow_up
         self._books = books
+        self._reads = reads
+        self._lending = lending
+        self._fetching = fetching
         self._checkpoint = checkpoint
 
     async def write(self, peer: str, target: Path) -> ParcelWritten:
@@ -110,6 +126,8 @@ class ParcelWriting:
         if await self._offload.run(lambda: os.path.lexists(target)):
             raise NodeError(f"{target} is there already; nothing was written over it")
         plan = await self._store.database.write(lambda tx: self._plan(tx, peer))
+        if isinstance(plan, str):
+            raise NotFound(plan)
         self._checkpoint.reached(ParcelStep.COMMITTED)
         envelope, key = seal_envelope(
             sender=plan.pair.own,
@@ -131,6 +149,9 @@ class ParcelWriting:
             plan.left,
             head.exp_s,
             size,
+            len(head.offers),
+            len(head.signatures),
+            plan.notes,
         )
 
     async def _write(self, plan: _Plan, envelope: bytes, key: FileKey, target: Path) -> int:
@@ -142,6 +163,9 @@ class ParcelWriting:
                 # One delivery at a time stands in memory.
                 for part in await self._store.database.read(partial(self._parts, args=args)):
                     file.write(await self._offload.run(partial(packing.part, part)))
+            for offer in plan.offers:
+                file.write(await self._offload.run(partial(packing.part, offer.offer)))
+                file.write(await self._offload.run(partial(packing.part, offer.pages)))
 
             def finish() -> int:
                 file.write(packing.end())
@@ -160,19 +184,25 @@ class ParcelWriting:
 
     # the plan
 
-    def _plan(self, tx: Tx, peer: str) -> _Plan:
+    def _plan(self, tx: Tx, peer: str) -> _Plan | str:
+        """What goes into the parcel; a sentence if nothing waits."""
         now_ms = self._clock.now_ms()
         self._peers.renew_certificates(tx, now_ms)
         pair = self._peers.named(tx, peer)
         persona = self._peers.persona(tx, pair.own)
         exp_s = min(now_ms // 1000 + PARCEL_LIFE_S_MAX, persona.certificate.exp_s)
-        book = self._books.of(tx, pair).tidied(now_ms // 1000)
         messages = self._waiting(tx, pair)
+        # What is refused now is among the words.
+        offers, over = self._lending.offers(tx, pair, now_ms)
+        book = self._books.of(tx, pair).tidied(now_ms // 1000)
         words = self._words(tx, book)
-        if not messages and not words:
-            raise NotFound(f"nothing waits for {pair.name}")
         n = self._books.next_number(tx, pair, did_of(self._device.public))
-        calls, sent, deliveries = self._calls(tx, persona, pair, n, exp_s, messages, words)
+        reads, given_up = self._fetching.calls(tx, pair, n, exp_s, now_ms)
+        signatures = self._fetching.signatures(tx, pair)
+        if not (messages or words or offers or reads or signatures):
+            return "; ".join((f"nothing waits for {pair.name}", *over, *given_up))
+        beside = _head_bytes(words.values(), offers, reads)
+        calls, sent, deliveries = self._calls(tx, persona, pair, n, exp_s, messages, beside)
         head = make_head(
             self._device,
             to=pair.their,
@@ -183,12 +213,17 @@ class ParcelWriting:
             certificate=persona.certificate,
             last=self._peers.last_taken(tx, pair),
             seen=book.taken_of(pair.certificate.device),
-            calls=calls,
+            calls=[*calls, *reads],
             words=list(words.values()),
+            offers=[offer.head for offer in offers],
+            signatures=signatures,
         )
         self._books.save(tx, pair, book.sent(n, frozenset(words), tuple(sent)))
+        out = [offer.receipt for offer in offers], [one.receipt for one in signatures]
+        self._reads.save(tx, pair, self._reads.of(tx, pair).sent(n, *out))
         self._checkpoint.reached(ParcelStep.PLANNED)
-        return _Plan(pair, head, tuple(deliveries), len(messages) - len(calls))
+        left = len(messages) - len(calls)
+        return _Plan(pair, head, tuple(deliveries), tuple(offers), left, (*over, *given_up))
 
     def _waiting(self, tx: Tx, pair: Pair) -> list[tuple[Item, Message]]:
         """What waits for the pair, in order; what nobody needs any more is forgotten."""
@@ -232,18 +267,15 @@ class ParcelWriting:
         n: int,
         exp_s: int,
         messages: Iterable[tuple[Item, Message]],
-        words: dict[bytes, ParcelWord],
+        beside: int,
     ) -> tuple[list[ParcelCall], list[SentCall], list[DeliverArgs]]:
-        """Sign what waits, in order, as far as there is room."""
+        """Sign what waits, in order, as far as there is room; `beside` are the bytes of the head
+        that are taken."""
         calls: list[ParcelCall] = []
         sent: list[SentCall] = []
         deliveries: list[DeliverArgs] = []
-        head_room = (
-            PARCEL_HEAD_BYTES_MAX
-            - _FRAME_BYTES
-            - sum(len(word.answer) + len(word.certificate) + 16 for word in words.values())
-        )
-        room = PARCEL_BYTES_MAX - PARCEL_HEAD_BYTES_MAX
+        head_room = PARCEL_HEAD_BYTES_MAX - _FRAME_BYTES - beside
+        room = PARCEL_BYTES_MAX - PARCEL_HEAD_BYTES_MAX - _OFFERS_BYTES_MAX
         for item, message in messages:
             try:
                 lengths, args = _parts_of(message)
@@ -265,13 +297,22 @@ class ParcelWriting:
             )
             head_room -= len(invocation.raw) + sum(map(len, proofs)) + 8 * len(lengths) + 256
             room -= sum(lengths)
-            if min(head_room, room) < 0 or len(calls) == PARCEL_CALLS_MAX:
+            if min(head_room, room) < 0 or len(calls) == PARCEL_CALLS_MAX - READS_MAX:
                 break
             calls.append(ParcelCall(invocation.raw, tuple(proofs), lengths))
             sent.append(SentCall(invocation.cid, item.id, exp_s))
             if args is not None:
                 deliveries.append(args)
         return calls, sent, deliveries
+
+
+def _head_bytes(
+    words: Iterable[ParcelWord], offers: Iterable[OfferDue], reads: Iterable[ParcelCall]
+) -> int:
+    """What answers, offers and reads take of a head."""
+    size = sum(len(word.answer) + len(word.certificate) + 16 for word in words)
+    size += sum(len(offer.head.certificate) + 32 for offer in offers)
+    return size + sum(len(call.inv) + sum(map(len, call.proofs)) + 256 for call in reads)
 
 
 def _parts_of(message: Message) -> tuple[tuple[int, ...], DeliverArgs | None]:

@@ -5,9 +5,9 @@
 
 A read is named by 16 bytes that its reader chose: it is signed anew for every parcel until pages
 come, and however many of these arrive, it is read once.  Nothing here is a page: the owner keeps
-how far it has come, (day, number of the page), and cuts the next window out of what is stored then.
+how far it has come, (day, number of the page), and cuts the next window out of what it then has.
 
-All of it is bounded for each pair, and what hears nothing for a month is given up with a sentence.
+All of it is bounded for each pair, and what hears nothing for two months is given up, and said so.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from .store.objects import Kind, Objects
 
 # Reads of one pair that are under way by file, on either side: each may be one window in a parcel.
 READS_MAX = PARCEL_OFFERS_MAX
-# How long one side waits for the other: as long as a parcel may lie in a drawer.
-PATIENCE_MS = PARCEL_LIFE_S_MAX * 1000
+# How long one side waits for the other: a parcel may lie in a drawer for a month, each way.
+PATIENCE_MS = 2 * PARCEL_LIFE_S_MAX * 1000
 # Invocations that are remembered of one read, and parcels of one window: the newest.
 TRIES_KEPT_MAX = 8
 # Reads that are over, remembered so that a parcel that comes late does not begin them again.
@@ -108,17 +108,19 @@ class ReadAsked:
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """The window that is with the reader: its receipt, its pages by their numbers, whether it is
-    the last, the parcels it went out in, and whether one of these is known to have arrived."""
+    """The window that is with the reader: its receipt, its pages by their numbers, the last of them
+    as (day, number), the parcels it went out in, and whether one of these is known to have
+    arrived."""
 
     receipt: bytes
     seqs: tuple[int, ...]
-    last: bool
+    end: tuple[int, int] | None
     parcels: tuple[int, ...] = ()
     arrived: bool = False
 
     def value(self) -> Value:
-        return [self.receipt, list(self.seqs), self.last, list(self.parcels), self.arrived]
+        end = None if self.end is None else list(self.end)
+        return [self.receipt, list(self.seqs), end, list(self.parcels), self.arrived]
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,8 +416,8 @@ def _offered(value: Value) -> Offered | None:
     match value:
         case None:
             return None
-        case [bytes(receipt), list(seqs), bool(last), list(parcels), bool(arrived)]:
-            return Offered(receipt, _numbers(seqs), last, _numbers(parcels), arrived)
+        case [bytes(receipt), list(seqs), end, list(parcels), bool(arrived)]:
+            return Offered(receipt, _numbers(seqs), _after(end), _numbers(parcels), arrived)
         case _:
             raise _damaged()
 

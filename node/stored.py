@@ -25,7 +25,7 @@ from .store.pages import PageAt
 from .tellers import Tellings
 
 # What is read again is parsed once: half a year of readings is 180 entries of about 1 KB.
-_entry = lru_cache(maxsize=4096)(parse_entry)
+entry_of = lru_cache(maxsize=4096)(parse_entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def open_stored(
     stored: Stored, ciphertext: bytes | None, keys_of: Callable[[PageEntry], DayKeys]
 ) -> Batch | Damaged:
     """The records of one page, or why there are none."""
-    entry = _entry(stored.raw)
+    entry = entry_of(stored.raw)
     if ciphertext is None:
         return Damaged(entry.path, entry.day, entry.page_id, "its bytes are gone")
     try:

@@ -237,8 +237,8 @@ PARCEL_CLOCK_S_MAX = 300
 PARCEL_CALLS_MAX = 256
 # Answers that one parcel carries back: to four full parcels.
 PARCEL_WORDS_MAX = 1_024
-# Windows of pages that one parcel brings: each is of another read, since one of a read must be signed
-# for before the next.  A year of half-hours is one window.
+# Windows of pages that one parcel brings: each is of another read, since one of a read must be
+# signed for before the next.  A year of half-hours is one window.
 PARCEL_OFFERS_MAX = 32
 # And signatures for windows of the peer: those of as many reads, and of as many that came before.
 PARCEL_SIGNATURES_MAX = 64

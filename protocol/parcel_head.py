@@ -1,4 +1,4 @@
-"""What a parcel says: its head, signed by the sender's device under the certificate that stands in it.
+"""What a parcel says: its head, signed by the sender's device under the certificate in it.
 
     n           which parcel of this device for this peer it is: a counter (`counter.py`)
     aud         the device that is to act
@@ -316,9 +316,7 @@ def _offer(value: Value) -> ParcelOffer:
         ):
             return ParcelOffer(certificate, length, size)
         case _:
-            raise WireError(
-                "a parcel: an offer is not [certificate, its length, that of its pages]"
-            )
+            raise WireError("a parcel: an offer is not [certificate, length, length of pages]")
 
 
 def _signature(value: Value) -> ParcelSignature:

@@ -58,9 +58,11 @@ class Kind(IntEnum):
     PARCELS = 50
     READS_BY_FILE = 51
     READ_BY_FILE = 52
+    LENT_DAYS = 53
     PROXY = 60
     MANDATE = 61
     LEFT_OUT = 70
+    QUOTA = 80
     MANDATE_END = 62
     DECIDED_FOR = 63
     WAITING_FOR = 64
