@@ -20,8 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
 
-import trio
-
 from ..crypto.entropy import Entropy
 from ..crypto.errors import BadCiphertext
 from ..crypto.keys import BackupSecret, FileKey
@@ -34,6 +32,7 @@ from .config import CONFIG_BYTES_MAX, Config
 from .errors import NodeError
 from .keystore import KEYSTORE_BYTES_MAX, Keystore
 from .new_file import made_beside, put_in_place
+from .offload import Offload
 from .store.backup import read_chunks, snapshot
 from .store.database import Database
 from .store.home import Home
@@ -97,6 +96,7 @@ async def write_backup(
     keystore: Keystore,
     config: Config,
     entropy: Entropy,
+    offload: Offload,
     program: str,
     now_ms: int,
 ) -> int:
@@ -105,7 +105,7 @@ async def write_backup(
     The node goes on meanwhile.  Raises BackupError (`target` is there, or cannot be written),
     StoreError.
     """
-    if await trio.to_thread.run_sync(target.exists):
+    if await offload.run(target.exists):
         raise BackupError(f"{target} is there already; nothing was written over it")
     async with snapshot(database, home.folder) as copy:
 
@@ -115,7 +115,7 @@ async def write_backup(
             )
             return _write(target, keystore.backup_public, head, copy, entropy)
 
-        return await trio.to_thread.run_sync(write)
+        return await offload.run(write)
 
 
 def _write(target: Path, public: bytes, head: BackupHead, copy: Path, entropy: Entropy) -> int:

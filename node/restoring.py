@@ -36,7 +36,7 @@ from .keystore import NEXT_DIGESTS, Keystore, new_epoch
 from .meeting import KeptInvite
 from .node import Ground, Node
 from .offline import NoNetwork
-from .offload import ThreadOffload
+from .offload import Offload, ThreadOffload
 from .opening import Unlock, sealed_keystore
 from .store.backup import restore as restore_database
 from .store.database import Tx
@@ -58,9 +58,17 @@ class Restored:
 
 
 async def restore_home(
-    folder: Path, source: Path, words: str, unlock: Unlock, *, entropy: Entropy, clock: Clock
+    folder: Path,
+    source: Path,
+    words: str,
+    unlock: Unlock,
+    *,
+    entropy: Entropy,
+    clock: Clock,
+    offload: Offload | None = None,
 ) -> Restored:
-    """Make the home `folder` from the backup at `source`.
+    """Make the home `folder` from the backup at `source`; computing is done in threads, or where
+    `offload` says.
 
     Raises BadWords, BackupError, HomeError if there is a home already, StoreError: then nothing is
     at `folder` that was not there before.
@@ -74,7 +82,7 @@ async def restore_home(
         write_atomically(home.config, backup.head.config.encode())
         restore_database(backup.database(), home.database)
         async with InlineDatabase(home.database, durable=True) as database:
-            ground = Ground(database, NoNetwork(), clock, entropy, ThreadOffload())
+            ground = Ground(database, NoNetwork(), clock, entropy, offload or ThreadOffload())
             node = Node(ground, keystore, Config.read(beside, {}))
             restored = await _made_new(node, backup.head.made_ms)
         write_atomically(home.keystore, sealed_keystore(keystore, unlock, entropy))

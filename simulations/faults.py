@@ -66,6 +66,9 @@ STORMY = Climate(
 )
 
 
+LOST_LOOK_S = 10.0
+
+
 class Faults:
     """Brings a climate over a world until `clear_up`."""
 
@@ -103,6 +106,7 @@ class Faults:
         self._world.weather = lambda sender, receiver: calm
         for machine in self._world.machines.values():
             machine.hazard.step_chance = machine.hazard.disk_chance = 0.0
+            machine.hazard.disk_trouble = None
         self._world.air.heal()
         self._clear.set()
 
@@ -130,6 +134,7 @@ class Faults:
             others = [machine for machine in machines if machine not in some]
             self._world.trace.event("cut", *sorted(machine.name for machine in some))
             self._world.air.cut((m.device for m in some), (m.device for m in others))
+            self._world.faults["network cut in two"] += 1
             clear = await self._until_clear(dice.wait(self._climate.cut_s))
             self._world.trace.event("heal")
             self._world.air.heal()
@@ -143,6 +148,7 @@ class Faults:
             machine = dice.pick(machines)
             if machine.life is not None:
                 self._world.trace.event("crash", machine.name)
+                self._world.faults["power cut at any moment"] += 1
                 machine.life.cut_power()
 
     async def _keep_alive(self, machine: Machine) -> None:
@@ -150,6 +156,9 @@ class Faults:
         dice = self._dice.fork(f"repairs of {machine.name}")
         while not self._clear.is_set():
             life = machine.life
+            if machine.lost:
+                await self._until_clear(LOST_LOOK_S)
+                continue
             if life is None:
                 self._world.power_on(machine)
                 continue
@@ -163,6 +172,8 @@ class Faults:
                 self._set_clock(machine, dice)
         if machine.life is not None and not machine.life.on:
             await machine.life.ended.wait()
+        while machine.lost:
+            await trio.sleep(LOST_LOOK_S)
         if machine.life is None:
             self._world.power_on(machine)
 

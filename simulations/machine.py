@@ -13,6 +13,7 @@ although the node has computed with it) or after (it is there, although nobody w
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -20,13 +21,15 @@ from typing import Self, TypeVar
 import trio
 
 from ..crypto.entropy import SeededEntropy
+from ..crypto.keys import RecoverySecret
 from ..node.checkpoint import UNWATCHED
 from ..node.config import Config
 from ..node.keystore import Keystore
 from ..node.network.memory import MemoryNetwork
-from ..node.node import Ground, Node
+from ..node.node import HOUSEKEEPING_S, Ground, Node
 from ..node.offload import InlineOffload
 from ..node.store.database import Tx
+from ..node.store.errors import StoreError
 from ..node.store.inline import InlineDatabase
 from .dice import Dice
 
@@ -59,6 +62,13 @@ class SimulatedClock:
         return BEGINNING_MS + self.skew_ms + int(trio.current_time() * 1000)
 
 
+class DiskTrouble(StrEnum):
+    """What a disk does that takes nothing: the node is told so, and nothing is kept."""
+
+    FULL = "disk full"
+    FSYNC = "fsync failed"
+
+
 class Hazard:
     """Where the power may go inside a life: at steps that the node names, and around a commit.
 
@@ -69,6 +79,8 @@ class Hazard:
         self.dice = dice
         self.step_chance = 0.0
         self.disk_chance = 0.0
+        # What happens to whatever is written now; None: it is kept.
+        self.disk_trouble: DiskTrouble | None = None
         self.steps_cut: dict[str, int] = {}
 
     def strikes(self, step: str, chance: float) -> bool:
@@ -119,6 +131,13 @@ class Life:
     def disk_chance(self) -> float:
         return self._hazard.disk_chance
 
+    def refusing(self) -> DiskTrouble | None:
+        """What the disk does to this write, counted."""
+        trouble = self._hazard.disk_trouble
+        if trouble is not None:
+            self._hazard.strikes(trouble.value, 1.0)
+        return trouble
+
 
 class DiskInUse:
     """A disk, as one life sees it (`node.store.database.Database`)."""
@@ -132,7 +151,7 @@ class DiskInUse:
         async with self._head:
             await self._life.draw_wait(SYNC_S)
             self._life.pass_or_end("disk: not yet written", self._life.disk_chance)
-            value = await self._disk.write(unit)
+            value = await self._disk.write(_troubled(unit, self._life.refusing()))
         self._life.pass_or_end("disk: written, not told", self._life.disk_chance)
         # What is durable is told, even to who would rather leave: so does the real one.
         with trio.CancelScope(shield=True):
@@ -149,7 +168,7 @@ class DiskInUse:
         async with self._head:
             await self._life.draw_wait(SYNC_S)
             self._life.pass_or_end("disk: not yet written", self._life.disk_chance)
-            value = await self._disk.erase(unit)
+            value = await self._disk.erase(_troubled(unit, self._life.refusing()))
         self._life.pass_or_end("disk: written, not told", self._life.disk_chance)
         return value
 
@@ -170,6 +189,19 @@ class DiskInUse:
         trace: TracebackType | None,
     ) -> None:
         await trio.lowlevel.checkpoint()
+
+
+def _troubled(unit: Callable[[Tx], T], trouble: DiskTrouble | None) -> Callable[[Tx], T]:
+    """The unit, on a disk in trouble: all of it is undone, before or after it was computed."""
+    if trouble is None:
+        return unit
+
+    def failing(tx: Tx) -> T:
+        if trouble is DiskTrouble.FSYNC:
+            unit(tx)
+        raise StoreError(f"what was to be kept could not be kept: {trouble.value}")
+
+    return failing
 
 
 class Machine:
@@ -194,6 +226,11 @@ class Machine:
         self.life: Life | None = None
         self.node: Node | None = None
         self.lives = 0
+        self.housekeeping_s = HOUSEKEEPING_S
+        # What its owner has on paper.
+        self.recovery: RecoverySecret | None = None
+        # It burnt down: nobody switches it on before it is another one.
+        self.lost = False
 
     @property
     def name(self) -> str:
@@ -228,5 +265,6 @@ class Machine:
             InlineOffload(),
             UNWATCHED if life is None else life,
             WINDOW_PAGES,
+            self.housekeeping_s,
         )
         return Node(ground, self.keystore, self.config)

@@ -125,6 +125,7 @@ async def backup(host: Host, args: Args, emit: Emit) -> Value:
         keystore=node.keystore,
         config=node.config,
         entropy=node.entropy,
+        offload=node.offload,
         program=host.version,
         now_ms=node.clock.now_ms(),
     )

@@ -217,6 +217,7 @@ async def restored_party(town: Town, old: Party, words: str, tmp_path: Path) -> 
         keystore=old.node.keystore,
         config=old.node.config,
         entropy=town.entropy.fork("backup"),
+        offload=InlineOffload(),
         program="test",
         now_ms=town.clock.now_ms(),
     )
