@@ -152,15 +152,13 @@ def _energy(value: int, unit: str, seconds: int) -> int:
 
 
 def _midnights(intervals: Sequence[Interval]) -> dict[datetime.date, int]:
-    """When each local day began, by the clock of its first interval; and the day after the last.
+    """When each local day began, by the clock of its first interval, else of the last before it.
 
     Clocks are changed at night, not at midnight, so the first interval has the clock of midnight.
     """
     found: dict[datetime.date, int] = {}
+    after: dict[datetime.date, int] = {}
     for one in intervals:
         found.setdefault(one.date, one.start_s - one.minute * 60)
-    if intervals:
-        last = intervals[-1]
-        day = last.date + datetime.timedelta(days=1)
-        found[day] = last.start_s + (1440 - last.minute) * 60
-    return found
+        after[one.date + datetime.timedelta(days=1)] = one.start_s + (1440 - one.minute) * 60
+    return after | found

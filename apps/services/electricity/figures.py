@@ -21,14 +21,14 @@ from .curve import Curve, Interval
 
 NIGHT_HOURS: Final = 6
 _LOWEST: Final = 4
-_NIGHTS_MIN: Final = 5
+_DAYS_MIN: Final = 5
 HIGHEST_MAX: Final = 5
 _HOUR_S: Final = 3600
 
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """Energy in 10⁻¹⁸ W·s, powers in 10⁻¹⁸ W (None: too few nights), `missing` in seconds."""
+    """Energy in 10⁻¹⁸ W·s, powers in 10⁻¹⁸ W (None: too few days), `missing` in seconds."""
 
     name: str
     energy: int
@@ -69,16 +69,16 @@ def figures(curve: Curve, whole: Curve) -> Figures:
     days = _days(curve)
     energies = {day: sum(one.energy for one in some) for day, some in days.items()}
     full = {day: energies[day] for day, some in days.items() if not _lacking(curve, day, some)}
-    nights = _nights(curve)
+    lowest = _lowest(curve, 24)
     return Figures(
         first=curve.first,
         last=curve.last,
         energy=sum(energies.values()),
         seconds=sum(one.seconds for one in curve.intervals),
         missing=sum(gap.end_s - gap.start_s for gap in curve.gaps()),
-        months=tuple(_months(curve, days, nights, _nights(whole))),
+        months=tuple(_months(curve, days, _lowest(whole, 24))),
         hours=_hours(curve) if curve.step_s() <= _HOUR_S else (None,) * 24,
-        base=_base(list(nights.values())),
+        base=_base(list(lowest.values())),
         weekday=_mean([energy for day, energy in full.items() if day.weekday() < 5]),
         weekend=_mean([energy for day, energy in full.items() if day.weekday() >= 5]),
         highest=tuple(sorted(full.items(), key=lambda pair: (-pair[1], pair[0]))[:HIGHEST_MAX]),
@@ -99,10 +99,10 @@ def _lacking(curve: Curve, day: datetime.date, some: Sequence[Interval]) -> bool
 def _months(
     curve: Curve,
     days: dict[datetime.date, list[Interval]],
-    nights: dict[datetime.date, int],
-    every_night: dict[datetime.date, int],
+    lowest: dict[datetime.date, int],
 ) -> list[Month]:
     """Each month from the first to the last, those of which nothing is known too."""
+    nights = _lowest(curve, NIGHT_HOURS)
     by_month: defaultdict[str, list[Interval]] = defaultdict(list)
     for day, some in days.items():
         by_month[month_of(day)] += some
@@ -113,16 +113,17 @@ def _months(
     name = month_of(curve.first)
     while name <= month_of(curve.last):
         some = by_month.get(name, [])
-        own = [power for day, power in nights.items() if month_of(day) == name]
+        asleep = [power for day, power in nights.items() if month_of(day) == name]
+        own = [lowest[day] for day in days if month_of(day) == name and day in lowest]
         year_before = months_later(name, -12)
-        before = [power for day, power in every_night.items() if month_of(day) == year_before]
+        before = [power for day, power in lowest.items() if month_of(day) == year_before]
         found.append(
             Month(
                 name=name,
                 energy=sum(one.energy for one in some),
                 intervals=len(some),
                 missing=lost[name],
-                night=median(own) if len(own) >= _NIGHTS_MIN else None,
+                night=median(asleep) if len(asleep) >= _DAYS_MIN else None,
                 base=_base(own),
                 base_before=_base(before),
             )
@@ -143,21 +144,21 @@ def _share_out(
         start_s, day = until_s, last_of(month) + datetime.timedelta(days=1)
 
 
-def _nights(curve: Curve) -> dict[datetime.date, int]:
-    """The power at night, of each day."""
+def _lowest(curve: Curve, hours: int) -> dict[datetime.date, int]:
+    """Of each day, the middle of its four lowest intervals in the first `hours` of it."""
     powers: defaultdict[datetime.date, list[int]] = defaultdict(list)
     for one in curve.intervals:
-        if one.hour < NIGHT_HOURS:
+        if one.hour < hours:
             powers[one.date].append(divided(one.energy, one.seconds))
     return {
         day: median(sorted(some)[:_LOWEST]) for day, some in powers.items() if len(some) >= _LOWEST
     }
 
 
-def _base(nights: Sequence[int]) -> int | None:
-    if len(nights) < _NIGHTS_MIN:
+def _base(lowest: Sequence[int]) -> int | None:
+    if len(lowest) < _DAYS_MIN:
         return None
-    return sorted(nights)[len(nights) // 10]
+    return sorted(lowest)[len(lowest) // 10]
 
 
 def _hours(curve: Curve) -> tuple[int | None, ...]:
