@@ -21,6 +21,7 @@ from ..protocol.command import (
     MandateDecideArgs,
     MandateEndArgs,
     MandateInboxArgs,
+    MandateLendArgs,
     MandateNoticeArgs,
     MandateOutcomeArgs,
     MandatePutArgs,
@@ -30,6 +31,7 @@ from ..protocol.command import (
     VouchAskArgs,
 )
 from ..protocol.errors import Code, GrantRefused
+from ..protocol.grant import parse_bundle
 from ..protocol.mandate import Acted
 from ..protocol.wire import Value
 from .borrowing import Borrowing
@@ -37,6 +39,7 @@ from .cards import Cards
 from .deciding_for import DecidingFor
 from .inbox import Asked, Inbox, RequestState
 from .lending import Lending
+from .lending_on import LendingOn
 from .mandate_outcome import Outcomes
 from .mandates import Mandates
 from .peers import Pair
@@ -68,6 +71,7 @@ class Acting:
         *,
         inbox: Inbox,
         lending: Lending,
+        lending_on: LendingOn,
         borrowing: Borrowing,
         cards: Cards,
         vouches: Vouches,
@@ -77,6 +81,7 @@ class Acting:
     ) -> None:
         self._inbox = inbox
         self._lending = lending
+        self._lending_on = lending_on
         self._borrowing = borrowing
         self._outcomes = outcomes
         self._deciding_for = deciding_for
@@ -84,7 +89,7 @@ class Acting:
             (
                 _row(RequestArgs, self._requested),
                 _row(DecideArgs, self._decided),
-                _row(AcceptArgs, self._lending.accepted),
+                _row(AcceptArgs, self._accepted),
                 _row(KeysArgs, self._keyset),
                 _row(RevokeArgs, self._revoked),
                 _row(CardPutArgs, cards.put),
@@ -94,6 +99,7 @@ class Acting:
                 _row(MandateEndArgs, mandates.ended),
                 _row(MandateNoticeArgs, mandates.told),
                 _row(MandateOutcomeArgs, outcomes.heard),
+                _row(MandateLendArgs, self._lent_on),
             )
         )
 
@@ -126,7 +132,24 @@ class Acting:
     def _keyset(self, tx: Tx, pair: Pair, args: KeysArgs, _now_ms: int) -> Value:
         return self._borrowing.keyset(tx, pair, args.keyset)
 
-    def _revoked(self, tx: Tx, pair: Pair, args: RevokeArgs, _now_ms: int) -> Value:
+    def _accepted(self, tx: Tx, pair: Pair, args: AcceptArgs, now_ms: int) -> Value:
+        if self._lending_on.given(tx, args.grant) is not None:
+            return self._lending_on.accepted(tx, pair, args, now_ms)
+        return self._lending.accepted(tx, pair, args, now_ms)
+
+    def _lent_on(self, tx: Tx, pair: Pair, args: MandateLendArgs, now_ms: int) -> Value:
+        bundle = parse_bundle(args.bundle)
+        if bundle.root.delegation.iss == pair.own:
+            if bundle.grant.delegation.iss != pair.their:
+                raise GrantRefused("a bundle is signed by another persona", Code.AUDIENCE)
+            self._lending_on.lodge(tx, pair, bundle, now_ms)
+        else:
+            self._borrowing.lent(tx, pair, bundle, now_ms)
+        return "kept"
+
+    def _revoked(self, tx: Tx, pair: Pair, args: RevokeArgs, now_ms: int) -> Value:
+        if self._lending_on.revoked(tx, pair, args.revocation, now_ms):
+            return "known"
         self._borrowing.revoked(tx, pair, args.revocation)
         return "known"
 

@@ -14,14 +14,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..crypto.entropy import Entropy
+from ..protocol.chain import verify_delegations
 from ..protocol.command import AcceptArgs, Cmd, DecideArgs, RequestArgs
 from ..protocol.day import month_of
 from ..protocol.did import Did
 from ..protocol.errors import Code, GrantRefused, RemoteProtocolError
-from ..protocol.grant import check_bundle, parse_bundle
+from ..protocol.grant import Bundle, check_bundle, parse_bundle
 from ..protocol.invocation import Invocation, issue_invocation
-from ..protocol.keyset import GrantKeys, open_keyset, parse_keyset
-from ..protocol.limits import INVOCATION_LIFE_S
+from ..protocol.keyset import GrantKeys, grant_of, open_keyset, parse_keyset
+from ..protocol.limits import INVOCATION_LIFE_S, MANDATES_OF_ONE_MAX
 from ..protocol.page import PageEntry
 from ..protocol.receipt import Asked as AskedRead
 from ..protocol.request import Request, parse_request
@@ -34,9 +35,11 @@ from .collection import Collection, Collections
 from .errors import NotAllowed, NotFound
 from .grant_held import KEYSETS_KEPT_MAX, GrantHeld
 from .inbox import Asked, Inbox, RequestState
+from .lending_on import LendingOn, check_within
 from .lent_days import LentDays
 from .lent_proofs import keep_proof
 from .lent_windows import CheckedWindow, Fetching
+from .mandate_kept import ProxyKept
 from .outgoing import Outgoing
 from .peers import OwnPersona, Pair, Peers
 from .store.database import Tx
@@ -59,6 +62,7 @@ class Borrowing:
         collections: Collections,
         inbox: Inbox,
         outgoing: Outgoing,
+        lending_on: LendingOn,
         device: bytes,
         entropy: Entropy,
     ) -> None:
@@ -67,6 +71,7 @@ class Borrowing:
         self._collections = collections
         self._inbox = inbox
         self._outgoing = outgoing
+        self._lending_on = lending_on
         self._device = device
         self._entropy = entropy
         self.days = LentDays(store.objects)
@@ -125,6 +130,29 @@ class Borrowing:
             accept = AcceptArgs(pair.their, held.cid, bundle.terms.cid)
             self._outgoing.put(tx, pair, Cmd.ACCEPT, accept.value(), now_ms)
 
+    def lent(self, tx: Tx, pair: Pair, bundle: Bundle, now_ms: int) -> None:
+        """The peer lets this node read, for it, what it was granted: accepted, because this node
+        said that it would act for it there.  Raises GrantRefused, CapabilityError."""
+        if not bundle.chain:
+            raise GrantRefused("nothing stands above what is lent on", Code.UNKNOWN_GRANT)
+        own, owner = bundle.grant.delegation.aud, bundle.root.delegation.iss
+        value = self._store.objects.get(tx, Kind.PROXY, ["out", own, pair.their])
+        if value is None or ProxyKept.from_value(value).proxy.at != owner:
+            raise GrantRefused("nobody here asked to read for this peer", Code.UNKNOWN_GRANT)
+        if self._peers.find(tx, own, owner) is None:
+            raise GrantRefused("the owner of the data is not paired with this node", Code.UNPAIRED)
+        verify_delegations([link.delegation for link in bundle.links], now_ms=now_ms)
+        check_within(bundle)
+        if bundle.reader_key != self._peers.persona(tx, pair.own).reader.public:
+            raise GrantRefused("this is for another reader key than the present", Code.AUDIENCE)
+        via = (pair.own, pair.their)
+        if sum(held.via == via for held in self.all(tx)) >= MANDATES_OF_ONE_MAX:
+            raise GrantRefused("too much of one peer is read here already", Code.TOO_MUCH)
+        held = GrantHeld(own, owner, bundle, None, GrantStatus.LIVE, None, (), via)
+        if self._store.objects.add_if_new(tx, Kind.GRANT_HELD, held.cid, held.value()):
+            accept = AcceptArgs(pair.their, held.cid, bundle.terms.cid)
+            self._outgoing.put(tx, pair, Cmd.ACCEPT, accept.value(), now_ms)
+
     def get(self, tx: Tx, cid: bytes) -> GrantHeld:
         """Raises NotFound."""
         held = self._find(tx, cid)
@@ -146,10 +174,10 @@ class Borrowing:
 
         Raises GrantRefused, WireError, CryptoError if it is not for a grant of this pair.
         """
-        keyset = parse_keyset(raw, pair.their)
-        held = self._find(tx, keyset.grant)
-        if held is None or (held.own, held.their) != (pair.own, pair.their):
+        held = self._find(tx, grant_of(raw))
+        if held is None or held.keyed != (pair.own, pair.their):
             raise GrantRefused("a keyset is for a grant that is not held", Code.UNKNOWN_GRANT)
+        keyset = parse_keyset(raw, held.giver)
         if keyset.n in held.keysets:
             if self._store.objects.get(tx, Kind.KEYSET_HELD, [held.cid, keyset.n]) != raw:
                 raise GrantRefused(
@@ -158,13 +186,16 @@ class Borrowing:
             return keyset.n
         if len(held.keysets) >= KEYSETS_KEPT_MAX:
             raise GrantRefused("this grant has had all the keysets that are kept", Code.TOO_MUCH)
-        persona = self._peers.persona(tx, held.own)
+        persona = self._peers.persona(tx, held.keyed[0])
         opened = open_keyset(keyset, held.bundle.sealing(), persona.reader)
         if held.keysets:
             # Refused now if it contradicts what is held, rather than at each read.
             self.keys(tx, held).with_keys(opened)
         self._store.objects.put(tx, Kind.KEYSET_HELD, [held.cid, keyset.n], raw)
-        self._save(tx, replace(held, keysets=(*held.keysets, keyset.n)))
+        fresh = replace(held, keysets=(*held.keysets, keyset.n))
+        self._save(tx, fresh)
+        # The number of a keyset is the time at which it was made, by the owner's clock.
+        self._lending_on.renew(tx, fresh, self.keys(tx, fresh), keyset.n)
         return keyset.n
 
     def keys(self, tx: Tx, held: GrantHeld) -> GrantKeys:
@@ -172,7 +203,7 @@ class Borrowing:
         name = (held.cid, held.keysets)
         keys = self._keys.get(name)
         if keys is None:
-            persona = self._peers.persona(tx, held.own)
+            persona = self._peers.persona(tx, held.keyed[0])
             for n in held.keysets:
                 raw = self._store.objects.get(tx, Kind.KEYSET_HELD, [held.cid, n])
                 if not isinstance(raw, bytes):
@@ -189,14 +220,22 @@ class Borrowing:
     def revoked(self, tx: Tx, pair: Pair, raw: bytes) -> None:
         """The owner has taken a grant back.  Raises GrantRefused, BadSignature."""
         revocation = parse_revocation(raw)
-        held = self._find(tx, revocation.dlg)
-        if held is None or (held.own, held.their) != (pair.own, pair.their):
+        # Of what is read for another, the grant above may be taken back.
+        gone = [
+            held
+            for held in self.all(tx)
+            if held.keyed == (pair.own, pair.their)
+            and any(revocation.dlg == link.cid for link in held.bundle.links)
+        ]
+        if not gone:
             raise GrantRefused("this takes back a grant that is not held", Code.UNKNOWN_GRANT)
-        chain = [link.delegation for link in held.bundle.links]
-        check_revocation(revocation, chain, held.bundle.root.paths)
-        if held.kept is not GrantStatus.REVOKED:
-            ended = replace(held, kept=GrantStatus.REVOKED, ended_ms=revocation.t_ms)
-            self._save(tx, ended)
+        for held in gone:
+            chain = [link.delegation for link in held.bundle.links]
+            check_revocation(revocation, chain, held.bundle.root.paths)
+            if held.kept is not GrantStatus.REVOKED:
+                ended = replace(held, kept=GrantStatus.REVOKED, ended_ms=revocation.t_ms)
+                self._save(tx, ended)
+                self._lending_on.root_ended(tx, ended, revocation)
 
     def _save(self, tx: Tx, held: GrantHeld) -> None:
         self._store.objects.put(tx, Kind.GRANT_HELD, held.cid, held.value())
@@ -204,14 +243,21 @@ class Borrowing:
     # reading
 
     def begin(
-        self, tx: Tx, pair: Pair, window: Window, server: Did, now_ms: int
+        self,
+        tx: Tx,
+        pair: Pair,
+        window: Window,
+        server: Did,
+        now_ms: int,
+        principal: Pair | None = None,
     ) -> tuple[Fetching, Invocation]:
-        """A read that begins, and its invocation, signed for the device `server`.
+        """A read that begins, for the peer `principal` if it is not our own, and its invocation,
+        signed for the device `server`.
 
         The grant is the one that opens `window`; failing that, any on this collection, so that
         the owner says why not.  Raises NotAllowed if there is none.
         """
-        held = self.grant_for(tx, pair, window, now_ms)
+        held = self.grant_for(tx, pair, window, now_ms, principal)
         exp_s = now_ms // 1000 + INVOCATION_LIFE_S
         invocation = self.sign_read(tx, held, window, server, exp_s)
         return self.fetching(tx, held, window, server, invocation.cid), invocation
@@ -248,10 +294,20 @@ class Borrowing:
         asked = AskedRead(inv, root, server, persona.did, window.first, window.last)
         return Fetching(held, persona, keys, window, asked)
 
-    def grant_for(self, tx: Tx, pair: Pair, window: Window, now_ms: int) -> GrantHeld:
+    def grant_for(
+        self,
+        tx: Tx,
+        pair: Pair,
+        window: Window,
+        now_ms: int,
+        principal: Pair | None = None,
+    ) -> GrantHeld:
         """The grant under which to read `window`: see `begin`.  Raises NotAllowed."""
+        via = None if principal is None else (principal.own, principal.their)
         granted = [
-            held for held in self.all(tx) if (held.own, held.their) == (pair.own, pair.their)
+            held
+            for held in self.all(tx)
+            if (held.own, held.their, held.via) == (pair.own, pair.their, via)
         ]
         of_pair = [held for held in granted if held.keysets]
         of_pair.sort(key=lambda held: held.status(now_ms) is not GrantStatus.LIVE)
@@ -267,6 +323,8 @@ class Borrowing:
             return held
         if granted:
             raise NotAllowed("the keys of this grant have not come yet: try again shortly")
+        if principal is not None:
+            raise NotAllowed(f"{principal.name} lets this node read nothing of {pair.name}")
         raise NotAllowed(f"{pair.name} has granted nothing to this node: ask first")
 
     def keep(self, tx: Tx, fetching: Fetching, checked: CheckedWindow) -> int | None:
@@ -359,5 +417,5 @@ class Borrowing:
 
 
 def _opened_keyset(raw: bytes, held: GrantHeld, persona: OwnPersona) -> GrantKeys:
-    keyset = parse_keyset(raw, held.their)
+    keyset = parse_keyset(raw, held.giver)
     return open_keyset(keyset, held.bundle.sealing(), persona.reader)

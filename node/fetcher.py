@@ -72,15 +72,18 @@ class Fetcher:
         self._exchange = exchange
         self._checkpoint = checkpoint
 
-    async def fetch(self, pair: Pair, window: Window) -> Lent:
-        """Read what a peer lends, window by window: verify, store, countersign, open.
+    async def fetch(self, pair: Pair, window: Window, principal: Pair | None = None) -> Lent:
+        """Read what a peer lends, for the peer `principal`, window by window: verify, store,
+        countersign, open.
 
         Raises Refused with the owner's reason, NotAllowed, Away, ProtocolError.
         """
         now_ms = self._clock.now_ms()
         link = await self._exchange.link_to(pair)
         fetching, invocation = await self._store.database.read(
-            lambda tx: self._borrowing.begin(tx, pair, window, link.server.device, now_ms)
+            lambda tx: self._borrowing.begin(
+                tx, pair, window, link.server.device, now_ms, principal
+            )
         )
         with await link.ask(invocation.raw, fetching.proofs) as asking:
             last = False

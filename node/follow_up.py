@@ -17,7 +17,7 @@ from ..protocol.command import (
     parse_out,
 )
 from ..protocol.errors import Code
-from ..protocol.keyset import parse_keyset
+from ..protocol.keyset import grant_of, parse_keyset
 from ..protocol.limits import TEXT_CHARS_MAX
 from ..protocol.receipt import Answer
 from .borrowing import Borrowing
@@ -25,6 +25,7 @@ from .cards import Cards
 from .deliveries import Deliveries
 from .inbox import Inbox, RequestState
 from .lending import Lending
+from .lending_on import LendingOn
 from .outgoing import Message
 from .peers import Pair
 from .store.database import Tx
@@ -39,6 +40,7 @@ class FollowUp:
         *,
         asked: Inbox,
         lending: Lending,
+        lending_on: LendingOn,
         borrowing: Borrowing,
         deliveries: Deliveries,
         cards: Cards,
@@ -46,6 +48,7 @@ class FollowUp:
     ) -> None:
         self._asked = asked
         self._lending = lending
+        self._lending_on = lending_on
         self._borrowing = borrowing
         self._deliveries = deliveries
         self._cards = cards
@@ -63,8 +66,13 @@ class FollowUp:
                 assert isinstance(keyset, bytes)
                 self._borrowing.keyset(tx, pair, keyset)
             case KeysArgs() if answer.code is Code.OK:
-                sent = parse_keyset(args.keyset, pair.own)
-                self._lending.acknowledged(tx, sent.grant, sent.n)
+                grant = grant_of(args.keyset)
+                if (on := self._lending_on.given(tx, grant)) is not None:
+                    sent = parse_keyset(args.keyset, on.giver)
+                    self._lending_on.acknowledged(tx, grant, sent.n)
+                else:
+                    sent = parse_keyset(args.keyset, pair.own)
+                    self._lending.acknowledged(tx, grant, sent.n)
             case RequestArgs() if answer.code is not Code.OK:
                 cid = args.request.cid
                 self._asked.decided(tx, cid, RequestState.REFUSED, None, _reason(answer))
@@ -82,6 +90,9 @@ class FollowUp:
             return False
         args = parse_args(message.cmd, message.args)
         assert isinstance(args, KeysArgs)
+        overtaken = self._lending_on.stale(tx, grant_of(args.keyset), args.keyset)
+        if overtaken is not None:
+            return overtaken
         keyset = parse_keyset(args.keyset, message.own)
         grant = self._lending.find(tx, keyset.grant)
         return grant is None or grant.ended_ms is not None or grant.n != keyset.n

@@ -6,6 +6,7 @@ it.  What was fetched under it stays readable after it has ended.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -21,20 +22,35 @@ KEYSETS_KEPT_MAX = 4_096
 
 # What this node itself stored was verified when it came; a second look costs a lookup only.
 _bundle = lru_cache(maxsize=4096)(parse_bundle)
-_KEYS = ("own", "their", "bundle", "request", "status", "ended_ms", "keysets")
+_KEYS = ("own", "their", "bundle", "request", "status", "ended_ms", "keysets", "via")
 
 
 @dataclass(frozen=True, slots=True)
 class GrantHeld:
-    """One grant, as its reader keeps it.  `keysets` are the numbers of those that came."""
+    """One grant, as its reader keeps it.  `keysets` are the numbers of those that came.
+
+    `own` and `their` are the pair over which it is read.  What is read for another is lent on by
+    them, and its keys come over the pair `via`; None for what the owner of the data gave itself.
+    """
 
     own: Did
     their: Did
     bundle: Bundle
-    request: bytes
+    request: bytes | None
     kept: GrantStatus
     ended_ms: int | None
     keysets: tuple[int, ...]
+    via: tuple[Did, Did] | None = None
+
+    @property
+    def giver(self) -> Did:
+        """Who signed it, and signs its keysets."""
+        return self.bundle.grant.delegation.iss
+
+    @property
+    def keyed(self) -> tuple[Did, Did]:
+        """The pair over which its keys come."""
+        return self.via or (self.own, self.their)
 
     @property
     def cid(self) -> bytes:
@@ -56,18 +72,30 @@ class GrantHeld:
             "status": self.kept.value,
             "ended_ms": self.ended_ms,
             "keysets": list(self.keysets),
+            "via": None if self.via is None else list(self.via),
         }
 
     @classmethod
     def from_value(cls, value: Value) -> GrantHeld:
+        if isinstance(value, Mapping) and "via" not in value:
+            value = {**value, "via": None}  # from before anything was read for another
         body = Body.open(value, "a grant held", _KEYS)
         numbers = body.items("keysets", items_max=KEYSETS_KEPT_MAX)
         return cls(
             check_did(body.text("own")),
             check_did(body.text("their")),
             _bundle(body.data("bundle")),
-            body.data("request", length=CID_BYTES),
+            body.maybe_data("request", length=CID_BYTES),
             GrantStatus(body.text("status")),
             body.maybe_integer("ended_ms"),
             tuple(n for n in numbers if isinstance(n, int)),
+            _pair(body.value("via")),
         )
+
+
+def _pair(value: Value) -> tuple[Did, Did] | None:
+    match value:
+        case [str(own), str(their)]:
+            return check_did(own), check_did(their)
+        case _:
+            return None

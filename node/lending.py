@@ -332,7 +332,7 @@ class Lending:
         revocation = make_revocation(persona.key, dlg=cid, paths=paths, t_ms=now_ms)
         self._objects.add(tx, Kind.REVOCATION, cid, revocation.signed.raw)
         self._end(tx, replace(grant, kept=GrantStatus.REVOKED, ended_ms=now_ms))
-        survivors = self._rotate(tx, paths, revocation.cid, now_ms)
+        survivors = self.rotate(tx, paths, revocation.cid, now_ms)
         args = RevokeArgs(grant.their, revocation.signed.raw)
         self._outgoing.put(tx, pair, Cmd.REVOKE, args.value(), now_ms)
         return TakenBack(cid, revocation.cid, survivors, self._still(tx, grant, now_ms))
@@ -372,7 +372,7 @@ class Lending:
         for grant in over:
             self._end(tx, replace(grant, ended_ms=grant.exp_s * 1000))
         for grant in over:
-            self._rotate(tx, grant.bundle.grant.paths, grant.cid, now_ms)
+            self.rotate(tx, grant.bundle.grant.paths, grant.cid, now_ms)
         return len(over)
 
     def _end(self, tx: Tx, ended: GrantGiven) -> None:
@@ -392,7 +392,7 @@ class Lending:
         end_s = self._ends(tx, _ENDS)
         return None if end_s == TIME_S_MAX else end_s * 1000
 
-    def _rotate(self, tx: Tx, paths: Sequence[str], cause: bytes, now_ms: int) -> int:
+    def rotate(self, tx: Tx, paths: Sequence[str], cause: bytes, now_ms: int) -> int:
         """A new generation for `paths`, and new keys for whoever still reads there."""
         for path in paths:
             self._collections.take_back(tx, path, cause)

@@ -39,6 +39,7 @@ from .introductions import Introductions
 from .kept_reads import KeptReads
 from .keystore import Keystore
 from .lending import Lending
+from .lending_on import LendingOn
 from .mandate_outcome import Outcomes
 from .mandates import Mandates
 from .meeting import Meeting
@@ -53,8 +54,10 @@ from .parcel_writing import ParcelWriting
 from .peers import Peers
 from .post import Post
 from .reads_by_file import Reads
+from .quotas import Quotas
 from .receipts import Receipts
 from .serving import Serving
+from .sizes import size_of
 from .standing import Standings
 from .store.database import Database, Tx
 from .store.errors import StoreError
@@ -130,6 +133,7 @@ class Node:
         )
         self.standings = Standings(self.peers, self.cards, self.domains, self.vouches)
         self.receipts = Receipts(self.store)
+        self.quotas = Quotas(objects, size_of(config.peer_quota))
         self.vault = Vault(self.store, keystore, ground.entropy, ground.offload)
         self.vault.tellers.peer_name = self.peers.name_of
         self.declared = Declared(self.vault)
@@ -165,12 +169,16 @@ class Node:
             collections=collections,
         )
         self.vault.take_back = self._take_back
+        self.lending_on = LendingOn(
+            objects, self.peers, self.lending, self.outgoing, ground.entropy
+        )
         self.borrowing = Borrowing(
             self.store,
             self.peers,
             collections,
             self.asked,
             self.outgoing,
+            self.lending_on,
             keystore.device.public,
             ground.entropy,
         )
@@ -198,6 +206,7 @@ class Node:
         acting = Acting(
             inbox=self.inbox,
             lending=self.lending,
+            lending_on=self.lending_on,
             borrowing=self.borrowing,
             cards=self.cards,
             vouches=self.vouches,
@@ -209,6 +218,7 @@ class Node:
             store=self.store,
             answering=answering,
             deliveries=self.deliveries,
+            quotas=self.quotas,
             turns=turns,
             checkpoint=ground.checkpoint,
         )
@@ -258,6 +268,7 @@ class Node:
         follow_up = FollowUp(
             asked=self.asked,
             lending=self.lending,
+            lending_on=self.lending_on,
             borrowing=self.borrowing,
             deliveries=self.deliveries,
             cards=self.cards,

@@ -160,6 +160,13 @@ def parse_keyset(raw: bytes, persona: Did) -> Keyset:
     return keyset
 
 
+def grant_of(raw: bytes) -> bytes:
+    """Which grant (CID) a keyset says that it is for; nothing is verified.  Raises WireError."""
+    signed = parse(raw, Signed.KEYSET, bytes_max=KEYSET_BYTES_MAX)
+    body = Body.open(signed.body, "a keyset", ("v", "dlg", "n", "sealed"))
+    return check_cid(body.data("dlg", length=CID_BYTES))
+
+
 def open_keyset(
     keyset: Keyset, sealing: Sealing, secret: ReaderSecret, *, seen: Container[int] = ()
 ) -> GrantKeys:
