@@ -24,6 +24,7 @@ from .checkpoint import Checkpoint
 from .deliveries import Deliveries, check_delivery
 from .link import Link
 from .peers import Pair
+from .quotas import PAGE_BYTES, Quotas
 from .store.database import Tx
 from .store.store import Store
 from .turns import Turns
@@ -39,10 +40,12 @@ class Arriving:
         store: Store,
         answering: Answering,
         deliveries: Deliveries,
+        quotas: Quotas,
         turns: Turns,
         checkpoint: Checkpoint,
     ) -> None:
         self._store = store
+        self._quotas = quotas
         self._turns = turns
         self._answering = answering
         self._deliveries = deliveries
@@ -78,14 +81,21 @@ class Arriving:
         args = verified.args
         assert isinstance(args, DeliverArgs)
         check_delivery(args)
-        return None if self._deliveries.has(tx, args.statement, pair.their) else args
+        if self._deliveries.has(tx, args.statement, pair.their):
+            return None
+        self._quotas.check(tx, pair, _announced(args))
+        return args
 
     async def receive(
         self, pair: Pair, args: DeliverArgs, parts: Sequence[bytes], now_ms: int
     ) -> Done[Value] | GrantRefused:
         """Verify the parts and write their pages, all or nothing."""
+
+        def charge(tx: Tx, pages: int) -> None:
+            self._quotas.charge(tx, pair, _announced(args) + pages * PAGE_BYTES)
+
         try:
-            await self._deliveries.receive(pair, args, parts, now_ms)
+            await self._deliveries.receive(pair, args, parts, now_ms, charge)
         except (ProtocolError, CryptoError) as error:
             return GrantRefused(str(error), code_of(error))
         self._checkpoint.reached("deliver.written")
@@ -104,3 +114,7 @@ class Arriving:
         except trio.TooSlowError:
             link.withdraw(call, Code.BUSY, "the parts of a delivery do not come")
             return None
+
+
+def _announced(args: DeliverArgs) -> int:
+    return sum(length for _, length in args.parts)

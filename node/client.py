@@ -28,6 +28,7 @@ from .calls.household import HouseholdCalls
 from .calls.identity import IdentityCalls
 from .calls.lending import LendingCalls
 from .calls.parcels import ParcelCalls
+from .calls.quota import QuotaCalls
 from .channel import Channel, NotRunning, SocketChannel, open_socket
 from .control_frame import check_same_user
 
@@ -44,6 +45,7 @@ class Client(
     LendingCalls,
     AuditCalls,
     ParcelCalls,
+    QuotaCalls,
 ):
     """One method for each operation of a node."""
 

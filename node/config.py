@@ -17,6 +17,7 @@ from typing import Self, cast
 import platformdirs
 
 from .errors import HomeError, UsageError
+from .sizes import size_of
 
 CONFIG_BYTES_MAX = 64 * 1024
 ENVIRONMENT_PREFIX = "ENTRENOUS_"
@@ -66,6 +67,7 @@ class Config:
     """Settings, with their defaults.  `listen` is a multiaddr; port 0 is chosen at first start.
 
     `push_socket` and `push_group`: where local programs push, and who may (`push_socket.py`).
+    `peer_quota`: what each peer may fill of the disk, unless it was given its own (`quotas.py`).
     """
 
     name: str = "Home"
@@ -73,6 +75,7 @@ class Config:
     listen: str = "/ip4/0.0.0.0/tcp/0"
     push_socket: str = "auto"
     push_group: str = "none"
+    peer_quota: str = "4 GiB"
     identity: IdentitySettings = IdentitySettings()
 
     @classmethod
@@ -107,6 +110,7 @@ class Config:
             listen=lines.get("listen", usual.listen),
             push_socket=lines.get("push_socket", usual.push_socket),
             push_group=lines.get("push_group", usual.push_group),
+            peer_quota=_size(lines.get("peer_quota", usual.peer_quota)),
             identity=identity,
         )
 
@@ -124,6 +128,14 @@ class Config:
 def _line(name: str, value: object) -> str:
     if not isinstance(value, str) or not value or len(value) > 256 or not value.isprintable():
         raise UsageError(f"the setting {name} is one line of text")
+    return value
+
+
+def _size(value: str) -> str:
+    try:
+        size_of(value)
+    except UsageError:
+        raise UsageError("the setting peer_quota is a size like 500 MB or 4 GiB") from None
     return value
 
 

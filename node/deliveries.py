@@ -9,7 +9,7 @@ answers `stored`.  The same delivery again is answered `stored` at once.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ..crypto.entropy import Entropy
@@ -280,9 +280,15 @@ class Deliveries:
         return value is not None and Received.from_value(value).src == src
 
     async def receive(
-        self, pair: Pair, args: DeliverArgs, parts: Sequence[bytes], now_ms: int
+        self,
+        pair: Pair,
+        args: DeliverArgs,
+        parts: Sequence[bytes],
+        now_ms: int,
+        charge: Callable[[Tx, int], None],
     ) -> None:
-        """Verify a delivery and write its pages, in one unit of work.
+        """Verify a delivery and write its pages, in one unit of work; `charge` is told in that
+        unit how many pages they are, and may refuse them.
 
         Raises WireError, CryptoError, StatementError, RecordError, GrantRefused: nothing is
         written then.
@@ -303,9 +309,11 @@ class Deliveries:
         path = await self._store.database.read(
             lambda tx: self._household.kept_under(tx, pair.own, delivered.statement.path)
         )
-        await self._write(delivered, path, now_ms)
+        await self._write(delivered, path, now_ms, charge)
 
-    async def _write(self, delivered: Delivered, path: str, now_ms: int) -> None:
+    async def _write(
+        self, delivered: Delivered, path: str, now_ms: int, charge: Callable[[Tx, int], None]
+    ) -> None:
         """Keep it under `path`: the statement's own, or that of the person for whom it came."""
         statement = delivered.statement
         leaves = [day.leaf for day in delivered.days]
@@ -321,9 +329,10 @@ class Deliveries:
             signed=True,
         )
 
-        def also(tx: Tx, _: Written) -> None:
+        def also(tx: Tx, written: Written) -> None:
             if self.has(tx, statement.cid, statement.src):
                 raise _AlreadyTakenError
+            charge(tx, written.pages)
             self._store.objects.add(
                 tx, Kind.STATEMENT, statement.cid, statement_value(statement, leaves)
             )

@@ -24,6 +24,7 @@ from .import_report import Undone
 
 __all__ = [
     "AllowanceInfo",
+    "AskedByFile",
     "BackedUp",
     "CardInfo",
     "CardVersion",
@@ -46,6 +47,7 @@ __all__ = [
     "MandateInfo",
     "Paired",
     "Peer",
+    "QuotaInfo",
     "PersonInfo",
     "ProxyInfo",
     "RecordRemoved",
@@ -117,8 +119,21 @@ class Peer:
     connected: bool
     outbox: int
     standing: StandingInfo
+    # What it has filled of this node's disk, and may.
+    stored_bytes: int
+    quota_bytes: int
     # For whom of the house it knows this node; nobody: the home.
     people: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaInfo:
+    """What a peer has filled of this node's disk and may; `own` if that was set for it alone."""
+
+    peer: str
+    used_bytes: int
+    most_bytes: int
+    own: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,6 +446,13 @@ class Fetched:
     windows: int
     provenance: tuple[Source, ...]
     damaged: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AskedByFile:
+    """How many reads wait for the next file to a peer that did not wait before: one a year."""
+
+    reads: int
 
 
 @dataclass(frozen=True, slots=True)

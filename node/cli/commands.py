@@ -36,6 +36,7 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("invite", "meet:invite", "Make a link with which one other node can pair with yours."),
         ("pair", "meet:pair", "Pair with the node that made a link."),
         ("peers", "meet:peers", "List the nodes that yours is paired with."),
+        ("quota", "quota:quota", "Show or set how much of your disk a peer may fill."),
         ("card", "card:card_app", "Show what an organisation says of itself, or write it."),
         ("vouch", "vouch:vouch", "Vouch for an organisation to the people you know."),
     ),

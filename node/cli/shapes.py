@@ -169,6 +169,14 @@ SHAPES: Final[Mapping[str, Shape]] = {
         connected="whether a connection is open",
         outbox="messages still to be handed over",
         standing=_STANDING,
+        stored_bytes="what it has filled of this node's disk",
+        quota_bytes="what it may fill",
+    ),
+    "quota": _one(
+        peer="what the peer is called here",
+        used_bytes="what it has filled of this node's disk",
+        most_bytes="what it may fill",
+        own="whether that was set for this peer",
     ),
     "card": _one(
         peer="whose card, null for your own",

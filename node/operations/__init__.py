@@ -18,6 +18,8 @@ from . import (
     identity,
     lending,
     parcels,
+    quota,
+    reads,
     tellings,
 )
 from .operation import Args, Emit, Host, Operation, error_value, named, shorts
@@ -35,6 +37,8 @@ OPERATIONS: dict[str, Operation] = {
     "invite": Operation(about.invite, (), ("label", "people"), needs_network=True),
     "pair": Operation(about.pair, ("link",), ("name", "people"), needs_network=True),
     "peers": Operation(about.peers),
+    "quota": Operation(quota.quota, ("peer",)),
+    "set_quota": Operation(quota.set_quota, ("peer", "most")),
     # who they are
     "set_card": Operation(identity.set_card, ("card",)),
     "card": Operation(identity.card, (), ("peer",)),
@@ -101,6 +105,8 @@ OPERATIONS: dict[str, Operation] = {
         lending.decide, ("request", "grant"), ("windows", "exp_s", "reason", "acting_for", "others")
     ),
     "fetch": Operation(lending.fetch, ("from", "collection", "first", "last"), needs_network=True),
+    "fetch_by_file": Operation(reads.fetch_by_file, ("from", "collection", "first", "last")),
+    "kept": Operation(reads.kept, ("from", "collection", "first", "last")),
     "grants": Operation(lending.grants),
     "revoke": Operation(lending.revoke, (), ("grant", "peer")),
     "keep": Operation(lending.keep, ("grant",)),

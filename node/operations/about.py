@@ -109,6 +109,8 @@ async def peers(host: Host, args: Args, emit: Emit) -> Value:
                 outbox=len(node.store.outbox.waiting_for(tx, pair.their)),
                 people=node.household.names(tx, node.household.of_persona(tx, pair.own)),
                 standing=standings[pair.own, pair.their],
+                stored_bytes=node.quotas.of(tx, pair).used,
+                quota_bytes=node.quotas.of(tx, pair).most,
             )
             for pair in node.peers.all(tx)
         ]

@@ -9,6 +9,7 @@ from ...protocol.trust import GrantStatus
 from ...protocol.wire import Value
 from ..results import Finding, State
 from ..shape import to_value
+from ..sizes import spelled_size
 from ..store.database import Tx
 from ..store.objects import Kind
 from .audit import BACKED_UP
@@ -30,6 +31,7 @@ async def health(host: Host, args: Args, emit: Emit) -> Value:
 def _findings(host: Host, tx: Tx) -> Iterator[Finding]:
     yield from _addresses(host)
     yield from _outbox(host, tx)
+    yield from _quotas(host, tx)
     yield from _suspended(host, tx)
     yield from _rollback(host)
     yield from _backup(host, tx)
@@ -69,6 +71,19 @@ def _outbox(host: Host, tx: Tx) -> Iterator[Finding]:
         )
     if not waiting:
         yield Finding("outbox", State.OK, "nothing waits to be sent")
+
+
+def _quotas(host: Host, tx: Tx) -> Iterator[Finding]:
+    """Peers who have filled what they may, or nearly."""
+    node = host.node
+    for pair, quota in node.quotas.nearly_full(tx, node.peers.all(tx)):
+        yield Finding(
+            "quota",
+            State.NOTE,
+            f"{pair.name} has filled {spelled_size(quota.used)} of {spelled_size(quota.most)} of "
+            "your disk: what it delivers beyond is refused",
+            "`entrenous quota PEER SIZE` gives it more, if it should have it",
+        )
 
 
 def _suspended(host: Host, tx: Tx) -> Iterator[Finding]:

@@ -30,13 +30,13 @@ from ..inbox import Asked, Inbox, RequestState
 from ..mandate_kept import Side
 from ..node import Node
 from ..peers import Pair
-from ..results import GrantInfo, Invoked, RequestInfo, Revoked, Source, StandingInfo
+from ..results import GrantInfo, Invoked, RequestInfo, Revoked, StandingInfo
 from ..shape import to_value
 from ..steps import GrantStep, RevokeStep
 from ..store.database import Tx
-from .data import emit_batch
 from .household import acting_for, check_whose, names_of, through
 from .operation import Args, Emit, Host, shorts
+from .reads import emit_lent
 
 NONCE_BYTES = 16
 
@@ -318,28 +318,7 @@ async def fetch(host: Host, args: Args, emit: Emit) -> Value:
     node = host.node
     peer, window = args.text("from"), args.window("collection")
     pair = await node.store.database.read(lambda tx: node.peers.named(tx, peer))
-    lent = await node.fetcher.fetch(pair, window)
-    if lent.batch is not None:
-        await emit_batch(node, emit, lent.batch)
-    provenance = [
-        Source(
-            one.statement.cid,
-            one.statement.src,
-            one.first,
-            one.last,
-            one.reason is None,
-            one.reason,
-        )
-        for one in lent.provenance
-    ]
-    return {
-        "schema": None if lent.batch is None else lent.batch.schema.name,
-        "pages": lent.pages,
-        "bytes": lent.size,
-        "windows": lent.windows,
-        "provenance": to_value(provenance),
-        "damaged": [damaged.sentence() for damaged in lent.damaged],
-    }
+    return await emit_lent(node, emit, await node.fetcher.fetch(pair, window))
 
 
 # --- tokens ---------------------------------------------------------------------------------------
