@@ -150,6 +150,13 @@ class ParcelBooks:
     def save(self, tx: Tx, pair: Pair, book: ParcelBook) -> None:
         self._objects.put(tx, Kind.PARCELS, [pair.own, pair.their], book.value())
 
+    def begin_anew(self, tx: Tx, pair: Pair) -> None:
+        """This node is another device now: its parcels are numbered from 1 again."""
+        book = self.of(tx, pair)
+        if book.words:
+            words = tuple(replace(word, parcels=()) for word in book.words)
+            self.save(tx, pair, replace(book, words=words))
+
     def next_number(self, tx: Tx, pair: Pair, device: Did) -> int:
         """The number of the next parcel of this device; a device that is new begins at 1."""
         return self._ledger.step(tx, ["parcel", device, pair.own, pair.their])

@@ -16,9 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from ..crypto.entropy import Entropy
 from ..protocol.counter import CounterWindow
 from ..protocol.did import Did, check_did
 from ..protocol.limits import PARCEL_LIFE_S_MAX, PARCEL_OFFERS_MAX, PARCEL_SIGNATURES_MAX
+from ..protocol.parcel_head import READ_ID_BYTES
 from ..protocol.receipt import ReceiptBody, receipt_body_from_value
 from ..protocol.window import Window, window_from_value
 from ..protocol.wire import Body, Value
@@ -317,11 +319,16 @@ class Reads:
         else:
             self._objects.put(tx, Kind.READS_BY_FILE, name, value)
 
-    def forget_arrivals(self, tx: Tx, pair: Pair) -> None:
-        """This node is another device now: the numbers of its parcels begin again."""
+    def begin_anew(self, tx: Tx, pair: Pair, entropy: Entropy) -> None:
+        """This node is another device now: its parcels are numbered from 1 again, and what it knew
+        of its reads may be long past."""
         reads = self.of(tx, pair)
+        asked = tuple(
+            ReadAsked(entropy.random_bytes(READ_ID_BYTES), one.window, one.grant, one.since_ms)
+            for one in reads.asked
+        )
         signatures = tuple(replace(one, parcels=()) for one in reads.signatures)
-        self.save(tx, pair, replace(reads, served=(), signatures=signatures))
+        self.save(tx, pair, replace(reads, asked=asked, served=(), signatures=signatures))
 
     def _save(
         self,

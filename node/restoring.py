@@ -122,6 +122,8 @@ async def _made_new(node: Node, made_ms: int) -> Restored:
         pairs = node.peers.all(tx)
         for pair in pairs:
             node.introductions.owe(tx, pair)
+            node.parcel_books.begin_anew(tx, pair)
+            node.reads_by_file.begin_anew(tx, pair, node.entropy)
         return suspended, len(pairs), len(node.vault.collections.all(tx))
 
     suspended, peers, collections = await node.store.database.write(unit)

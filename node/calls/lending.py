@@ -13,6 +13,7 @@ from ..channel import (
     understood,
 )
 from ..results import (
+    AskedByFile,
     Fetched,
     GrantInfo,
     Invoked,
@@ -108,6 +109,26 @@ class LendingCalls(Caller):
 
         Raises NotAllowed, Refused with the owner's code, Away, NotFound.
         """
+        return await self._lent("fetch", peer, collection, first, last)
+
+    async def kept(self, peer: str, collection: str, first: int, last: int) -> Fetched:
+        """What was read of a peer before and is kept here; nobody is asked.  Raises NotFound."""
+        return await self._lent("kept", peer, collection, first, last)
+
+    async def fetch_by_file(self, peer: str, collection: str, first: int, last: int) -> AskedByFile:
+        """Read what a peer lends by files that are carried: `write_parcel`, and `take` what comes.
+
+        Raises NotAllowed, NotFound, UsageError.
+        """
+        args: dict[str, Value] = {
+            "from": peer,
+            "collection": collection,
+            "first": first,
+            "last": last,
+        }
+        return await self._one(AskedByFile, "fetch_by_file", **args)
+
+    async def _lent(self, op: str, peer: str, collection: str, first: int, last: int) -> Fetched:
         pieces: list[Batch] = []
         args: dict[str, Value] = {
             "from": peer,
@@ -115,7 +136,7 @@ class LendingCalls(Caller):
             "first": first,
             "last": last,
         }
-        done = await self._call("fetch", args, lambda item: pieces.append(piece_of(item)))
+        done = await self._call(op, args, lambda item: pieces.append(piece_of(item)))
         with understood():
             body = Body.open(done, "a fetch", _FETCH_KEYS)
             name = body.maybe_text("schema")

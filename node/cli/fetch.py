@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from ...protocol.record import Batch, concat
 from ...protocol.window import Window
 from ..client import Client
-from ..errors import NotAllowed, Refused
+from ..errors import NotAllowed, NotFound, Refused, UsageError
 from ..results import Fetched
 from .data import All, FormatOption, From, To, Utc
 from .days import Span, days_in_words, require_whole_days, span
@@ -19,7 +19,7 @@ from .options import USUAL, Options, node_of, zone_of
 from .records import Format, json_rows, print_batch
 from .screen import Screen
 from .sources import tell_records
-from .words import left_out_sentence
+from .words import counted, left_out_sentence
 
 
 async def fetch(
@@ -32,22 +32,39 @@ async def fetch(
     format: FormatOption = Format.TABLE,
     utc: Utc = False,
     every: All = False,
+    by_file: Annotated[
+        bool, Parameter(negative=(), help="Ask with the next file to the peer, not now.")
+    ] = False,
+    kept: Annotated[
+        bool, Parameter(negative=(), help="Show what was read before; ask nobody.")
+    ] = False,
     options: Options = USUAL,
 ) -> int:
     """Read what a peer lends you, verified against what its source signed.
 
-    Without days, everything that your grants allow.  Each read is receipted by both sides.
+    Without days, everything that your grants allow.  Each read is receipted by both sides.  With
+    --by-file it goes with the next file to the peer (`outbox PEER --to-file`), and `take` brings
+    the pages; --kept then shows them.
 
     Example: entrenous fetch alice energy/electricity/load-curve --format csv
     """
     screen = options.screen
     zone = zone_of(utc)
     days = span(from_, to, zone)
-    async with node_of(options, network=True) as client:
-        windows = await _windows(client, peer, collection, days)
+    if by_file and kept:
+        raise UsageError("--by-file asks the peer, --kept asks nobody: say one of them")
+    if by_file:
+        await _by_file(peer, collection, days, options)
+        return 0
+    async with node_of(options, network=not kept) as client:
+        windows = await _windows(client, peer, collection, days, ended=kept)
         found: list[Fetched] = []
         for window in windows:
-            found.append(await _fetch(client, peer, window))
+            if kept:
+                lent = await client.kept(peer, window.collection, window.first, window.last)
+            else:
+                lent = await _fetch(client, peer, window)
+            found.append(lent)
     whole = _joined(found)
     if screen.json:
         rows = [] if whole.batch is None else list(json_rows(whole.batch))
@@ -68,24 +85,54 @@ async def fetch(
     elif whole.batch is not None:
         print_batch(whole.batch, format, every=every)
     if not screen.json:
-        _tell(screen, whole, windows)
+        _tell(screen, whole, windows, kept=kept)
         if lost := days.left_out():
             screen.note(f"left out: {left_out_sentence(lost, days, zone)}")
     return tell_records(screen, 0 if whole.batch is None else len(whole.batch), whole.damaged)
 
 
-async def _windows(client: Client, peer: str, collection: str, days: Span) -> list[Window]:
-    """The days to read: as they were given, and where they were not, as the grants have them."""
+async def _by_file(peer: str, collection: str, days: Span, options: Options) -> None:
+    """Let reads wait for the next file to the peer."""
+    async with node_of(options) as client:
+        windows = await _windows(client, peer, collection, days)
+        asked = [
+            await client.fetch_by_file(peer, one.collection, one.first, one.last) for one in windows
+        ]
+    screen, reads = options.screen, sum(one.reads for one in asked)
+    screen.show(
+        "fetch --by-file",
+        {"peer": peer, "path": collection, "windows": windows, "reads": reads},
+    )
+    spans = "; ".join(days_in_words(one.first, one.last) for one in windows)
+    if not reads:
+        screen.say(f"These UTC days are being read of {peer} by file already: {spans}.")
+        return
+    screen.say(
+        f"{counted(reads, 'read')} of {collection}, UTC days {spans}: "
+        f"{'it goes' if reads == 1 else 'they go'} with the next file to {peer}."
+    )
+    screen.say(
+        f"`entrenous outbox {peer} --to-file FILE` writes it; `entrenous take` brings pages."
+    )
+
+
+async def _windows(
+    client: Client, peer: str, collection: str, days: Span, *, ended: bool = False
+) -> list[Window]:
+    """The days to read: as they were given, and where they were not, as the grants have them,
+    those that have `ended` among them where nobody is asked."""
     if days.first is not None and days.last is not None:
         require_whole_days(days)
         return [Window(collection, days.first_day, days.last_day)]
     found: list[Window] = []
-    for window in await _lent(client, peer, collection):
+    for window in await _lent(client, peer, collection, ended=ended):
         first, last = max(window.first, days.first_day), min(window.last, days.last_day)
         if window.undated and days.first is None and days.last is None:
             found.append(window)
         elif first <= last and not window.undated:
             found.append(Window(collection, first, last))
+    if not found and ended:
+        raise NotFound(f"{peer} has lent nothing of {collection} on these days")
     if not found:
         raise NotAllowed(
             f"no grant of {peer} on {collection} holds for these days; `entrenous grants` lists "
@@ -94,13 +141,13 @@ async def _windows(client: Client, peer: str, collection: str, days: Span) -> li
     return found
 
 
-async def _lent(client: Client, peer: str, collection: str) -> list[Window]:
-    """What the peer lends of a collection, under grants that hold."""
+async def _lent(client: Client, peer: str, collection: str, *, ended: bool = False) -> list[Window]:
+    """What the peer lends of a collection, under grants that hold, or that have ended too."""
     return sorted(
         {
             window
             for grant in await client.grants()
-            if grant.side == "held" and grant.peer == peer and grant.status == "live"
+            if grant.side == "held" and grant.peer == peer and (ended or grant.status == "live")
             for window in grant.windows
             if window.collection == collection
         }
@@ -138,10 +185,13 @@ def _joined(found: Sequence[Fetched]) -> Fetched:
     )
 
 
-def _tell(screen: Screen, found: Fetched, windows: Sequence[Window]) -> None:
+def _tell(screen: Screen, found: Fetched, windows: Sequence[Window], *, kept: bool = False) -> None:
     """What was read and what vouches for it, beside the result."""
     days = "; ".join(days_in_words(one.first, one.last) for one in windows)
-    screen.note(f"read UTC days {days}: {found.pages:,} pages in {found.windows:,} windows")
+    if kept:
+        screen.note(f"kept of UTC days {days}: {found.pages:,} pages, as they were last read")
+    else:
+        screen.note(f"read UTC days {days}: {found.pages:,} pages in {found.windows:,} windows")
     if not found.provenance and found.pages:
         screen.note("no source has signed these records: they are as the lender keeps them")
     for source in found.provenance:

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from ...protocol.command import Cmd
 from ..errors import UsageError
 from ..parcel_report import Fate, ParcelItem, ParcelTaken, Waiting
-from .days import moment
+from .days import days_in_words, moment
 from .options import USUAL, Options, node_of
 from .screen import Column, Screen
 from .words import counted
@@ -26,6 +26,7 @@ _WAITS: Mapping[str, str] = {
     Cmd.KEYS: "keys",
     Cmd.REVOKE: "a revocation",
     Cmd.CARD_PUT: "a card",
+    Cmd.READ: "a read by file",
 }
 # What came of a command of the peer that was acted on: (one, many, what became of it).
 _CAME: Mapping[str, tuple[str, str, str]] = {
@@ -36,6 +37,7 @@ _CAME: Mapping[str, tuple[str, str, str]] = {
     Cmd.KEYS: ("set of keys", "sets of keys", "kept"),
     Cmd.REVOKE: ("revocation", "revocations", "kept"),
     Cmd.CARD_PUT: ("card", "cards", "kept"),
+    Cmd.READ: ("read", "reads", "to be answered with pages"),
 }
 
 
@@ -72,11 +74,22 @@ async def outbox(
 
 
 def _row(one: Waiting) -> list[str]:
-    if one.cmd is None:
-        return [one.peer, f"{counted(one.answers, 'answer')} to a file of theirs", "", ""]
-    what = _WAITS.get(one.cmd, one.cmd)
     size = f"{one.bytes:,}" if one.bytes else ""
+    if one.cmd is None:
+        parts = [f"{counted(one.answers, 'answer')} to a file of theirs"] if one.answers else []
+        return [one.peer, ", ".join(parts + _pages(one.windows, one.signatures)), size, ""]
+    what = _WAITS.get(one.cmd, one.cmd)
+    if one.given_up:
+        what += " (given up: what came in answer was none)"
     return [one.peer, what, size, counted(one.tries, "time") if one.tries else ""]
+
+
+def _pages(windows: int, signatures: int) -> list[str]:
+    """`2 windows of pages`, `1 signature for pages of theirs`."""
+    parts = [f"{counted(windows, 'window')} of pages"] if windows else []
+    if signatures:
+        parts.append(f"{counted(signatures, 'signature')} for pages of theirs")
+    return parts
 
 
 async def _write(peer: str, target: Path, options: Options) -> None:
@@ -87,11 +100,14 @@ async def _write(peer: str, target: Path, options: Options) -> None:
     held = [counted(made.calls, "message")] if made.calls else []
     if made.answers:
         held.append(counted(made.answers, "answer"))
+    held += _pages(made.windows, made.signatures)
     screen.say(f"Written: {made.path}, {' and '.join(held)}, {made.bytes:,} bytes.")
     screen.say(
         f"{made.peer} takes it with `entrenous take`, until {moment(made.until_s * 1000)}; "
         "their answers come back the same way."
     )
+    for note in made.notes:
+        screen.say(f"{note[0].upper()}{note[1:]}.")
     if made.left:
         screen.say(f"{counted(made.left, 'message')} had no room: they go into the next file.")
 
@@ -117,21 +133,48 @@ async def take(
         screen.say(f"This file of {taken.peer} was taken before: nothing was changed.")
         return
     screen.say(f"From {taken.peer}: {_summary(taken)}.")
+    _windows(screen, taken)
     _refusals(screen, taken)
-    if any(not item.answer for item in taken.items):
+    if any(item.window is None and not item.answer for item in taken.items):
         screen.say(f"`entrenous outbox {taken.peer} --to-file FILE` takes the answers back.")
+
+
+def _windows(screen: Screen, taken: ParcelTaken) -> None:
+    """What came of reads by file, and what is to be done next."""
+    for item in taken.items:
+        window = item.window
+        if window is None:
+            continue
+        which = f"window {window.number + 1} of {window.path or 'a read'}"
+        days = f"UTC days {days_in_words(window.first, window.last)}"
+        if item.answer:
+            screen.say(f"Came: {which}, {days}: {counted(window.pages, 'page')}.")
+            if window.final:
+                screen.say(f"`entrenous fetch {taken.peer} {window.path} --kept` shows them.")
+        else:
+            screen.say(f"{taken.peer} has signed for {which}, {days}.")
+        if not window.final or item.answer:
+            more = "your signature" if window.final else "what asks for the rest"
+            more = more if item.answer else "the next window"
+            screen.say(f"`entrenous outbox {taken.peer} --to-file FILE` takes back {more}.")
 
 
 def _summary(taken: ParcelTaken) -> str:
     """`2 deliveries stored, 1 request waiting for you, 3 answers`."""
-    done = Counter(item.cmd for item in taken.items if _new(item) and not item.answer)
+    own = [item for item in taken.items if item.window is None]
+    done = Counter(item.cmd for item in own if _new(item) and not item.answer)
     parts: list[str] = []
     for cmd, count in done.items():
         one, many, became = _CAME.get(cmd or "", ("message", "messages", f"done ({cmd})"))
         parts.append(f"{counted(count, one, many)} {became}")
-    answers = sum(item.answer and item.fate is not Fate.BEFORE for item in taken.items)
+    answers = sum(item.answer and item.fate is not Fate.BEFORE for item in own)
     if answers:
         parts.append(counted(answers, "answer"))
+    came = [item.answer for item in taken.items if item.window is not None]
+    if any(came):
+        parts.append(f"{counted(sum(came), 'window')} of pages")
+    if not all(came):
+        parts.append(counted(len(came) - sum(came), "signature"))
     return ", ".join(parts) or "nothing new"
 
 

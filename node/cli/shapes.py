@@ -361,6 +361,12 @@ SHAPES: Final[Mapping[str, Shape]] = {
         "`verified`, `reason`",
         damaged="a sentence for each page that did not open",
     ),
+    "fetch --by-file": _one(
+        peer="who lends",
+        path="the collection",
+        windows="the days: `collection`, `first`, `last`",
+        reads="reads that wait for the next file and did not wait before: one a year of days",
+    ),
     "grants": _lines(
         id="the grant",
         short="as much of its id as is needed to name it",
@@ -416,9 +422,12 @@ SHAPES: Final[Mapping[str, Shape]] = {
         peer="for whom it waits",
         cmd="the command that waits, or null for answers",
         answers="answers to what they said by file",
+        windows="windows of pages that they read by file",
+        signatures="signatures for windows that they lent by file",
         bytes="of the parts of a delivery",
         tries="how often it was tried over the network",
         due_ms="when it is tried next, or null",
+        given_up="whether it is said over the network no more: what came in answer was none",
     ),
     "outbox --to-file": _one(
         path="the file",
@@ -429,6 +438,9 @@ SHAPES: Final[Mapping[str, Shape]] = {
         left="commands that had no room",
         until_s="until when it can be taken",
         bytes="its size",
+        windows="windows of pages in it",
+        signatures="signatures for windows in it",
+        notes="a sentence for each read by file that was given up",
     ),
     "take": _one(
         peer="who wrote it",
@@ -436,7 +448,8 @@ SHAPES: Final[Mapping[str, Shape]] = {
         made_ms="when it was written",
         before="true: it was taken before, and nothing was changed",
         items="what was in it: `cmd`, `answer`, `fate` (`done`, `before`, `refused`, `later`), "
-        "`reason`",
+        "`reason`, `window` (null, or `path`, `first`, `last`, `number`, `final`, `pages`: with "
+        "`answer` one that came, else one of ours that was signed for)",
     ),
     "backup": _one(path="the file", bytes="its size"),
     "restore": _one(

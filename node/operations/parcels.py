@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...protocol.command import Cmd, DeliverArgs, parse_args
 from ...protocol.wire import Value
 from ..node import Node
@@ -34,10 +36,18 @@ def _waiting(node: Node, tx: Tx, pairs: list[Pair]) -> list[Waiting]:
         name = names.get((message.own, message.their))
         if name is not None:
             size = _parts_bytes(message)
-            found.append(Waiting(name, message.cmd.value, 0, size, item.tries, item.due_ms))
+            due_ms = None if item.given_up else item.due_ms
+            waiting = Waiting(name, message.cmd.value, 0, size, item.tries, due_ms)
+            found.append(replace(waiting, given_up=item.given_up))
     for pair in pairs:
-        if words := node.parcel_books.of(tx, pair).words:
-            found.append(Waiting(pair.name, None, len(words), 0, 0, None))
+        words, reads = node.parcel_books.of(tx, pair).words, node.reads_by_file.of(tx, pair)
+        for read in reads.asked:
+            if read.inv is None:
+                found.append(Waiting(pair.name, Cmd.READ.value, 0, 0, len(read.tries), None))
+        windows, signatures = sum(one.due for one in reads.served), len(reads.signatures)
+        if words or windows or signatures:
+            waits = (len(words), 0, 0, None, windows, signatures)
+            found.append(Waiting(pair.name, None, *waits))
     return sorted(found, key=lambda one: one.peer)
 
 
