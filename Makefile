@@ -6,6 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready-run
 DEV    := $(VENV)/.ready-dev
+FUZZ   := $(VENV)/.ready-fuzz
 NODE   := tests/interop/node_modules/.ready
 
 .PHONY: demo run test check bench kills sim mutants docs lock interop-deps help clean
@@ -38,10 +39,14 @@ sim: $(DEV)  ## the simulated world: make sim ARGS="--seeds 100"
 mutants: $(DEV)  ## small faults put into the core, and how many the tests catch: make mutants ARGS="protocol/wire"
 	$(BIN)/python -m entrenous.tests.mutation.run $(ARGS)
 
+fuzz: $(FUZZ)  ## every decoder and reader, ten minutes: make fuzz ARGS=--smoke is one
+	$(BIN)/python -m entrenous.tests.fuzz $(ARGS)
+
 docs: $(DEV)  ## write the examples, tables and drawings of docs/ again from the code
 	$(BIN)/python -m entrenous.tests.protocol.test_spec_examples
 	$(BIN)/python -m entrenous.tests.protocol.test_session_doc
 	$(BIN)/python -m entrenous.tests.apps.test_readers_doc
+	$(BIN)/python -m entrenous.tests.apps.test_services_doc
 	$(BIN)/python -m entrenous.tests.test_licences
 	$(BIN)/python -m entrenous.tests.test_architecture
 
@@ -64,9 +69,15 @@ $(DEV): $(READY) requirements-dev.lock
 	rm -rf $(VENV)/lib/python3*/site-packages/trio-stubs
 	@touch $@
 
+# It is built for some machines only; where it is not, the same targets run without coverage.
+$(FUZZ): $(DEV) requirements-fuzz.lock
+	-$(BIN)/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements-fuzz.lock
+	@touch $@
+
 lock: $(DEV)  ## make the locks again from pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock pyproject.toml --group build
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements-dev.lock pyproject.toml --group build --group dev
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements-fuzz.lock --group fuzz
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/' | expand -t 16

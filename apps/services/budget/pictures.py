@@ -14,6 +14,7 @@ from .sorting import Sorted
 from .sums import Budget, By, Row, Span
 
 ROWS_MAX = 25
+_NARROW = 76
 _HEADINGS = {By.CATEGORY: "category", By.MONTH: "month", By.PAYEE: "payee"}
 
 
@@ -74,7 +75,9 @@ def draw_recurring(series: Sequence[Series], as_of: str, paper: Paper) -> list[s
             Column("last" if title == "Ended" else "next"),
             Column("dearer since"),
         )
-        rows = [_recurs(one, with_currency=len(currencies) > 1) for one in some]
+        if paper.columns < _NARROW:  # the last is the one to do without
+            columns = columns[:-1]
+        rows = [_recurs(one, with_currency=len(currencies) > 1)[: len(columns)] for one in some]
         lines += [*table(columns, rows, paper), ""]
     note = f"As the payments up to {as_of} show it; what is next is worked out, not known."
     return [*lines, *prose(note, paper, Ink.FAINT)]
