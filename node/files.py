@@ -124,7 +124,8 @@ def _read_file(path: Path) -> bytes:
 def _members(path: Path) -> list[HandedIn]:
     """The files inside an archive, after its table of contents was held against the limits."""
     with _archive(path) as archive:
-        found = [info for info in archive.infolist() if not info.is_dir()]
+        # Not `is_dir`, which looks at the last character of a name that may have none.
+        found = [info for info in archive.infolist() if not info.filename.endswith("/")]
     if len(found) > FILES_MAX:
         raise refusal(str(path), f"the archive holds over {FILES_MAX:,} files; import fewer")
     if sum(info.file_size for info in found) > ARCHIVE_BYTES_MAX:

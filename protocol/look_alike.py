@@ -53,7 +53,7 @@ def look_alike(one: str, other: str) -> bool:
     """Whether an eye may take one name for the other.  The same name is alike."""
     a, b = skeleton(one), skeleton(other)
     if not a or not b:
-        return False
+        return one == other
     return a == b or (min(len(a), len(b)) >= _SLIP_CHARS_MIN and _one_slip(a, b))
 
 

@@ -272,6 +272,8 @@ def parse_chain(raws: Sequence[bytes], now_ms: int) -> tuple[Mandate, ...]:
     """Read a mandate with those above it, the principal's own first, and hold each to the one
     above.  Raises as `parse_mandate`, `check_life`, `check_passed_on`."""
     chain = tuple(map(parse_mandate, raws))
+    if not chain:
+        raise CapabilityError("there is no mandate where one is asked for", Code.MALFORMED)
     if chain[0].above is not None:
         raise CapabilityError("a mandate comes without the one above it", Code.UNKNOWN_GRANT)
     for above, mandate in pairwise(chain):

@@ -1,0 +1,252 @@
+"""`make fuzz`: every decoder and reader of the package, under inputs that nobody wrote.
+
+    make fuzz                                      ten minutes, shared over all targets by weight
+    make fuzz ARGS=--smoke                         one minute
+    make fuzz ARGS="--target policy --seconds 300"
+    make fuzz ARGS=--keep                          and keep a small corpus of what was reached
+    make fuzz ARGS="--reproduce tests/fuzz/crashes/policy/crash-…"
+
+With atheris (requirements-fuzz.lock) the inputs are guided by coverage; where it cannot be
+installed, the same targets run on changed examples.  Exit code 1: an input is in `crashes/`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from hashlib import sha1
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import libfuzzer
+
+if TYPE_CHECKING:
+    from .target import Target
+
+HERE = Path(__file__).parent
+CORPUS, CRASHES = HERE / "corpus", HERE / "crashes"
+WORK = HERE.parents[1] / "build" / "fuzz"
+# Of the kept corpus, for each unit of a target's weight.
+KEPT_BYTES, KEPT_FILES = 16 * 1024, 24
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    seconds: int
+    targets: tuple[str, ...]
+    jobs: int
+    keep: bool
+    guided: bool
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How one target ended."""
+
+    name: str
+    seconds: float
+    figures: Mapping[str, int]
+    crashes: tuple[Path, ...]
+    failed: bool
+    log: Path
+
+
+def main(arguments: Sequence[str]) -> int:
+    options, reproduced = _options(arguments)
+    guided = options.guided and reproduced is None
+    if not guided and reproduced is None:
+        print("atheris is not here: changed examples instead of coverage", flush=True)
+    # Nothing of the package may be imported before this: it would not be instrumented.
+    with libfuzzer.instrumented() if guided else nullcontext():
+        from .table import TARGETS
+    if reproduced is not None:
+        return _reproduce(TARGETS, reproduced)
+    unknown = [name for name in options.targets if name not in TARGETS]
+    if unknown:
+        print(f"there is no target {unknown[0]}; there are {', '.join(TARGETS)}", file=sys.stderr)
+        return 2
+    chosen = [TARGETS[name] for name in options.targets or TARGETS]
+    ran = _all(chosen, options)
+    _print_table(ran)
+    if options.keep:
+        for target in chosen:
+            _keep(target)
+    return _verdict(ran)
+
+
+def _options(arguments: Sequence[str]) -> tuple[Options, Path | None]:
+    parser = argparse.ArgumentParser(prog="make fuzz", description="Fuzz decoders and readers.")
+    parser.add_argument("--seconds", type=int, default=600, help="for all targets together")
+    parser.add_argument("--smoke", action="store_true", help="one minute")
+    parser.add_argument("--target", action="append", default=[], help="only this one; may repeat")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--keep", action="store_true", help="write the small corpus again")
+    parser.add_argument("--plain", action="store_true", help="without coverage")
+    parser.add_argument("--seed", type=int, default=0, help="of the engine without coverage")
+    parser.add_argument("--reproduce", type=Path, help="run one kept input and show what it does")
+    found = parser.parse_args(arguments)
+    seconds = 60 if found.smoke else found.seconds
+    guided = libfuzzer.is_here() and not found.plain
+    options = Options(
+        seconds, tuple(found.target), max(found.jobs, 1), found.keep, guided, found.seed
+    )
+    return options, found.reproduce
+
+
+# --- running --------------------------------------------------------------------------------------
+
+
+def _all(targets: Sequence[Target], options: Options) -> list[Ran]:
+    weights = sum(target.weight for target in targets)
+    pending = list(targets)
+    running: dict[int, tuple[Target, float, Callable[[int, float], Ran]]] = {}
+    done: list[Ran] = []
+    while pending or running:
+        while pending and len(running) < options.jobs:
+            target = pending.pop(0)
+            seconds = max(1, options.seconds * options.jobs * target.weight // weights)
+            process, finish = _start(target, seconds, options)
+            running[process] = (target, time.monotonic(), finish)
+        process, status = os.wait()
+        _, began, finish = running.pop(process)
+        ran = finish(os.waitstatus_to_exitcode(status), time.monotonic() - began)
+        done.append(ran)
+        runs = ran.figures.get("runs", 0)
+        state = "FAILED" if ran.failed else "ok"
+        print(f"  {len(done):3}/{len(targets)} {ran.name:20} {runs:9,} runs  {state}", flush=True)
+    return sorted(done, key=lambda one: one.name)
+
+
+def _start(
+    target: Target, seconds: int, options: Options
+) -> tuple[int, Callable[[int, float], Ran]]:
+    """Fork a process for one target."""
+    work, crashes = WORK / target.name, CRASHES / target.name
+    for folder in (work, crashes):
+        folder.mkdir(parents=True, exist_ok=True)
+    seeds = WORK / f"{target.name}.seeds"
+    shutil.rmtree(seeds, ignore_errors=True)
+    _write(seeds, target.seeds())
+    kept = CORPUS / target.name
+    corpora = [work, seeds, crashes, *([kept] if kept.is_dir() else [])]
+    log = WORK / f"{target.name}.log"
+    before = set(crashes.iterdir())
+    process = os.fork()
+    if process == 0:
+        _child(target, corpora, crashes, seconds, log, options)
+
+    def finish(code: int, took: float) -> Ran:
+        found = tuple(sorted(set(crashes.iterdir()) - before))
+        if not any(crashes.iterdir()):
+            crashes.rmdir()
+        text = log.read_text(errors="replace") if log.exists() else ""
+        failed = code != 0 or bool(found)
+        return Ran(target.name, took, libfuzzer.figures(text), found, failed, log)
+
+    return process, finish
+
+
+def _child(
+    target: Target,
+    corpora: Sequence[Path],
+    crashes: Path,
+    seconds: int,
+    log: Path,
+    options: Options,
+) -> None:
+    code = 1
+    try:
+        if options.guided:
+            libfuzzer.run(target, corpora, crashes, seconds, log)
+        from . import plain
+
+        plain.run(target, corpora, crashes, seconds, log, options.seed)
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _write(folder: Path, inputs: Iterable[bytes]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for data in inputs:
+        (folder / sha1(data, usedforsecurity=False).hexdigest()).write_bytes(data)
+
+
+# --- what came of it ------------------------------------------------------------------------------
+
+
+def _print_table(ran: Sequence[Ran]) -> None:
+    print(f"\n{'target':20} {'runs':>10} {'runs/s':>8} {'reached':>8} {'corpus':>7} {'MiB':>5}")
+    for one in ran:
+        figures = [one.figures.get(name, 0) for name in ("runs", "per_s", "coverage", "corpus")]
+        row = " ".join(
+            f"{value:>{width},}" for value, width in zip(figures, (10, 8, 8, 7), strict=True)
+        )
+        print(f"{one.name:20} {row} {one.figures.get('rss_mb', 0):>5}")
+    runs = sum(one.figures.get("runs", 0) for one in ran)
+    print(f"{len(ran)} targets, {runs:,} runs")
+
+
+def _verdict(ran: Sequence[Ran]) -> int:
+    failed = [one for one in ran if one.failed]
+    for one in failed:
+        print(f"\n{one.name}:", file=sys.stderr)
+        lines = one.log.read_text(errors="replace").splitlines() if one.log.exists() else []
+        marks = ("Traceback", "ERROR: libFuzzer")
+        at = next((i for i, line in enumerate(lines) if any(m in line for m in marks)), 0)
+        end = next((i for i, line in enumerate(lines) if i > at and not line.startswith(" ")), at)
+        shown = [*lines[at:end][-16:], *lines[end : end + 2]]
+        print("\n".join(f"    {line[:300]}" for line in shown), file=sys.stderr)
+        for path in one.crashes:
+            place = path.relative_to(HERE.parents[1])
+            print(f'  again: make fuzz ARGS="--reproduce {place}"', file=sys.stderr)
+    print("no crash, no hang, nothing above its limits" if not failed else "there are defects")
+    return 1 if failed else 0
+
+
+def _reproduce(targets: Mapping[str, Target], path: Path) -> int:
+    from .target import attempt
+
+    target = targets[path.resolve().parent.name]
+    try:
+        found = attempt(target, path.read_bytes())
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    print(f"{target.name}: {found!r:.2000}")
+    return 0
+
+
+def _keep(target: Target) -> None:
+    """The small corpus of a target, chosen from all that is there."""
+    from .minimised import minimised
+
+    folders = (WORK / target.name, WORK / f"{target.name}.seeds", CORPUS / target.name)
+    inputs = [path.read_bytes() for one in folders if one.is_dir() for path in one.iterdir()]
+    kept = minimised(
+        target,
+        inputs,
+        bytes_max=KEPT_BYTES * target.weight,
+        files_max=KEPT_FILES * target.weight,
+    )
+    shutil.rmtree(CORPUS / target.name, ignore_errors=True)
+    _write(CORPUS / target.name, kept)
+    size = sum(map(len, kept))
+    print(f"kept {len(kept)} of {len(inputs)} inputs of {target.name}, {size:,} bytes", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
