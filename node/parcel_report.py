@@ -31,6 +31,8 @@ class Waiting:
     due_ms: int | None
     windows: int = 0
     signatures: int = 0
+    # It is said over no link any more, because what came in answer was none.
+    given_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,9 @@ log = structlog.get_logger()
 # A peer that is away is tried after 1, 2, 4 … seconds, at the latest every ten minutes.
 RETRY_FIRST_MS = 1_000
 RETRY_LAST_MS = 600_000
+# Answers that do not verify, until the peer is asked no more: with the pauses, about an hour.  One
+# may be an accident on the way or a program that was being replaced; twelve are not.
+FAULTS_MAX = 12
 
 
 class Post:
@@ -102,6 +105,8 @@ class Post:
                 lambda tx: self._store.outbox.waiting_for(tx, peer)
             )
             for item in items:
+                if item.given_up:
+                    continue
                 if not await self._post_item(item):
                     return
         except StoreError as error:
@@ -117,7 +122,10 @@ class Post:
         try:
             message = message_of(item)
             await self._post_one(item, message)
-        except (NodeError, ProtocolError, CryptoError) as error:
+        except (ProtocolError, CryptoError) as error:
+            await self._fault(item, error)
+            return False
+        except NodeError as error:
             log.info("outbox_later", reason=type(error).__name__)
             due_ms = self._due_ms(item)
 
@@ -132,6 +140,23 @@ class Post:
             log.error("outbox_lost", kind=type(error).__name__)
             await self._store.database.write(lambda tx: self._store.outbox.done(tx, item.id))
         return True
+
+    async def _fault(self, item: Item, error: Exception) -> None:
+        """The peer answered with what is no answer.  `FAULTS_MAX` of them, and it is asked no more:
+        the item stays in the outbox, is shown as given up, and can be carried by file."""
+        given_up = item.faults + 1 >= FAULTS_MAX
+        due_ms = self._due_ms(item)
+
+        def unit(tx: Tx) -> None:
+            self._store.outbox.fault(tx, item.id, None if given_up else due_ms)
+            self._store.outbox.not_before(tx, item.to, due_ms)
+
+        await self._store.database.write(unit)
+        kind = type(error).__name__
+        if given_up:
+            log.warning("outbox_given_up", reason=kind, tries=item.tries + 1)
+        else:
+            log.info("outbox_later", reason=kind)
 
     async def _post_one(self, item: Item, message: Message) -> None:
         def look(tx: Tx) -> Pair | None:

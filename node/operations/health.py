@@ -59,6 +59,14 @@ def _outbox(host: Host, tx: Tx) -> Iterator[Finding]:
     for pair in node.peers.all(tx):
         if not (items := node.store.outbox.waiting_for(tx, pair.their)):
             continue
+        if given_up := sum(item.given_up for item in items):
+            yield Finding(
+                "outbox",
+                State.WRONG,
+                f"{given_up} messages to {pair.name} were given up: what came in answer was none",
+                "its program is broken or not what it says: ask its owner, or "
+                "`entrenous outbox PEER --to-file FILE`",
+            )
         waiting = True
         away = host.running and (pair.own, pair.their) not in node.exchange.connected
         yield Finding(

@@ -9,13 +9,16 @@ In clear: when an item is due and which items are for one peer (a tag); not whic
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...crypto.canonical import Value
 from .database import Tx
 from .errors import StoreDamaged
 from .sealer import Sealer
 
+# When an item is due that was given up: no clock comes so far, and a row without a time would be
+# another table.
+NEVER_MS = 1 << 62
 _PLACE = "outbox"
 
 
@@ -28,6 +31,12 @@ class Item:
     to: str
     tries: int
     value: Value
+    faults: int = 0
+
+    @property
+    def given_up(self) -> bool:
+        """Whether it is said over no link any more: too many answers to it were none."""
+        return self.due_ms >= NEVER_MS
 
 
 class Outbox:
@@ -72,6 +81,12 @@ class Outbox:
             "UPDATE outbox SET due_ms = max(due_ms, ?) WHERE tag = ?", (due_ms, self._tag(to))
         )
 
+    def fault(self, tx: Tx, id: int, due_ms: int | None) -> None:
+        """What came in answer was none: count that, and try again from `due_ms` on, or never."""
+        item = self.find(tx, id)
+        if item is not None:
+            self._save(tx, replace(item, tries=item.tries + 1, faults=item.faults + 1), due_ms)
+
     def waiting_for(self, tx: Tx, to: str) -> list[Item]:
         """Every item for one peer, in the order they were put.  Raises StoreDamaged."""
         rows = tx.execute(
@@ -92,7 +107,7 @@ class Outbox:
 
     def next_due_ms(self, tx: Tx) -> int | None:
         """When the next item is due; None if nothing waits."""
-        row = tx.one("SELECT min(due_ms) FROM outbox")
+        row = tx.one("SELECT min(due_ms) FROM outbox WHERE due_ms < ?", (NEVER_MS,))
         return None if row is None else row[0]
 
     def count(self, tx: Tx) -> int:
@@ -105,18 +120,25 @@ class Outbox:
 
     def retry_at(self, tx: Tx, id: int, due_ms: int) -> None:
         """A try failed: count it and try again from `due_ms` on.  An item that is gone stays so."""
-        row = tx.one("SELECT due_ms, tag, sealed FROM outbox WHERE id = ?", (id,))
-        if row is None:
-            return
-        item = self._item(id, *row)
-        sealed = self._sealer.seal(_PLACE, row[1], [item.to, item.tries + 1, item.value])
-        tx.execute("UPDATE outbox SET due_ms = ?, sealed = ? WHERE id = ?", (due_ms, sealed, id))
+        item = self.find(tx, id)
+        if item is not None:
+            self._save(tx, replace(item, tries=item.tries + 1), due_ms)
+
+    def _save(self, tx: Tx, item: Item, due_ms: int | None) -> None:
+        row: list[Value] = [item.to, item.tries, item.value]
+        if item.faults:
+            row.append(item.faults)
+        sealed = self._sealer.seal(_PLACE, self._tag(item.to), row)
+        due_ms = NEVER_MS if due_ms is None else due_ms
+        tx.execute(
+            "UPDATE outbox SET due_ms = ?, sealed = ? WHERE id = ?", (due_ms, sealed, item.id)
+        )
 
     def hurry(self, tx: Tx, to: str, now_ms: int) -> int:
         """The peer is here: what waits for it is due now; how many items."""
         rows = tx.execute(
-            "UPDATE outbox SET due_ms = min(due_ms, ?) WHERE tag = ? RETURNING 1",
-            (now_ms, self._tag(to)),
+            "UPDATE outbox SET due_ms = min(due_ms, ?) WHERE tag = ? AND due_ms < ? RETURNING 1",
+            (now_ms, self._tag(to), NEVER_MS),
         )
         return len(rows)
 
@@ -124,6 +146,8 @@ class Outbox:
         match self._sealer.open(_PLACE, tag, sealed):
             case [str(to), int(tries), value]:
                 return Item(id, due_ms, to, tries, value)
+            case [str(to), int(tries), value, int(faults)]:
+                return Item(id, due_ms, to, tries, value, faults)
             case _:
                 raise StoreDamaged("a row of the outbox has not the form of one")
 
