@@ -12,6 +12,7 @@ from .categories import GROUPS, OWN, UNKNOWN
 from .recurring import Series
 from .sorting import Sorted
 from .sums import Budget, By, Row, Span
+from .words import plain
 
 ROWS_MAX = 25
 _NARROW = 76
@@ -195,7 +196,8 @@ def _beside(found: Budget, only: str | None, paper: Paper) -> list[str]:
     lines: list[str] = []
     if found.unknown is not None and found.largest:
         largest = ", ".join(f"{visible(row.name)} {shown(row.spent)}" for row in found.largest)
-        name = visible(found.largest[0].name)
+        # Words and nothing else: it is there to be pasted into a shell.
+        name = plain(found.largest[0].name).strip().upper()
         lines += ["", *prose(f"Not categorised, the largest: {largest}.", paper, Ink.WARM)]
         hint = f'Say what it is: entrenous budget rule "{name}" CATEGORY'
         lines += prose(hint, paper, Ink.FAINT)
