@@ -197,7 +197,7 @@ class Mandates:
                 f"{to.name} has a node of its own: who decides needs the vault that is asked for, "
                 "so that is for people of one household"
             )
-        proxy = to.own if within else self._proxy_of(tx, to, at, now_ms)
+        proxy = to.own if within else self.proxy_of(tx, to, at, now_ms)
         above = () if under is None else under.chain
         if under is not None and (
             under.mandate.proxy != at.own or under.status(now_ms) is not GrantStatus.LIVE
@@ -284,7 +284,8 @@ class Mandates:
             "`entrenous mandate give YOU --may decide` does"
         )
 
-    def _proxy_of(self, tx: Tx, to: Pair, at: Pair, now_ms: int) -> Did:
+    def proxy_of(self, tx: Tx, to: Pair, at: Pair, now_ms: int) -> Did:
+        """As whom the peer `to` said that `at` knows it.  Raises NotFound, UsageError."""
         value = self._objects.get(tx, Kind.PROXY, [_IN, to.own, to.their, at.their])
         if value is None:
             raise NotFound(

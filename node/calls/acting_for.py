@@ -8,6 +8,7 @@ from ...protocol.window import Window
 from ...protocol.wire import Value
 from ..channel import Caller
 from ..results import MandateInfo, RequestInfo
+from .answers import data_of
 
 
 class ActingForCalls(Caller):
@@ -40,6 +41,13 @@ class ActingForCalls(Caller):
             collections=list(collections),
             until_s=until_s,
         )
+
+    async def lend_on(self, peer: str, at: str, windows: Sequence[Window], exp_s: int) -> bytes:
+        """Let `peer` read `windows` of what `at` granted to this node, for its owner, until
+        `exp_s`; the CID of that grant.  Raises NotFound, NotAllowed, UsageError."""
+        items: Value = [window.value() for window in windows]
+        args: dict[str, Value] = {"peer": peer, "at": at, "windows": items, "exp_s": exp_s}
+        return data_of(await self._call("lend_on", args), "a grant", "grant")
 
     async def waiting_for(self, principal: str, *, kept: bool = False) -> tuple[RequestInfo, ...]:
         """What waits at `principal` that this node may decide, asked of its node now, or as it was

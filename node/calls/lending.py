@@ -104,12 +104,22 @@ class LendingCalls(Caller):
         }
         await self._call("decide", args)
 
-    async def fetch(self, peer: str, collection: str, first: int, last: int) -> Fetched:
-        """Read what a peer lends: verified, stored here, receipted.
+    async def fetch(
+        self,
+        peer: str,
+        collection: str,
+        first: int,
+        last: int,
+        *,
+        acting_for: str | None = None,
+    ) -> Fetched:
+        """Read what a peer lends: verified, stored here, receipted; or what it lends the peer
+        `acting_for`, who lets this node read it.
 
         Raises NotAllowed, Refused with the owner's code, Away, NotFound.
         """
-        return await self._lent("fetch", peer, collection, first, last)
+        more: dict[str, Value] = {} if acting_for is None else {"acting_for": acting_for}
+        return await self._lent("fetch", peer, collection, first, last, **more)
 
     async def kept(self, peer: str, collection: str, first: int, last: int) -> Fetched:
         """What was read of a peer before and is kept here; nobody is asked.  Raises NotFound."""
@@ -128,13 +138,16 @@ class LendingCalls(Caller):
         }
         return await self._one(AskedByFile, "fetch_by_file", **args)
 
-    async def _lent(self, op: str, peer: str, collection: str, first: int, last: int) -> Fetched:
+    async def _lent(
+        self, op: str, peer: str, collection: str, first: int, last: int, **more: Value
+    ) -> Fetched:
         pieces: list[Batch] = []
         args: dict[str, Value] = {
             "from": peer,
             "collection": collection,
             "first": first,
             "last": last,
+            **more,
         }
         done = await self._call(op, args, lambda item: pieces.append(piece_of(item)))
         with understood():

@@ -38,6 +38,9 @@ async def fetch(
     kept: Annotated[
         bool, Parameter(negative=(), help="Show what was read before; ask nobody.")
     ] = False,
+    acting_for: Annotated[
+        str | None, Parameter(help="Read what it lends this peer, who lets you read it for them.")
+    ] = None,
     options: Options = USUAL,
 ) -> int:
     """Read what a peer lends you, verified against what its source signed.
@@ -53,17 +56,19 @@ async def fetch(
     days = span(from_, to, zone)
     if by_file and kept:
         raise UsageError("--by-file asks the peer, --kept asks nobody: say one of them")
+    if acting_for is not None and (by_file or kept):
+        raise UsageError("reading for another (--acting-for) asks the peer now")
     if by_file:
         await _by_file(peer, collection, days, options)
         return 0
     async with node_of(options, network=not kept) as client:
-        windows = await _windows(client, peer, collection, days, ended=kept)
+        windows = await _windows(client, peer, collection, days, acting_for, ended=kept)
         found: list[Fetched] = []
         for window in windows:
             if kept:
                 lent = await client.kept(peer, window.collection, window.first, window.last)
             else:
-                lent = await _fetch(client, peer, window)
+                lent = await _fetch(client, peer, window, acting_for)
             found.append(lent)
     whole = _joined(found)
     if screen.json:
@@ -117,7 +122,13 @@ async def _by_file(peer: str, collection: str, days: Span, options: Options) -> 
 
 
 async def _windows(
-    client: Client, peer: str, collection: str, days: Span, *, ended: bool = False
+    client: Client,
+    peer: str,
+    collection: str,
+    days: Span,
+    principal: str | None = None,
+    *,
+    ended: bool = False,
 ) -> list[Window]:
     """The days to read: as they were given, and where they were not, as the grants have them,
     those that have `ended` among them where nobody is asked."""
@@ -125,7 +136,7 @@ async def _windows(
         require_whole_days(days)
         return [Window(collection, days.first_day, days.last_day)]
     found: list[Window] = []
-    for window in await _lent(client, peer, collection, ended=ended):
+    for window in await _lent(client, peer, collection, principal, ended=ended):
         first, last = max(window.first, days.first_day), min(window.last, days.last_day)
         if window.undated and days.first is None and days.last is None:
             found.append(window)
@@ -141,25 +152,36 @@ async def _windows(
     return found
 
 
-async def _lent(client: Client, peer: str, collection: str, *, ended: bool = False) -> list[Window]:
+async def _lent(
+    client: Client,
+    peer: str,
+    collection: str,
+    principal: str | None = None,
+    *,
+    ended: bool = False,
+) -> list[Window]:
     """What the peer lends of a collection, under grants that hold, or that have ended too."""
     return sorted(
         {
             window
             for grant in await client.grants()
-            if grant.side == "held" and grant.peer == peer and (ended or grant.status == "live")
+            if grant.side == "held"
+            and (grant.peer, grant.principal) == (peer, principal)
+            and (ended or grant.status == "live")
             for window in grant.windows
             if window.collection == collection
         }
     )
 
 
-async def _fetch(client: Client, peer: str, window: Window) -> Fetched:
+async def _fetch(client: Client, peer: str, window: Window, principal: str | None) -> Fetched:
     """One read; a refusal also says what would not have been refused."""
     try:
-        return await client.fetch(peer, window.collection, window.first, window.last)
+        return await client.fetch(
+            peer, window.collection, window.first, window.last, acting_for=principal
+        )
     except (Refused, NotAllowed) as error:
-        lent = await _lent(client, peer, window.collection)
+        lent = await _lent(client, peer, window.collection, principal)
         if not lent:
             raise
         hint = "; ".join(days_in_words(one.first, one.last) for one in lent)

@@ -9,7 +9,8 @@ from cyclopts import App, Parameter
 from ...protocol.command import Cmd
 from ..errors import Exit, UsageError
 from ..results import MandateInfo
-from .days import end_of_day_s, moment
+from .days import end_of_day_s, moment, span
+from .lend_on import lend_on
 from .names import HEAD, find, short
 from .options import USUAL, Options, node_of, zone_of
 from .screen import Column
@@ -181,13 +182,18 @@ async def give(
     at: Annotated[
         str | None,
         Parameter(
+            name=("--at", "--of"),
             help="Where: the organisation, as the principal knows it. Without, at your own node: "
-            "they decide what waits in your inbox."
+            "they decide what waits in your inbox.",
         ),
     ] = None,
     may: Annotated[
-        tuple[Literal["request", "decide"], ...],
-        Parameter(help="What: ask for data, decide on requests. May be repeated.", negative=""),
+        tuple[Literal["request", "decide", "read"], ...],
+        Parameter(
+            help="What: ask for data, decide on requests; or read what you were granted. May be "
+            "repeated.",
+            negative="",
+        ),
     ],
     as_: Annotated[
         Literal["parent", "proxy", "guardian"],
@@ -209,8 +215,14 @@ async def give(
     ] = (),
     collection: Annotated[
         tuple[str, ...],
-        Parameter(help="At your node: of this collection only, or below.", negative=""),
+        Parameter(help="At your node, or to be read: this collection only.", negative=""),
     ] = (),
+    from_: Annotated[
+        str | None, Parameter(name="--from", help="To be read: the first day (YYYY-MM-DD).")
+    ] = None,
+    to: Annotated[
+        str | None, Parameter(name="--to", help="To be read: the last day (YYYY-MM-DD), included.")
+    ] = None,
     grants_until: Annotated[
         str | None, Parameter(help="At your node: nothing granted beyond this day (YYYY-MM-DD).")
     ] = None,
@@ -227,6 +239,17 @@ async def give(
 
     Example: entrenous mandate give son --at bank --may request --until 2027-12-31
     """
+    if "read" in may:
+        others = any((age, onward, under, from_peer, purpose, grants_until))
+        if may != ("read",) or others or until is None or at is None or not collection:
+            raise UsageError(
+                "to let somebody read, say of whom (--of), what (--collection, --from, --to) and "
+                "until when (--until), and nothing else"
+            )
+        await lend_on(options, peer, at, collection, span(from_, to, zone_of(False)), until)
+        return
+    if from_ is not None or to is not None:
+        raise UsageError("days are for what somebody may read (--may read)")
     limits = (from_peer, purpose, collection, grants_until)
     if at is None:
         if may != ("decide",) or until is None or age is not None or onward or under is not None:

@@ -344,7 +344,8 @@ async def grants(
     shown = [one for one in found if every or one.status not in ("revoked", "expired")]
     ended = len(found) - len(shown)
     empty = "No grants." if not ended else f"No grants that hold ({ended} ended; --all)."
-    for side, title in (("given", "You lend"), ("held", "You may read")):
+    sides = (("given", "You lend"), ("held", "You may read"), ("lent-on", "Read for another"))
+    for side, title in sides:
         some = [one for one in shown if one.side == side]
         if some:
             screen.say(f"{title} (days are UTC days)")
@@ -399,10 +400,14 @@ async def revoke(
 
 
 async def _revoke(client: Client, what: str) -> tuple[Revoked, list[GrantInfo]]:
-    before = [one for one in await client.grants() if one.side == "given"]
+    before = [one for one in await client.grants() if one.side in ("given", "lent-on")]
     if what in {peer.name for peer in await client.peers()}:
         ended = ("revoked", "expired")
-        taken = [one for one in before if one.peer == what and one.status not in ended]
+        taken = [
+            one
+            for one in before
+            if (one.side, one.peer) == ("given", what) and one.status not in ended
+        ]
         return await client.revoke_peer(what), taken
     cid = find(what, [one.id for one in before], "grant (or peer)", "entrenous grants --all")
     return await client.revoke(cid), [one for one in before if one.id == cid]

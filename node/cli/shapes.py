@@ -224,6 +224,14 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "mandates": _lines(**_MANDATE),
     "mandate ask": _one(peer="for whom one would act", at="where"),
     "mandate give": _one(**_MANDATE),
+    "mandate give --may read": _one(
+        grant="what was lent on; `revoke` takes it back",
+        peer="who reads",
+        at="whose data",
+        windows="the days: `collection`, `first`, `last`",
+        exp_s="until when",
+        left_out="hours of your own days that whole UTC days leave out, in words",
+    ),
     "mandate revoke": _one(mandate="the mandate that holds no longer"),
     "import": _one(
         imported="for each file and path: `id`, `file`, `reader`, `path`, `new`, `records`, "
@@ -370,7 +378,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
     "grants": _lines(
         id="the grant",
         short="as much of its id as is needed to name it",
-        side="`given` or `held`",
+        side="`given`, `held`, or `lent-on`: read by a proxy for whom it was granted to",
         peer="who reads, or who lends",
         windows="the days: `collection`, `first`, `last`",
         purpose="what for",

@@ -68,6 +68,7 @@ OPERATIONS: dict[str, Operation] = {
         ("peer", "office", "exp_s"),
         ("peers", "purposes", "collections", "until_s"),
     ),
+    "lend_on": Operation(acting_for.lend_on, ("peer", "at", "windows", "exp_s")),
     "waiting_for": Operation(acting_for.waiting_for, ("principal", "kept")),
     "decide_for": Operation(
         acting_for.decide_for, ("principal", "request", "grant"), ("windows", "exp_s", "reason")
@@ -104,7 +105,12 @@ OPERATIONS: dict[str, Operation] = {
     "decide": Operation(
         lending.decide, ("request", "grant"), ("windows", "exp_s", "reason", "acting_for", "others")
     ),
-    "fetch": Operation(lending.fetch, ("from", "collection", "first", "last"), needs_network=True),
+    "fetch": Operation(
+        lending.fetch,
+        ("from", "collection", "first", "last"),
+        ("acting_for",),
+        needs_network=True,
+    ),
     "fetch_by_file": Operation(reads.fetch_by_file, ("from", "collection", "first", "last")),
     "kept": Operation(reads.kept, ("from", "collection", "first", "last")),
     "grants": Operation(lending.grants),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from ...protocol.command import Cmd, MandateInboxArgs, WaitingOut, WaitingRequest, parse_out
-from ...protocol.errors import Code
+from ...protocol.errors import Code, ProtocolError
 from ...protocol.limits import TEXT_CHARS_MAX
+from ...protocol.trust import GrantStatus
+from ...protocol.window import within
 from ...protocol.wire import Value
-from ..errors import NotFound, UsageError
+from ..errors import NotAllowed, NotFound, UsageError
 from ..exchange import refusal_of
 from ..household import HOME
 from ..mandate_kept import MandateKept
@@ -20,6 +22,40 @@ from .operation import Args, Emit, Host, shorts
 
 # More pages than this of what waits are not a person's inbox.
 _PAGES_MAX = 64
+
+
+async def lend_on(host: Host, args: Args, emit: Emit) -> Value:
+    """Let a peer read, for the owner of this node, some of what another peer granted it."""
+    node = host.node
+    peer, at = args.text("peer"), args.text("at")
+    windows, exp_s = args.windows("windows"), args.integer("exp_s")
+    now_ms = node.clock.now_ms()
+
+    def unit(tx: Tx) -> bytes:
+        to, owner = node.peers.named(tx, peer), node.peers.named(tx, at)
+        reader = node.mandates.proxy_of(tx, to, owner, now_ms)
+        live = [
+            held
+            for held in node.borrowing.all(tx)
+            if (held.own, held.their, held.via) == (owner.own, owner.their, None)
+            and held.status(now_ms) is GrantStatus.LIVE
+        ]
+        fit = [held for held in live if within(windows, held.windows)]
+        if not fit:
+            raise NotAllowed(f"no grant of {at} opens all of these days: see `entrenous grants`")
+        held = max(fit, key=lambda one: one.bundle.grant.exp_s)
+        keys = node.borrowing.keys(tx, held)
+        try:
+            made = node.lending_on.lend_on(
+                tx, held, keys, to, reader, windows=windows, exp_s=exp_s, now_ms=now_ms
+            )
+        except ProtocolError as error:
+            raise UsageError(str(error)) from error
+        return made.cid
+
+    grant = await node.store.database.write(unit)
+    node.outgoing.notify()
+    return {"grant": grant}
 
 
 async def waiting_for(host: Host, args: Args, emit: Emit) -> Value:

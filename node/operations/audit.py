@@ -29,6 +29,8 @@ async def log(host: Host, args: Args, emit: Emit) -> Value:
         granted = {one.cid: one.bundle.root.paths for one in node.lending.all(tx)}
         granted |= {one.bundle.root.cid: one.bundle.root.paths for one in node.borrowing.all(tx)}
         lent = {one.cid: one.their for one in node.lending.all(tx)}
+        # What this node read for another: granted to them.
+        lent |= {one.bundle.root.cid: one.giver for one in node.borrowing.all(tx) if one.via}
         personas = names_of(node, tx)
         return [
             _with_both(_info(logged, names, granted), logged, lent, personas)

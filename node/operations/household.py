@@ -13,6 +13,7 @@ from ...protocol.trust import GrantStatus
 from ...protocol.wire import Value
 from ..errors import NotAllowed, NotFound, UsageError
 from ..household import HOME, People
+from ..lent_on import LentOnSide
 from ..mandate_kept import MandateKept, Side
 from ..node import Node
 from ..peers import Pair
@@ -294,6 +295,12 @@ def names_of(node: Node, tx: Tx) -> dict[str, str]:
         people = node.household.names(tx, node.household.of_persona(tx, pair.own))
         names[pair.own] = ", ".join(people) or node.config.name
         names.setdefault(pair.their, pair.name)
+    for held in node.borrowing.all(tx):
+        if held.via is not None and (principal := names.get(held.via[1])) is not None:
+            names.setdefault(held.giver, principal)
+    for lent in node.lending_on.all(tx):
+        if (reader := names.get(lent.their)) is not None and lent.side is LentOnSide.GIVEN:
+            names.setdefault(lent.reader, reader)
     for one in node.mandates.all(tx):
         teller = None if one.their is None else names.get(one.their)
         if teller is not None and one.side is Side.GIVEN:

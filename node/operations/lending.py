@@ -201,11 +201,16 @@ async def grants(host: Host, args: Args, emit: Emit) -> Value:
     def unit(tx: Tx) -> list[GrantInfo]:
         names = _names(node.peers.all(tx))
         given, held = node.lending.all(tx), node.borrowing.all(tx)
-        short = shorts([*(one.cid for one in given), *(one.cid for one in held)])
+        short = shorts(one.cid for one in (*given, *held))
         reads = _reads(node, tx)
         both: list[GrantGiven | GrantHeld] = [*given, *held]
         personas = names_of(node, tx)
         infos = [_grant_info(one, names, short, reads, now_ms) for one in both]
+        infos += _lent_on(node, tx, reads, now_ms)
+        for place, held_one in enumerate(held, len(given)):
+            if held_one.via is not None:
+                principal = personas.get(held_one.via[1], held_one.via[1])
+                infos[place] = replace(infos[place], principal=principal)
         for place, one in enumerate(given):
             by = None if one.request is None else node.deciding_for.by(tx, one.request)
             if by is not None:
@@ -218,12 +223,41 @@ async def grants(host: Host, args: Args, emit: Emit) -> Value:
     return None
 
 
-def _reads(node: Node, tx: Tx) -> dict[bytes, int]:
-    """How many reads there are in the log under each grant."""
-    invocations: dict[bytes, set[bytes]] = {}
+def _lent_on(
+    node: Node, tx: Tx, reads: Mapping[tuple[bytes, str], int], now_ms: int
+) -> list[GrantInfo]:
+    """What a proxy reads for another: at the one who lends it on, and at the owner of the data."""
+    names, found = names_of(node, tx), node.lending_on.all(tx)
+    short = shorts(one.cid for one in found)
+    return [
+        GrantInfo(
+            id=one.cid,
+            short=short[one.cid],
+            side="lent-on",
+            peer=names.get(one.reader, one.reader),
+            windows=one.windows,
+            purpose=one.bundle.terms.purpose,
+            terms=one.bundle.terms,
+            exp_s=one.bundle.grant.exp_s,
+            status=node.lending_on.status(tx, one, now_ms).value,
+            issued_ms=one.t_ms,
+            ended_ms=one.ended_ms,
+            reads=reads.get((one.root, one.reader), 0),
+            acknowledged=0 < one.n == one.acknowledged,
+            chain=_chain(one.bundle),
+            principal=names.get(one.giver, one.giver),
+        )
+        for one in found
+    ]
+
+
+def _reads(node: Node, tx: Tx) -> dict[tuple[bytes, str], int]:
+    """How many reads there are in the log under each grant, by each reader."""
+    invocations: dict[tuple[bytes, str], set[bytes]] = {}
     for logged in node.receipts.all(tx):
         if isinstance(logged.word, Receipt):
-            invocations.setdefault(logged.word.body.dlg, set()).add(logged.word.body.inv)
+            body = logged.word.body
+            invocations.setdefault((body.dlg, body.reader), set()).add(body.inv)
     return {grant: len(some) for grant, some in invocations.items()}
 
 
@@ -231,10 +265,11 @@ def _grant_info(
     one: GrantGiven | GrantHeld,
     names: Mapping[tuple[str, str], str],
     short: Mapping[bytes, str],
-    reads: Mapping[bytes, int],
+    reads: Mapping[tuple[bytes, str], int],
     now_ms: int,
 ) -> GrantInfo:
     given = isinstance(one, GrantGiven)
+    reader = one.their if given else one.own
     if isinstance(one, GrantGiven):
         acknowledged = one.n > 0 and one.n == one.acknowledged
     else:
@@ -251,7 +286,7 @@ def _grant_info(
         status=one.status(now_ms).value,
         issued_ms=one.issued_ms if isinstance(one, GrantGiven) else None,
         ended_ms=one.ended_ms,
-        reads=reads.get(one.cid, 0),
+        reads=reads.get((one.bundle.root.cid, reader), 0),
         acknowledged=acknowledged,
         chain=_chain(one.bundle),
     )
@@ -270,7 +305,14 @@ async def revoke(host: Host, args: Args, emit: Emit) -> Value:
 
     def unit(tx: Tx) -> Revoked:
         if peer is None:
-            cids = [args.id("grant", (one.cid for one in node.lending.all(tx)), "grant")]
+            given = [one.cid for one in node.lending.all(tx)]
+            lent_on = {one.cid for one in node.lending_on.all(tx)}
+            cid = args.id("grant", (*given, *lent_on), "grant")
+            if cid in lent_on:
+                revocation, survivors = node.lending_on.revoke(tx, cid, now_ms)
+                node.checkpoint.reached(RevokeStep.DECIDED)
+                return Revoked((revocation.cid,), survivors, ())
+            cids = [cid]
         else:
             cids = _standing(node, tx, node.peers.named(tx, peer), now_ms)
         taken = [node.lending.revoke(tx, cid, now_ms) for cid in cids]
@@ -317,8 +359,13 @@ async def keep(host: Host, args: Args, emit: Emit) -> Value:
 async def fetch(host: Host, args: Args, emit: Emit) -> Value:
     node = host.node
     peer, window = args.text("from"), args.window("collection")
-    pair = await node.store.database.read(lambda tx: node.peers.named(tx, peer))
-    return await emit_lent(node, emit, await node.fetcher.fetch(pair, window))
+    name = args.maybe_text("acting_for")
+
+    def look(tx: Tx) -> tuple[Pair, Pair | None]:
+        return node.peers.named(tx, peer), None if name is None else node.peers.named(tx, name)
+
+    pair, principal = await node.store.database.read(look)
+    return await emit_lent(node, emit, await node.fetcher.fetch(pair, window, principal))
 
 
 # --- tokens ---------------------------------------------------------------------------------------
