@@ -65,6 +65,10 @@ KEYSET_SETS_MAX = 512
 # Nodes of one set: 30 for the cover of each of its windows.
 KEYSET_NODES_MAX = 1_920
 KEYSET_BYTES_MAX = SIGNED_BYTES_MAX
+# What hostile peers, all together, may make a node hold above what it holds at rest.  Four
+# deliveries may arrive (a quarter of it), one at a time is opened, which takes about five times its
+# size while columns and pages of it are there at once; windows, frames and streams take the rest.
+HOSTILE_BYTES_MAX = 768 * 1024 * 1024
 # Parts of a delivery, 1 MiB each: ten years of minutes.
 DELIVERY_PARTS_MAX = 4_096
 PART_BYTES_MAX = 1024 * 1024

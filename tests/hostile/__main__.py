@@ -21,10 +21,7 @@ from functools import partial
 import trio
 
 from entrenous.tests.hostile.attacker import LET_DOWN, Attacker, Target
-from entrenous.tests.hostile.session import SESSION
-from entrenous.tests.hostile.wire import WIRE
-
-ATTACKS = {**WIRE, **SESSION}
+from entrenous.tests.hostile.attacks import ATTACKS
 
 
 async def attack(name: str, target: Target) -> dict[str, int]:

@@ -54,6 +54,7 @@ class Target:
     collection: str
     first: int
     last: int
+    source: str
 
     def text(self) -> str:
         return json.dumps(asdict(self))
@@ -109,7 +110,6 @@ class Attacker:
     nursery: trio.Nursery
     tally: Counter[str] = field(default_factory=lambda: Counter[str]())
     entropy: SystemEntropy = field(default_factory=SystemEntropy)
-    source: str = "127.0.0.2"
     _links: list[str] = field(default_factory=lambda: list[str]())
 
     def __post_init__(self) -> None:
@@ -122,7 +122,7 @@ class Attacker:
     async def tcp(self, source: str | None = None) -> trio.SocketStream:
         place = TcpAddress.parse(self.target.address)
         return await trio.open_tcp_stream(
-            place.host, place.port, local_address=source or self.source
+            place.host, place.port, local_address=source or self.target.source
         )
 
     @asynccontextmanager
@@ -140,7 +140,7 @@ class Attacker:
     def peer(self, *, one: bool = False) -> Peer:
         """A peer with fresh keys, not paired."""
         device = DeviceKey.generate(self.entropy)
-        dialler = Dialler(device, self.nursery, self.source, one=one)
+        dialler = Dialler(device, self.nursery, self.target.source, one=one)
         now_ms = SystemClock().now_ms
         peer = Peer(dialler, device, self.entropy, now_ms, (self.target.address,))
         peer.node = self.node

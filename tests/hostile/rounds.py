@@ -11,13 +11,13 @@ The machine's own noise meets both alike.  Percentiles are over the reads of all
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 
 import trio
 
@@ -63,8 +63,6 @@ class Line:
 
 
 def _environment() -> dict[str, str]:
-    import os
-
     return {**os.environ, "PYTHONPATH": str(REPOSITORY / ".import")}
 
 
@@ -94,7 +92,6 @@ class Cost:
     stored_mib: float = 0.0
     tasks_left: int = 0
     files_left: int = 0
-    newcomer_ms: float | None = None
     got: Counter[str] = field(default_factory=lambda: Counter[str]())
 
     @property
@@ -102,23 +99,18 @@ class Cost:
         return self.attacked.p(99) / self.quiet.p(99)
 
 
-@asynccontextmanager
-async def honest(node: Victim) -> AsyncGenerator[Line]:
-    """The honest reader, paired, granted, its connection warm."""
+async def honest(node: Victim) -> Line:
+    """The honest reader, paired, granted, its connection warm.  `end` it."""
     invite = await node.invite("honest")
-    line = Line(
-        "entrenous.tests.hostile.honest",
-        invite,
-        node.collection,
-        str(node.first),
-        str(node.last),
-    )
+    days = (str(node.first), str(node.last))
+    line = Line("entrenous.tests.hostile.honest", invite, node.collection, *days)
     try:
         with trio.fail_after(60):
             await line.hear()
-        yield line
-    finally:
+    except BaseException:
         line.end()
+        raise
+    return line
 
 
 async def reads(line: Line, number: int) -> Waited:
@@ -128,7 +120,14 @@ async def reads(line: Line, number: int) -> Waited:
 
 
 async def measure(
-    node: Victim, reader: Line, attack: str, *, rounds: int, each: int, warm_s: float = 1.0
+    node: Victim,
+    reader: Line,
+    attack: str,
+    *,
+    rounds: int,
+    each: int,
+    warm_s: float = 1.0,
+    source: str = "127.0.0.2",
 ) -> Cost:
     """`rounds` of `each` reads quiet, then as many while `attack` goes on."""
     cost = Cost(attack)
@@ -137,7 +136,7 @@ async def measure(
     node.forget_peak()
     for _ in range(rounds):
         _add(cost.quiet, await reads(reader, each))
-        await _attacked(node, reader, cost, each, warm_s)
+        await _attacked(node, reader, cost, each, warm_s, source)
         await settle(node, files, tasks)
     cost.peak_mib = node.memory_mib("VmHWM") - before_mib
     cost.log_lines = node.log_lines() - lines
@@ -151,9 +150,11 @@ def _add(to: Waited, more: Waited) -> None:
     to.calls += more.calls
 
 
-async def _attacked(node: Victim, reader: Line, cost: Cost, each: int, warm_s: float) -> None:
+async def _attacked(
+    node: Victim, reader: Line, cost: Cost, each: int, warm_s: float, source: str
+) -> None:
     """One round under attack: begun `warm_s` before the reads and ended with them."""
-    target = await node.target(1)
+    target = await node.target(1, source)
     async with attacking(cost.attack, target) as attacker:
         await trio.sleep(warm_s)
         began_s, cpu_s = trio.current_time(), node.cpu_s()
@@ -194,15 +195,15 @@ async def stop(line: Line) -> dict[str, int]:
 async def settle(node: Victim, files: int, tasks: int) -> None:
     """Until the node holds no more than before, at most `SETTLE_S`."""
     with trio.move_on_after(SETTLE_S):
-        while node.files() > files or await node.tasks() > tasks:
+        while node.files() > files or await node.tasks() > tasks:  # noqa: ASYNC110  # from outside
             await trio.sleep(0.25)
 
 
 def told(costs: Sequence[Cost]) -> str:
     """A table in Markdown."""
     head = (
-        "| attack | p50 quiet | p50 attacked | p99 quiet | p99 attacked | ratio | memory above idle "
-        "| files | processor |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n"
+        "| attack | p50 quiet | p50 attacked | p99 quiet | p99 attacked | ratio "
+        "| memory above idle | files | processor |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n"
     )
     rows = [
         f"| {one.attack} | {one.quiet.p(50):.1f} ms | {one.attacked.p(50):.1f} ms "
@@ -211,6 +212,3 @@ def told(costs: Sequence[Cost]) -> str:
         for one in costs
     ]
     return head + "\n".join(rows)
-
-
-__all__ = ["Cost", "Line", "Waited", "attacking", "honest", "measure", "partial", "reads", "told"]

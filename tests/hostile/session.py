@@ -24,6 +24,7 @@ from entrenous.protocol.grant import Bundle
 from entrenous.protocol.hello import Hello
 from entrenous.protocol.limits import FRAME_BYTES_MAX, PART_BYTES_MAX
 from entrenous.protocol.message import call_frame
+from entrenous.protocol.receipt import parse_answer
 from entrenous.protocol.record import Batch
 from entrenous.protocol.schema import TRANSACTION
 from entrenous.protocol.session_event import AnswerReceived, RefuseReceived, WindowReceived
@@ -75,7 +76,7 @@ def _asked(peer: Peer, bundle: Bundle, window: Window) -> tuple[bytes, list[byte
 
 
 async def _read_on(at: Attacker, peer: Peer, line: Line, window: Window) -> None:
-    """Keep `OPEN_CALLS` reads of the whole grant under way; sign for everything, look at nothing."""
+    """Keep `OPEN_CALLS` reads under way; sign for everything, look at nothing."""
     bundle = line.bundles[0]
     for _ in range(OPEN_CALLS):
         line.session.call(*_asked(peer, bundle, window))
@@ -127,7 +128,7 @@ async def many_connections(at: Attacker) -> None:
 def _delivery(at: Attacker, peer: Peer, size: int) -> tuple[DeliverArgs, list[bytes]]:
     """A true delivery of about `size` bytes: transactions with long labels."""
     assert peer.to is not None
-    each = 4_000
+    each = 2_000
     days = max(1, size // (each * 110))
     first = at.target.first
     rows = days * each
@@ -352,9 +353,10 @@ async def lying(at: Attacker) -> None:
                     break
                 if isinstance(event, WindowReceived):
                     raise AssertionError(f"{what} was served")
-            at.note(
-                f"{what}: {event.code.value if isinstance(event, RefuseReceived) else 'signed'}"
-            )
+            if isinstance(event, RefuseReceived):
+                at.note(f"{what}: {event.code.value}")
+            else:
+                at.note(f"{what}: {parse_answer(event.raw).code.value}, signed")
 
     await _again(at, 1, one)
 

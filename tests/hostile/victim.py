@@ -17,12 +17,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TypedDict
 
 import trio
 
@@ -41,6 +41,13 @@ READY_S = 60.0
 DAYS = 365
 
 
+class _Ready(TypedDict):
+    """What the daemon says once it listens."""
+
+    addresses: list[str]
+    device: str
+
+
 @dataclass
 class Victim:
     """The node, from outside."""
@@ -49,10 +56,33 @@ class Victim:
     process: subprocess.Popen[bytes]
     address: str
     device: bytes
-    client: Client
-    collection: str
-    first: int
-    last: int
+    collection: str = ""
+    first: int = 0
+    last: int = 0
+    _client: Client | None = None
+
+    @property
+    def client(self) -> Client:
+        """Its owner's, inside `opened`."""
+        assert self._client is not None
+        return self._client
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncGenerator[Client]:
+        async with connect(self.folder / "home") as client:
+            self._client = client
+            yield client
+
+    async def fill(self, days: int) -> None:
+        """Put `days` days of half-hours into it."""
+        source = self.folder / "meter.xml"
+        source.write_bytes(energy_file(1, first=date(2025, 1, 1), days=days).data)
+        async with self.opened() as client:
+            await client.import_(source)
+            (found,) = await client.collections()
+        assert found.first is not None
+        assert found.last is not None
+        self.collection, self.first, self.last = found.path, found.first, found.last
 
     # what the kernel says
 
@@ -95,11 +125,17 @@ class Victim:
     async def invite(self, label: str) -> str:
         return (await self.client.invite(label)).link
 
-    async def target(self, invites: int) -> Target:
-        """What an attacker is told, with `invites` links."""
+    async def target(self, invites: int, source: str = "127.0.0.2") -> Target:
+        """What an attacker at the address `source` is told, with `invites` links."""
         links = [await self.invite(f"rogue-{number}") for number in range(invites)]
         return Target(
-            self.device.hex(), self.address, tuple(links), self.collection, self.first, self.last
+            self.device.hex(),
+            self.address,
+            tuple(links),
+            self.collection,
+            self.first,
+            self.last,
+            source,
         )
 
     async def grant_all(self) -> None:
@@ -116,23 +152,21 @@ async def victim(
     folder: Path, days: int = DAYS, config: Config | None = None
 ) -> AsyncGenerator[Victim]:
     """A node with `days` days of half-hours, listening on loopback, until the context ends."""
+    with standing(folder, config) as node:
+        await node.fill(days)
+        async with node.opened():
+            yield node
+
+
+@contextmanager
+def standing(folder: Path, config: Config | None = None) -> Generator[Victim]:
+    """An empty node in its own process, until the context ends."""
     home = folder / "home"
     settings = config or Config(listen="/ip4/127.0.0.1/tcp/0")
     init_home(home, settings, Passphrase(PASSPHRASE), SystemEntropy())
-    source = folder / "meter.xml"
-    source.write_bytes(energy_file(1, first=date(2025, 1, 1), days=days).data)
     process, ready = _start(folder, home)
     try:
-        async with connect(home) as client:
-            await client.import_(source)
-            (found,) = await client.collections()
-            assert found.first is not None
-            assert found.last is not None
-            device = public_of(Did(str(ready["device"])))
-            address = str(ready["addresses"][0])  # type: ignore[index]  # a list of texts
-            yield Victim(
-                folder, process, address, device, client, found.path, found.first, found.last
-            )
+        yield Victim(folder, process, ready["addresses"][0], public_of(Did(ready["device"])))
     finally:
         process.terminate()
         try:
@@ -142,7 +176,7 @@ async def victim(
             process.wait()
 
 
-def _start(folder: Path, home: Path) -> tuple[subprocess.Popen[bytes], dict[str, object]]:
+def _start(folder: Path, home: Path) -> tuple[subprocess.Popen[bytes], _Ready]:
     read_end, write_end = os.pipe()
     os.write(write_end, PASSPHRASE + b"\n")
     os.close(write_end)
@@ -165,26 +199,5 @@ def _start(folder: Path, home: Path) -> tuple[subprocess.Popen[bytes], dict[str,
     if not line:
         process.wait()
         raise RuntimeError((folder / "log").read_text())
-    return process, json.loads(line)
-
-
-def niced() -> None:
-    """An attacker has a machine of its own: here it takes what the others leave."""
-    os.nice(19)
-
-
-@dataclass
-class Quiet:
-    """Counts of a node at rest, to be found again after an attack."""
-
-    files: int
-    tasks: int
-    memory_mib: float
-
-    @classmethod
-    async def of(cls, node: Victim) -> Quiet:
-        return cls(node.files(), await node.tasks(), node.memory_mib())
-
-
-def now_ms() -> float:
-    return time.perf_counter() * 1000
+    said: _Ready = json.loads(line)
+    return process, said
