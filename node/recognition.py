@@ -33,9 +33,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final, cast
 
 from ..protocol.day import DAY_MS
@@ -198,22 +199,33 @@ def _pairs(
                 yield from _taken(left[a], right[b])
             else:
                 for side, classes, one in ((False, left, a), (True, right, b)):
-                    frozen.add((side, one))
-                    ambiguous.update(row for fact in classes[one] for row in fact.rows)
+                    if (side, one) not in frozen:
+                        frozen.add((side, one))
+                        ambiguous.update(row for fact in classes[one] for row in fact.rows)
 
 
 def _taken(ours: list[_Fact], theirs: list[_Fact]) -> Iterator[tuple[_Fact, _Fact]]:
-    """Two classes of interchangeable facts, paired in order as far as both go."""
+    """Two classes of interchangeable facts, paired in order as far as both go.
+
+    A peer may make a hundred thousand of a class, so no fact is looked at twice.
+    """
+    waiting = {
+        signed: deque(n for n, two in enumerate(theirs) if two.signed is signed)
+        for signed in (False, True)
+    }
     rest: list[_Fact] = []
-    while ours and theirs:
-        one = ours.pop(0)
+    taken: set[int] = set()
+    for one in ours:
         # What two peers signed stays two facts.
-        at = next((i for i, two in enumerate(theirs) if not (one.signed and two.signed)), None)
-        if at is None:
-            rest.append(one)
+        fit = [line for signed, line in waiting.items() if line and not (one.signed and signed)]
+        if fit:
+            at = min(fit, key=itemgetter(0)).popleft()
+            taken.add(at)
+            yield one, theirs[at]
         else:
-            yield one, theirs.pop(at)
-    ours.extend(rest)
+            rest.append(one)
+    ours[:] = rest
+    theirs[:] = [two for n, two in enumerate(theirs) if n not in taken]
 
 
 def _classes(facts: Sequence[_Fact]) -> dict[_Class, list[_Fact]]:
