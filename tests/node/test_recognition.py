@@ -193,7 +193,7 @@ def test_facts_made_to_look_alike_cost_no_time_and_are_left_apart() -> None:
 
 
 def test_what_two_peers_signed_alike_costs_no_time_and_stays_apart() -> None:
-    """Thousands of payments that nothing tells apart, signed by two peers who know of each other."""
+    """Thousands of payments that nothing tells apart, signed by two peers that work together."""
     count = 12_000
     ours = [(f"a{i}", 0, (-100, 2), "x") for i in range(count)]
     theirs = [(f"b{i}", 0, (-100, 2), "x") for i in range(count)]
