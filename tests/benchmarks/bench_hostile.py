@@ -63,7 +63,7 @@ def run(smoke: bool) -> list[Figure]:
             Figure(
                 f"p99 of an honest reader beside: {cost.attack}",
                 cost.ratio,
-                "× quiet",
+                "of quiet",
                 goal=RATIO_GOAL,
                 less_is_better=True,
                 note=f"{cost.quiet.p(99):.1f} → {cost.attacked.p(99):.1f} ms; p50 "
