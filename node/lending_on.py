@@ -260,16 +260,16 @@ class LendingOn:
             t_ms=now_ms,
         )
         self._save(tx, replace(one, ended_ms=now_ms))
-        if one.side is LentOnSide.HERE:
-            survivors = self._turned(tx, one, revocation, now_ms)
-            tell = self._peers.find(tx, one.own, one.their)
-        else:
-            survivors = 0
-            tell = self._peers.find(tx, one.giver, one.owner)
+        here = one.side is LentOnSide.HERE
+        if not here:
             self._pass_on(tx, one, revocation)
+        ours, theirs = (one.own, one.their) if here else (one.giver, one.owner)
+        tell = self._peers.find(tx, ours, theirs)
+        # Before the new keys, of which the giver would else send the proxy its part.
         if tell is not None:
             args = RevokeArgs(tell.their, revocation.signed.raw)
             self._outgoing.put(tx, tell, Cmd.REVOKE, args.value(), now_ms)
+        survivors = self._turned(tx, one, revocation, now_ms) if here else 0
         return revocation, survivors
 
     def revoked(self, tx: Tx, pair: Pair, raw: bytes, now_ms: int) -> bool:
