@@ -281,7 +281,7 @@ def _days_words(span: Span, book: Ledger, today: datetime.date, zone: Zone) -> s
     words = f"Days of {_zone_words(span, zone)}; a date that a bank wrote alone stays that date."
     if month_of(span.last) == month_of(today):
         words += " The month is not over."
-    if last < span.last:
+    if last < span.last or month_of(today) > months_later(month_of(last), 1):
         words += f" Your vault's last payment is of {last}."
     return words
 
