@@ -84,6 +84,8 @@ class Line:
     device: DeviceKey
     persona: PersonaKey
     prev: bytes | None = None
+    # How many calls of the node were answered.
+    answered: int = 0
     bundles: list[Bundle] = field(default_factory=lambda: list[Bundle]())
 
     async def flush(self) -> None:
@@ -130,6 +132,7 @@ class Line:
             self.device, inv=inv.cid, code=Code.OK, out=None, t_ms=self.now_ms(), prev=self.prev
         )
         self.prev = answer.cid
+        self.answered += 1
         self.session.answer(event.call, answer.signed.raw)
 
     async def say(

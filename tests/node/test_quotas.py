@@ -1,0 +1,113 @@
+"""What a peer may fill of the disk: refused before a byte is kept, shown, changed, taken back."""
+
+# pyright: reportUnknownMemberType=false
+# Reason: libp2p installs trio-typing, whose stale stubs hide trio's own types from pyright.
+
+from __future__ import annotations
+
+import pytest
+import trio
+import trio.testing
+
+from entrenous.node.config import Config, Role
+from entrenous.node.errors import UsageError
+from entrenous.node.quotas import PAGE_BYTES
+from entrenous.node.sizes import size_of, spelled_size
+from entrenous.protocol.errors import Code
+from entrenous.tests.node.two_nodes import CURVE, DAY, Party, Town, a_town, meet, readings, settle
+
+
+async def _met(town: Town) -> tuple[Party, Party]:
+    """A home, and a supplier that delivers to it."""
+    home, supplier = await town.party("home"), await town.party("volt", Role.ORGANISATION)
+    await meet(home, supplier)
+    return home, supplier
+
+
+async def _deliver(supplier: Party, first: int, days: int) -> str:
+    """Deliver, let it arrive; what became of it."""
+    batch = readings(first, days)
+    sent = await supplier.node.deliveries.deliver("home", CURVE, batch, supplier.now_ms)
+    await settle(30)
+    made = await supplier.read(lambda tx: supplier.node.deliveries.made_of(tx, sent.statement))
+    return made.state if made.reason is None else f"{made.state}: {made.reason}"
+
+
+async def test_what_passes_the_quota_is_refused_and_nothing_is_kept(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with a_town() as town:
+        home, supplier = await _met(town)
+        pair = await home.peer("volt")
+        assert await _deliver(supplier, DAY, 10) == "stored"
+        used = (await home.read(lambda tx: home.node.quotas.of(tx, pair))).used
+        assert used > 10 * PAGE_BYTES
+        before = await home.read(lambda tx: home.node.vault.stored(tx, CURVE, DAY, DAY + 100))
+
+        await home.write(lambda tx: home.node.quotas.allow(tx, pair, used + 100))
+        said = await _deliver(supplier, DAY + 20, 10)
+        assert said.startswith("refused: ")
+        assert "are left of" in said
+        after = await home.read(lambda tx: home.node.vault.stored(tx, CURVE, DAY, DAY + 100))
+        assert after == before
+        assert (await home.read(lambda tx: home.node.quotas.of(tx, pair))).used == used
+        (nearly,) = await home.read(lambda tx: list(home.node.quotas.nearly_full(tx, [pair])))
+        assert nearly[0].name == "volt"
+
+        # given more, the next one is taken; taken back, what is there stays
+        await home.write(lambda tx: home.node.quotas.allow(tx, pair, None))
+        assert await _deliver(supplier, DAY + 20, 10) == "stored"
+        await home.write(lambda tx: home.node.quotas.allow(tx, pair, 0))
+        assert (await _deliver(supplier, DAY + 40, 1)).startswith("refused")
+        assert (
+            len(await home.read(lambda tx: home.node.vault.stored(tx, CURVE, DAY, DAY + 99))) == 20
+        )
+
+
+async def test_another_peer_has_its_own(autojump_clock: trio.testing.MockClock) -> None:
+    async with a_town() as town:
+        home, supplier = await _met(town)
+        other = await town.party("bank", Role.ORGANISATION)
+        await meet(home, other)
+        pair = await home.peer("volt")
+        await home.write(lambda tx: home.node.quotas.allow(tx, pair, 0))
+        assert (await _deliver(supplier, DAY, 2)).startswith("refused")
+        assert await _deliver(other, DAY, 2) == "stored"
+
+
+async def test_the_code_on_the_wire(autojump_clock: trio.testing.MockClock) -> None:
+    async with a_town() as town:
+        home, supplier = await _met(town)
+        pair = await home.peer("volt")
+        await home.write(lambda tx: home.node.quotas.allow(tx, pair, 0))
+        await _deliver(supplier, DAY, 2)
+        log = await supplier.read(lambda tx: list(supplier.node.receipts.all(tx)))
+        codes = [getattr(kept.word, "code", None) for kept in log]
+        assert Code.TOO_MUCH in codes
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0", 0), ("500 MB", 500_000_000), ("1.5 GiB", 3 << 29), ("7", 7), ("2kib", 2048)],
+)
+def test_sizes(text: str, size: int) -> None:
+    assert size_of(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1e9", "many", "9" * 30, "1 zb", "1.2.3 MB", "٣ MB"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(UsageError):
+        size_of(text)
+
+
+def test_a_size_that_is_shown_is_read_again() -> None:
+    for size in (0, 512, 1 << 20, 5 << 30, 1 << 40):
+        assert size_of(spelled_size(size).replace(" bytes", "")) == size
+
+
+def test_the_setting_is_a_size(tmp_path_factory: pytest.TempPathFactory) -> None:
+    home = tmp_path_factory.mktemp("home")
+    (home / "config.toml").write_text('peer_quota = "lots"\n')
+    with pytest.raises(UsageError, match="peer_quota"):
+        Config.read(home, {})
+    assert Config.read(home, {"ENTRENOUS_PEER_QUOTA": "1 GB"}).peer_quota == "1 GB"
