@@ -35,7 +35,7 @@ bench: $(DEV)  ## ratios against a limit measured in the same run
 kills: $(DEV)  ## real nodes killed inside every step: make kills KILLS=100
 	KILLS=$(or $(KILLS),10) $(BIN)/pytest -q tests/flows/test_kills.py tests/flows/test_parcel_kills.py tests/flows/test_bad_disk.py $(ARGS)
 
-sim: $(DEV)  ## the simulated world: make sim ARGS="--seeds 100"
+sim: $(DEV)  ## simulated weeks: make sim ARGS="--seeds 100"
 	$(BIN)/python -m entrenous.simulations $(ARGS)
 
 mutants: $(DEV)  ## small faults put into the core, and how many the tests catch: make mutants ARGS="protocol/wire"

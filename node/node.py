@@ -353,7 +353,7 @@ class Node:
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve peers, say what waits, keep house; until cancelled.  Started once it can dial."""
         async with trio.open_nursery() as nursery:
-            await self.keep_house()
+            await self._keep_house_if_room()
             await nursery.start(self.exchange.run)
             task_status.started()
             await nursery.start(self.declared.serve)
@@ -362,11 +362,15 @@ class Node:
             nursery.start_soon(self.domains.run)
             while True:
                 await trio.sleep(self._housekeeping_s)
-                try:
-                    await self.keep_house()
-                except StoreError as error:
-                    # A full disk: in a minute there may be room.  Nothing was half done.
-                    log.error("house_not_kept", kind=type(error).__name__)
+                await self._keep_house_if_room()
+
+    async def _keep_house_if_room(self) -> None:
+        try:
+            await self.keep_house()
+        except StoreError as error:
+            # A full disk: in a minute there may be room.  Nothing was half done, and what a grant
+            # allows is looked at whenever it is used.
+            log.error("house_not_kept", kind=type(error).__name__)
 
     async def keep_house(self) -> None:
         """Take back what has expired, renew certificates, forget spent invocations."""

@@ -8,12 +8,15 @@ with `keep_bytes` the bytes after them, which is what one reads when two runs di
 
 from __future__ import annotations
 
+from collections import deque
+
 import trio
 
 from ..crypto.digest import sha256
 
 # The running digest takes this many bytes at a time.
 _CHUNK_BYTES = 256 * 1024
+LAST_LINES_MAX = 100
 
 
 class Trace:
@@ -25,6 +28,7 @@ class Trace:
         self._lines: list[bytes] = []
         self._pending = bytearray()
         self._digest = sha256(b"")
+        self._last: deque[bytes] = deque(maxlen=LAST_LINES_MAX)
         self.entries = 0
         self.bytes_sent = 0
 
@@ -46,11 +50,16 @@ class Trace:
         """The lines, each followed by its bytes if those are kept."""
         return b"".join(self._lines)
 
+    def last_lines(self, count: int) -> bytes:
+        """The last lines, whether all are kept or not; at most `LAST_LINES_MAX`."""
+        return b"".join(list(self._last)[-count:])
+
     def _add(self, line: str, data: bytes) -> None:
         self.entries += 1
         entry = f"{_now_us()} {line}\n".encode()
         self._pending += entry
         self._pending += data
+        self._last.append(entry)
         if len(self._pending) >= _CHUNK_BYTES:
             self._fold()
         if self._keep:

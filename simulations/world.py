@@ -118,7 +118,9 @@ class World:
         """Another machine of the same owner stands where `machine` stood: another device."""
         assert machine.life is None
         machine.keystore, machine.disk, machine.config = keystore, disk, config
-        machine.network = MemoryNetwork(keystore.device, self.air)
+        # At the same address: nobody would find it at another one, and neither is it asked to move.
+        place = machine.network.place
+        machine.network = MemoryNetwork(keystore.device, self.air, place)
         self._names[machine.device] = machine.name
 
     # power

@@ -246,12 +246,15 @@ class MemoryStream:
 
 
 class MemoryNetwork:
-    """A device in a `MemoryWorld` (`transport.Network`).  Re-entered, it keeps its address."""
+    """A device in a `MemoryWorld` (`transport.Network`).  Re-entered, it keeps its address.
 
-    def __init__(self, device: DeviceKey, world: MemoryWorld) -> None:
+    `address`: one that another device had and has left, as a machine that replaces another has.
+    """
+
+    def __init__(self, device: DeviceKey, world: MemoryWorld, address: str | None = None) -> None:
         self.device = device.public
         self._world = world
-        self._address: str | None = None
+        self._address = address
         self._inside = False
         self._arrivals: trio.Nursery | None = None
         self._handler: Handler | None = None
@@ -259,6 +262,11 @@ class MemoryNetwork:
     @property
     def addresses(self) -> tuple[str, ...]:
         return (self._address,) if self._inside and self._address else ()
+
+    @property
+    def place(self) -> str | None:
+        """Where it listens when it is there; None before it ever was."""
+        return self._address
 
     async def __aenter__(self) -> Self:
         await trio.lowlevel.checkpoint()

@@ -21,15 +21,14 @@ from pathlib import Path
 import trio
 
 from ...crypto.errors import EntrenousError
-from ...node.config import Config, Role
-from ..machine import Machine
+from ...node.config import Role
 from ..week.book import Book
 from ..week.courier import Courier
 from ..week.files import BANK, CURVE, Slice
 from ..week.home import Home
 from ..week.meetings import settle_in
 from ..week.neighbour import Neighbour
-from ..week.people import DAY_S, HOUR_S, Actor, GaveUpError
+from ..week.people import DAY_S, HOUR_S, GaveUpError
 from ..week.phoenix import Phoenix
 from ..week.sources import Source
 from ..week.watch import Watch
@@ -52,7 +51,6 @@ class WeekFigures:
     reads: int = 0
     grants: int = 0
     seconds: float = 0.0
-    words: int = 0
     faults: Counter[str] = field(default_factory=lambda: Counter[str]())
     cut_at: Counter[str] = field(default_factory=lambda: Counter[str]())
 
@@ -173,9 +171,7 @@ class Week:
                     return
                 await trio.sleep(60.0)
 
-    def _count_up(
-        self, world: World, watch: Watch, sources: dict[str, Source], book: Book
-    ) -> None:
+    def _count_up(self, world: World, watch: Watch, sources: dict[str, Source], book: Book) -> None:
         figures = self.figures
         figures.acts, figures.looks = world.acts, watch.looks
         figures.reads = sum(source.reads for source in sources.values())

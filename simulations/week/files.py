@@ -97,7 +97,9 @@ class Slice:
         return _read(ofx.read(self.bank_file(first, last), "bank.ofx").items, BANK, TRANSACTION)
 
     def meter(self, first: int, last: int) -> Batch:
-        return _read(espi.read(self.meter_file(first, last), "meter.xml").items, CURVE, METER_READING)
+        return _read(
+            espi.read(self.meter_file(first, last), "meter.xml").items, CURVE, METER_READING
+        )
 
 
 def _read(items: Iterable[ExtractItem], path: str, schema: Schema) -> Batch:

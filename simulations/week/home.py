@@ -1,7 +1,7 @@
 """The person of a week, and the house: what comes in, what is lent and taken back, what goes wrong.
 
 One node for everybody: Ana and Ben, and Rose, a grandmother without a device, for whom Ana decides
-under a mandate.  What a node confirms stands in the book; what it refuses must have changed nothing.
+under a mandate.  What a node confirms stands in the book; what it refuses has changed nothing.
 """
 
 # pyright: reportUnknownMemberType=false
@@ -43,7 +43,13 @@ class Home(Actor):
     """Who sits at the person's node."""
 
     def __init__(
-        self, world: World, machine: Machine, folder: Path, book: Book, slices: Slice, until_s: float
+        self,
+        world: World,
+        machine: Machine,
+        folder: Path,
+        book: Book,
+        slices: Slice,
+        until_s: float,
     ) -> None:
         super().__init__(world, machine, folder)
         self._book = book
@@ -220,9 +226,7 @@ class Home(Actor):
         exp_s = self.now_ms // 1000 + self.dice.between(6 * 3600, 5 * 86_400)
         self.told("grant", request.peer, str(window))
         await self._decided(
-            lambda client: client.grant(
-                request.id, [window], exp_s, acting_for=acting, others=True
-            )
+            lambda client: client.grant(request.id, [window], exp_s, acting_for=acting, others=True)
         )
         if acting is not None:
             self._book.acted[acting, request.peer] += 1

@@ -69,5 +69,3 @@ def card_of(name: str, version: int) -> Mapping[str, Value]:
         "processors": [],
         "incidents": [],
     }
-
-

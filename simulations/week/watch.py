@@ -44,6 +44,7 @@ from .home import PATHS
 
 NEEDLES_A_LOOK = 6
 NEEDLE_CHARS_MIN = 8
+CLOCKS_MS = 60_000
 
 
 class Watch:
@@ -61,11 +62,13 @@ class Watch:
         self.files: list[Path] = []
         self._complained: set[str] = set()
         self.looks = 0
+        # When the person's machine burnt; what was said before may be known to one side only.
+        self._fire_ms = 0
 
     async def look(self, *, last: bool = False) -> None:
         """Hold every disk against everything that must be so now."""
         self.looks += 1
-        homes = [await self._read(machine, last=last) for machine in self._machines(last=last)]
+        homes = [await self._read(one, last=last) for one in self._world.machines.values()]
         self._remember(homes)
         whole = Whole(homes)
         checks: list[Callable[[], Iterator[str]]] = [
@@ -77,7 +80,7 @@ class Watch:
             lambda: self._quotas(homes),
         ]
         if last:
-            checks += [whole.outboxes, whole.both_paired, whole.requests]
+            checks += [whole.outboxes, whole.both_paired]
             checks += [lambda: self._names(homes), lambda: self._settled(homes)]
         for check in checks:
             for sentence in check():
@@ -87,10 +90,8 @@ class Watch:
 
     async def before_loss(self, machine: Machine) -> None:
         """What a machine has signed and sent is remembered when it burns."""
+        self._fire_ms = machine.clock.now_ms() + CLOCKS_MS
         self._remember([await self._read(machine, last=False)])
-
-    def _machines(self, *, last: bool) -> Sequence[Machine]:
-        return list(self._world.machines.values())
 
     async def _read(self, machine: Machine, *, last: bool) -> Home:
         node = machine.at_rest()
@@ -176,29 +177,42 @@ class Watch:
     # what only holds once everything has been said
 
     def _names(self, homes: Sequence[Home]) -> Iterator[str]:
-        acted = {home.name: list(_acted(home.words)) for home in homes}
+        heard = {word.acted for home in homes for word in _acted(home.words, Way.TAKEN)}
         for home in homes:
-            for word in acted[home.name]:
-                name = (word.own, word.their, word.word.cid)
-                if word.way is Way.GIVEN and name not in self._taken:
-                    yield f"what {home.name} was told under a mandate is not in its proxy's log"
+            said = list(_acted(home.words, Way.GIVEN))
+            for acted in {word.acted for word in said if word.code is Code.OK} - heard:
+                if not any(word.t_ms < self._fire_ms for word in said if word.acted == acted):
+                    yield f"what {home.name} was told under a mandate is in no other log"
+        by_name = {home.name: home for home in homes}
         for (proxy, at), count in self._book.acted.items():
-            heard = [word for word in acted[at.split()[0]] if word.way is Way.GIVEN]
-            if count and not heard:
-                yield f"{at} logged none of {count} words that were said for {proxy} with both names"
+            if not list(_acted(by_name[at.split()[0]].words, Way.GIVEN)):
+                yield f"{at} logged none of {count} words said for {proxy} with both names"
 
     def _settled(self, homes: Sequence[Home]) -> Iterator[str]:
+        """Requests and grants stand alike on both sides, but for what burnt on one of them."""
         by_persona = {own: home for home in homes for own, _ in home.pairs}
-        for home in homes:
-            for cid, given in home.given.items():
-                reader = by_persona.get(given.their)
-                held = None if reader is None else reader.held.get(cid)
-                if held is None:
-                    yield f"a grant of {home.name} never arrived"
+        (home,) = (one for one in homes if one.name == self._home.name)
+        for asker in homes:
+            for cid, asked in asker.asked.items():
+                if by_persona.get(asked.their) is not home or asked.t_ms < self._fire_ms:
                     continue
-                revoked = given.kept is GrantStatus.REVOKED
-                if revoked is not (held.kept is GrantStatus.REVOKED):
-                    yield f"a grant of {home.name} is {given.kept}, but there {held.kept}"
+                theirs = home.inbox.get(cid)
+                if theirs is None and asked.state is not RequestState.REFUSED:
+                    yield f"a request of {asker.name} never arrived"
+                elif theirs is not None and (asked.state, asked.grant) != (
+                    theirs.state,
+                    theirs.grant,
+                ):
+                    yield f"a request of {asker.name} is {asked.state}, but there {theirs.state}"
+        for asked in home.inbox.values():
+            if asked.grant is None or asked.t_ms < self._fire_ms:
+                continue
+            given, reader = home.given[asked.grant], by_persona.get(asked.their)
+            held = None if reader is None else reader.held.get(asked.grant)
+            if held is None:
+                yield f"a grant of {home.name} never arrived"
+            elif (given.kept is GrantStatus.REVOKED) is not (held.kept is GrantStatus.REVOKED):
+                yield f"a grant of {home.name} is {given.kept}, but there {held.kept}"
 
     # what a vault shows
 
@@ -248,10 +262,11 @@ class Watch:
                     self._complain(f"{text!r} stands in clear in {where}")
 
 
-def _acted(words: Sequence[Logged]) -> Iterator[Logged]:
+def _acted(words: Sequence[Logged], way: Way) -> Iterator[Answer]:
+    """The answers of one way that name a principal and a proxy."""
     for word in words:
-        if isinstance(word.word, Answer) and word.word.acted is not None:
-            yield word
+        if word.way is way and isinstance(word.word, Answer) and word.word.acted is not None:
+            yield word.word
 
 
 def _texts_of(slices: Slice) -> set[str]:

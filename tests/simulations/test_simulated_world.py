@@ -58,9 +58,9 @@ def test_another_seed_gives_another_world() -> None:
 def test_another_process_with_another_hash_seed_gives_the_same_world(hash_seed: str) -> None:
     """Sets of strings and bytes have an order of their own in every process."""
     here, complaints, _ = run(11, ROUGH, nodes=4, stories=4)
-    command = [sys.executable, "-m", "entrenous.simulations", "--seed", "11", "--seeds", "1"]
+    command = [sys.executable, "-m", "entrenous.simulations", "town", "--seed", "11"]
     there = subprocess.run(
-        [*command, "--nodes", "4", "--stories", "4", "--climate", "rough"],
+        [*command, "--seeds", "1", "--jobs", "1", "--nodes", "4", "--stories", "4", "--climate", "rough"],
         env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": ".import"},
         capture_output=True,
         text=True,
