@@ -46,6 +46,8 @@ class Mutant:
     module: str
     name: str
     line: int
+    # The function it stands in, with its class: `Session.receive`; empty outside of functions.
+    place: str
     # Whether it stands in the body of a function: then it can be put into a running program.
     in_function: bool
     _build: Callable[[], ast.Module] = field(repr=False, compare=False)
@@ -66,13 +68,13 @@ def mutants(module: str, source: str) -> Iterator[Mutant]:
             before = _shown(node)
             change(node)
             after = "nothing" if isinstance(node, ast.Pass) else _shown(node)
-            line = getattr(site.node, "lineno", 1)
+            line = _line(site.node)
             name = f"{module}:{line} {kind}: {_short(before)} -> {_short(after)}"
             seen[name] = seen.get(name, 0) + 1
             if seen[name] > 1:
                 name += f" ({seen[name]})"
             build = partial(_built, tree, site.path, change)
-            yield Mutant(module, name, line, site.in_function, build)
+            yield Mutant(module, name, line, site.place, site.in_function, build)
 
 
 def _shown(node: ast.AST) -> str:
@@ -95,29 +97,38 @@ Path = tuple[tuple[str, int | None], ...]
 class _Site:
     node: ast.AST
     path: Path
+    place: str
     in_function: bool
 
 
 def _sites(tree: ast.Module) -> list[_Site]:
     found: list[_Site] = []
-    _walk(tree, (), False, found)
-    return sorted(found, key=lambda site: getattr(site.node, "lineno", 0))
+    _walk(_Site(tree, (), "", False), found)
+    return sorted(found, key=lambda site: _line(site.node))
 
 
-def _walk(node: ast.AST, path: Path, inside: bool, found: list[_Site]) -> None:
-    found.append(_Site(node, path, inside))
+def _line(node: ast.AST) -> int:
+    """An operator or a module has none, a `for` inside of an expression that of its name."""
+    return getattr(node.target if isinstance(node, ast.comprehension) else node, "lineno", 0)
+
+
+def _walk(site: _Site, found: list[_Site]) -> None:
+    found.append(site)
+    node, place = site.node, site.place
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        place = f"{place}.{node.name}".removeprefix(".")
     for name, value in ast.iter_fields(node):
         if name in _SKIPPED_FIELDS or _is_wording(node, name):
             continue
         # A default is evaluated where the function is defined, its body when it is called.
         enters = isinstance(node, ast.FunctionDef | ast.Lambda) and name == "body"
-        within = inside or enters
+        within = site.in_function or enters
         if isinstance(value, list):
-            for place, item in enumerate(value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # fields of a tree
+            for number, item in enumerate(value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]  # fields of a tree
                 if isinstance(item, ast.AST) and not _is_docstring(item):
-                    _walk(item, (*path, (name, place)), within, found)
+                    _walk(_Site(item, (*site.path, (name, number)), place, within), found)
         elif isinstance(value, ast.AST):
-            _walk(value, (*path, (name, None)), within, found)
+            _walk(_Site(value, (*site.path, (name, None)), place, within), found)
 
 
 _SKIPPED_FIELDS = ("decorator_list", "annotation", "returns", "bases", "ctx", "names")
@@ -137,14 +148,22 @@ def _is_wording(node: ast.AST, name: str) -> bool:
 
 
 def _built(tree: ast.Module, path: Path, change: Change) -> ast.Module:
-    """A copy of `tree`, changed at the node that `path` leads to."""
-    changed = copy.deepcopy(tree)
+    """`tree`, changed at the node that `path` leads to; what is not on the way there is shared."""
+    changed = copy.copy(tree)
     node: ast.AST = changed
     for name, place in path:
         value = getattr(node, name)
-        node = value if place is None else value[place]
+        child: ast.AST = copy.copy(value if place is None else value[place])
+        if place is None:
+            setattr(node, name, child)
+        else:
+            setattr(node, name, [*value[:place], child, *value[place + 1 :]])
+        node = child
+    # A change may reach into the lists of its node.
+    node.__dict__.update(copy.deepcopy(node).__dict__)
     change(node)
-    return ast.fix_missing_locations(changed)
+    ast.fix_missing_locations(node)
+    return changed
 
 
 # --- what -----------------------------------------------------------------------------------------

@@ -1,152 +1,254 @@
 """Runs mutants against the tests: one process has collected them all, and forks for each mutant.
 
-    map     every test once, noting which lines of the modules it runs and how long it takes
+    map     every test once, noting which lines of the modules it runs (`reach.py`)
     fast    a fault in the body of a function is put into the running functions of a fork, which
-            then runs the tests that reach its line, the quickest first, until one fails
-    slow    any other fault, and each that survived: a fork that forgets the project and imports it
-            anew with the mutated module in place, and collects those test files again
+            then runs the tests that reach its line, until one fails
+    slow    a fault outside of functions, or in a line that runs while the tests are imported: a
+            fork that forgets the project, imports it anew with the mutated module in place, and
+            collects those test files again
 
-A mutant that takes much longer than its tests do is caught too: it hangs.
+What a fork may use is counted in its own time, so that a busy machine catches nothing.  A test that
+takes much more than it did without the fault has caught it: it hangs.
 """
 
 from __future__ import annotations
 
 import functools
 import gc
-import hashlib
 import importlib.abc
 import importlib.util
-import json
 import os
 import resource
+import select
 import signal
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import CodeType, FrameType, FunctionType, ModuleType
-from typing import Any, TypeAlias
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, NoReturn, cast
 
 import pytest
 from _pytest.runner import runtestprotocol
+from hypothesis import HealthCheck, Phase, settings
 
 from entrenous.tests.mutation.mutants import Mutant
+from entrenous.tests.mutation.reach import PACKAGE, ROOT, Kept, Line, Reach, Tracer, path_of
 
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGE = "entrenous"
-# What the tests of one mutant may take: so much of the time that they took alone, and some seconds.
-SLOWER = 6.0
-EXTRA_S = 6.0
-# Tests of a fork, by the time that they took alone; the rest are left to the slow way.
-FAST_S = 10.0
-# Of files of tests that are collected anew.
+# What a test of a mutant may take: so much of the time that it took alone, and some seconds.
+SLOWER = 8.0
+EXTRA_S = 1.0
+# Files that are collected anew: one, and more as long as their tests take no longer than this.
 SLOW_S = 6.0
+# A fork that neither ends nor works: two threads that wait for each other, say.
+STUCK_S = 300.0
+# So many wait for a processor that is not ours: then one mutant at a time.
+BUSY = 1.0
 MEMORY_BYTES = 3 * 1024**3
+EXAMPLES = 12
 
 
-# Of one test: how long it takes, and the lines of the modules that it runs.
-Entry: TypeAlias = "tuple[float, list[tuple[str, int]]]"
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a mutant.  `by` is the test that noticed it, or how its fork ended."""
 
-
-@dataclass(slots=True)
-class Reach:
-    """Which tests run which lines, and how long each takes."""
-
-    lines: dict[str, dict[int, list[int]]]
-    seconds: list[float]
-
-    def tests(self, module: str, line: int | None) -> list[int]:
-        """The tests that run `line` of `module`, or any of its lines; the quickest first."""
-        reached = self.lines.get(module, {})
-        found = (
-            set(reached.get(line, ()))
-            if line is not None
-            else {test for tests in reached.values() for test in tests}
-        )
-        return sorted(found, key=lambda test: self.seconds[test])
+    mutant: Mutant
+    caught: bool
+    by: str
+    cpu_s: float
 
 
 @dataclass(slots=True)
 class Server:
     """A pytest plugin: `work` is called in place of the run, once everything is collected."""
 
-    modules: Sequence[str]
+    sources: Mapping[str, str]
     work: Callable[[Server], None]
     # Where the map is kept for the next run.
     kept: Path
-    # Whether a survivor is tried the slow way too.
-    thorough: bool = False
+    jobs: int = 1
+    # Tests of a mutant that take longer than this together, without it, are not all run.
+    each_s: float = float("inf")
+    # Of each property, at most so many.
+    examples: int = EXAMPLES
     items: list[pytest.Item] = field(default_factory=list[pytest.Item])
-    reach: Reach = field(default_factory=lambda: Reach({}, []))
+    _numbers: dict[str, int] = field(default_factory=dict[str, int])
+    reach: Reach = field(default_factory=Reach)
+    # Lines of functions that run while the tests are imported.
+    imported: set[Line] = field(default_factory=set[Line])
+    # The tests that caught faults of a function, the latest last.
+    catchers: dict[tuple[str, str], dict[int, None]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
     living: _Living = field(default_factory=lambda: _Living({}, []))
+    # In a fork: where to say which test failed.
+    _says: int | None = None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection(self) -> Generator[None, object, object]:
+        if self._says is not None:
+            return (yield)
+        with Tracer(self.sources).noting(self.imported):
+            return (yield)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        for item in session.items:
+            _few_examples(item, self.examples)
+        if self._says is not None:
+            return None
         self.items = list(session.items)
+        self._numbers = {item.nodeid: number for number, item in enumerate(self.items)}
+        self.living = _Living.found(self.sources)
         self._map()
-        self.living = _Living.found(self.modules)
         # Else the first collection of each fork would write to every page.
         gc.collect()
         gc.freeze()
         self.work(self)
         return True
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        """In a fork, the first failure is all that is asked for."""
+        if self._says is None or call.excinfo is None:
+            return
+        if not call.excinfo.errisinstance(pytest.skip.Exception):
+            self._caught(item.nodeid)
+
+    def _caught(self, by: str) -> NoReturn:
+        assert self._says is not None
+        os.write(self._says, by.encode()[-500:])
+        os._exit(1)
+
     def _map(self) -> None:
-        known = self._known()
-        real = {str(_path(module)): module for module in self.modules}
-        self.reach = Reach({module: defaultdict(list) for module in self.modules}, [])
+        """What each test reaches.  A fork finds it out: a test may change what it was given."""
+        kept = Kept(self.kept, self.sources)
+        if any(kept.get(item.nodeid, item.path) is None for item in self.items):
+            child = os.fork()
+            if child == 0:
+                self._find_out()
+                os._exit(0)
+            os.waitpid(child, 0)
+            kept = Kept(self.kept, self.sources)
+        for item in self.items:
+            self.reach.add(*(kept.get(item.nodeid, item.path) or (0.0, [])))
+
+    def _find_out(self) -> None:
+        kept = Kept(self.kept, self.sources)
+        tracer = Tracer(self.sources)
         for number, item in enumerate(self.items):
-            entry = known.get(item.nodeid)
-            if entry is None:
-                seen: set[tuple[str, int]] = set()
-                started = time.monotonic()
-                with _traced(real, seen):
+            if kept.get(item.nodeid, item.path) is None:
+                seen: set[Line] = set()
+                self.living.forget()
+                started = time.process_time()
+                with tracer.noting(seen):
                     passed = _passes(item, _next(self.items, number))
+                seconds = time.process_time() - started
                 # One that fails without a mutant says nothing of any.
-                lines = sorted(seen) if passed else []
-                entry = known[item.nodeid] = (time.monotonic() - started, lines)
-            seconds, lines = entry
-            self.reach.seconds.append(seconds)
-            for module, line in lines:
-                if module in self.reach.lines:
-                    self.reach.lines[module][line].append(number)
-        self._keep(known)
+                kept.put(item.nodeid, item.path, seconds, seen if passed else [])
+        kept.write()
 
-    def _digest(self) -> str:
-        sources = "".join(_path(module).read_text("utf-8") for module in self.modules)
-        return hashlib.sha256(sources.encode()).hexdigest()
+    # --- mutants ----------------------------------------------------------------------------------
 
-    def _known(self) -> dict[str, Entry]:
-        """What an earlier run noted, if the modules are the same to the letter."""
-        if not self.kept.exists():
-            return {}
-        digest, entries = json.loads(self.kept.read_text("utf-8"))
-        if digest != self._digest():
-            return {}
-        return {
-            test: (seconds, [(module, line) for module, line in lines])
-            for test, (seconds, lines) in entries.items()
-        }
+    def outcomes(self, mutants: Iterable[Mutant]) -> Generator[Outcome]:
+        """Try each, as many at a time as there are jobs."""
+        running: dict[int, _Fork] = {}
+        try:
+            for mutant in mutants:
+                fork = self._fork(mutant)
+                running[fork.pipe] = fork
+                while len(running) >= self._jobs_now():
+                    yield from self._ended(running)
+            while running:
+                yield from self._ended(running)
+        finally:
+            for fork in running.values():
+                os.kill(fork.pid, signal.SIGKILL)
+                os.waitpid(fork.pid, 0)
 
-    def _keep(self, known: dict[str, Entry]) -> None:
-        self.kept.parent.mkdir(exist_ok=True)
-        self.kept.write_text(json.dumps([self._digest(), known]), "utf-8")
+    def _jobs_now(self) -> int:
+        """One while others need the machine."""
+        return self.jobs if os.getloadavg()[0] < BUSY + self.jobs else 1
 
-    def caught(self, mutant: Mutant) -> bool:
-        """Whether a test notices the fault."""
-        line = mutant.line if mutant.in_function else None
-        tests = self.reach.tests(mutant.module, line)
-        if not tests:
-            return False
-        if mutant.in_function and self._in_fork(tests, lambda: self.living.patch(mutant)):
-            return True
-        if mutant.in_function and not self.thorough:
-            return False
-        return _ends(lambda: _anew(mutant, self._files(mutant.module, tests)), SLOW_S * SLOWER)
+    def _ended(self, running: dict[int, _Fork]) -> Generator[Outcome]:
+        """Wait for one of them.  A fork's end of the pipe closes when it dies, however it does."""
+        ready, _, _ = select.select(list(running), [], [], 1.0)
+        for pipe, fork in list(running.items()):
+            stuck = time.monotonic() > fork.until
+            if stuck:
+                os.kill(fork.pid, signal.SIGKILL)
+            if pipe in ready or stuck:
+                del running[pipe]
+                yield self._outcome(fork, stuck)
+
+    def _outcome(self, fork: _Fork, stuck: bool) -> Outcome:
+        with os.fdopen(fork.pipe, "rb") as pipe:
+            by = pipe.read().decode()
+        _, status, used = os.wait4(fork.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        if not by and code:
+            by = "stuck" if stuck else _ENDS.get(code, f"ended with {code}")
+        self.remember(fork.mutant, by)
+        return Outcome(fork.mutant, code != 0, by, used.ru_utime + used.ru_stime)
+
+    def remember(self, mutant: Mutant, by: str) -> None:
+        """This test caught this fault: it goes first the next time."""
+        number = self._numbers.get(by)
+        if number is not None:
+            nearby = self.catchers[mutant.module, mutant.place]
+            nearby.pop(number, None)
+            nearby[number] = None
+
+    def _fork(self, mutant: Mutant) -> _Fork:
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child:
+            os.close(writer)
+            return _Fork(mutant, child, reader, time.monotonic() + STUCK_S)
+        try:
+            gc.disable()
+            _be_quiet()
+            self._says = writer
+            self._try(mutant)
+            os._exit(0)
+        except BaseException as error:
+            # Nothing that a mutant does may come back into the parent's stack.
+            self._caught(type(error).__name__)
+
+    def _try(self, mutant: Mutant) -> None:
+        """In a fork: run what may notice the fault.  Ends the process if a test does."""
+        imported = not mutant.in_function or (mutant.module, mutant.line) in self.imported
+        tests = self.reach.tests(mutant.module, mutant.line if mutant.in_function else None)
+        if mutant.in_function:
+            imported |= not self.living.patch(mutant)
+            chosen = self._in_order(mutant, tests)
+            items = [self.items[test] for test in chosen]
+            for at, test in enumerate(chosen):
+                _allow(EXTRA_S + SLOWER * self.reach.seconds[test])
+                _passes(items[at], _next(items, at))
+        if imported:
+            files = self._files(mutant.module, tests)
+            _allow(EXTRA_S + SLOWER * SLOW_S)
+            _anew(mutant, files, self)
+
+    def _in_order(self, mutant: Mutant, tests: list[int]) -> list[int]:
+        """First those that caught another fault nearby, then those of its own file, the quickest
+        of each first; within the time for each."""
+        nearby = list(self.catchers.get((mutant.module, mutant.place), {}))
+        first = [test for test in reversed(nearby) if test in set(tests)]
+        stem = mutant.module.rsplit("/", 1)[1]
+        rest = [test for test in tests if test not in nearby]
+        rest.sort(key=lambda test: stem not in self.items[test].path.name)
+        total, chosen = 0.0, list[int]()
+        for test in (*first, *rest):
+            total += self.reach.seconds[test]
+            if chosen and total > self.each_s:
+                break
+            chosen.append(test)
+        return chosen
 
     def _files(self, module: str, tests: Sequence[int]) -> list[str]:
         """The files of these tests: those named after the module first, then the quickest."""
@@ -163,21 +265,29 @@ class Server:
             chosen.append(path)
         return chosen
 
-    def _in_fork(self, tests: Sequence[int], patch: Callable[[], None]) -> bool:
-        chosen: list[int] = []
-        total = 0.0
-        for test in tests:
-            total += self.reach.seconds[test]
-            if chosen and total > FAST_S:
-                break
-            chosen.append(test)
+    def honest(self, test: str) -> bool:
+        """Whether a test passes in a fork without any fault: else what it caught is not caught."""
+        number = self._numbers.get(test)
+        if number is None:
+            return True
+        child = os.fork()
+        if child == 0:
+            _be_quiet()
+            self.living.forget()
+            _allow(EXTRA_S + SLOWER * self.reach.seconds[number])
+            os._exit(0 if _passes(self.items[number], None) else 1)
+        return os.waitpid(child, 0)[1] == 0
 
-        def run() -> bool:
-            patch()
-            items = [self.items[test] for test in chosen]
-            return all(_passes(item, _next(items, at)) for at, item in enumerate(items))
 
-        return _ends(run, EXTRA_S + SLOWER * min(total, FAST_S))
+@dataclass(frozen=True, slots=True)
+class _Fork:
+    mutant: Mutant
+    pid: int
+    pipe: int
+    until: float
+
+
+_ENDS = {-signal.SIGPROF: "takes too long", -signal.SIGSEGV: "crash", -signal.SIGKILL: "killed"}
 
 
 def _next(items: Sequence[pytest.Item], at: int) -> pytest.Item | None:
@@ -189,73 +299,23 @@ def _passes(item: pytest.Item, following: pytest.Item | None) -> bool:
     return not any(report.failed for report in reports)
 
 
-def _path(module: str) -> Path:
-    return ROOT / f"{module}.py"
-
-
-def _dotted(module: str) -> str:
-    return f"{PACKAGE}.{module.replace('/', '.')}"
-
-
-@contextmanager
-def _traced(paths: dict[str, str], seen: set[tuple[str, int]]) -> Generator[None]:
-    """Note the lines of the modules in `paths` that run."""
-    known: dict[str, str | None] = {}
-
-    def module_of(name: str) -> str | None:
-        if name not in known:
-            known[name] = (
-                paths.get(str(Path(name).resolve()))
-                if PACKAGE in name or str(ROOT) in name
-                else None
-            )
-        return known[name]
-
-    def enter(frame: FrameType, event: str, arg: object) -> Any:
-        module = module_of(frame.f_code.co_filename)
-        if module is None:
-            return None
-
-        def line(inner: FrameType, event: str, arg: object) -> Any:
-            if event == "line":
-                seen.add((module, inner.f_lineno))
-            return line
-
-        return line
-
-    sys.settrace(enter)
-    try:
-        yield
-    finally:
-        sys.settrace(None)
+def _few_examples(item: pytest.Item, most: int) -> None:
+    """Properties with few examples, the same each time, and none made smaller when one fails."""
+    function: Any = getattr(item, "obj", None)
+    own = getattr(function, "_hypothesis_internal_use_settings", None)
+    if own is not None:
+        function._hypothesis_internal_use_settings = settings(
+            cast("settings", own),
+            max_examples=min(own.max_examples, most),
+            phases=[Phase.explicit, Phase.generate],
+            suppress_health_check=list(HealthCheck),
+            derandomize=True,
+            database=None,
+            deadline=None,
+        )
 
 
 # --- forks ----------------------------------------------------------------------------------------
-
-
-def _ends(run: Callable[[], bool], seconds: float) -> bool:
-    """Whether `run`, in a fork, gives False, or dies, or does not end in time."""
-    child = os.fork()
-    if child == 0:
-        _be_quiet()
-        try:
-            passed = run()
-        except BaseException:
-            # Nothing that a mutant does may come back into the parent's stack.
-            os._exit(1)
-        os._exit(0 if passed else 1)
-    until = time.monotonic() + seconds
-    pause = 0.002
-    while True:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status) != 0
-        if time.monotonic() > until:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            return True
-        time.sleep(pause)
-        pause = min(pause * 1.5, 0.05)
 
 
 def _be_quiet() -> None:
@@ -265,16 +325,21 @@ def _be_quiet() -> None:
         os.dup2(nothing, number)
 
 
+def _allow(seconds: float) -> None:
+    """End this process after so much of its own time."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
 @dataclass(frozen=True, slots=True)
 class _Living:
-    """The functions of the modules, and every cache, as they are in this process."""
+    """The functions of the modules, and every cache of the project, as they are in this process."""
 
     functions: dict[str, list[FunctionType]]
     caches: list[Any]
 
     @classmethod
     def found(cls, modules: Iterable[str]) -> _Living:
-        modules_by_path = {str(_path(module)): module for module in modules}
+        modules_by_path = {str(path_of(module)): module for module in modules}
         names: dict[str, str] = {}
         functions: dict[str, list[FunctionType]] = defaultdict(list)
         caches: list[Any] = []
@@ -286,22 +351,38 @@ class _Living:
                 if names[name]:
                     functions[names[name]].append(one)
             elif type(one) is _CACHE:
-                caches.append(one)
+                wrapped: Any = getattr(one, "__wrapped__", None)
+                code = getattr(wrapped, "__code__", None)
+                if code is not None and str(ROOT) in os.path.realpath(code.co_filename):
+                    caches.append(one)
         return cls(functions, caches)
 
-    def patch(self, mutant: Mutant) -> None:
-        """Give every function of the module the code that it has in the mutant."""
+    def patch(self, mutant: Mutant) -> bool:
+        """Give every function of the module the code that it has in the mutant; whether it could.
+
+        A function whose free variables differ keeps its code: then the fault needs a new import.
+        """
         living = self.functions[mutant.module]
         name = living[0].__code__.co_filename
         codes = _codes(compile(mutant.tree, name, "exec", dont_inherit=True))
+        complete = True
         for function in living:
-            code = codes.get((function.__code__.co_qualname, function.__code__.co_firstlineno))
-            if code is not None and len(code.co_freevars) == len(function.__code__.co_freevars):
+            own = function.__code__
+            code = codes.get((own.co_qualname, own.co_firstlineno))
+            if code is not None and len(code.co_freevars) == len(own.co_freevars):
                 function.__code__ = code
-        # What was computed before the fault was there would hide it.
+            else:
+                complete = False
+        self.forget()
+        return complete
+
+    def forget(self) -> None:
+        """What was computed before the fault was there would hide it."""
         for cache in self.caches:
             cache.cache_clear()
-        sys.modules[f"{PACKAGE}.protocol.delegation"].forget_delegations()
+        delegation = sys.modules.get(f"{PACKAGE}.protocol.delegation")
+        if delegation is not None:
+            delegation.forget_delegations()
 
 
 _CACHE = type(functools.lru_cache(int))
@@ -320,39 +401,38 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def __init__(self, mutant: Mutant) -> None:
         self._mutant = mutant
+        self._name = f"{PACKAGE}.{mutant.module.replace('/', '.')}"
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname != _dotted(self._mutant.module):
+        if fullname != self._name:
             return None
         return importlib.util.spec_from_file_location(
-            fullname, _path(self._mutant.module), loader=self
+            fullname, path_of(self._mutant.module), loader=self
         )
 
     def create_module(self, spec: ModuleSpec) -> None:
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        path = str(_path(self._mutant.module))
+        path = str(path_of(self._mutant.module))
         exec(compile(self._mutant.tree, path, "exec", dont_inherit=True), module.__dict__)
 
 
-def _anew(mutant: Mutant, files: Iterable[str]) -> bool:
+def _anew(mutant: Mutant, files: Iterable[str], server: Server) -> None:
     """Import everything again with the mutant in place, and run these files."""
     for name in list(sys.modules):
         module_file = getattr(sys.modules[name], "__file__", None) or ""
         if name.startswith(f"{PACKAGE}.") or str(ROOT / "tests") in module_file:
             del sys.modules[name]
     sys.meta_path.insert(0, _Finder(mutant))
-    gc.unfreeze()
-    return pytest.main([*options(), "-x", *files]) in (
-        pytest.ExitCode.OK,
-        pytest.ExitCode.NO_TESTS_COLLECTED,
-    )
+    code = pytest.main([*options(), "-x", *files], plugins=[server])
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        raise ImportError
 
 
 def options() -> list[str]:
     """How pytest is started, here and in a fork."""
-    return ["-q", "-p", "no:cacheprovider", "--capture=no", "--hypothesis-profile=mutants", "-W",
-            "ignore", "--rootdir", str(ROOT), "--tb=no"]  # fmt: skip
+    return ["-q", "-p", "no:cacheprovider", "--capture=no", "-W", "ignore",
+            "--rootdir", str(ROOT), "--tb=no"]  # fmt: skip

@@ -20,6 +20,9 @@ from entrenous.protocol.hello import Greeting, Hello, StreamState
 from entrenous.protocol.limits import (
     CALL_ID_MAX,
     FRAME_BYTES_MAX,
+    FRAME_MS,
+    FRAME_RATE_BYTES,
+    HELLO_MS,
     PING_IDLE_MS,
     PING_REPLY_MS,
     PING_WAITING_MS,
@@ -73,6 +76,37 @@ def test_the_quick_way_reads_what_the_strict_codec_reads(tail: bytes, kind: Kind
         return
     assert quick is not None
     assert encode([quick.kind.value, quick.call, quick.body]) == payload
+
+
+def test_a_page_of_any_head_takes_the_quick_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a session would be slower and nothing else would show it."""
+
+    def slow(payload: bytes) -> Value:
+        raise AssertionError("the strict codec was asked")
+
+    monkeypatch.setattr("entrenous.protocol.frame.decode", slow)
+    for number in (number for number in NUMBERS if number <= CALL_ID_MAX):
+        for size in (0, 1, 23, 24, 255, 256, 65_535, 65_536):
+            for kind in (Kind.PAGE, Kind.ANSWER):
+                body = bytes(size)
+                assert pulled(encode_frame(kind, number, body)) == Frame(kind, number, body)
+
+
+@pytest.mark.parametrize("wide", [23, 24, 255, 256, 65_535, 65_536, 2**32 - 1])
+def test_a_head_that_is_wider_than_its_number_is_refused(wide: int) -> None:
+    """As the call, and as the size of the body: neither way reads it."""
+    for extra, size in ((24, 1), (25, 2), (26, 4), (27, 8)):
+        if wide >= 1 << (8 * size) or encode(wide)[0] & 31 == extra:
+            continue
+        head = bytes((extra,)) + wide.to_bytes(size, "big")
+        payload = b"\x83" + encode(Kind.PAGE.value) + head + encode(b"")
+        with pytest.raises(WireError):
+            pulled(len(payload).to_bytes(LENGTH_BYTES, "big") + payload)
+        if wide <= 65_536:
+            long = bytes((head[0] | 2 << 5,)) + head[1:] + bytes(wide)
+            payload = b"\x83" + encode(Kind.PAGE.value) + encode(1) + long
+            with pytest.raises(WireError):
+                pulled(len(payload).to_bytes(LENGTH_BYTES, "big") + payload)
 
 
 def test_a_frame_of_the_greatest_length_and_one_more() -> None:
@@ -149,6 +183,28 @@ def test_when_a_sign_of_life_is_due_and_when_the_peer_is_given_up() -> None:
     assert patience.silent(StreamState.OPEN, None, 5_000 + PING_REPLY_MS) is not None
     patience.heard(7_000)
     assert due(waiting=True) == 7_000 + PING_WAITING_MS
+
+
+def test_how_long_a_frame_that_began_may_take() -> None:
+    """So long, and one second more for each 8 KiB announced, to the millisecond."""
+    patience = Patience(1_000)
+    state, size = StreamState.FRESH, 3 * FRAME_RATE_BYTES + FRAME_RATE_BYTES // 2
+    # Nothing has begun, so nothing that is announced has a time.
+    assert patience.deadline(state, size, False) == 1_000 + HELLO_MS
+    patience.heard(4_000)
+    patience.frame_read(4_000, whole=False, held=5)
+    patience.frame_read(9_000, whole=False, held=6)  # a byte more is no new beginning
+    by_ms = 4_000 + FRAME_MS + 3_500
+    open_state = StreamState.OPEN
+    assert patience.deadline(open_state, size, False) == by_ms
+    assert patience.deadline(open_state, None, False) == 4_000 + PING_IDLE_MS
+    assert patience.silent(open_state, size, by_ms - 1) is None
+    assert patience.silent(open_state, size, by_ms) is not None
+    patience.frame_read(by_ms, whole=False, held=0)
+    assert patience.deadline(open_state, size, False) == 4_000 + PING_IDLE_MS
+    patience.frame_read(20_000, whole=False, held=1)
+    patience.frame_read(21_000, whole=True, held=1)
+    assert patience.deadline(open_state, size, False) == 4_000 + PING_IDLE_MS
 
 
 # --- greetings ------------------------------------------------------------------------------------

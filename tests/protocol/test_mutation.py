@@ -63,7 +63,7 @@ def test_a_sample_is_caught_and_not_tried_again(tmp_path: Path) -> None:
     results = tmp_path / "results.jsonl"
     command = [
         sys.executable, "-m", "entrenous.tests.mutation.run", "protocol/did", "--sample", "3",
-        "--seed", "5", "--tests", "test_did.py", "--results", str(results),
+        "--seed", "5", "--tests", "protocol/test_did.py", "--results", str(results),
     ]  # fmt: skip
     said = [
         subprocess.run(

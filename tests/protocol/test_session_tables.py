@@ -78,7 +78,10 @@ def test_call_steps(state: CallState, event: CallEvent, ours: bool) -> None:
     if after is not None:
         assert call_step(state, event, ours=ours) is CallState[after]
         return
-    with pytest.raises(LocalProtocolError if ours else RemoteProtocolError):
+    # Which end it was: an error at a call blames the right one of two.
+    callers = ("PART", "COUNTERSIGN", "COUNTERSIGN_LAST", "WITHDRAW")
+    who = "^the caller " if event.name in callers else "^the responder "
+    with pytest.raises(LocalProtocolError if ours else RemoteProtocolError, match=who):
         call_step(state, event, ours=ours)
 
 
