@@ -17,7 +17,14 @@ from entrenous.protocol.did import Did, did_of
 from entrenous.protocol.invocation import issue_invocation
 from entrenous.protocol.limits import PARCEL_LIFE_S_MAX
 from entrenous.protocol.parcel import MAGIC, Packing, seal_envelope
-from entrenous.protocol.parcel_head import ParcelCall, ParcelHead, ParcelWord, make_head
+from entrenous.protocol.parcel_head import (
+    ParcelCall,
+    ParcelHead,
+    ParcelOffer,
+    ParcelSignature,
+    ParcelWord,
+    make_head,
+)
 from entrenous.protocol.persona import Certificate, make_certificate
 from entrenous.protocol.window import Window
 from entrenous.protocol.wire import Value
@@ -80,6 +87,8 @@ class Forger:
         last: bytes | None = None,
         certificate: Certificate | None = None,
         key: DeviceKey | None = None,
+        offers: Sequence[ParcelOffer] = (),
+        signatures: Sequence[ParcelSignature] = (),
     ) -> ParcelHead:
         made_ms = self.now_ms if made_ms is None else made_ms
         return make_head(
@@ -94,6 +103,8 @@ class Forger:
             seen=CounterWindow(),
             calls=calls,
             words=words,
+            offers=offers,
+            signatures=signatures,
         )
 
     def certify(self, device: DeviceKey) -> Certificate:

@@ -23,8 +23,10 @@ from entrenous.node.parcel_book import (
 from entrenous.protocol.cid import cid_of
 from entrenous.protocol.counter import CounterWindow
 from entrenous.protocol.did import did_of
+from entrenous.protocol.receipt import Receipt
 from entrenous.protocol.window import Window
-from entrenous.tests.node.test_parcels import Stick, apart, waiting
+from entrenous.tests.node.test_parcel_reads import lent_apart, reads, receipts, want
+from entrenous.tests.node.test_parcels import Stick, waiting
 from entrenous.tests.node.two_nodes import (
     CURVE,
     DAY,
@@ -37,10 +39,14 @@ from entrenous.tests.node.two_nodes import (
     settle,
 )
 
+# Apart from what is delivered, which has one length of interval a path too.
+LENT = "energy/gas/load-curve"
 Act: TypeAlias = tuple[str, int]
 ACTS = st.lists(
     st.tuples(
-        st.sampled_from(("ask", "deliver", "write", "write back", "take", "take back", "meet")),
+        st.sampled_from(
+            ("ask", "deliver", "read", "write", "write back", "take", "take back", "meet")
+        ),
         st.integers(0, 5),
     ),
     max_size=14,
@@ -55,6 +61,7 @@ class Post:
         self.there: list[Path] = []
         self.back: list[Path] = []
         self.asked = self.delivered = 0
+        self.wanted: list[Window] = []
 
     async def act(self, act: str, which: int) -> None:
         match act:
@@ -64,6 +71,8 @@ class Post:
                 batch = readings(DAY + self.delivered, 1)
                 await self.shop.node.deliveries.deliver("home", CURVE, batch, self.shop.now_ms)
                 self.delivered += 1
+            case "read":
+                await self.read(which)
             case "write":
                 await self.write(self.shop, self.home, self.there)
             case "write back":
@@ -78,6 +87,11 @@ class Post:
                 await self.meet()
             case _:
                 pass
+
+    async def read(self, which: int) -> None:
+        window = Window(LENT, DAY + which, DAY + which + 4)
+        if await want(self.shop, window):
+            self.wanted.append(window)
 
     async def ask(self) -> None:
         pair = await self.shop.peer("home")
@@ -101,11 +115,12 @@ class Post:
         await self.shop.down()
 
     async def all_is_said(self) -> None:
-        """Carry until nothing waits: no more than there and back."""
-        await self.act("write", 0)
-        await self.act("take", len(self.there) - 1)
-        await self.act("write back", 0)
-        await self.act("take back", len(self.back) - 1)
+        """Carry until nothing waits: no more than there and back, and once more for each window."""
+        for _ in range(4):
+            await self.act("write", 0)
+            await self.act("take", len(self.there) - 1)
+            await self.act("write back", 0)
+            await self.act("take back", len(self.back) - 1)
         assert (await waiting(self.shop), await waiting(self.home)) == (0, 0)
 
 
@@ -116,7 +131,7 @@ async def any_order(acts: Sequence[Act]) -> None:
 
 
 async def _any_order(town: Town, folder: Path, acts: Sequence[Act]) -> None:
-    home, shop, stick = await apart(town, folder)
+    home, shop, stick, _ = await lent_apart(town, folder, path=LENT, days=10, pages=2)
     post = Post(home, shop, stick)
     for act, which in acts:
         await post.act(act, which)
@@ -126,7 +141,8 @@ async def _any_order(town: Town, folder: Path, acts: Sequence[Act]) -> None:
         await post.act("take", which)
     for which in range(len(post.back)):
         await post.act("take back", which)
-    assert len(await home.read(home.node.inbox.all)) == post.asked
+    assert len(await home.read(home.node.inbox.all)) == post.asked + 1
+    await _all_is_read(post)
     assert len(await home.read(home.node.deliveries.received)) == post.delivered
     made = await shop.read(shop.node.deliveries.made)
     assert [one.state for one in made] == ["stored"] * post.delivered
@@ -139,8 +155,21 @@ async def _any_order(town: Town, folder: Path, acts: Sequence[Act]) -> None:
     await both_logs_hold(home, shop)
 
 
+async def _all_is_read(post: Post) -> None:
+    """Each read brought each of its windows once, and both sides hold both signatures."""
+    for party, other in ((post.home, post.shop), (post.shop, post.home)):
+        book = await reads(party, other)
+        assert (book.asked, book.served) == ((), ())
+        bodies = [one.word.body for one in await receipts(party) if isinstance(one.word, Receipt)]
+        assert all(one.two_sided for one in await receipts(party))
+        assert len(bodies) == len({(body.inv, body.window) for body in bodies})
+        assert [body.last for body in bodies].count(True) == len(post.wanted)
+        assert sum(body.pages for body in bodies) == 5 * len(post.wanted)
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @example([("ask", 0), ("write", 0), ("meet", 0), ("take", 0), ("write back", 0), ("take back", 0)])
+@example([("read", 0), ("write", 0), ("write", 0), ("take", 1), ("write back", 0), ("take", 0)])
 @example([("deliver", 0), ("write", 0), ("ask", 0), ("write", 0), ("take", 1), ("take", 0)])
 @given(ACTS)
 def test_parcels_and_meetings_in_any_order(acts: Sequence[Act]) -> None:
