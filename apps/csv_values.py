@@ -177,7 +177,8 @@ def _form(mark: str, other: str) -> re.Pattern[str]:
 _FORMS: Final = {Mark.COMMA: _form(",", r"\."), Mark.POINT: _form(r"\.", ",")}
 _SIGNS: Final = str.maketrans({"\u2212": "-", "\u2013": "-", "\ufe63": "-", "\uff0d": "-"})
 _MONEY = re.compile(
-    rf"(?:[A-Z]{{3}}|[€$£¥]){_BLANKS}*(?P<after>.*)|(?P<before>.*?){_BLANKS}*(?:[A-Z]{{3}}|[€$£¥])"
+    # Without the blanks beside it: a cell full of them would be tried in the square of its length.
+    r"(?:[A-Z]{3}|[€$£¥])(?P<after>.*)|(?P<before>.*)(?:[A-Z]{3}|[€$£¥])"
 )
 SYMBOLS: Final = {"€": "EUR", "£": "GBP"}
 
