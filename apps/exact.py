@@ -17,7 +17,8 @@ ONE: Final = 10**SCALE_MAX
 
 def units(mantissa: int, scale: int) -> int:
     """The decimal `mantissa · 10⁻ˢᶜᵃˡᵉ` in units of 10⁻¹⁸."""
-    return mantissa * 10 ** (SCALE_MAX - scale)
+    unit: int = 10 ** (SCALE_MAX - scale)
+    return mantissa * unit
 
 
 def text(amount: int, places_min: int = 0) -> str:

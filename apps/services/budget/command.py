@@ -218,8 +218,8 @@ def _span(
     full = [date for date in known if month_of(date) < month_of(today)]
     chosen = month_of(full[-1] if full else known[-1])
     if by is By.MONTH:
-        start = max(months_later(chosen, -11), month_of(known[0]))
-        return Span(first_of(start), last_of(chosen))
+        earliest = max(months_later(chosen, -11), month_of(known[0]))
+        return Span(first_of(earliest), last_of(chosen))
     return Span(first_of(chosen), last_of(chosen))
 
 

@@ -68,7 +68,7 @@ def draw_recurring(series: Sequence[Series], as_of: str, paper: Paper) -> list[s
     ):
         if not some:
             continue
-        columns = (
+        columns: tuple[Column, ...] = (
             Column(title, cut=True),
             Column("category"),
             Column("every"),

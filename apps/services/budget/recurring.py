@@ -91,8 +91,8 @@ def recurring(payments: Iterable[Sorted]) -> tuple[Series, ...]:
         series = _series(some, known_until)
         if series is None:
             for _, part in sorted(_by_wording(some).items()):
-                if len(part) < len(some) and (one := _series(part, known_until)) is not None:
-                    found.append(one)
+                if len(part) < len(some) and (own := _series(part, known_until)) is not None:
+                    found.append(own)
         else:
             found.append(series)
     return tuple(sorted(found, key=lambda one: (one.amount > 0, -_a_year(one), one.payee)))

@@ -56,8 +56,8 @@ def sort_payments(
             said = Verdict(_SAVED if saved else "transfers", "it names an account of yours")
             found.append(Sorted(one, said))
         elif _comes_back(one, verdict) and one.payee.casefold() in paid_for:
-            category = paid_for[one.payee.casefold()]
-            found.append(Sorted(one, Verdict(category, "money back from whom you paid")))
+            paid = paid_for[one.payee.casefold()]
+            found.append(Sorted(one, Verdict(paid, "money back from whom you paid")))
         else:
             found.append(Sorted(one, verdict))
     return found

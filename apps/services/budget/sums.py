@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
 from ...exact import median
@@ -185,7 +186,7 @@ def _groups(payments: Sequence[Sorted], usual: _Usual) -> Iterable[Row]:
     for name, parts in GROUPS.items():
         some = [one for one in payments if one.category in parts]
         if len({one.category for one in some}) > 1:
-            yield _sum(name, some, usual.of(lambda one, parts=parts: one.category in parts))
+            yield _sum(name, some, usual.of(partial(_is_wanted, only=parts)))
 
 
 def _row(
