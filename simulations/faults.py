@@ -66,9 +66,6 @@ STORMY = Climate(
 )
 
 
-LOST_LOOK_S = 10.0
-
-
 class Faults:
     """Brings a climate over a world until `clear_up`."""
 
@@ -155,10 +152,8 @@ class Faults:
         """Bring a machine back after each crash, its clock set anew, until it has cleared up."""
         dice = self._dice.fork(f"repairs of {machine.name}")
         while not self._clear.is_set():
+            await machine.found.wait()
             life = machine.life
-            if machine.lost:
-                await self._until_clear(LOST_LOOK_S)
-                continue
             if life is None:
                 self._world.power_on(machine)
                 continue
@@ -172,8 +167,7 @@ class Faults:
                 self._set_clock(machine, dice)
         if machine.life is not None and not machine.life.on:
             await machine.life.ended.wait()
-        while machine.lost:
-            await trio.sleep(LOST_LOOK_S)
+        await machine.found.wait()
         if machine.life is None:
             self._world.power_on(machine)
 

@@ -220,9 +220,9 @@ class Whole:
             owner, reader = self.by_name[story.person.name], self.by_name[story.source.name]
             for entry, ciphertext in owner.pages:
                 if entry.statement == late and any(
-                    _opens(entry, ciphertext, key)
+                    opens(entry, ciphertext, key)
                     for keys in reader.keys.values()
-                    for key in _tries(keys, entry.day)
+                    for key in day_keys(keys, entry.day)
                 ):
                     yield f"{reader.name} opens what came to {owner.name} after its grant ended"
 
@@ -261,7 +261,7 @@ def _opened_of(reader: Home, owner: Home) -> Iterator[str]:
         opened = {
             entry.page_id
             for entry, ciphertext in owner.pages
-            if any(_opens(entry, ciphertext, key) for key in _tries(keys, entry.day))
+            if any(opens(entry, ciphertext, key) for key in day_keys(keys, entry.day))
         }
         if opened - wanted:
             yield f"{reader.name} opens {len(opened - wanted)} pages of {owner.name} not granted"
@@ -282,7 +282,7 @@ def _granted(owner: Home, held: GrantHeld) -> set[bytes]:
     }
 
 
-def _tries(keys: GrantKeys, day: int) -> Iterator[DayKey]:
+def day_keys(keys: GrantKeys, day: int) -> Iterator[DayKey]:
     """Every key of that day that these keys give, of whatever path and generation."""
     for found in keys.sets:
         try:
@@ -291,7 +291,7 @@ def _tries(keys: GrantKeys, day: int) -> Iterator[DayKey]:
             continue
 
 
-def _opens(entry: PageEntry, ciphertext: bytes, key: DayKey) -> bool:
+def opens(entry: PageEntry, ciphertext: bytes, key: DayKey) -> bool:
     try:
         open_page(entry, ciphertext, key)
     except CryptoError:

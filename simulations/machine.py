@@ -229,8 +229,9 @@ class Machine:
         self.housekeeping_s = HOUSEKEEPING_S
         # What its owner has on paper.
         self.recovery: RecoverySecret | None = None
-        # It burnt down: nobody switches it on before it is another one.
-        self.lost = False
+        # Not set while it has burnt down: nobody switches it on before it is another one.
+        self.found = trio.Event()
+        self.found.set()
 
     @property
     def name(self) -> str:

@@ -52,7 +52,7 @@ class Home(Actor):
         until_s: float,
     ) -> None:
         super().__init__(world, machine, folder)
-        self._book = book
+        self.book = book
         self._slices = slices
         self._until_s = until_s
         self._declared = 0
@@ -84,33 +84,34 @@ class Home(Actor):
     async def _import_bank(self) -> None:
         first, last = self._days()
         data = self._slices.bank_file(first, last)
-        await self._import(JOINT, "download.ofx", data, self._slices.bank(first, last), UNSAID)
+        await self.take_in(JOINT, "download.ofx", data, self._slices.bank(first, last), UNSAID)
 
     async def _import_again(self) -> None:
         """The same lines in the bank's other format."""
         first, last = self._days()
         batch = self._slices.bank(first, last)
         data = self._slices.csv_file(first, last)
-        await self._import(JOINT, "trimestre.csv", data, batch, Settings(day_first=True))
+        await self.take_in(JOINT, "trimestre.csv", data, batch, Settings(day_first=True))
 
     async def _import_meter(self) -> None:
         first, last = self._days()
         data = self._slices.meter_file(first, last)
-        await self._import(CURVE, "meter.xml", data, self._slices.meter(first, last), UNSAID)
+        await self.take_in(CURVE, "meter.xml", data, self._slices.meter(first, last), UNSAID)
 
-    async def _import(
-        self, path: str, name: str, data: bytes, batch: Batch, settings: Settings
+    async def take_in(
+        self, path: str, name: str, data: bytes, batch: Batch, settings: Settings = UNSAID
     ) -> None:
+        """Import a file that holds `batch`."""
         if not len(batch):
             return
         self.told("import", name, str(len(batch)))
-        facts, restores = facts_of(batch), self._book.restores
+        facts, restores = facts_of(batch), self.book.restores
         file = self.file(name, data)
-        self._book.trying(path, facts)
+        self.book.trying(path, facts)
         whose = "Ana, Ben" if path == JOINT else None
         await self.insist(lambda client: client.import_(file, settings=settings, people=whose))
-        if restores == self._book.restores:
-            self._book.kept(path, facts)
+        if restores == self.book.restores:
+            self.book.kept(path, facts)
 
     async def _add(self) -> None:
         """The water meter, read and written down."""
@@ -123,17 +124,17 @@ class Home(Actor):
         ]  # fmt: skip
         self._declared += count
         batch = Batch.from_rows(METER_READING, rows)
-        facts, restores = facts_of(batch), self._book.restores
+        facts, restores = facts_of(batch), self.book.restores
         self.told("add", str(count))
-        self._book.trying(WATER, facts)
+        self.book.trying(WATER, facts)
         await self.insist(lambda client: client.add(WATER, batch))
-        if restores == self._book.restores:
-            self._book.kept(WATER, facts)
+        if restores == self.book.restores:
+            self.book.kept(WATER, facts)
 
     async def _look(self) -> None:
         """Read one's own data: all that was promised, nothing twice."""
         path = self.dice.pick(PATHS)
-        promised, restores = set(self._book.promised[path]), self._book.restores
+        promised, restores = set(self.book.promised[path]), self.book.restores
         self.told("look", path)
         try:
             found = await self.insist(lambda client: client.read(path, FIRST, FIRST + DAYS))
@@ -143,9 +144,9 @@ class Home(Actor):
             facts, damaged = facts_of(found.batch), found.damaged
         if damaged:
             self.world.complain(f"{self.name}: {len(damaged)} pages are damaged")
-        if restores == self._book.restores and promised - facts:
+        if restores == self.book.restores and promised - facts:
             self.world.complain(f"{self.name} misses {len(promised - facts)} facts of {path}")
-        if facts - self._book.tried[path]:
+        if facts - self.book.tried[path]:
             self.world.complain(f"{self.name} shows facts twice, or such as nobody told, in {path}")
 
     # what is not taken
@@ -202,21 +203,25 @@ class Home(Actor):
         while trio.current_time() < self._until_s:
             await trio.sleep(dice.wait(3 * HOUR_S))
             try:
-                for request in await self.insist(lambda client: client.inbox()):
-                    await self._register(request)
-                    if request.state == "waiting":
-                        await self._answer(request)
+                await self.answer_all()
                 await self._after_restore()
                 if dice.chance(0.15):
                     await self._take_back()
             except GaveUpError:
                 continue
 
-    async def _answer(self, request: RequestInfo) -> None:
-        """Refuse, or grant a part.  What is refused under a mandate is decided by her own."""
+    async def answer_all(self, *, refusing: bool = True) -> None:
+        """Look at the inbox, and decide what waits there."""
+        for request in await self.insist(lambda client: client.inbox()):
+            await self._register(request)
+            if request.state == "waiting":
+                await self._answer(request, refusing)
+
+    async def _answer(self, request: RequestInfo, refusing: bool) -> None:
+        """Refuse, or grant a part; in Rose's name under a mandate, while there is one."""
         (asked,) = request.items
         acting = ROSE if request.people == (ROSE,) and self.mandate is not None else None
-        if request.refusal.startswith("flood") or self.dice.chance(0.15):
+        if request.refusal.startswith("flood") or (refusing and self.dice.chance(0.15)):
             self.told("refuse", request.peer)
             await self._decided(lambda client: client.refuse(request.id, "no", acting))
             return
@@ -229,7 +234,7 @@ class Home(Actor):
             lambda client: client.grant(request.id, [window], exp_s, acting_for=acting, others=True)
         )
         if acting is not None:
-            self._book.acted[acting, request.peer] += 1
+            self.book.acted[acting, request.peer] += 1
         for found in await self.insist(lambda client: client.inbox()):
             if found.id == request.id:
                 await self._register(found)
@@ -243,27 +248,27 @@ class Home(Actor):
 
     async def _register(self, request: RequestInfo) -> None:
         """Write down a grant that was given, also one of which only the node knows."""
-        if request.grant is None or request.grant in self._book.lendings:
+        if request.grant is None or request.grant in self.book.lendings:
             return
         for info in await self.insist(lambda client: client.grants()):
             if info.id == request.grant and info.side == "given":
-                self._book.lendings[info.id] = Lending(
+                self.book.lendings[info.id] = Lending(
                     info.id, request.peer, info.windows[0], info.exp_s * 1000, self.now_ms
                 )
 
     async def _take_back(self) -> None:
         live = [
             one
-            for one in self._book.lendings.values()
+            for one in self.book.lendings.values()
             if one.done_ms is None and not one.forgotten and one.exp_ms > self.now_ms
         ]
         if live:
-            await self._revoke(self.dice.pick(live))
+            await self.revoke(self.dice.pick(live))
 
-    async def _revoke(self, lending: Lending) -> None:
+    async def revoke(self, lending: Lending) -> None:
         self.told("revoke", lending.reader)
         lending.tried_ms = self.now_ms
-        restores = self._book.restores
+        restores = self.book.restores
 
         async def revoke(client: Client) -> tuple[int, int]:
             (mine,) = (one for one in await client.grants() if one.id == lending.grant)
@@ -273,12 +278,12 @@ class Home(Actor):
             return now.log_number, now.log_size
 
         log, words = await self.insist(revoke)
-        if restores == self._book.restores:
+        if restores == self.book.restores:
             lending.log, lending.words, lending.done_ms = log, words, self.now_ms
 
     async def _after_restore(self) -> None:
         """Each grant that a restore has suspended is kept or taken back."""
-        for lending in list(self._book.lendings.values()):
+        for lending in list(self.book.lendings.values()):
             if not lending.suspended or lending.forgotten:
                 continue
             if lending.exp_ms < self.now_ms:
@@ -291,7 +296,7 @@ class Home(Actor):
                     self.told("kept before")
                 lending.suspended = False
             else:
-                await self._revoke(lending)
+                await self.revoke(lending)
                 lending.suspended = False
 
     # Rose's mandate

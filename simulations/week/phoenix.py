@@ -47,7 +47,7 @@ class Phoenix:
         await trio.sleep(self._dice.span(0.1, 2) * DAY_S)
         home.told("fire")
         world.faults["machine lost and restored"] += 1
-        machine.lost = True
+        machine.found = trio.Event()
         if machine.life is not None:
             life = machine.life
             life.cut_power()
@@ -67,5 +67,5 @@ class Phoenix:
         world.replace(machine, keystore, disk, Config.read(folder, {}))
         machine.entropy = entropy.fork("life")
         self._book.restored(kept)
-        machine.lost = False
+        machine.found.set()
         await self._watch.look()

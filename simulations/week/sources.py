@@ -67,13 +67,13 @@ class Source(Actor):
                 continue  # late
             last = (day + 1) * DAYS_A_DELIVERY - 1
             try:
-                await self._deliver(path, handed, last)
+                await self.deliver(path, handed, last)
             except GaveUpError:
                 continue
             # Now and then the days before are handed back again, with the new ones.
             handed = last + 1 - (dice.between(1, 3) if dice.chance(0.2) else 0)
 
-    async def _deliver(self, path: str, first: int, last: int) -> None:
+    async def deliver(self, path: str, first: int, last: int) -> None:
         batch = (self._slices.bank if path == BANK else self._slices.meter)(first, last)
         if not len(batch):
             return
@@ -124,7 +124,7 @@ class Source(Actor):
         await trio.sleep(dice.wait(6 * HOUR_S))
         while not self._over:
             try:
-                grant = await self._ask(peer, path)
+                grant = await self.await_grant(peer, path)
             except GaveUpError:
                 grant = None
             if grant is None:
@@ -132,11 +132,26 @@ class Source(Actor):
                 continue
             while not self._over:
                 await trio.sleep(dice.wait(5 * HOUR_S))
-                if not await self._read(peer, grant):
+                if not await self.read(peer, grant):
                     break
 
-    async def _ask(self, peer: str, path: str) -> bytes | None:
-        """Ask for the days of the slice, and wait for a decision; the grant, or None."""
+    async def await_grant(self, peer: str, path: str) -> bytes | None:
+        """Ask, and wait for a decision; the grant, or None."""
+        marker = await self.ask(peer, path)
+
+        async def decided(client: Client) -> RequestInfo:
+            (mine,) = (one for one in await client.asked() if one.refusal == marker)
+            if mine.state == "waiting":
+                raise NotYetError
+            # Its owner writes it down when the node has come back, if it went off meanwhile.
+            if mine.grant is not None and mine.grant not in self._book.lendings:
+                raise NotYetError
+            return mine
+
+        return (await self.insist(decided, patience_s=DAY_S)).grant
+
+    async def ask(self, peer: str, path: str) -> str:
+        """Ask for the days of the slice; the sentence by which this request is known again."""
         self.asked += 1
         marker = f"{self.name} asks for the {self.asked}. time, {peer}"
         self.told("ask", peer, path)
@@ -155,20 +170,9 @@ class Source(Actor):
             )
 
         await self.insist(ask)
+        return marker
 
-        async def decided(client: Client) -> RequestInfo:
-            (mine,) = (one for one in await client.asked() if one.refusal == marker)
-            if mine.state == "waiting":
-                raise NotYetError
-            # Its owner writes it down when the node has come back, if it went off meanwhile.
-            if mine.grant is not None and mine.grant not in self._book.lendings:
-                raise NotYetError
-            return mine
-
-        answer = await self.insist(decided, patience_s=DAY_S)
-        return answer.grant
-
-    async def _read(self, peer: str, grant: bytes) -> bool:
+    async def read(self, peer: str, grant: bytes) -> bool:
         """Read some of what was lent; whether it is worth trying again."""
         lending = self._book.lendings[grant]
         window = lending.window

@@ -6,7 +6,8 @@ commits; what only holds once everything has been said waits for the last look.
 
     facts       a vault shows all that was promised and nothing that nobody told, each once
     opened      the keys that a reader holds open exactly the granted days, tried on every page
-    taken back  nothing is signed as served after a taking back has returned
+    taken back  nothing is signed as served after a taking back has returned, and what is written
+                after it opens with none of the keys that were lent
     logs        verify; what one side keeps of the other's words the other signed, and a window
                 that was countersigned stands in both logs
     two-sided   every window of a read is countersigned, but possibly its last
@@ -35,7 +36,7 @@ from ...protocol.errors import Code
 from ...protocol.receipt import Answer, Receipt
 from ...protocol.trust import GrantStatus
 from ..dice import Dice
-from ..invariants import Home, Name, Whole
+from ..invariants import Home, Name, Whole, day_keys, opens
 from ..machine import Machine
 from ..world import World
 from .book import Book
@@ -62,6 +63,8 @@ class Watch:
         self.files: list[Path] = []
         self._complained: set[str] = set()
         self.looks = 0
+        # The pages that there were when a taking back was first seen to have returned.
+        self._before: dict[bytes, set[bytes]] = {}
         # When the person's machine burnt; what was said before may be known to one side only.
         self._fire_ms = 0
 
@@ -76,6 +79,7 @@ class Watch:
             whole.opened,
             lambda: self._logs(homes, last=last),
             lambda: self._taken_back(homes),
+            lambda: self._closed(homes),
             lambda: self._once(homes),
             lambda: self._quotas(homes),
         ]
@@ -148,6 +152,19 @@ class Watch:
             over = (GrantStatus.REVOKED, GrantStatus.SUSPENDED, GrantStatus.EXPIRED)
             if given is not None and lending.done_ms and given.status(home.now_ms) not in over:
                 yield f"{home.name} forgot that it took a grant back"
+
+    def _closed(self, homes: Sequence[Home]) -> Iterator[str]:
+        (home,) = (one for one in homes if one.name == self._home.name)
+        pages = {entry.page_id for entry, _ in home.pages}
+        keys = {cid: one for reader in homes for cid, one in reader.keys.items()}
+        for cid, lending in self._book.lendings.items():
+            if lending.done_ms is None or cid not in keys:
+                continue
+            before = self._before.setdefault(cid, pages)
+            later = [one for one in home.pages if one[0].page_id not in before]
+            for entry, ciphertext in later:
+                if any(opens(entry, ciphertext, key) for key in day_keys(keys[cid], entry.day)):
+                    yield f"{lending.reader} opens what was written after its grant was taken back"
 
     def _once(self, homes: Sequence[Home]) -> Iterator[str]:
         for home in homes:
