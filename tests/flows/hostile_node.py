@@ -9,7 +9,8 @@ next.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections import Counter
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -39,8 +40,9 @@ class Besieged:
     reader: Line
     sources: count[int]
 
-    async def attack(self, name: str, *, quiet: int = 4) -> Cost:
-        """One attack while the honest reader reads; then everything as before."""
+    async def attack(self, name: str, told: Sequence[str]) -> Cost:
+        """One attack while the honest reader reads, until its author heard all of `told`; then
+        everything is as before."""
         node = self.node
         async with node.opened(), trio.open_nursery() as nursery:
             nursery.start_soon(node.grant_all)
@@ -53,6 +55,7 @@ class Besieged:
                 each=READS,
                 warm_s=0.5,
                 source=f"127.0.1.{next(self.sources)}",
+                until=lambda got: not missing(got, told),
             )
             after = await node.client.collections()
             nursery.cancel_scope.cancel()
@@ -62,17 +65,17 @@ class Besieged:
         assert cost.attacked.p(99) < WAITS_S * 1000
         assert cost.peak_mib * MIB < HOSTILE_BYTES_MAX
         assert cost.log_lines <= LOG_LINES_MAX
-        assert cost.tasks_left <= 0, f"{cost.tasks_left} tasks left after {SETTLE_S} s"
+        assert not cost.tasks_left, f"tasks left after {SETTLE_S} s: {cost.tasks_left}"
         assert cost.files_left <= 0
         if name != "deliveries":
             assert before == after
+        assert not missing(cost.got, told), dict(cost.got)
         return cost
 
 
-def got(cost: Cost, *words: str) -> None:
-    """Each of `words` is in something that the attacker was told."""
-    for word in words:
-        assert any(word in said for said in cost.got), (word, dict(cost.got))
+def missing(got: Counter[str], told: Sequence[str]) -> list[str]:
+    """What of `told` is in nothing that an attacker heard."""
+    return [word for word in told if not any(word in said for said in got)]
 
 
 @contextmanager

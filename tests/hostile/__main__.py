@@ -1,7 +1,7 @@
 """`python -m entrenous.tests.hostile ATTACK`: one attack on the node that stdin tells of.
 
-    stdin   the target, one line of JSON; a second line ends the attack
-    stdout  "ready"; at the end a line of JSON: what came of it, counted
+    stdin   the target, one line of JSON; then "tally" as often as one likes, and "stop"
+    stdout  "ready"; then for each of these a line of JSON: what came of it so far, counted
 
 It runs at the lowest priority: a real attacker has a machine of its own, here it takes what the
 node and its honest reader leave.
@@ -37,7 +37,8 @@ async def attack(name: str, target: Target) -> dict[str, int]:
                 at.note(error)
 
         nursery.start_soon(go)
-        await trio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)
+        while (await trio.to_thread.run_sync(sys.stdin.readline)).strip() == "tally":
+            print(json.dumps(dict(at.tally)), flush=True)
         nursery.cancel_scope.cancel()
     return dict(at.tally)
 

@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -26,6 +26,7 @@ from entrenous.tests.hostile.victim import Victim
 from entrenous.tests.node.daemon_process import REPOSITORY
 
 SETTLE_S = 20.0
+ATTACK_S = 30.0
 
 
 class Line:
@@ -90,7 +91,7 @@ class Cost:
     cpu: float = 0.0
     log_lines: int = 0
     stored_mib: float = 0.0
-    tasks_left: int = 0
+    tasks_left: Counter[str] = field(default_factory=lambda: Counter[str]())
     files_left: int = 0
     got: Counter[str] = field(default_factory=lambda: Counter[str]())
 
@@ -128,15 +129,19 @@ async def measure(
     each: int,
     warm_s: float = 1.0,
     source: str = "127.0.0.2",
+    until: Callable[[Counter[str]], bool] = lambda got: True,
 ) -> Cost:
-    """`rounds` of `each` reads quiet, then as many while `attack` goes on."""
+    """`rounds` of `each` reads quiet, then as many while `attack` goes on.
+
+    An attack goes on `until` it got what it is after, at most `ATTACK_S`.
+    """
     cost = Cost(attack)
     files, tasks = node.files(), await node.tasks()
     before_mib, lines, stored = node.memory_mib(), node.log_lines(), node.store_bytes()
     node.forget_peak()
     for _ in range(rounds):
         _add(cost.quiet, await reads(reader, each))
-        await _attacked(node, reader, cost, each, warm_s, source)
+        await _attacked(node, reader, cost, each, warm_s, source, until)
         await settle(node, files, tasks)
     cost.peak_mib = node.memory_mib("VmHWM") - before_mib
     cost.log_lines = node.log_lines() - lines
@@ -151,7 +156,13 @@ def _add(to: Waited, more: Waited) -> None:
 
 
 async def _attacked(
-    node: Victim, reader: Line, cost: Cost, each: int, warm_s: float, source: str
+    node: Victim,
+    reader: Line,
+    cost: Cost,
+    each: int,
+    warm_s: float,
+    source: str,
+    until: Callable[[Counter[str]], bool],
 ) -> None:
     """One round under attack: begun `warm_s` before the reads and ended with them."""
     target = await node.target(1, source)
@@ -161,9 +172,12 @@ async def _attacked(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_watch_files, node, cost)
             _add(cost.attacked, await reads(reader, each))
+            with trio.move_on_after(ATTACK_S):
+                while not until(Counter(await ask(attacker, "tally"))):  # noqa: ASYNC110  # a process
+                    await trio.sleep(0.1)
             nursery.cancel_scope.cancel()
         cost.cpu = max(cost.cpu, (node.cpu_s() - cpu_s) / (trio.current_time() - began_s))
-        cost.got.update(await stop(attacker))
+        cost.got.update(await ask(attacker, "stop"))
 
 
 async def _watch_files(node: Victim, cost: Cost) -> None:
@@ -185,17 +199,17 @@ async def attacking(attack: str, target: Target) -> AsyncGenerator[Line]:
         line.end()
 
 
-async def stop(line: Line) -> dict[str, int]:
-    """End an attack; what came of it."""
-    line.tell("stop")
+async def ask(line: Line, word: str) -> dict[str, int]:
+    """What came of an attack so far: `tally` lets it go on, `stop` ends it."""
+    line.tell(word)
     with trio.fail_after(30):
         return json.loads(await line.hear())
 
 
-async def settle(node: Victim, files: int, tasks: int) -> None:
+async def settle(node: Victim, files: int, tasks: Counter[str]) -> None:
     """Until the node holds no more than before, at most `SETTLE_S`."""
     with trio.move_on_after(SETTLE_S):
-        while node.files() > files or await node.tasks() > tasks:  # noqa: ASYNC110  # from outside
+        while node.files() > files or await node.tasks() - tasks:  # noqa: ASYNC110  # from outside
             await trio.sleep(0.25)
 
 

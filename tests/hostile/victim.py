@@ -17,6 +17,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -110,15 +111,15 @@ class Victim:
         files = (self.folder / "home").glob("store.db*")
         return sum(file.stat().st_size for file in files)
 
-    async def tasks(self) -> int:
-        """How many tasks the node runs."""
+    async def tasks(self) -> Counter[str]:
+        """The tasks that the node runs, by the function of each."""
         told = self.folder / "tasks"
         told.unlink(missing_ok=True)
         self.process.send_signal(signal.SIGUSR1)
         with trio.fail_after(READY_S):
             while not told.exists():  # noqa: ASYNC110  # a signal handler of another process
                 await trio.sleep(0.01)
-        return int(told.read_text())
+        return Counter(json.loads(told.read_text()))
 
     # what its owner does
 
