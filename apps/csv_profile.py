@@ -109,7 +109,7 @@ def from_toml(text: str) -> Profile:
         raise BadProfile(f"is over {PROFILE_BYTES_MAX >> 10} KiB")
     try:
         table = cast("dict[str, object]", tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number may have too many digits for either
         raise BadProfile(f"is no TOML: {shown(str(error))}") from None
     if unknown := sorted(table.keys() - _KEYS):
         raise BadProfile(f"says {shown(unknown[0])!r}, which means nothing here")

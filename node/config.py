@@ -93,7 +93,7 @@ class Config:
                 raise HomeError(f"config.toml is larger than {CONFIG_BYTES_MAX} bytes")
             try:
                 found = cast("dict[str, object]", tomllib.loads(raw.decode()))
-            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            except (ValueError, RecursionError) as error:  # TOML, UTF-8, a number without end
                 raise HomeError(f"config.toml cannot be read: {error}") from error
         identity = IdentitySettings.read(found.pop(_IDENTITY, {}), environment)
         names = {field.name for field in fields(cls)} - {_IDENTITY}

@@ -42,6 +42,9 @@ def read_line(line: bytes | str) -> dict[str, object]:
         )
     except RecordError:
         raise
+    except ArithmeticError as error:
+        # An exponent beyond what a Decimal holds.
+        raise RecordError("a number has more digits than can be kept exactly") from error
     except (ValueError, RecursionError) as error:
         raise RecordError("this line is not JSON") from error
     if not isinstance(found, dict):

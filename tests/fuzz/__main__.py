@@ -4,7 +4,7 @@
     make fuzz ARGS=--smoke                         one minute
     make fuzz ARGS="--target policy --seconds 300"
     make fuzz ARGS=--keep                          and keep a small corpus of what was reached
-    make fuzz ARGS="--reproduce tests/fuzz/crashes/policy/crash-…"
+    make fuzz ARGS="--reproduce tests/fuzz/crashes/policy/…"
 
 With atheris (requirements-fuzz.lock) the inputs are guided by coverage; where it cannot be
 installed, the same targets run on changed examples.  Exit code 1: an input is in `crashes/`.
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import libfuzzer
+from .process import Current, Limits, Place
 
 if TYPE_CHECKING:
     from .target import Target
@@ -35,6 +36,7 @@ CORPUS, CRASHES = HERE / "corpus", HERE / "crashes"
 WORK = HERE.parents[1] / "build" / "fuzz"
 # Of the kept corpus, for each unit of a target's weight.
 KEPT_BYTES, KEPT_FILES = 16 * 1024, 24
+HANG_S = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,10 @@ class Options:
     keep: bool
     guided: bool
     seed: int
+    planted: bool
+    hang_s: int
+    crashes: Path
+    work: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,8 @@ def main(arguments: Sequence[str]) -> int:
     # Nothing of the package may be imported before this: it would not be instrumented.
     with libfuzzer.instrumented() if guided else nullcontext():
         from .table import TARGETS
+        if options.planted:
+            from .planted import TARGETS
     if reproduced is not None:
         return _reproduce(TARGETS, reproduced)
     unknown = [name for name in options.targets if name not in TARGETS]
@@ -78,7 +86,7 @@ def main(arguments: Sequence[str]) -> int:
     _print_table(ran)
     if options.keep:
         for target in chosen:
-            _keep(target)
+            _keep(target, options.work)
     return _verdict(ran)
 
 
@@ -91,12 +99,25 @@ def _options(arguments: Sequence[str]) -> tuple[Options, Path | None]:
     parser.add_argument("--keep", action="store_true", help="write the small corpus again")
     parser.add_argument("--plain", action="store_true", help="without coverage")
     parser.add_argument("--seed", type=int, default=0, help="of the engine without coverage")
+    parser.add_argument("--planted", action="store_true", help="targets that have faults instead")
+    parser.add_argument("--hang", type=int, default=HANG_S, help="seconds that no input may take")
+    parser.add_argument("--crashes", type=Path, default=CRASHES, help="where inputs are kept")
+    parser.add_argument("--work", type=Path, default=WORK, help="where found inputs grow")
     parser.add_argument("--reproduce", type=Path, help="run one kept input and show what it does")
     found = parser.parse_args(arguments)
     seconds = 60 if found.smoke else found.seconds
     guided = libfuzzer.is_here() and not found.plain
     options = Options(
-        seconds, tuple(found.target), max(found.jobs, 1), found.keep, guided, found.seed
+        seconds,
+        tuple(found.target),
+        max(found.jobs, 1),
+        found.keep,
+        guided,
+        found.seed,
+        found.planted,
+        found.hang,
+        found.crashes.resolve(),
+        found.work.resolve(),
     )
     return options, found.reproduce
 
@@ -129,46 +150,46 @@ def _start(
     target: Target, seconds: int, options: Options
 ) -> tuple[int, Callable[[int, float], Ran]]:
     """Fork a process for one target."""
-    work, crashes = WORK / target.name, CRASHES / target.name
+    work, crashes = options.work / target.name, options.crashes / target.name
     for folder in (work, crashes):
         folder.mkdir(parents=True, exist_ok=True)
-    seeds = WORK / f"{target.name}.seeds"
+    seeds = options.work / f"{target.name}.seeds"
     shutil.rmtree(seeds, ignore_errors=True)
     _write(seeds, target.seeds())
     kept = CORPUS / target.name
-    corpora = [work, seeds, crashes, *([kept] if kept.is_dir() else [])]
-    log = WORK / f"{target.name}.log"
-    before = set(crashes.iterdir())
+    log = options.work / f"{target.name}.log"
+    log.unlink(missing_ok=True)
+    place = Place([work, seeds, crashes, *([kept] if kept.is_dir() else [])], log)
+    current = Current(target.bytes_max + KEPT_BYTES)
     process = os.fork()
     if process == 0:
-        _child(target, corpora, crashes, seconds, log, options)
+        _child(target, place, Limits(seconds, options.hang_s), current, options)
 
     def finish(code: int, took: float) -> Ran:
-        found = tuple(sorted(set(crashes.iterdir()) - before))
-        if not any(crashes.iterdir()):
+        died = current.read() if code else None
+        current.close()
+        found: list[Path] = []
+        if died is not None:
+            found.append(crashes / sha1(died, usedforsecurity=False).hexdigest())
+            found[0].write_bytes(died)
+        elif not any(crashes.iterdir()):
             crashes.rmdir()
         text = log.read_text(errors="replace") if log.exists() else ""
-        failed = code != 0 or bool(found)
-        return Ran(target.name, took, libfuzzer.figures(text), found, failed, log)
+        return Ran(target.name, took, libfuzzer.figures(text), tuple(found), code != 0, log)
 
     return process, finish
 
 
 def _child(
-    target: Target,
-    corpora: Sequence[Path],
-    crashes: Path,
-    seconds: int,
-    log: Path,
-    options: Options,
+    target: Target, place: Place, limits: Limits, current: Current, options: Options
 ) -> None:
     code = 1
     try:
         if options.guided:
-            libfuzzer.run(target, corpora, crashes, seconds, log)
+            libfuzzer.run(target, place, limits, current)
         from . import plain
 
-        plain.run(target, corpora, crashes, seconds, log, options.seed)
+        plain.run(target, place, limits, current, options.seed)
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else 1
     except BaseException:
@@ -211,7 +232,7 @@ def _verdict(ran: Sequence[Ran]) -> int:
         shown = [*lines[at:end][-16:], *lines[end : end + 2]]
         print("\n".join(f"    {line[:300]}" for line in shown), file=sys.stderr)
         for path in one.crashes:
-            place = path.relative_to(HERE.parents[1])
+            place = os.path.relpath(path)
             print(f'  again: make fuzz ARGS="--reproduce {place}"', file=sys.stderr)
     print("no crash, no hang, nothing above its limits" if not failed else "there are defects")
     return 1 if failed else 0
@@ -230,11 +251,11 @@ def _reproduce(targets: Mapping[str, Target], path: Path) -> int:
     return 0
 
 
-def _keep(target: Target) -> None:
+def _keep(target: Target, work: Path) -> None:
     """The small corpus of a target, chosen from all that is there."""
     from .minimised import minimised
 
-    folders = (WORK / target.name, WORK / f"{target.name}.seeds", CORPUS / target.name)
+    folders = (work / target.name, work / f"{target.name}.seeds", CORPUS / target.name)
     inputs = [path.read_bytes() for one in folders if one.is_dir() for path in one.iterdir()]
     kept = minimised(
         target,

@@ -12,15 +12,14 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from .process import Current, Limits, Place
 from .target import Form, Target, attempt
 
-# Slower than this on any machine is a hang; what is dear only by the processor is found sooner.
-HANG_S: Final = 30
 MEMORY_MB: Final = 1024
 _INSTRUMENTED: Final = ("entrenous", "h11", "tomllib")
 _REPOSITORY: Final = Path(__file__).parents[2]
@@ -39,6 +38,7 @@ def instrumented() -> Generator[None]:
         "entrenous." + ".".join(path.relative_to(_REPOSITORY).with_suffix("").parts)
         for folder in _NOT_INSTRUMENTED
         for path in (_REPOSITORY / folder).rglob("*.py")
+        if path.stem != "planted"
     ]
     said = io.StringIO()
     with redirect_stderr(said):
@@ -46,37 +46,36 @@ def instrumented() -> Generator[None]:
             yield
 
 
-def run(target: Target, corpora: Sequence[Path], crashes: Path, seconds: int, log: Path) -> NoReturn:
-    """Fuzz in this process, which ends: 0, or another code after an input was kept in `crashes`.
-
-    New inputs go to the first of `corpora`.
-    """
+def run(target: Target, place: Place, limits: Limits, current: Current) -> NoReturn:
+    """Fuzz in this process, which ends: 0, or another code with the input in `current`."""
     atheris = _atheris()
     options: dict[str, object] = {
-        "max_total_time": seconds,
+        "max_total_time": limits.seconds,
         "max_len": target.bytes_max,
-        "timeout": HANG_S,
+        "timeout": limits.hang_s,
         "rss_limit_mb": MEMORY_MB,
-        "artifact_prefix": f"{crashes}/",
-        "report_slow_units": 10 * HANG_S,
+        # Whoever forked this process keeps the input, however it ended.
+        "artifact_prefix": f"{place.log.with_suffix('')}-",
+        "report_slow_units": 10 * limits.hang_s,
         "print_final_stats": 1,
         "verbosity": 1,
     }
     if target.words:
-        words = log.with_suffix(".dict")
+        words = place.log.with_suffix(".dict")
         words.write_text("".join(f'"{_escaped(word)}"\n' for word in target.words))
         options["dict"] = words
     sys.stdout.flush()
-    with log.open("wb") as file:
+    with place.log.open("wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
 
     def one(data: bytes) -> None:
+        current.write(data)
         attempt(target, data)
 
     arguments = [target.name, *(f"-{name}={value}" for name, value in options.items())]
     atheris.Setup(
-        [*arguments, *map(str, corpora)],
+        [*arguments, *map(str, place.corpora)],
         one,
         **({"custom_mutator": _mutator(atheris)} if target.form is Form.VALUE else {}),
     )

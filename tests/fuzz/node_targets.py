@@ -463,6 +463,7 @@ TARGETS = (
         ("node.config",),
         lambda: [Config().text().encode(), b'role = "organisation"\n[identity]\n'],
         (HomeError, UsageError),
+        bytes_max=8192,
         words=(b"[identity]", b"check_domains", b"[[", b"'''", b"1e9", b"inf"),
     ),
     Target(

@@ -7,16 +7,14 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
-from hashlib import sha1
-from pathlib import Path
 from random import Random
 from types import FrameType
 from typing import Final, NoReturn
 
 from . import cbor_mutation
+from .process import Current, Limits, Place
 from .target import Form, Target, attempt
 
-HANG_S: Final = 30
 _PIECES: Final = (b"\0", b"\xff", b"\x80", b"\n", b"<", b"&", b'"', b"9" * 20, b"-", b"\xed\xa0\x80")
 
 
@@ -63,32 +61,29 @@ def changed(data: bytes, words: Sequence[bytes], random: Random) -> bytes:
             return data[:at] + flipped + data[at + 1 :]
 
 
-def run(
-    target: Target, corpora: Sequence[Path], crashes: Path, seconds: float, log: Path, seed: int
-) -> NoReturn:
-    """Fuzz in this process, which ends: 0, or 1 after an input was kept in `crashes`."""
-    seeds = [path.read_bytes() for folder in corpora for path in sorted(folder.iterdir())]
+def run(target: Target, place: Place, limits: Limits, current: Current, seed: int) -> NoReturn:
+    """Fuzz in this process, which ends: 0, or 1 with the input in `current`."""
+    seeds = [path.read_bytes() for folder in place.corpora for path in sorted(folder.iterdir())]
     random = Random(seed)
     signal.signal(signal.SIGALRM, _hang)
     began, runs = time.monotonic(), 0
     pending = iter(seeds)
-    while time.monotonic() - began < seconds:
+    while time.monotonic() - began < limits.seconds:
         data = next(pending, None)
         if data is None:
             data = inputs(seeds, target, random)
-        signal.alarm(HANG_S)
+        current.write(data)
+        signal.alarm(limits.hang_s)
         try:
             attempt(target, data)
         except BaseException:
             signal.alarm(0)
-            kept = crashes / f"crash-{sha1(data, usedforsecurity=False).hexdigest()}"
-            kept.write_bytes(data)
-            log.write_text(traceback.format_exc())
+            place.log.write_text(traceback.format_exc(), errors="replace")
             sys.exit(1)
         runs += 1
     signal.alarm(0)
     per_s = int(runs / max(time.monotonic() - began, 0.001))
-    log.write_text(
+    place.log.write_text(
         f"stat::number_of_executed_units: {runs}\nstat::average_exec_per_sec: {per_s}\n"
         f" corp: {len(seeds)}/\n"
     )
@@ -96,4 +91,4 @@ def run(
 
 
 def _hang(number: int, frame: FrameType | None) -> None:
-    raise Hang(f"an input took over {HANG_S} s")
+    raise Hang("an input took longer than any may")

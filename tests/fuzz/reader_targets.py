@@ -230,6 +230,7 @@ TARGETS = (
         ("apps.csv_profile",),
         lambda: list(_PROFILE_SEEDS),
         (BadProfile,),
+        bytes_max=8192,
         words=(b"[columns]", b"header = false", b"booked", b"debits", b"'''", b"[[", b"1e9"),
         weight=2,
     ),

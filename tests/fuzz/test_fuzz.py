@@ -1,0 +1,147 @@
+"""What fuzzing kept is run again; every module that reads from outside has a target; faults are
+found.
+
+The long runs are `make fuzz`.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from entrenous.protocol.errors import WireError
+from entrenous.protocol.wire import decode, encode
+from entrenous.tests.fuzz import cbor_mutation, libfuzzer
+from entrenous.tests.fuzz.minimised import reached
+from entrenous.tests.fuzz.planted import TARGETS as PLANTED
+from entrenous.tests.fuzz.table import TARGETS
+from entrenous.tests.fuzz.target import Form, Refused, attempt
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[1]
+FLOORS = ("crypto", "protocol", "node", "apps")
+
+# Modules that turn bytes or text into values, as `readers()` finds them, and have no target, with
+# the reason.  What reads only what this program wrote itself, sealed under its own key, is here.
+WITHOUT = {
+    "crypto.at_rest": "rows of our own store",
+    "crypto.digest": "takes any bytes, gives a hash",
+    "crypto.keys": "keys of a fixed length",
+    "crypto.entropy": "no input",
+    "protocol.capability": "names from other modules",
+}
+
+
+def _inputs(name: str) -> list[Path]:
+    folders = (HERE / "corpus" / name, HERE / "crashes" / name)
+    return [path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir())]
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_was_kept_is_read_or_refused(name: str) -> None:
+    target = TARGETS[name]
+    for data in [*target.seeds(), *(path.read_bytes() for path in _inputs(name))]:
+        attempt(target, data)
+
+
+def test_the_corpus_is_small_and_of_targets() -> None:
+    kept = [path for path in (HERE / "corpus").rglob("*") if path.is_file()]
+    kept += [path for path in (HERE / "crashes").rglob("*") if path.is_file()]
+    sizes = [path.stat().st_size for path in kept]
+    assert sum(sizes) < 3 * 1024 * 1024
+    assert max(sizes) <= 16 * 1024
+    assert {path.parent.name for path in kept} <= set(TARGETS)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_target_reads_something_and_reaches_what_it_covers(name: str) -> None:
+    """Else it would stand at the door and test nothing."""
+    target = TARGETS[name]
+    seeds = list(target.seeds())
+    found = [attempt(target, seed) for seed in seeds]
+    assert any(not isinstance(one, Refused) for one in found), found
+    files = {step[0] for seed in seeds for step in reached(target, seed)}
+    for module in target.covers:
+        path = "/entrenous/" + module.replace(".", "/")
+        assert any(name.endswith((f"{path}.py", f"{path}/__init__.py")) for name in files), module
+
+
+# --- every reader has a target --------------------------------------------------------------------
+
+# Calls by which bytes or text from somewhere become values.
+_CALLS = frozenset(
+    ("decode", "loads", "compose", "unpack", "unpack_from", "iter_unpack", "ZipFile", "Connection")
+    + ("ParserCreate", "b64decode", "urlsafe_b64decode", "fullmatch", "decompressobj")
+)
+_NAMES = ("parse_", "read_", "decode_", "open_envelope", "from_value", "from_bytes", "from_text")
+
+
+def _module(path: Path) -> str:
+    return ".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__")
+
+
+def readers() -> Iterator[str]:
+    """Modules below the floors that read, by what they call and define."""
+    for floor in FLOORS:
+        for path in sorted((REPOSITORY / floor).rglob("*.py")):
+            if any(_reads(node) for node in ast.walk(ast.parse(path.read_text()))):
+                yield _module(path)
+
+
+def _reads(node: ast.AST) -> bool:
+    if isinstance(node, ast.FunctionDef):
+        return node.name.startswith(_NAMES)
+    if isinstance(node, ast.Call):
+        called = node.func
+        name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+        return name in _CALLS
+    return False
+
+
+def test_every_module_that_reads_has_a_target() -> None:
+    covered = {module for target in TARGETS.values() for module in target.covers}
+    found = set(readers())
+    assert not sorted(found - covered - set(WITHOUT)), "a reader without a target in tests/fuzz"
+    assert not sorted(set(WITHOUT) - found), "no reader any more: take it out of WITHOUT"
+    assert not sorted(set(WITHOUT) & covered), "it has a target: take it out of WITHOUT"
+
+
+# --- faults are found -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("engine", ["guided", "plain"])
+def test_planted_faults_are_found(engine: str, tmp_path: Path) -> None:
+    if engine == "guided" and not libfuzzer.is_here():
+        engine = "plain"  # atheris is built for some machines only; the other engine finds them too
+    options = ["--seconds", "20", "--jobs", "1", "--hang", "2", "--work", tmp_path / "work"]
+    options += ["--crashes", tmp_path / "crashes", *(["--plain"] if engine == "plain" else [])]
+    command = [sys.executable, "-m", "entrenous.tests.fuzz", "--planted", *map(str, options)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    kept = {path.parent.name for path in (tmp_path / "crashes").rglob("*") if path.is_file()}
+    assert kept == set(PLANTED), ran.stdout + ran.stderr
+
+
+def test_a_mutated_value_is_canonical_and_another() -> None:
+    data = encode({"a": [1, b"x" * 40, encode([1, "two"])], "b": {"c": None}})
+    found = {cbor_mutation.mutated(data, seed, 4096, lambda raw: raw + b"!") for seed in range(200)}
+    assert len(found) > 50
+    for one in found:
+        assert one is None or encode(decode(one)) == one
+    assert any(one and len(one) < len(data) for one in found)
+    with pytest.raises(WireError):
+        decode(b"\xff")
+    assert cbor_mutation.mutated(b"\xff", 1, 10, bytes) is None
+
+
+def test_values_are_changed_as_values() -> None:
+    """A target of the form VALUE has seeds that are values: else its mutator does nothing."""
+    for target in TARGETS.values():
+        if target.form is Form.VALUE:
+            for seed in target.seeds():
+                decode(seed, bytes_max=1 << 20)
