@@ -213,7 +213,8 @@ class _AddressBook:
         if not text:
             return
         if key in card.texts and key == "note":
-            card.texts[key] += "\n\n" + text
+            if len(card.texts[key]) <= _BYTES_MAX[key]:  # beyond it, it is cut: nothing is copied
+                card.texts[key] += "\n\n" + text
         elif key in card.texts:
             if card.texts[key] != text:
                 self._left_out[f"a second {key}"] += 1

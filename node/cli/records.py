@@ -15,8 +15,9 @@ import datetime
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import cast
+from typing import TextIO, cast
 
 from ...protocol.contact import LISTS, read_values
 from ...protocol.errors import RecordError
@@ -121,9 +122,21 @@ def _json_cell(cell: Cell) -> Json:
     return decimal_text(*cell) if isinstance(cell, tuple) else cell
 
 
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Writes rows that end in CR LF with LF alone."""
+
+    stream: TextIO
+
+    def write(self, row: str) -> int:
+        return self.stream.write(row.removesuffix("\r\n") + "\n")
+
+
 def _print_csv(batch: Batch, beside: Beside | None) -> None:
     guard = sys.stdout.isatty()
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    # The writer quotes what its own line ends are made of.  A bare return in a label is a new row
+    # to many a program, so it has to be one of them, whatever then stands at the end of a line.
+    writer = csv.writer(_Rows(sys.stdout), lineterminator="\r\n")
     names = [field.name for field in batch.schema.fields]
     columns = [_cells(name, batch.columns[name], exact=True) for name in names]
     if beside is not None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entrenous.apps.readers import bank_csv, camt, espi, ofx
+from entrenous.apps.readers import bank_csv, camt, espi, ofx, vcard
 from entrenous.protocol.errors import ReaderError
 from entrenous.protocol.limits import FILE_ELEMENTS_HELD_MAX
 from entrenous.protocol.reading import Reader
@@ -167,6 +167,16 @@ def test_csv_bombs_are_read_or_refused_soon(body: bytes) -> None:
     began = time.perf_counter()
     read_or_refuse(bank_csv.reader, b"Date;Libell\xc3\xa9;Montant EUR\n" + body)
     bank_csv.reader.sniff(body[:8192], "x")
+    assert time.perf_counter() - began < 20
+
+
+def test_notes_without_end_are_read_soon() -> None:
+    """Each note of a card goes on where the one before it ended."""
+    began = time.perf_counter()
+    note = b"NOTE:" + b"x" * 60 + b"\r\n"
+    card = b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:A\r\n" + note * 120_000 + b"END:VCARD\r\n"
+    (item,) = vcard.reader.read(card, "hostile").items
+    assert str(item.batch.row(0)["note"]).endswith("…")
     assert time.perf_counter() - began < 20
 
 

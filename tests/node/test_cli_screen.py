@@ -18,7 +18,10 @@ from entrenous.node.cli.terms_file import read_terms
 from entrenous.node.cli.visible import visible
 from entrenous.node.errors import NotFound, UsageError
 from entrenous.protocol.cid import cid_of, cid_text
+from entrenous.protocol.record import Batch
+from entrenous.protocol.schema import TRANSACTION
 from entrenous.protocol.terms import Clause, Force
+from entrenous.protocol.wire import Value
 from entrenous.tests.node.cli_node import readings
 
 
@@ -74,6 +77,27 @@ def test_csv_and_json_hold_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     assert [{k: "" if v is None else str(v) for k, v in one.items()} for one in objects] == rows
     assert objects[1]["time"] == "2025-01-01T00:30:00Z"
     assert objects[1]["value"] == "12.51"
+
+
+def test_no_label_makes_a_row_of_csv(capsys: pytest.CaptureFixture[str]) -> None:
+    """A bare return, which many programs take for the end of a row, is quoted as a newline is."""
+    forged = "x\r2025-01-01T00:00:00Z,0,-9000.00,EUR,rent\n…"
+    row: dict[str, Value] = {
+        "id": "1",
+        "time": 0,
+        "offset_min": 0,
+        "amount": [100, 2],
+        "currency": "EUR",
+        "label": forged,
+        "counterparty": None,
+        "kind": "other\r",
+    }
+    print_batch(Batch.from_rows(TRANSACTION, [row]), Format.CSV)
+    written = capsys.readouterr().out
+    found = list(csv.DictReader(io.StringIO(written, newline="")))
+    assert [(one["label"], one["kind"]) for one in found] == [(forged, "other\r")]
+    assert f'"{forged}"' in written
+    assert "\r\n" not in written
 
 
 def test_the_table_shows_the_time_of_the_source(capsys: pytest.CaptureFixture[str]) -> None:
