@@ -62,7 +62,8 @@ class Target:
     @classmethod
     def read(cls, text: str) -> Target:
         said = json.loads(text)
-        return cls(**{**said, "invites": tuple(said["invites"])})
+        said["invites"] = tuple(said["invites"])
+        return cls(**said)
 
 
 class Dialler:

@@ -18,6 +18,7 @@ from entrenous.node.network.admission import (
     KEY_MOST,
     UNPROVED_MAX,
     Admission,
+    Place,
     network_of,
 )
 
@@ -83,7 +84,7 @@ def test_a_newcomer_finds_a_place_though_others_say_nothing() -> None:
 
 def test_a_key_and_an_address_hold_so_many_connections() -> None:
     admission = Admission(0.0)
-    now_s, kept = 0.0, []
+    now_s, kept = 0.0, list[Place]()
     for number in range(200):
         now_s += 60
         place = admission.arrives("192.0.2.1", _nothing, now_s)
