@@ -53,8 +53,8 @@ from .parcel_taking import ParcelTaking
 from .parcel_writing import ParcelWriting
 from .peers import Peers
 from .post import Post
-from .reads_by_file import Reads
 from .quotas import Quotas
+from .reads_by_file import Reads
 from .receipts import Receipts
 from .serving import Serving
 from .sizes import size_of

@@ -19,8 +19,12 @@ from entrenous.protocol.command import (
     DeliverArgs,
     KeysArgs,
     MandateAskArgs,
+    MandateDecideArgs,
     MandateEndArgs,
+    MandateInboxArgs,
+    MandateLendArgs,
     MandateNoticeArgs,
+    MandateOutcomeArgs,
     MandatePutArgs,
     OwnArgs,
     PairAnswer,
@@ -59,6 +63,12 @@ ARGS: Mapping[Cmd, OwnArgs | PairOpenArgs] = {
     Cmd.MANDATE_PUT: MandatePutArgs(TO, (b"mandate", b"passed on")),
     Cmd.MANDATE_END: MandateEndArgs(TO, b"end"),
     Cmd.MANDATE_NOTICE: MandateNoticeArgs(TO, b"invocation", b"answer"),
+    Cmd.MANDATE_OUTCOME: MandateOutcomeArgs(TO, CID, granted=False, reason="closed"),
+    Cmd.MANDATE_INBOX: MandateInboxArgs(TO, CID),
+    Cmd.MANDATE_DECIDE: MandateDecideArgs(
+        TO, CID, TO, TERMS.purpose, (Window("energy", 1, 2),), 9, None
+    ),
+    Cmd.MANDATE_LEND: MandateLendArgs(TO, b"bundle"),
     Cmd.PAIR_OPEN: PairOpenArgs(bytes(16), b"inception", b"cert", "Home", bytes(32)),
 }
 
