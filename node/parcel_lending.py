@@ -95,12 +95,13 @@ class ParcelLending:
 
         Raises GrantRefused.
         """
+        id, reads = read_of(heard.inv.meta), self._reads.of(tx, pair)
+        served = reads.find_served(id)
+        if (served or reads.is_over(id)) and self._store.ledger.seen(tx, heard.inv.cid):
+            return False  # this parcel is taken again, after a taking that was cut short
         taken = self._books.of(tx, pair).taken_of(head.certificate.device)
         read = self._authorised(tx, pair, heard, Carried(head.n, taken), now_ms)
-        id = read_of(heard.inv.meta)
         self._store.ledger.first_time(tx, heard.inv.cid, read.spent_until_s)
-        reads = self._reads.of(tx, pair)
-        served = reads.find_served(id)
         if served is not None:
             # Its reader has no pages yet, whatever has been seen of our parcels: send them again.
             again = served.offered and replace(served.offered, parcels=(), arrived=False)

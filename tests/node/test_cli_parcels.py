@@ -141,6 +141,12 @@ def test_the_keys_of_json(run: CommandLine, shape: str, tokens: tuple[str, ...])
         assert json.loads(line).keys() == SHAPES[shape].keys.keys()
 
 
+def test_asking_and_asking_nobody_exclude_each_other(run: CommandLine) -> None:
+    refused = run("fetch", "alice", CURVE, "--by-file", "--kept")
+    assert refused.code == 2
+    assert "say one of them" in refused.err
+
+
 # --- the operations, on nodes ---------------------------------------------------------------------
 
 
