@@ -322,7 +322,7 @@ async def test_a_command_of_a_newer_version(autojump_clock: MockClock, tmp_path:
         calls = [ParcelCall(newer, (), ()), ParcelCall(read, (), ()), forger.request()]
         taken = await home.node.parcel_taking.take(forger.write(tmp_path / "x", forger.head(calls)))
         assert [item.fate for item in taken.items] == [Fate.REFUSED, Fate.REFUSED, Fate.DONE]
-        assert taken.items[1].reason == "a read comes without a grant"
+        assert taken.items[1].reason == "a read by file is named by 16 bytes in its invocation"
 
 
 async def test_answers_to_nothing_and_by_others(autojump_clock: MockClock, tmp_path: Path) -> None:
