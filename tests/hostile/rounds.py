@@ -27,6 +27,7 @@ from entrenous.tests.node.daemon_process import REPOSITORY
 
 SETTLE_S = 20.0
 ATTACK_S = 30.0
+END_S = 20.0
 
 
 class Line:
@@ -55,12 +56,17 @@ class Line:
         return line.strip()
 
     def end(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            assert pipe is not None
-            with suppress(BrokenPipeError):
-                pipe.close()
+        """Its standard input ends, and so does it: what it has made it removes."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
+        try:
+            self.process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
 
 
 def _environment() -> dict[str, str]:

@@ -70,6 +70,10 @@ class TownAttacker(Attacker):
         return peer
 
 
+def _far(_sender: bytes, _receiver: bytes) -> Weather:
+    return Weather(delay_s=0.05)
+
+
 async def _grant_all(party: Party) -> None:
     while True:
         for cid, asked in await party.read(party.node.inbox.all):
@@ -102,7 +106,7 @@ async def test_an_honest_reader_is_served(
     attack: str, autojump_clock: trio.testing.MockClock
 ) -> None:
     async with a_town() as town:
-        town.world.weather = lambda sender, receiver: Weather(delay_s=0.05)
+        town.world.weather = _far
         home, reader = await town.party("home"), await town.party("reader")
         await home.fill(CURVE, DAY, 10)
         await meet(home, reader)
