@@ -107,10 +107,16 @@ def test_does_not_hold(statement: Value) -> None:
     assert not holds(statement)
 
 
-def nested(depth: int) -> Value:
+def nested(depth: int, name: str = "not") -> Value:
     statement: Value = ["==", ".", 1]
     for _ in range(depth - 1):
-        statement = ["not", statement]
+        match name:
+            case "not":
+                statement = [name, statement]
+            case "and" | "or":
+                statement = [name, [statement]]
+            case _:
+                statement = [name, ".", statement]
     return statement
 
 
@@ -146,7 +152,7 @@ NOT_A_POLICY: list[Value] = [
     [["all", ".a", []]],
     [["all", ".a", [["==", ".", 1]]]],
     [["any", "a", ["==", ".", 1]]],
-    [nested(limits.POLICY_DEPTH_MAX + 1)],
+    *([nested(limits.POLICY_DEPTH_MAX + 1, name)] for name in ("not", "and", "or", "all", "any")),
     [["==", ".a", 1]] * (limits.POLICY_STATEMENTS_MAX + 1),
 ]
 
@@ -158,7 +164,8 @@ def test_what_is_not_in_the_language_is_refused(policy: Value) -> None:
 
 
 def test_the_limits_themselves_are_allowed() -> None:
-    parse_policy([nested(limits.POLICY_DEPTH_MAX)])
+    for name in ("not", "and", "or", "all", "any"):
+        parse_policy([nested(limits.POLICY_DEPTH_MAX, name)])
     parse_policy([["==", ".a", 1]] * limits.POLICY_STATEMENTS_MAX)
 
 

@@ -105,7 +105,14 @@ def test_a_silent_dialler_is_left() -> None:
     session.handle_timer(NOW_MS + limits.HELLO_MS - 1)
     assert drain(session) == []
     session.handle_timer(NOW_MS + limits.HELLO_MS)
-    assert closed(drain(session)).ending is Ending.SILENT
+    last = closed(drain(session))
+    assert last.ending is Ending.SILENT
+    assert last.error is not None
+    assert (
+        (str(last.error), last.error.code)
+        == (last.sentence, Code.BUSY)
+        == ("no hello came in time", last.code)
+    )
     assert session.next_timer() is None
 
 
@@ -507,6 +514,7 @@ def test_an_entry_whose_page_has_no_bytes() -> None:
         ({"v": [2], "new": 1}, Code.VERSION),
         ({**hello_of(ALICE, BANK), "v": []}, Code.MALFORMED),
         ({**hello_of(ALICE, BANK), "v": [True]}, Code.MALFORMED),
+        ({**hello_of(ALICE, BANK), "v": [0, 1]}, Code.MALFORMED),
         ({**hello_of(ALICE, BANK), "v": 1}, Code.MALFORMED),
         ({**hello_of(ALICE, BANK), "v": [1] * 17}, Code.MALFORMED),
         ({**hello_of(ALICE, BANK), "more": 1}, Code.MALFORMED),
@@ -528,7 +536,7 @@ def test_a_version_from_the_future_is_told_who_is_too_old() -> None:
 
 def test_later_versions_beside_ours_are_no_harm() -> None:
     session = fresh_link().listener
-    value = {**hello_of(ALICE, BANK), "v": [1, 2]}
+    value = {**hello_of(ALICE, BANK), "v": [*range(1, 17)]}
     assert len(give(session, frame(Kind.HELLO, 0, value))) == 1
     assert session.state is StreamState.DECIDING
 
