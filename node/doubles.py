@@ -24,7 +24,7 @@ from ..crypto.key_tree import DayKeys
 from ..protocol.page import PageEntry
 from ..protocol.record import Batch
 from ..protocol.schema import Schema
-from .facts import TellerKey, key_of, shown_first
+from .facts import TellerKey, file_of, key_of, shown_first
 from .left_out import LeftOutDay, record_digest
 from .recognition import Told, matched_by_content, recognise
 from .sealing import Piece
@@ -36,7 +36,8 @@ from .tellers import Teller
 class Known:
     """Records of a page that is there.  `own`: brought by the very import that asks.
 
-    `who` says who told them, `family` and `signed` are those of that teller.
+    `who` says who told them, `family` and `signed` are those of that teller, `file` tells the
+    import or delivery (`facts.file_of`).
     """
 
     own: bool
@@ -44,6 +45,7 @@ class Known:
     who: str = ""
     family: str = ""
     signed: bool = False
+    file: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,14 @@ def known_pages(
             teller = tellers[key_of(stored)]
             signed = stored.statement is not None
             known.append(
-                Known(stored.origin == own, batch, teller.sentence(), teller.family, signed)
+                Known(
+                    stored.origin == own,
+                    batch,
+                    teller.sentence(),
+                    teller.family,
+                    signed,
+                    file_of(stored),
+                )
             )
     return known
 
@@ -152,12 +161,18 @@ class _Sieve:
 
 
 def sift(
-    pieces: Sequence[Piece], known: Iterable[Known], family: str = "", *, signed: bool = False
+    pieces: Sequence[Piece],
+    known: Iterable[Known],
+    family: str = "",
+    *,
+    signed: bool = False,
+    file: bytes | None = None,
 ) -> Sifted:
     """What of `pieces`, told by `family`, the vault was not told word for word.
 
     `known` is in the order in which facts are shown; its records may lie on days around those of
-    `pieces`, by which facts are recognised.  `signed` if `pieces` come under a statement.
+    `pieces`, by which facts are recognised.  `signed` if `pieces` come under a statement;
+    `file` tells what brings them from the files of `known`.
     """
     there = list(known)
     sieve = _Sieve(there)
@@ -165,7 +180,9 @@ def sift(
     for piece in pieces:
         if len(batch := sieve.kept(piece)):
             fresh.append(replace(piece, batch=batch))
-    same, ambiguous = _recognised(fresh, there, family, signed, sieve.same_as)
+    same, ambiguous = _recognised(
+        [Told(family, signed, piece.batch, file) for piece in fresh], there, sieve.same_as
+    )
     return Sifted(
         fresh,
         duplicates=sieve.duplicates,
@@ -179,18 +196,14 @@ def sift(
 
 
 def _recognised(
-    fresh: Sequence[Piece],
-    there: Sequence[Known],
-    family: str,
-    signed: bool,
-    same_as: Counter[str],
+    fresh: Sequence[Told], there: Sequence[Known], same_as: Counter[str]
 ) -> tuple[int, int]:
     """How many of `fresh` are facts that another teller told under another name, or might be."""
-    others = {one.family for one in there} - {family}
+    others = {one.family for one in there} - {one.family for one in fresh}
     if not fresh or not others or not matched_by_content(fresh[0].batch.schema):
         return 0, 0
-    told = [Told(one.family, one.signed, one.batch) for one in there]
-    told += [Told(family, signed, piece.batch) for piece in fresh]
+    told = [Told(one.family, one.signed, one.batch, one.file) for one in there]
+    told += fresh
     whos = [one.who for one in there for _ in range(len(one.batch))]
     names = [name for one in told for name in names_of(one.batch)]
     facts = recognise(fresh[0].batch.schema, told)

@@ -20,6 +20,7 @@ from ..protocol.page import PageEntry
 from ..protocol.record import Batch, Cell, concat
 from ..protocol.schema import Schema
 from .left_out import Noted, record_digest
+from .origin import is_declared
 from .recognition import VALUES, Told, matched_by_content, recognise
 from .stored import Damaged, Found, Reading, Stored, names_of, open_stored, rows_of
 from .tellers import Teller, Telling, Tellings
@@ -31,6 +32,11 @@ TellerKey = tuple[bytes, bytes | None]
 def key_of(stored: Stored) -> TellerKey:
     """What tells the teller of a page."""
     return stored.origin, stored.statement
+
+
+def file_of(stored: Stored) -> bytes | None:
+    """What tells the file of a page: what is declared by hand or pushed is no account's file."""
+    return None if is_declared(stored.origin) else stored.origin + (stored.statement or b"")
 
 
 def shown_first(schema: Schema, found: Found) -> list[tuple[Stored, bytes | None]]:
@@ -68,7 +74,7 @@ def read_facts(
             damaged.append(batch)
     whole = concat(schema, [batch for _, batch in opened])
     told = [
-        Told(tellers[key_of(stored)].family, stored.statement is not None, batch)
+        Told(tellers[key_of(stored)].family, stored.statement is not None, batch, file_of(stored))
         for stored, batch in opened
     ]
     by_content = matched_by_content(schema) and len({one.family for one in told}) > 1

@@ -17,6 +17,9 @@ Rules of matching by content, each held by a property test:
   delivers what looks like another's fact adds a fact, it hides none.
 - One to one: a fact takes at most one fact of each other teller.
 - It does not matter in which order tellers, files or rows come.
+- Two files of two accounts have a few payments that look alike; two files of one account have most
+  in common.  Where two files overlap and less than half of the shorter is matched, they tell of two
+  accounts, and nothing of theirs is matched by content.
 - Facts of one teller with the same day and words are interchangeable, and are matched as many as
   there are on both sides.  Where anything else leaves a choice, nothing is matched: better twice
   before a person's eyes than once and wrong.  Such facts are counted as `ambiguous`.
@@ -33,9 +36,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections import defaultdict, deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from operator import itemgetter
 from typing import Final, cast
 
@@ -56,17 +61,26 @@ VALUES: Final[Mapping[str, frozenset[str]]] = {
     TRANSACTION.name: frozenset({"amount", "currency"}),
     METER_READING.name: frozenset({"duration_s", "value", "unit"}),
 }
+# Below this many facts two files say too little of whether they are of one account.
+OVERLAP_FACTS_MIN: Final = 4
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _TELLING_LETTERS_MIN: Final = 4
 
 
+_FilePair = tuple[bytes, bytes]
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Records of one page, and who told them: `family` is the teller's (`tellers.py`)."""
+    """Records of one page, and who told them: `family` is the teller's (`tellers.py`).
+
+    `file` is the import or delivery that brought them; None for what is no file of an account.
+    """
 
     family: str
     signed: bool
     batch: Batch
+    file: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +116,51 @@ def recognise(schema: Schema, told: Sequence[Told]) -> Facts:
     ambiguous: frozenset[int] = frozenset()
     if matched_by_content(schema) and len({one.family for one in told}) > 1:
         whole = concat(schema, (one.batch for one in told))
-        facts, ambiguous = _matched(whole, facts, [told[number] for number in told_of])
+        told_by = [told[number] for number in told_of]
+        named = facts
+        facts, ambiguous = _matched(whole, named, told_by, frozenset())
+        if apart := _of_two_accounts(whole, named, facts, told_by):
+            facts, ambiguous = _matched(whole, named, told_by, apart)
     return Facts(tuple(tuple(sorted(fact)) for fact in facts), ambiguous)
+
+
+# --- files of one account, and of two -------------------------------------------------------------
+
+
+def _of_two_accounts(
+    whole: Batch,
+    named: Sequence[Sequence[int]],
+    matched: Sequence[Sequence[int]],
+    told_by: Sequence[Told],
+) -> frozenset[_FilePair]:
+    """The pairs of files that share so little that they tell of two accounts."""
+    days = _local_days(whole)
+    days_of: defaultdict[bytes, list[int]] = defaultdict(list)
+    for rows in named:
+        for file in {told_by[row].file for row in rows}:
+            if file is not None:
+                days_of[file].append(days[rows[0]])
+    shared: defaultdict[_FilePair, list[int]] = defaultdict(list)
+    for rows in matched:
+        families = {told_by[row].file: told_by[row].family for row in rows}
+        files = sorted(file for file in families if file is not None)
+        for pair in combinations(files, 2):
+            if families[pair[0]] != families[pair[1]]:
+                shared[pair].append(days[rows[0]])
+    for some in days_of.values():
+        some.sort()
+    return frozenset(
+        pair
+        for pair, both in shared.items()
+        if _share_little(days_of[pair[0]], days_of[pair[1]], both)
+    )
+
+
+def _share_little(ours: Sequence[int], theirs: Sequence[int], both: Sequence[int]) -> bool:
+    first = max(ours[0], theirs[0]) - DAYS_APART_MAX
+    last = min(ours[-1], theirs[-1]) + DAYS_APART_MAX
+    fewer = min(bisect_right(days, last) - bisect_left(days, first) for days in (ours, theirs))
+    return fewer >= OVERLAP_FACTS_MIN and 2 * len(both) < fewer
 
 
 # --- matching transactions ------------------------------------------------------------------------
@@ -119,15 +176,24 @@ class _Fact:
     day: int
     words: frozenset[str]
     order: tuple[int, str]
+    # Of its files, those that are not to be matched with every other.
+    files: frozenset[bytes]
 
 
-_Class = tuple[int, frozenset[str]]
+_Class = tuple[int, frozenset[str], frozenset[bytes]]
 
 
 def _matched(
-    whole: Batch, named: Iterable[Sequence[int]], told_by: Sequence[Told]
+    whole: Batch,
+    named: Iterable[Sequence[int]],
+    told_by: Sequence[Told],
+    apart: frozenset[_FilePair],
 ) -> tuple[list[list[int]], frozenset[int]]:
-    """Facts known by name, with those joined that content shows to be the same."""
+    """Facts known by name, with those joined that content shows to be the same.
+
+    `apart` are files of which nothing is joined.
+    """
+    suspects = {file for pair in apart for file in pair}
     days = _local_days(whole)
     ids = cast("Sequence[str]", whole.columns["id"])
     families = sorted({(not one.signed, one.family) for one in told_by})
@@ -145,18 +211,26 @@ def _matched(
             days[shown],
             frozenset(_words(whole, shown)),
             (whole.times[shown], ids[shown]),
+            frozenset(
+                file for row in rows if (file := told_by[row].file) is not None and file in suspects
+            ),
         )
         buckets[_amount(whole, shown)].append(fact)
     found: list[list[int]] = []
     ambiguous: set[int] = set()
     for facts in buckets.values():
         if len(facts) > 1:
-            facts = _joined(facts, rank, ambiguous)
+            facts = _joined(facts, rank, ambiguous, apart)
         found.extend(fact.rows for fact in facts)
     return found, frozenset(ambiguous)
 
 
-def _joined(facts: list[_Fact], rank: Mapping[str, int], ambiguous: set[int]) -> list[_Fact]:
+def _joined(
+    facts: list[_Fact],
+    rank: Mapping[str, int],
+    ambiguous: set[int],
+    apart: frozenset[_FilePair],
+) -> list[_Fact]:
     """The facts of one amount: teller by teller, each matched with all before it."""
     pool: list[_Fact] = []
     left = facts
@@ -165,21 +239,25 @@ def _joined(facts: list[_Fact], rank: Mapping[str, int], ambiguous: set[int]) ->
         left = [fact for fact in left if family not in fact.families]
         others = [fact for fact in pool if family not in fact.families]
         joined: set[int] = set()
-        for other, one in _pairs(others, mine, ambiguous):
+        for other, one in _pairs(others, mine, ambiguous, apart):
             other.rows += one.rows
             other.families |= one.families
             other.signed = other.signed or one.signed
+            other.files |= one.files
             joined.add(id(one))
         pool += [fact for fact in mine if id(fact) not in joined]
     return pool
 
 
 def _pairs(
-    ours: Sequence[_Fact], theirs: Sequence[_Fact], ambiguous: set[int]
+    ours: Sequence[_Fact],
+    theirs: Sequence[_Fact],
+    ambiguous: set[int],
+    apart: frozenset[_FilePair],
 ) -> Iterator[tuple[_Fact, _Fact]]:
     """Which of `ours` is which of `theirs`."""
     left, right = _classes(ours), _classes(theirs)
-    near = _near(left, right)
+    near = _near(left, right, apart)
     if near is None:
         ambiguous.update(row for fact in (*ours, *theirs) for row in fact.rows)
         return
@@ -231,12 +309,12 @@ def _taken(ours: list[_Fact], theirs: list[_Fact]) -> Iterator[tuple[_Fact, _Fac
 def _classes(facts: Sequence[_Fact]) -> dict[_Class, list[_Fact]]:
     found: defaultdict[_Class, list[_Fact]] = defaultdict(list)
     for fact in sorted(facts, key=lambda fact: fact.order):
-        found[fact.day, fact.words].append(fact)
+        found[fact.day, fact.words, fact.files].append(fact)
     return dict(found)
 
 
 def _near(
-    left: Iterable[_Class], right: Iterable[_Class]
+    left: Iterable[_Class], right: Iterable[_Class], apart: frozenset[_FilePair]
 ) -> dict[tuple[int, int], list[tuple[_Class, _Class]]] | None:
     """Pairs of classes by the strength of their evidence; None if there are too many."""
     by_day: defaultdict[int, list[_Class]] = defaultdict(list)
@@ -251,11 +329,19 @@ def _near(
             if pairs > PAIRS_MAX:
                 return None
             for two in others:
-                unlike, apart = _unlike(one[1], two[1]), abs(one[0] - two[0])
+                if apart and _kept_apart(one[2], two[2], apart):
+                    continue
+                unlike, between = _unlike(one[1], two[1]), abs(one[0] - two[0])
                 worded = unlike < 3 and one[1]  # two that say nothing share nothing
-                if worded or apart <= WORDLESS_DAYS_APART_MAX:
-                    found[unlike, apart].append((one, two))
+                if worded or between <= WORDLESS_DAYS_APART_MAX:
+                    found[unlike, between].append((one, two))
     return found
+
+
+def _kept_apart(
+    ours: frozenset[bytes], theirs: frozenset[bytes], apart: frozenset[_FilePair]
+) -> bool:
+    return any((min(a, b), max(a, b)) in apart for a in ours for b in theirs)
 
 
 def _unlike(a: frozenset[str], b: frozenset[str]) -> int:

@@ -59,6 +59,10 @@ class ToldCounts:
                 raise StoreDamaged("a delivery in the store is counted in another form")
 
 
+# What tells a delivery that has no page yet from every file that has.
+_COMING = b"coming"
+
+
 async def told_before(
     vault: Vault,
     path: str,
@@ -90,6 +94,6 @@ async def told_before(
 
     def sifted() -> Sifted:
         known = known_pages(schema, found, vault.keys_of, tellers, own=own)
-        return sift(pieces, known, family, signed=signed)
+        return sift(pieces, known, family, signed=signed, file=own or _COMING)
 
     return await vault.offload.run(sifted)

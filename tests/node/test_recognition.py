@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from itertools import permutations
+from random import Random
 from typing import cast
 
 import pytest
@@ -230,3 +231,45 @@ def test_readings_are_one_fact_by_their_time() -> None:
         METER_READING, [Told("supplier", True, reading(5)), Told("file", False, reading(6))]
     )
     assert facts.rows == ((0, 1),)
+
+
+def _account(number: int, days: int, amounts: Sequence[int]) -> list[Said]:
+    """A payment a day of one account; every fifth is a round one, with words that many share."""
+    return [
+        (f"{number}-{day}", day, (-2000, 2), "CB RESTAURANT")
+        if day % 5 == 0
+        else (f"{number}-{day}", day, (-amounts[day] - 100_000 * number, 2), f"shop {day}")
+        for day in range(days)
+    ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(10, 40), st.randoms(use_true_random=False))
+def test_two_accounts_are_told_apart_by_how_little_their_files_share(
+    days: int, dice: Random
+) -> None:
+    amounts = [dice.randint(1, 90_000) for _ in range(days)]
+    one, two = _account(1, days, amounts), _account(2, days, amounts)
+    again = [(f"again-{id}", day, amount, label) for id, day, amount, label in one]
+    tellings = [
+        Told("ofx", False, bank(one), b"one.ofx"),
+        Told("csv", False, bank(two), b"two.csv"),
+        Told("camt", True, bank(again), b"one.xml"),
+    ]
+    for order in permutations(tellings):
+        facts = grouped(order, recognise(TRANSACTION, order))
+        assert facts == {
+            *(frozenset((id, f"again-{id}")) for id, *_ in one),
+            *(frozenset((id,)) for id, *_ in two),
+        }
+
+
+def test_what_is_declared_is_no_file_and_may_share_little() -> None:
+    account = _account(1, 30, list(range(1, 31)))
+    cash = [(f"cash{day}", day, (-314 - day, 2), "cash") for day in range(30)]
+    noted = [*cash, ("mine", 10, (-2000, 2), "Restaurant")]
+    facts = recognise(
+        TRANSACTION, [Told("ofx", False, bank(account), b"one.ofx"), told("declared", noted)]
+    )
+    tellings = [Told("ofx", False, bank(account)), told("declared", noted)]
+    assert frozenset(("1-10", "mine")) in grouped(tellings, facts)
