@@ -321,8 +321,9 @@ class Mandates:
         if self._peers.find(tx, pair.own, last.principal) is None:
             raise GrantRefused("the principal of this mandate is not paired here", Code.UNPAIRED)
         for place, mandate in enumerate(chain):
-            end = self._end_of(tx, mandate.cid)
-            if end is not None and _may_end(end, chain[: place + 1]):
+            who = {mandate.proxy, *(above.giver for above in chain[: place + 1])}
+            ends = (self._end_by(tx, mandate.cid, by) for by in who)
+            if any(end is not None and _may_end(end, chain[: place + 1]) for end in ends):
                 raise GrantRefused("this mandate has been taken back", Code.REVOKED)
         known = [kept for kept in self.all(tx) if kept.side is Side.LODGED]
         ended = {kept.cid for kept in known if kept.ended_ms is not None}
@@ -404,13 +405,14 @@ class Mandates:
         if not known:
             if end.by != pair.their:
                 raise GrantRefused("this ends a mandate that is not known", Code.UNKNOWN_GRANT)
-            if self._end_of(tx, end.mandate) is None:
+            if self._end_by(tx, end.mandate, end.by) is None:
                 self._count_unknown(tx, pair)
         self._ended(tx, end, now_ms)
         return "known"
 
     def _ended(self, tx: Tx, end: End, now_ms: int) -> None:
-        self._objects.add_if_new(tx, Kind.MANDATE_END, end.mandate, end.signed.raw)
+        # By who said it: anybody may end what is not known here, and takes nobody's word from them.
+        self._objects.add_if_new(tx, Kind.MANDATE_END, [end.mandate, end.by], end.signed.raw)
         for side in Side:
             kept = self.find(tx, side, end.mandate)
             if kept is not None and kept.ended_ms is None:
@@ -428,8 +430,8 @@ class Mandates:
                 gone = replace(kept, ended_ms=now_ms)
                 self._objects.put(tx, Kind.MANDATE, [kept.side.value, gone.cid], gone.value())
 
-    def _end_of(self, tx: Tx, cid: bytes) -> End | None:
-        raw = self._objects.get(tx, Kind.MANDATE_END, cid)
+    def _end_by(self, tx: Tx, cid: bytes, by: Did) -> End | None:
+        raw = self._objects.get(tx, Kind.MANDATE_END, [cid, by])
         return parse_end(raw) if isinstance(raw, bytes) else None
 
     def _count_unknown(self, tx: Tx, pair: Pair) -> None:
@@ -502,7 +504,7 @@ class Mandates:
             if kept.side is Side.GIVEN
             and kept.mandate.to == pair.their
             and kept.mandate.principal == pair.own
-            and any(link.cid in inv.prf[:1] for link in kept.chain[0].links)
+            and _behind(kept, inv, acted)
         ]
         if not given:
             raise GrantRefused("no mandate was given for this", Code.UNKNOWN_GRANT)
@@ -548,6 +550,17 @@ def _may_end(end: End, chain: Sequence[Mandate]) -> bool:
     except CapabilityError:
         return False
     return True
+
+
+def _behind(kept: MandateKept, inv: Invocation, acted: Acted) -> bool:
+    """Whether `inv` was said under the mandate `kept`, which this node gave: by its proxy, or by
+    one to whom it was passed on, whom only the organisation knows."""
+    first = kept.chain[0]
+    if inv.prf[:1] not in {(link.cid,) for link in first.links if link.cmd == inv.cmd}:
+        return False
+    if len(inv.prf) > 1:
+        return first.onward
+    return (acted.proxy, acted.mandate) == (first.proxy, first.cid)
 
 
 def _mandate_of(link: bytes) -> Value:

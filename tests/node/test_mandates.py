@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 import trio
 
+from entrenous.crypto.entropy import SystemEntropy
+from entrenous.crypto.keys import PersonaKey
 from entrenous.node.config import Role
 from entrenous.node.errors import NotAllowed, UsageError
 from entrenous.node.inbox import RequestState
@@ -22,10 +25,13 @@ from entrenous.protocol.command import (
     MandateEndArgs,
     MandateNoticeArgs,
     MandatePutArgs,
+    RequestArgs,
 )
+from entrenous.protocol.did import did_of
 from entrenous.protocol.errors import Code, GrantRefused
+from entrenous.protocol.invocation import issue_invocation
 from entrenous.protocol.mandate import Acted, Office, make_end
-from entrenous.protocol.receipt import Answer
+from entrenous.protocol.receipt import Answer, make_answer
 from entrenous.protocol.trust import GrantStatus
 from entrenous.protocol.window import Window
 from entrenous.tests.node.two_nodes import (
@@ -208,6 +214,32 @@ async def test_an_end_that_comes_before_its_mandate_holds(
         assert refused.value.code is Code.REVOKED
 
 
+async def test_nobody_elses_end_stands_in_the_way_of_hers(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """The son knows his mandate before the bank does, and is paired there as somebody else too."""
+    async with a_town() as town:
+        one = await family(town)
+        bank, mother = one.bank, one.mother
+        friend = await town.party("friend")
+        await meet(bank, friend)
+        await bank.down()
+        given = await one.mandate()
+        for party, name in ((friend, "friend"), (mother, "mother")):
+            own = (await party.peer("bank")).own
+            persona = await party.read(partial(party.node.peers.persona, did=own))
+            end = make_end(persona.key, mandate=given.cid, t_ms=party.now_ms)
+            pair = await bank.peer(name)
+            args = MandateEndArgs(pair.own, end.signed.raw)
+            ended = partial(bank.node.mandates.ended, pair=pair, args=args, now_ms=bank.now_ms)
+            assert await bank.write(ended) == "known"
+        his = await bank.peer("son")
+        put = MandatePutArgs(his.own, (given.mandate.signed.raw,))
+        with pytest.raises(GrantRefused) as refused:
+            await bank.write(lambda tx: bank.node.mandates.put(tx, his, put, bank.now_ms))
+        assert refused.value.code is Code.REVOKED
+
+
 async def test_no_mandate_outlives_a_restore_of_where_it_was_handed_in(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
@@ -302,6 +334,44 @@ async def test_a_notice_of_what_nobody_mandated_is_refused(
             assert told.answer.code is Code.MALFORMED
         asked = await mother.read(mother.node.asked.all)
         assert len(asked) == 1
+
+
+async def test_a_notice_of_somebody_who_has_no_mandate_is_refused(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """An organisation signs, with a key of its own, what it says that her proxy said."""
+    async with a_town() as town:
+        one = await family(town)
+        given = await one.mandate()
+        bank, mother = one.bank, one.mother
+        hers = await bank.peer("mother")
+        asked = replace(
+            request_of(await one.son.peer("bank"), [WINDOW], bank.now_ms), from_did=hers.their
+        )
+        nobody = PersonaKey.generate(SystemEntropy())
+        inv = issue_invocation(
+            nobody,
+            sub=hers.their,
+            cmd=Cmd.REQUEST,
+            args=RequestArgs(hers.own, asked).value(),
+            prf=[given.mandate.link(Cmd.REQUEST).cid],
+            exp=bank.now_ms // 1000 + 60,
+            nonce=b"nonce of sixteen",
+        )
+        for claimed in (did_of(nobody.public), given.mandate.proxy):
+            answer = make_answer(
+                bank.node.keystore.device,
+                inv=inv.cid,
+                code=Code.OK,
+                out="queued",
+                t_ms=bank.now_ms,
+                prev=None,
+                acted=Acted(hers.their, claimed, given.cid),
+            )
+            args = MandateNoticeArgs(hers.their, inv.raw, answer.signed.raw)
+            told = await bank.node.exchange.say(hers, Cmd.MANDATE_NOTICE, args.value())
+            assert told.answer.code in (Code.UNKNOWN_GRANT, Code.AUDIENCE)
+        assert not await mother.read(mother.node.asked.all)
 
 
 async def test_what_is_passed_on(autojump_clock: trio.testing.MockClock) -> None:
