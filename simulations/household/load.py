@@ -105,7 +105,7 @@ class Electricity:
             power += max(inside - 40 - outside, 0) * dwelling.heat // 10
             if not away:
                 power += people[hour] * dice.between(35, 165) // 100
-                power += 1_150 if wash <= clock < wash + 3 else 0
+                power += 1_150 if 0 <= wash <= clock < wash + 3 else 0
             watts.append(power)
         return DayLoad(day, dwelling, start_s, watts, self._losses(count))
 

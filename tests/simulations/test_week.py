@@ -32,6 +32,9 @@ from entrenous.node.store.ledger import Ledger
 from entrenous.node.store.log import Log
 from entrenous.node.store.objects import Kind
 from entrenous.protocol.command import AcceptArgs
+from entrenous.protocol.day import start_ms
+from entrenous.protocol.record import Batch
+from entrenous.protocol.schema import METER_READING
 from entrenous.simulations.runs import Asked, done_before, run_seed
 from entrenous.simulations.week.book import Book, Lending
 from entrenous.simulations.week.files import BANK, CURVE, JOINT, Slice, facts_of
@@ -123,7 +126,7 @@ class CalmDay:
         watch = Watch(world, book, home_machine, SLICES)
         await home.take_in(JOINT, "a.ofx", SLICES.bank_file(0, 6), SLICES.bank(0, 6))
         await bank.deliver(BANK, 3, 9)
-        await energy.deliver(CURVE, 0, 3)
+        await energy.deliver(CURVE, 0, 27)
         await home.refused(lambda client: client.import_(home.file("no.ofx", b"<OFX>")))
         lent = await self._lend(home, shop, "home")
         await self._lend(home, bank, "rose")
@@ -133,7 +136,7 @@ class CalmDay:
         await home.revoke(lent.lending)
         await shop.read(lent.reader_calls, lent.lending.grant)
         await watch.look()
-        await energy.deliver(CURVE, 4, 7)
+        await self._write_later(home, lent.lending)
         await home.pause(HOUR_S)
         await shop.flood("home", CURVE, 110)
         await home.pause(HOUR_S)
@@ -149,6 +152,20 @@ class CalmDay:
             await home.pause(HOUR_S)
         (grant,) = set(home.book.lendings) - before
         return _Lent(home.book.lendings[grant], peer)
+
+    async def _write_later(self, home: Home, lending: Lending) -> None:
+        """Readings between those that there were, on the first day that was lent."""
+        row = {
+            "time": start_ms(lending.window.first) + 60_000,
+            "offset_min": 60,
+            "duration_s": 7200,
+            "value": [4321, 1],
+            "unit": "Wh",
+            "quality": None,
+        }
+        batch = Batch.from_rows(METER_READING, [row])
+        home.book.trying(CURVE, facts_of(batch))
+        await home.insist(lambda client: client.add(CURVE, batch))
 
     async def _accept_twice(self, source: Source, lending: Lending) -> None:
         """The same words twice; the second time they are refused."""
