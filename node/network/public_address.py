@@ -17,10 +17,16 @@ from typing import TypeAlias
 
 IpAddress: TypeAlias = "ipaddress.IPv4Address | ipaddress.IPv6Address"
 
-_NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.ip_network("::/96")
-# Given back to the public pool for routers, and answered by none that one would want.
-_NEVER = (ipaddress.ip_network("192.88.99.0/24"), ipaddress.ip_network("fec0::/10"))
+# Given back to the public pool for routers, and answered by none that one would want; and NAT64 of
+# a network's own, which may keep the inner address in other bits than the last: it can lead home.
+_NEVER = (
+    ipaddress.ip_network("192.0.0.0/24"),
+    ipaddress.ip_network("192.88.99.0/24"),
+    ipaddress.ip_network("fec0::/10"),
+    ipaddress.ip_network("64:ff9b:1::/48"),
+)
 
 
 def is_public(text: str) -> bool:
@@ -32,7 +38,7 @@ def is_public(text: str) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
         if address.scope_id is not None:
             return False
-        if any(address in network for network in _NAT64) or address in _COMPATIBLE:
+        if address in _NAT64 or address in _COMPATIBLE:
             return _is_public(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
         inner = address.ipv4_mapped or address.sixtofour
         if inner is not None:
