@@ -115,7 +115,7 @@ class Calls:
         self._deadlines[call.number] = now_ms + CALL_MS
         return call
 
-    def asked(self, number: int, inv: bytes) -> Call:
+    def asked(self, number: int, inv: bytes) -> None:
         """Open a call of the peer's.  Raises RemoteProtocolError."""
         if not self._of_peer(number) or number <= self._highest:
             raise RemoteProtocolError(f"call {number} is not the next call of the one who makes it")
@@ -126,8 +126,7 @@ class Calls:
             )
         self._highest = number
         self._theirs += 1
-        call = self._open[number] = Call(number, False, inv)
-        return call
+        self._open[number] = Call(number, False, inv)
 
     def named(self, number: int, kind: Kind) -> Call | None:
         """The open call that a frame of the peer names; None if the frame comes late: drop it.
