@@ -50,6 +50,8 @@ class Arriving:
         self._answering = answering
         self._deliveries = deliveries
         self._checkpoint = checkpoint
+        # One delivery at a time is opened: while it is, it takes several times its size.
+        self._opening = trio.Lock()
 
     async def over_link(
         self, link: Link, visit: Visit, pair: Pair, call: int, heard: Heard, now_ms: int
@@ -95,7 +97,8 @@ class Arriving:
             self._quotas.charge(tx, pair, _announced(args) + pages * PAGE_BYTES)
 
         try:
-            await self._deliveries.receive(pair, args, parts, now_ms, charge)
+            async with self._opening:
+                await self._deliveries.receive(pair, args, parts, now_ms, charge)
         except (ProtocolError, CryptoError) as error:
             return GrantRefused(str(error), code_of(error))
         self._checkpoint.reached("deliver.written")
