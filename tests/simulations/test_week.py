@@ -33,6 +33,7 @@ from entrenous.node.store.log import Log
 from entrenous.node.store.objects import Kind
 from entrenous.protocol.command import AcceptArgs
 from entrenous.protocol.day import start_ms
+from entrenous.protocol.did import check_did
 from entrenous.protocol.record import Batch
 from entrenous.protocol.schema import METER_READING
 from entrenous.simulations.runs import Asked, done_before, run_seed
@@ -173,7 +174,7 @@ class CalmDay:
         async def accept(client: Client) -> None:
             (info,) = (one for one in await client.grants() if one.id == lending.grant)
             (peer,) = (one for one in await client.peers() if one.name == info.peer)
-            args = AcceptArgs(peer.their, lending.grant, info.terms.cid).value()
+            args = AcceptArgs(check_did(peer.their), lending.grant, info.terms.cid).value()
             said = await client.invoke(info.peer, "/grant/accept", args)
             await client.invoke(info.peer, "/grant/accept", args, token=said.token)
 
