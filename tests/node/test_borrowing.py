@@ -66,8 +66,8 @@ def _altered_pages(_town: Town, owner: Party) -> None:
 def _other_days(_town: Town, owner: Party) -> None:
     plan = owner.node.serving.plan
 
-    def other(tx: Tx, read: VerifiedRead) -> ReadPlan:
-        honest = plan(tx, read)
+    def other(tx: Tx, read: VerifiedRead, *, alone: bool = True) -> ReadPlan:
+        honest = plan(tx, read, alone=alone)
         stored = owner.node.vault.stored(tx, CURVE, DAY + 20, DAY + 29)
         return replace(honest, slices=(replace(honest.slices[0], pages=tuple(stored)),))
 
@@ -77,8 +77,8 @@ def _other_days(_town: Town, owner: Party) -> None:
 def _one_page_twice(_town: Town, owner: Party) -> None:
     plan = owner.node.serving.plan
 
-    def twice(tx: Tx, read: VerifiedRead) -> ReadPlan:
-        honest = plan(tx, read)
+    def twice(tx: Tx, read: VerifiedRead, *, alone: bool = True) -> ReadPlan:
+        honest = plan(tx, read, alone=alone)
         (whole,) = honest.slices
         return replace(honest, slices=(replace(whole, pages=(*whole.pages, whole.pages[-1])),))
 
@@ -88,8 +88,8 @@ def _one_page_twice(_town: Town, owner: Party) -> None:
 def _fewer_days_claimed_whole(_town: Town, owner: Party) -> None:
     plan = owner.node.serving.plan
 
-    def fewer(tx: Tx, read: VerifiedRead) -> ReadPlan:
-        honest = plan(tx, read)
+    def fewer(tx: Tx, read: VerifiedRead, *, alone: bool = True) -> ReadPlan:
+        honest = plan(tx, read, alone=alone)
         return replace(honest, slices=(replace(honest.slices[0], last=honest.slices[0].last - 1),))
 
     owner.node.serving.plan = fewer  # type: ignore[method-assign]  # the lender cheats
