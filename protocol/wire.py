@@ -49,9 +49,10 @@ def decode(
             allow_duplicate_keys=False,
             strict_hashable_types=True,
         )
-    except WireError:
-        raise
     except (cbor2.CBORDecodeError, ValueError, OverflowError, RecursionError, TypeError) as error:
+        # What a hook raises comes wrapped; its own sentence says more.
+        if isinstance(error.__cause__, WireError):
+            raise error.__cause__ from None
         raise WireError("these bytes are not strict DAG-CBOR") from error
     value = _checked(raw, items_max)
     if encode_in_order(value) != data:

@@ -93,6 +93,8 @@ def test_holds(statement: Value) -> None:
         ["like", ".text", "energy"],
         ["like", ".text", "*audi"],
         ["like", ".text", "energy-audit*audit"],
+        ["like", ".text", "energy*audit*audit"],
+        ["like", ".text", "energy*energy*audit"],
         ["like", ".one", "*"],
         ["like", ".bytes", "*"],
         ["or", [["==", ".one", 7], ["==", ".one", 8]]],
@@ -263,6 +265,30 @@ def test_a_deep_comparison_is_counted_to_the_value(rows: Value) -> None:
         parse_policy([*[statement] * 10, ["==", ".none", []], ["==", ".rows", rows]]).require(
             {"rows": rows, "none": []}
         )
+
+
+@pytest.mark.parametrize("rows", [[[]] * 4_999, {str(n): [] for n in range(4_999)}], ids=type)
+def test_values_inside_of_values_are_counted(rows: Value) -> None:
+    """Each list or map costs one step and one for each thing in it, to the step."""
+    args: dict[str, Value] = {"rows": rows, "nine": [0] * 9, "none": [], "map": {}}
+    whole = [*[["==", ".rows", rows]] * 10, ["==", ".nine", [0] * 9]]
+    parse_policy(whole).require(args)
+    for more in (["==", ".none", []], ["==", ".map", {}]):
+        with pytest.raises(CapabilityError, match="costs too much"):
+            parse_policy([*whole, more]).require(args)
+
+
+def test_a_pattern_costs_by_the_length_of_the_text() -> None:
+    """One step, and one more for each 64 characters."""
+    texts = [["like", ".text", "*"]] * 500
+    for chars, steps in ((63, 1), (64, 2), (128, 3)):
+        rows = limits.POLICY_STEPS_MAX - 500 * steps
+        # `all` over a list of so many costs so many, for it and its statement: two each.
+        filler: Value = ["all", ".rows", ["==", ".", 0]]
+        args: dict[str, Value] = {"text": "x" * chars, "rows": [0] * (rows // 2)}
+        parse_policy([*texts, filler]).require(args)
+        with pytest.raises(CapabilityError, match="costs too much"):
+            parse_policy([*texts, ["like", ".text", "*"], filler]).require(args)
 
 
 def test_a_pattern_cannot_backtrack() -> None:

@@ -63,6 +63,12 @@ def test_a_limit_is_the_last_that_is_allowed() -> None:
         decode(encode({"a": 1, "b": [2]}), items_max=3)
 
 
+@pytest.mark.parametrize("raw", ["c11a00000000", "d81c01", "d818410a", "d82a4101", "d82a01"])
+def test_a_tag_is_refused_by_its_own_sentence(raw: str) -> None:
+    with pytest.raises(WireError, match="the only tag allowed is 42, a link"):
+        decode(bytes.fromhex(raw))
+
+
 def test_a_link_has_at_most_a_hundred_bytes() -> None:
     longest = Link(b"\x01\x71\x00\x60" + bytes(96))
     assert decode(encode(longest)) == longest
