@@ -167,7 +167,8 @@ def _names(value: object, role: str) -> list[str | int]:
         if isinstance(one, bool) or not isinstance(one, str | int):
             raise BadProfile(f"names a column for {role} by neither text nor number")
         if isinstance(one, int) and not 1 <= one <= 999:
-            raise BadProfile(f"has a column {one} for {role}: they count from 1")
+            said = str(one) if abs(one) < 10**9 else "of so large a number"
+            raise BadProfile(f"has a column {said} for {role}: they count from 1")
         names.append(one)
     return names
 

@@ -14,7 +14,7 @@ from cyclopts import App, Parameter
 from ...protocol.cid import cid_of
 from ...protocol.limits import TOKEN_BYTES_MAX
 from ...protocol.window import Window
-from ...protocol.wire import Value
+from ...protocol.wire import Value, encode
 from ..errors import Exit, NotFound, UsageError
 from ..results import LogInfo
 from .data import Utc
@@ -215,7 +215,13 @@ def _json_args(text: str) -> dict[str, Value]:
         raise UsageError(f"--args is not JSON: {error}") from error
     if not isinstance(found, dict):
         raise UsageError("--args is a JSON object")
-    return {key: _from_dag_json(value) for key, value in cast("dict[str, object]", found).items()}
+    given = cast("dict[str, object]", found)
+    try:
+        args = {key: _from_dag_json(value) for key, value in given.items()}
+        encode(args)
+    except (UnicodeEncodeError, RecursionError) as error:
+        raise UsageError("--args nests too deeply, or holds text that has no UTF-8 form") from error
+    return args
 
 
 def _from_dag_json(value: object) -> Value:
@@ -224,7 +230,7 @@ def _from_dag_json(value: object) -> Value:
         case {"/": {"bytes": str(text)}}:
             try:
                 return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-            except binascii.Error:
+            except ValueError:  # also what is no ASCII
                 raise UsageError("--args: bytes are base64") from None
         case dict():
             pairs = cast("dict[str, object]", value).items()

@@ -72,17 +72,16 @@ def main(arguments: Sequence[str]) -> int:
         print("atheris is not here: changed examples instead of coverage", flush=True)
     # Nothing of the package may be imported before this: it would not be instrumented.
     with libfuzzer.instrumented() if guided else nullcontext():
-        from .table import TARGETS
-        if options.planted:
-            from .planted import TARGETS
+        from . import planted, table
+    targets = planted.TARGETS if options.planted else table.TARGETS
     if reproduced is not None:
-        return _reproduce(TARGETS, reproduced)
-    unknown = [name for name in options.targets if name not in TARGETS]
+        return _reproduce(targets, reproduced)
+    unknown = [name for name in options.targets if name not in targets]
     if unknown:
-        print(f"there is no target {unknown[0]}; there are {', '.join(TARGETS)}", file=sys.stderr)
+        print(f"there is no target {unknown[0]}; there are {', '.join(targets)}", file=sys.stderr)
         return 2
-    chosen = [TARGETS[name] for name in options.targets or TARGETS]
-    ran = _all(chosen, options)
+    chosen = [targets[name] for name in options.targets or targets]
+    ran = _all(chosen, options) if options.seconds else []
     _print_table(ran)
     if options.keep:
         for target in chosen:
@@ -92,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _options(arguments: Sequence[str]) -> tuple[Options, Path | None]:
     parser = argparse.ArgumentParser(prog="make fuzz", description="Fuzz decoders and readers.")
-    parser.add_argument("--seconds", type=int, default=600, help="for all targets together")
+    parser.add_argument("--seconds", type=int, default=600, help="for all together; 0: only --keep")
     parser.add_argument("--smoke", action="store_true", help="one minute")
     parser.add_argument("--target", action="append", default=[], help="only this one; may repeat")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))

@@ -120,7 +120,8 @@ def _put(value: Value, place: Place, new: Value) -> Value:
         return new
     step, rest = place[0], place[1:]
     if isinstance(value, dict):
-        return {**value, step: _put(value[cast("str", step)], rest, new)}
+        key = cast("str", step)
+        return {**value, key: _put(value[key], rest, new)}
     items = list(cast("Sequence[Value]", value))
     items[cast("int", step)] = _put(items[cast("int", step)], rest, new)
     return items

@@ -51,7 +51,12 @@ def healed(raw: bytes) -> Iterator[bytes]:
 
 
 def heal(raw: bytes) -> bytes:
-    """The first of them, or `raw` where there is none."""
+    """`raw` if its signatures are good, else the first of them; `raw` where there is none."""
+    try:
+        if raw in _forms(decode(raw, bytes_max=_BYTES_MAX)):
+            return raw
+    except WireError:
+        return raw
     return next(healed(raw), raw)
 
 
@@ -61,13 +66,14 @@ def healing(parse: Run) -> Run:
     def run(data: bytes) -> object:
         try:
             return parse(data)
-        except EntrenousError as refused:
-            for other in healed(data):
-                try:
-                    return parse(other)
-                except EntrenousError as again:
-                    refused = again
-            raise refused
+        except EntrenousError as error:
+            refused = error
+        for other in healed(data):
+            try:
+                return parse(other)
+            except EntrenousError as error:
+                refused = error
+        raise refused
 
     return run
 
@@ -89,22 +95,41 @@ def relinked(raw: bytes, chain: list[bytes]) -> bytes:
 def _forms(value: Value) -> Iterator[bytes]:
     match value:
         case [bytes(), dict(signed)]:
-            claims = next((one for one in signed.values() if isinstance(one, dict)), {})
-            key = keys().get(str(claims.get("iss")))
+            claims = [one for one in signed.values() if isinstance(one, dict)]
+            key = keys().get(str(claims[0].get("iss"))) if claims else None
             if key is not None:
                 yield encode([key.sign(encode(signed)), signed])
         case [str(), dict(body), *signatures] if signatures:
             message = encode(value[:2])
-            named = [
-                one
-                for _, one in sorted(body.items(), key=_signs_before)
-                if isinstance(one, str) and one in keys()
-            ]
+            said = [one for _, one in sorted(body.items(), key=_signs_before)]
+            named = [one for one in said if isinstance(one, str) and one in keys()]
+            named = [*_issuers(body), *named]
             for order in permutations(named[:_SIGNERS_MAX], min(len(signatures), len(named))):
                 if len(order) == len(signatures):
                     yield encode([*value[:2], *(keys()[did].sign(message) for did in order)])
         case _:
             pass
+
+
+def _issuers(body: dict[str, Value]) -> Iterator[str]:
+    """Who issued the tokens in a body: it may be signed by nobody else."""
+    tokens = [raw for item in body.values() for raw in (item if isinstance(item, list) else [item])]
+    for raw in tokens:
+        if isinstance(raw, bytes):
+            try:
+                inner = decode(raw, bytes_max=_BYTES_MAX)
+            except WireError:
+                continue
+            match inner:
+                case [bytes(), {"h": bytes(), **claims}]:
+                    issuers = [one.get("iss") for one in claims.values() if isinstance(one, dict)]
+                    yield from (str(one) for one in issuers[:1] if str(one) in keys())
+                case [str(), dict(named), *_]:  # a certificate, which names a device
+                    yield from (
+                        one for one in named.values() if isinstance(one, str) and one in keys()
+                    )
+                case _:
+                    pass
 
 
 def _signs_before(field: tuple[str, Value]) -> int:

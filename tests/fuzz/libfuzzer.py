@@ -40,10 +40,9 @@ def instrumented() -> Generator[None]:
         for path in (_REPOSITORY / folder).rglob("*.py")
         if path.stem != "planted"
     ]
-    said = io.StringIO()
-    with redirect_stderr(said):
-        with _atheris().instrument_imports(include=list(_INSTRUMENTED), exclude=without):
-            yield
+    chosen = _atheris().instrument_imports(include=list(_INSTRUMENTED), exclude=without)
+    with redirect_stderr(io.StringIO()), chosen:
+        yield
 
 
 def run(target: Target, place: Place, limits: Limits, current: Current) -> NoReturn:

@@ -15,6 +15,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from entrenous.crypto.canonical import Value, encode
 from entrenous.node import results
+from entrenous.node.cli import proof
 from entrenous.node.cli.terms_file import read_terms
 from entrenous.node.cli.written_file import read_mapping
 from entrenous.node.config import Config
@@ -23,6 +24,7 @@ from entrenous.node.files import handed_in
 from entrenous.node.operations.operation import Args
 from entrenous.node.push_token import PushToken
 from entrenous.node.shape import from_value, to_value
+from entrenous.node.sizes import size_of
 from entrenous.node.spelled import read_decimal, read_line, spelled
 from entrenous.node.spelled_time import Moment, read_moment
 from entrenous.protocol.address import check_addresses
@@ -33,8 +35,8 @@ from entrenous.protocol.limits import CARD_BYTES_MAX, TERMS_BYTES_MAX
 from entrenous.protocol.pairing import parse_link
 from entrenous.protocol.push import (
     Greeting,
-    PushRefused,
     Pushed,
+    PushRefused,
     Welcome,
     issue_allowance,
     make_proof,
@@ -48,8 +50,8 @@ from entrenous.protocol.record import Batch
 from entrenous.protocol.schema import ACCOUNT, CONTACT, METER_READING, TRANSACTION
 from entrenous.protocol.window import Window
 from entrenous.protocol.wire import decode
-from entrenous.tests.protocol.spec_world import PATH, T_MS, T_S, cast as the_cast
-from entrenous.tests.protocol.spec_world import payments, readings
+from entrenous.tests.protocol.spec_world import PATH, T_MS, T_S, payments, readings
+from entrenous.tests.protocol.spec_world import cast as the_cast
 
 from .examples import texts
 from .healing import heal, healing
@@ -163,11 +165,13 @@ def _token_seeds() -> list[bytes]:
 
 
 @cache
-def _shapes() -> tuple[type, ...]:
-    found = [
+def _shapes() -> tuple[type[object], ...]:
+    found: list[type[object]] = [
         one
         for one in vars(results).values()
-        if isinstance(one, type) and is_dataclass(one) and one.__module__ == results.__name__
+        if isinstance(one, type)
+        and is_dataclass(one)
+        and one.__module__ == results.__name__
         and not _holds_batch(one)
     ]
     return tuple(sorted(found, key=lambda one: one.__name__))
@@ -287,6 +291,16 @@ _LINES = (
 )
 
 
+def _size(data: bytes) -> object:
+    return size_of(data.decode("utf-8", "replace"))
+
+
+def _invoked(data: bytes) -> object:
+    """What `entrenous invoke --args` is given."""
+    # The command reads it before it does anything else, and nothing else reads it.
+    return proof._json_args(data.decode("utf-8", "replace"))  # pyright: ignore[reportPrivateUsage]
+
+
 def _decimal(data: bytes) -> object:
     return read_decimal(data.decode("utf-8", "replace"))
 
@@ -322,7 +336,7 @@ def _card_file(data: bytes) -> object:
 
 
 _CARDS = (
-    b"\0who:\n  legal_name: Volt\n  registration: null\n  address: Here 1\nearns: By selling power\n"
+    b"\0who:\n  legal_name: Volt\n  registration: null\n  address: Here 1\nearns: By sale\n"
     b"domain: volt.example.org\nholds:\n  - collection: energy/electricity/load-curve\n"
     b"    what: readings\n    purpose: bills\n    retention: 3 years\n    legal_basis: contract\n"
     b"incidents:\n  - date: 2026-01-01\n    what: lost\n    people: 3\n    done: found\n"
@@ -355,7 +369,6 @@ def _archive_seeds() -> list[bytes]:
             archive.writestr(zipfile.ZipInfo("two.ofx"), b"OFXHEADER:100\n")
         found.append(packed.getvalue())
     return found
-
 
 
 TARGETS = (
@@ -397,7 +410,7 @@ TARGETS = (
     Target(
         "control-answer",
         _answer,
-        ("node.shape", "node.results"),
+        ("node.shape",),
         _answer_seeds,
         (WireError, RecordError),
         form=Form.VALUE,
@@ -418,6 +431,22 @@ TARGETS = (
         (RecordError,),
         words=(b'"time"', b'"amount"', b"1e400", b"\\ud800", b"-0.0", b'"id"', b"null"),
         weight=2,
+    ),
+    Target(
+        "size",
+        _size,
+        ("node.sizes",),
+        texts("500 MB", "2.5GiB", "0", "1 tib"),
+        (UsageError,),
+        bytes_max=64,
+    ),
+    Target(
+        "invoked-args",
+        _invoked,
+        ("node.cli.proof",),
+        texts('{"v": 1, "to": {"/": {"bytes": "AAEC"}}, "list": [true, null, "x"]}'),
+        (UsageError,),
+        words=(b'{"/":', b'{"bytes":', b"[[[[[[[[", b"1e9"),
     ),
     Target(
         "spelled-decimal",

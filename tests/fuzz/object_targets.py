@@ -13,7 +13,7 @@ from entrenous.protocol.did import did_of
 from entrenous.protocol.errors import CapabilityError, RecordError, WireError
 from entrenous.protocol.keyset import parse_keyset
 from entrenous.protocol.mandate import make_end, make_proxy, parse_end, parse_mandate, parse_proxy
-from entrenous.protocol.parcel import parse_head
+from entrenous.protocol.parcel_head import parse_head
 from entrenous.protocol.persona import (
     parse_certificate,
     parse_inception,
@@ -134,7 +134,12 @@ TARGETS = (
         ("identity", "inception of the person"),
         ("identity", "inception of the supplier"),
     ),
-    _row("reader-key", parse_reader_key, "persona", ("identity", "a later reader key of the supplier")),
+    _row(
+        "reader-key",
+        parse_reader_key,
+        "persona",
+        ("identity", "a later reader key of the supplier"),
+    ),
     _row("succession", parse_succession, "persona", ("identity", "succession of the person")),
     _row(
         "certificate",
@@ -166,7 +171,9 @@ TARGETS = (
         made=lambda: [spec_words.receipt().signed.raw],
     ),
     _row("answer", parse_answer, "receipt", ("log", "an answer")),
-    _row("parcel-head", parse_head, "parcel", ("parcel", "the head"), errors=_LISTED, weight=2),
+    _row(
+        "parcel-head", parse_head, "parcel_head", ("parcel", "the head"), errors=_LISTED, weight=2
+    ),
     _row("card", _card, "card", ("card", "card"), errors=_LISTED, weight=2),
     _row("vouch", parse_vouch, "vouch", made=_vouches),
     _row("proxy", parse_proxy, "mandate", made=_proxies),

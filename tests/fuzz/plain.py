@@ -15,10 +15,21 @@ from . import cbor_mutation
 from .process import Current, Limits, Place
 from .target import Form, Target, attempt
 
-_PIECES: Final = (b"\0", b"\xff", b"\x80", b"\n", b"<", b"&", b'"', b"9" * 20, b"-", b"\xed\xa0\x80")
+_PIECES: Final = (
+    b"\0",
+    b"\xff",
+    b"\x80",
+    b"\n",
+    b"<",
+    b"&",
+    b'"',
+    b"9" * 20,
+    b"-",
+    b"\xed\xa0\x80",
+)
 
 
-class Hang(Exception):  # noqa: N818  # what happened
+class Hang(Exception):  # what happened
     """An input took longer than any may."""
 
 

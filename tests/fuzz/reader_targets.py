@@ -7,11 +7,13 @@ from collections.abc import Callable
 from entrenous.apps.csv_profile import BadProfile, from_toml
 from entrenous.apps.csv_profiles import BY_NAME
 from entrenous.apps.readers import bank_csv, camt, espi, ofx, vcard
+from entrenous.apps.services.budget.rules import BadRules, own_rules
+from entrenous.apps.services.electricity.tariff import BadTariff, tariff_of
 from entrenous.protocol.columns import read_columns, write_columns
+from entrenous.protocol.contact import LISTS, read_values
 from entrenous.protocol.errors import ReaderError
 from entrenous.protocol.reading import Extract, Reader, Settings, read_by, reader_for, summary
 from entrenous.protocol.schema import CONTACT
-from entrenous.protocol.contact import LISTS, read_values
 from entrenous.tests.apps import camt_files
 
 from .examples import files
@@ -124,6 +126,22 @@ _PROFILE_SEEDS = (
 )
 
 
+def _rules(data: bytes) -> object:
+    return own_rules(data.decode("utf-8", "replace"))
+
+
+def _tariff(data: bytes) -> object:
+    return tariff_of(data.decode("utf-8", "replace"), "tariff.toml")
+
+
+_RULES = b'[[rule]]\nwords = "market"\ncategory = "groceries"\nfor = "any"\n'
+_TARIFF = (
+    b'name = "Two"\ncurrency = "EUR"\n[[price]]\nfrom = 2025-02-01\nstanding_month = "12.68"\n'
+    b'peak = "0.2146"\noff_peak = "0.1696"\noff_peak_hours = ["22:00-06:00"]\n'
+    b'off_peak_days = ["saturday"]\n[[price]]\nfrom = 2026-02-01\nkwh = 0.2\n'
+)
+
+
 def _any(data: bytes) -> object:
     """Which reader takes a file: one, or a sentence."""
     try:
@@ -194,14 +212,22 @@ TARGETS = (
         ("apps.readers.camt", "apps.iso20022", "apps.account", "apps.iban", "apps.markup"),
         _camt_seeds,
         (
-            *(b"<Ntry>", b"</Ntry>", b"<Amt Ccy=", b"<CdtDbtInd>", b"<BookgDt>", b"<DtTm>", b"DBIT"),
+            *(
+                b"<Ntry>",
+                b"</Ntry>",
+                b"<Amt Ccy=",
+                b"<CdtDbtInd>",
+                b"<BookgDt>",
+                b"<DtTm>",
+                b"DBIT",
+            ),
             *(b"<TxDtls>", b"<Bal>", b"<RvslInd>true", b"camt.052.001.02", b"<IBAN>", *_XML),
         ),
     ),
     _row(
         "vcard",
         _reads(vcard.reader),
-        ("apps.readers.vcard", "apps.content_lines", "apps.text"),
+        ("apps.readers.vcard", "apps.content_lines"),
         lambda: files(_FIXTURES, "*.vcf"),
         (
             *(b"BEGIN:VCARD\n", b"END:VCARD\n", b"VERSION:2.1\n", b"VERSION:4.0\n", b"TEL;TYPE="),
@@ -213,7 +239,7 @@ TARGETS = (
         "bank-csv",
         _csv,
         (
-            *("apps.readers.bank_csv", "apps.csv_columns", "apps.csv_guess", "apps.csv_profiles"),
+            *("apps.readers.bank_csv", "apps.csv_columns", "apps.csv_guess"),
             *("apps.csv_table", "apps.csv_text", "apps.csv_values"),
         ),
         _csv_seeds,
@@ -233,6 +259,24 @@ TARGETS = (
         bytes_max=8192,
         words=(b"[columns]", b"header = false", b"booked", b"debits", b"'''", b"[[", b"1e9"),
         weight=2,
+    ),
+    Target(
+        "budget-rules",
+        _rules,
+        ("apps.services.budget.rules",),
+        lambda: [_RULES],
+        (BadRules,),
+        words=(b"[[rule]]", b"words", b"category", b"1e9", b"[[["),
+        bytes_max=8192,
+    ),
+    Target(
+        "electricity-tariff",
+        _tariff,
+        ("apps.services.electricity.tariff",),
+        lambda: [_TARIFF],
+        (BadTariff,),
+        words=(b"[[price]]", b"22:00-06:00", b"1e999", b"inf", b"nan", b"2026-02-30"),
+        bytes_max=8192,
     ),
     Target(
         "any-file",

@@ -13,6 +13,7 @@ from entrenous.crypto.entropy import SeededEntropy
 from entrenous.crypto.errors import BadCiphertext, BadProof, BadSignature
 from entrenous.crypto.key_tree import FIRST_GENERATION, collection_key, day_key, tree_root
 from entrenous.crypto.keys import DayKey
+from entrenous.crypto.labels import Signed
 from entrenous.crypto.merkle import (
     Frontier,
     leaf_hash,
@@ -41,7 +42,6 @@ from entrenous.protocol.segment import RunProof, verify_run
 from entrenous.protocol.signed import sign
 from entrenous.protocol.statement import RecordProof, read_hashes, verify_days, verify_record
 from entrenous.protocol.wire import Value, decode
-from entrenous.crypto.labels import Signed
 from entrenous.tests.protocol import spec_words, spec_world
 
 from .examples import example
@@ -94,7 +94,9 @@ def _value_seeds() -> list[bytes]:
 
 def _day_key() -> DayKey:
     who = spec_world.cast()
-    return day_key([tree_root(collection_key(who.vault, spec_world.PATH, FIRST_GENERATION))], spec_world.DAY)
+    return day_key(
+        [tree_root(collection_key(who.vault, spec_world.PATH, FIRST_GENERATION))], spec_world.DAY
+    )
 
 
 def _page(data: bytes) -> object:
@@ -103,9 +105,7 @@ def _page(data: bytes) -> object:
     codec, count, length = tape.upto(2), tape.upto(255), int.from_bytes(tape.take(3), "big")
     packed = tape.rest()
     packed += bytes(-len(packed) % METER_READING.bucket)
-    entry = replace(
-        spec_world.sealed_pages()[0][0], codec=codec, count=count, plain_len=length
-    )
+    entry = replace(spec_world.sealed_pages()[0][0], codec=codec, count=count, plain_len=length)
     key = page_key(_day_key(), entry.page_id, entry.page_salt)
     entropy = SeededEntropy(b"fuzz")
     ciphertext = encrypt_page(key, entry.header(), packed, entropy=entropy)
@@ -241,9 +241,7 @@ def _keys_inside(data: bytes) -> object:
         did_of(who.supplier.public),
         who.supplier_reader.public,
     )
-    sealed = seal(
-        who.supplier_reader.public, sealing.info(7), data, entropy=SeededEntropy(b"fuzz")
-    )
+    sealed = seal(who.supplier_reader.public, sealing.info(7), data, entropy=SeededEntropy(b"fuzz"))
     template = parse_keyset(example("keyset", "keyset"), did_of(who.person.public))
     body: dict[str, Value] = {
         key: (7 if key == "n" else sealed if value == template.sealed else value)

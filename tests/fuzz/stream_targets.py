@@ -50,7 +50,7 @@ from entrenous.protocol.wire import encode
 from entrenous.tests.protocol import spec_world
 
 from .examples import chapter, example
-from .healing import heal
+from .healing import healing
 from .target import Form, Tape, Target, require, same
 
 T = TypeVar("T")
@@ -80,7 +80,9 @@ def _decoded(stream: bytes, size: int) -> object:
                 found.append(again)
     except (WireError, RemoteProtocolError) as error:
         return found, type(error).__name__, str(error)
-    same(b"".join(cast("list[bytes]", found)) + stream[len(stream) - len(decoder) :], stream, "lost")
+    same(
+        b"".join(cast("list[bytes]", found)) + stream[len(stream) - len(decoder) :], stream, "lost"
+    )
     return found, len(decoder), decoder.missing()
 
 
@@ -133,7 +135,10 @@ def _mux_frame(tape: Tape) -> bytes:
 def _mux_seeds() -> list[bytes]:
     syn, data = int(Flag.SYN), int(Type.DATA)
     opens = bytes((9, 1, data, syn, 2, 200)) + bytes((9, 1, data, 0, 2, 90))
-    return [b"\0\1" + opens + b"\2\0\3\0\0\4", b"\1\0" + bytes((9, 1, 1, syn, 1, 0, 1, 0, 0)) + b"\4"]
+    return [
+        b"\0\1" + opens + b"\2\0\3\0\0\4",
+        b"\1\0" + bytes((9, 1, 1, syn, 1, 0, 1, 0, 0)) + b"\4",
+    ]
 
 
 class _Given:
@@ -213,10 +218,7 @@ def written(data: bytes, name: str) -> Path:
 def _backup(data: bytes) -> object:
     """Byte 0: the file as it is, or what stands inside one that the words open."""
     secret = backup_secret(spec_world.cast().recovery)
-    if data[:1] != b"\0":
-        raw = data[1:]
-    else:
-        raw = _sealed_backup(secret.public, data[1:])
+    raw = _sealed_backup(secret.public, data[1:]) if data[:1] == b"\0" else data[1:]
     with open_backup(written(raw, "backup"), secret) as opened:
         size = sum(len(chunk) for chunk in opened.database())
         same(size, opened.head.database_bytes, "a database of another length is taken")
@@ -252,7 +254,9 @@ def _keystore_inside(data: bytes) -> object:
 
 _KEY_FILE = KeyFileSecret(bytes(32))
 _KIND_AT = len(b"entrenous/1/keystore\n")
-_DEAR = 3 * 16  # passes times MiB: more than that is the owner's choice, and no business of a fuzzer
+_DEAR = (
+    3 * 16
+)  # passes times MiB: more than that is the owner's choice, and no business of a fuzzer
 
 
 def _keystore_file(data: bytes) -> object:
@@ -283,11 +287,20 @@ def _parcel_envelope(data: bytes) -> object:
 
 def _parcel_stream(data: bytes) -> object:
     """The content of a parcel's stream: head, parts, padding.  Byte 0: whether it is padded."""
-    key = FileKey(bytes(32))
-    padded, content = data[:1] == b"\0", data[1:]
+    content = data[1:]
     size = int.from_bytes(content[:4], "big")
-    if 0 < size <= len(content) - 4:
-        content = content[:4] + heal(content[4 : 4 + size]) + content[4 + size :]
+    if not 0 < size <= len(content) - 4:
+        return _unpacked(content, padded=data[:1] == b"\0")
+
+    def of_head(head: bytes) -> object:
+        whole = len(head).to_bytes(4, "big") + head + content[4 + size :]
+        return _unpacked(whole, padded=data[:1] == b"\0")
+
+    return healing(of_head)(content[4 : 4 + size])
+
+
+def _unpacked(content: bytes, *, padded: bool) -> object:
+    key = FileKey(bytes(32))
     if padded:
         content += bytes(parcel.bucket(len(content)) - len(content))
     pieces = encrypt_stream(key, [content], entropy=SeededEntropy(_ENTROPY))
@@ -411,7 +424,10 @@ TARGETS = (
         _stream,
         ("crypto.stream",),
         lambda: [
-            b"\x11" + b"".join(encrypt_stream(FileKey(bytes(32)), [b"x" * 50], entropy=SeededEntropy(_ENTROPY)))
+            b"\x11"
+            + b"".join(
+                encrypt_stream(FileKey(bytes(32)), [b"x" * 50], entropy=SeededEntropy(_ENTROPY))
+            )
         ],
         (BadCiphertext,),
         bytes_max=512,

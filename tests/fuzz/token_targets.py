@@ -8,10 +8,12 @@ from entrenous.protocol.capability import parse_delegation, parse_invocation
 from entrenous.protocol.chain import verify_chain
 from entrenous.protocol.cid import cid_of
 from entrenous.protocol.command import Cmd, parse_args, parse_out
+from entrenous.protocol.delegation import forget_delegations
 from entrenous.protocol.did import did_of
 from entrenous.protocol.errors import CapabilityError, GrantRefused, RecordError, WireError
 from entrenous.protocol.grant import parse_bundle, parse_read_args, parse_read_policy, read_grant
 from entrenous.protocol.mandate import parse_chain
+from entrenous.protocol.mandate_limits import Limits, parse_limits
 from entrenous.protocol.trust import (
     GrantStatus,
     Pair,
@@ -32,6 +34,7 @@ _WORDS = (b"ucan/dlg@1.0.0", b"ucan/inv@1.0.0", b"pol", b"prf", b"did:key:z6Mk",
 
 
 def _delegation(data: bytes) -> object:
+    forget_delegations()
     found = parse_delegation(data)
     same(found.raw, data, "a delegation is not its bytes")
     same(found.cid, cid_of(data), "a delegation has another name than its bytes")
@@ -142,6 +145,21 @@ def _bundle(data: bytes) -> object:
     found = parse_bundle(data)
     same(found.signed.raw, data, "a bundle is not its bytes")
     return found
+
+
+def _limits(data: bytes) -> object:
+    match decode(data):
+        case list(pol):
+            to, limits = parse_limits(pol)
+            same(limits.policy(to), list(pol), "limits do not come back from their policy")
+            return to, limits
+        case _:
+            raise WireError("not a policy")
+
+
+def _limit_seeds() -> list[bytes]:
+    to = did_of(cast().supplier.public)
+    return [encode([["==", ".to", to]]), encode(Limits().policy(to))]
 
 
 def _mandates(data: bytes) -> object:
@@ -277,6 +295,14 @@ TARGETS = (
         (WireError, CapabilityError, BadSignature, RecordError),
         form=Form.VALUE,
         weight=2,
+    ),
+    Target(
+        "mandate-limits",
+        _limits,
+        ("protocol.mandate_limits",),
+        _limit_seeds,
+        (WireError, CapabilityError, RecordError),
+        form=Form.VALUE,
     ),
     Target(
         "mandates",

@@ -90,7 +90,7 @@ def own_rules(text: str) -> list[Rule]:
     """The rules of a person's own file.  Raises BadRules."""
     try:
         table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number may have too many digits for either
         raise BadRules(f"budget.toml cannot be understood: {error}") from None
     if unknown := sorted(table.keys() - {"rule"}):
         raise BadRules(f"budget.toml has no place for {unknown[0]!r}, only [[rule]]")

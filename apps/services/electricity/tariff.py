@@ -153,7 +153,8 @@ def tariff_of(text: str, name: str) -> Tariff:
     """The tariff in a file called `name`.  Raises BadTariff."""
     try:
         table = tomllib.loads(text, parse_float=Decimal)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        # Also a number with more digits, or a larger exponent, than can be held.
         raise BadTariff(f"{name} cannot be understood: {error}") from None
     if unknown := sorted(table.keys() - {"name", "currency", "price"}):
         raise BadTariff(f"{name}: there is no place for {unknown[0]!r}")
@@ -209,7 +210,9 @@ def _amount(value: object, name: str) -> Fraction:
             amount = Decimal("NaN")
         if amount.is_finite() and 0 <= amount < 1_000_000 and -amount.as_tuple().exponent <= 18:  # type: ignore[operator]  # finite: a whole number
             return Fraction(amount)
-    raise BadTariff(f'{name}: {str(value)[:40]!r} is no amount; one is "0.2016"')
+    # A large whole number has no text of its own.
+    said = "this" if isinstance(value, int) and abs(value) > 10**18 else repr(str(value)[:40])
+    raise BadTariff(f'{name}: {said} is no amount; one is "0.2016"')
 
 
 def _minutes(value: object, name: str) -> frozenset[int]:
