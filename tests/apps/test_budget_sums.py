@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import random
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -128,6 +129,18 @@ def test_the_nearer_end_is_taken() -> None:
     far = payment("2025-03-05", "300", "VIR RECU CLIENT", file="b.xml", account="two")
     near = payment("2025-03-02", "300", "VIR RECU M K", file="b.xml", account="two")
     assert categories(out, far, near) == ["transfers", "income", "transfers"]
+
+
+def test_payments_made_to_look_like_transfers_cost_no_time() -> None:
+    """Thousands of one amount on one day, there and back: a peer can deliver them."""
+    made = [
+        payment("2025-03-03", f"{sign}1", "VIR EPARGNE", file=file, id=f"{sign}{number}")
+        for number in range(3_000)
+        for sign, file in (("-", "a.ofx"), ("", "b.ofx"))
+    ]
+    began = time.perf_counter()
+    assert "transfers" not in categories(*made)
+    assert time.perf_counter() - began < 10
 
 
 def test_an_own_iban_on_the_line_is_enough() -> None:

@@ -11,8 +11,9 @@ A payment whose line names an IBAN of one's own is an end even where the other i
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +23,9 @@ from .rules import Verdict
 from .words import Means
 
 DAYS_MAX: Final = 4
+# Pairs of one amount that are looked at.  Beyond it somebody made them, and none is taken for a
+# transfer.
+PAIRS_MAX: Final = 20_000
 _MEANS: Final = frozenset((Means.TRANSFER, Means.UNKNOWN, Means.CHECK))
 
 
@@ -55,22 +59,38 @@ def own_transfers(
 def _candidates(payments: Sequence[Payment], verdicts: Sequence[Verdict]) -> list[Pair]:
     """Every two payments that might be ends of one movement, the likeliest first."""
     incoming: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
+    outgoing: defaultdict[tuple[str, int], list[int]] = defaultdict(list)
     for at, one in enumerate(payments):
-        if one.incoming and _may_be(one, verdicts[at]):
-            incoming[one.currency, one.amount].append(at)
+        if one.amount and _may_be(one, verdicts[at]):
+            ends = incoming if one.incoming else outgoing
+            ends[one.currency, abs(one.amount)].append(at)
     found: list[tuple[tuple[int, bool, int, str, str], Pair]] = []
-    for at, one in enumerate(payments):
-        if one.amount >= 0 or not _may_be(one, verdicts[at]):
-            continue
-        for other in incoming.get((one.currency, -one.amount), ()):
-            into = payments[other]
-            days = abs((into.date - one.date).days)
-            if days > DAYS_MAX or not _different(one, into):
+    for amount, outs in outgoing.items():
+        for at, other in _near(payments, outs, incoming.get(amount, [])):
+            one, into = payments[at], payments[other]
+            if not _different(one, into):
                 continue
+            days = abs((into.date - one.date).days)
             known = one.account is not None and into.account is not None
             common = len(set(one.line.split()) & set(into.line.split()))
             found.append(((days, not known, -common, one.id, into.id), Pair(at, other)))
     return [pair for _, pair in sorted(found, key=lambda each: each[0])]
+
+
+def _near(
+    payments: Sequence[Payment], outs: Sequence[int], into: list[int]
+) -> Iterator[tuple[int, int]]:
+    """Each of `outs` with each of `into` that is a few days apart; none if they are too many."""
+    into = sorted(into, key=lambda at: payments[at].date)
+    days = [payments[at].date.toordinal() for at in into]
+    spans: list[tuple[int, int, int]] = []
+    for at in outs:
+        day = payments[at].date.toordinal()
+        spans.append((at, bisect_left(days, day - DAYS_MAX), bisect_right(days, day + DAYS_MAX)))
+    if sum(end - first for _, first, end in spans) <= PAIRS_MAX:
+        for at, first, end in spans:
+            for other in into[first:end]:
+                yield at, other
 
 
 def _may_be(one: Payment, verdict: Verdict) -> bool:
