@@ -204,6 +204,8 @@ def _changes(node: ast.AST) -> Iterator[tuple[str, Change]]:
             yield "jump", _becomes(ast.Continue())
         case ast.Continue():
             yield "jump", _becomes(ast.Break())
+        case ast.Call(func=ast.Name(id="min" | "max")):
+            return  # the order is nothing to them
         case ast.Call() if len(node.args) >= 2 and _distinct(node.args[0], node.args[1]):
             yield "arguments", _exchanged
         case _:

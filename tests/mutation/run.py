@@ -147,9 +147,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 def run(todo: list[Mutant], results: Results, given: argparse.Namespace) -> None:
-    """Try these, in an order of no meaning, for at most so many seconds."""
+    """Try these for at most so many seconds: first those that need no new import, at random."""
     until = time.monotonic() + given.seconds
     random.Random(0).shuffle(todo)
+    todo.sort(key=lambda mutant: not mutant.in_function)
 
     def in_time() -> Iterator[Mutant]:
         for mutant in todo:

@@ -297,6 +297,16 @@ def test_a_pattern_cannot_backtrack() -> None:
         policy.require({"a": "a" * 30_000 + "b"})
 
 
+def test_the_alternative_that_came_furthest_is_blamed() -> None:
+    """Wherever it stands among the others, and a single statement has come nowhere."""
+    further: Value = ["and", [["==", ".collection", "power"], ["==", ".from", 99]]]
+    other: Value = ["==", ".purpose", "audit"]
+    for either in ([other, further], [further, other]):
+        with pytest.raises(CapabilityError) as refused:
+            parse_policy([["or", either]]).require({"collection": "power", "from": 1})
+        assert refused.value.code is Code.DAYS
+
+
 GRANT = [
     ["==", ".purpose", "audit"],
     ["==", ".terms", "T"],
