@@ -18,24 +18,22 @@ a command in one's own name (authority: the pair; or said by a proxy, the pair o
 a mandate), and `/pair/open` (authority: an invite).  Only
 the three `Verified…` types open anything, and only these doors make them.
 
-What the node knows comes in as plain data (`Standing`), fetched in the same unit of work that will
-act, so no check can be true of one moment and acted on in another.  Nothing here changes anything:
-to spend the invocation is the caller's next step, in that same unit of work.
+What the node knows comes in as plain data (`standing`).  Nothing here changes anything: to spend
+the invocation is the caller's next step, in the unit of work in which that data was fetched.
 
 Source: formats.md, "Session", "Grant", "Commands", "Pairing".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from typing import TypeVar
 
 from ..crypto.errors import CryptoError
 from .capability import (
-    Delegation,
     Invocation,
     VerifiedInvocation,
     parse_invocation,
@@ -43,7 +41,7 @@ from .capability import (
     verify_delegations,
 )
 from .command import OWN_NAME, Cmd, OwnArgs, PairOpenArgs, parse_args
-from .counter import CounterWindow, check_counter
+from .counter import check_counter
 from .did import Did
 from .errors import (
     CapabilityError,
@@ -53,6 +51,7 @@ from .errors import (
     WireError,
 )
 from .grant import ReadArgs, ReadGrant, parse_read_args, read_grant
+from .grant_status import GrantStatus, check_standing, status_at
 from .limits import (
     CHAIN_MAX,
     INVOCATION_AHEAD_S_MAX,
@@ -60,98 +59,35 @@ from .limits import (
     PARCEL_LIFE_S_MAX,
     REPLAY_KEPT_S,
 )
-from .mandate import ACTABLE, AT_HOME, Acted, Lodged, check_acting, check_link
+from .mandate import ACTABLE, AT_HOME, Acted, check_acting, check_link
 from .pairing import Introduction, OpenInvite, introduction, spend
 from .receipt import Asked
 from .refusal import ABOUT_ARGS, code_of, explain_read
+from .standing import Carried, Pair, Standing
 from .window import Window, opened_until
 
-# --- what the node knows --------------------------------------------------------------------------
-
-
-class GrantStatus(StrEnum):
-    """How a grant stands.  A store keeps only the first three; the clock gives the others."""
-
-    LIVE = "live"
-    SUSPENDED = "suspended"
-    REVOKED = "revoked"
-    NOT_YET = "not-yet"
-    EXPIRED = "expired"
-
-
-def status_at(delegation: Delegation, kept: GrantStatus, now_ms: int) -> GrantStatus:
-    """How a grant stands at `now_ms`, given what the store keeps about it.
-
-    What was taken back stays so, whatever the clock says.
-    """
-    if kept is GrantStatus.REVOKED:
-        return kept
-    if delegation.exp is not None and now_ms > delegation.exp * 1000:
-        return GrantStatus.EXPIRED
-    if kept is GrantStatus.SUSPENDED:
-        return kept
-    if delegation.nbf is not None and now_ms < delegation.nbf * 1000:
-        return GrantStatus.NOT_YET
-    return kept
-
-
-def check_standing(status: GrantStatus) -> None:
-    """Accept a grant that holds, or will.  Raises GrantRefused (revoked, expired, suspended)."""
-    match status:
-        case GrantStatus.REVOKED:
-            raise GrantRefused("this grant has been taken back", Code.REVOKED)
-        case GrantStatus.EXPIRED:
-            raise GrantRefused("this grant has expired", Code.EXPIRED)
-        case GrantStatus.SUSPENDED:
-            raise GrantRefused(
-                "this grant is suspended until its owner confirms it", Code.SUSPENDED
-            )
-        case GrantStatus.LIVE | GrantStatus.NOT_YET:
-            return
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two personas that know each other: one of ours, one of theirs.
-
-    `permits` are the commands that we let them say in their own name; the owner can withdraw each.
-    """
-
-    ours: Did
-    theirs: Did
-    permits: frozenset[str] = OWN_NAME
-
-
-@dataclass(frozen=True, slots=True)
-class Carried:
-    """A call came by hand, in parcel `n`; `taken` are the parcels taken of that device before."""
-
-    n: int
-    taken: CounterWindow
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What this node knows about one call, as data.
-
-    `device` is this device; `pair` the pair whose stream the call came on, None for a stranger;
-    `grants` how each delegation of the chain stands, by CID (the root must be there; others only
-    if they were taken back); `spent` the invocations remembered, by CID.
-
-    For a command that is said in another's name: `principal` is our pair with that other, None if
-    there is none, and `mandates` what was handed in, by the CID of each delegation.
-
-    `carried` says that it did not come on a stream: it may be older, and its parcel has a number.
-    """
-
-    device: Did
-    pair: Pair | None
-    grants: Mapping[bytes, GrantStatus]
-    spent: Container[bytes]
-    principal: Pair | None = None
-    mandates: Mapping[bytes, Lodged] = field(default_factory=lambda: dict[bytes, Lodged]())
-    carried: Carried | None = None
-
+__all__ = [
+    "MEETING_CHECKS",
+    "OWN_CHECKS",
+    "READ_CHECKS",
+    "Carried",
+    "Check",
+    "GrantStatus",
+    "Heard",
+    "Pair",
+    "Standing",
+    "Step",
+    "VerifiedMeeting",
+    "VerifiedOwn",
+    "VerifiedRead",
+    "authorise_meeting",
+    "authorise_own",
+    "authorise_read",
+    "check_standing",
+    "check_still",
+    "hear",
+    "status_at",
+]
 
 # --- what comes out -------------------------------------------------------------------------------
 
