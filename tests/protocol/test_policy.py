@@ -166,6 +166,9 @@ def test_what_is_not_in_the_language_is_refused(policy: Value) -> None:
 
 
 def test_the_limits_themselves_are_allowed() -> None:
+    parse_policy([["==", "." + "a" * (limits.SELECTOR_CHARS_MAX - 1), 1]])
+    parse_policy([["==", ".a" * limits.SELECTOR_STEPS_MAX, 1]])
+    parse_policy([["like", ".a", "x" * limits.PATTERN_CHARS_MAX]])
     for name in ("not", "and", "or", "all", "any"):
         parse_policy([nested(limits.POLICY_DEPTH_MAX, name)])
     parse_policy([["==", ".a", 1]] * limits.POLICY_STATEMENTS_MAX)
