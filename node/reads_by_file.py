@@ -352,14 +352,16 @@ class Reads:
         return value
 
 
-_T = TypeVar("_T", ReadAsked, ReadServed)
+_T = TypeVar("_T", bound=ReadAsked | ReadServed)
 
 
 def _put(reads: tuple[_T, ...], read: _T) -> tuple[_T, ...]:
     """`read` in the place of the one with its id, or after the others."""
     if all(one.id != read.id for one in reads):
         return (*reads, read)
-    return tuple(read if one.id == read.id else one for one in reads)
+    put = list(reads)
+    put[[one.id for one in reads].index(read.id)] = read
+    return tuple(put)
 
 
 def _with(parcels: tuple[int, ...], n: int) -> tuple[int, ...]:

@@ -28,7 +28,7 @@ def size_of(text: str) -> int:
     if match is None or unit is None:
         raise UsageError(f"{text[:40]!r} is not a size like 500 MB or 2 GiB")
     places = match[2] or ""
-    size = int(match[1] + places) * unit // 10 ** len(places)
+    size = int(match[1] + places) * unit // int(10 ** len(places))
     if size >= 1 << 62:
         raise UsageError(f"{text[:40]!r} is larger than any disk")
     return size

@@ -180,12 +180,12 @@ class WaitingElsewhere:
             return
         if answer.code is not Code.OK:
             said = answer.out if isinstance(answer.out, str) else answer.code.value
-            state, grant, reason = Stage.FAILED, None, said[:TEXT_CHARS_MAX]
+            done = replace(found, state=Stage.FAILED, grant=None, reason=said[:TEXT_CHARS_MAX])
         else:
             grant = parse_out(Cmd.MANDATE_DECIDE, answer.out)
             assert isinstance(grant, bytes)
-            state, reason = (Stage.GRANTED if grant else Stage.REFUSED), args.reason
-        done = replace(found, state=state, grant=grant or None, reason=reason)
+            state = Stage.GRANTED if grant else Stage.REFUSED
+            done = replace(found, state=state, grant=grant or None, reason=args.reason)
         self._save(tx, args.request, done)
 
     def _save(self, tx: Tx, cid: bytes, one: WaitingFor) -> None:

@@ -201,9 +201,9 @@ async def grants(host: Host, args: Args, emit: Emit) -> Value:
     def unit(tx: Tx) -> list[GrantInfo]:
         names = _names(node.peers.all(tx))
         given, held = node.lending.all(tx), node.borrowing.all(tx)
-        short = shorts(one.cid for one in (*given, *held))
         reads = _reads(node, tx)
         both: list[GrantGiven | GrantHeld] = [*given, *held]
+        short = shorts(one.cid for one in both)
         personas = names_of(node, tx)
         infos = [_grant_info(one, names, short, reads, now_ms) for one in both]
         infos += _lent_on(node, tx, reads, now_ms)

@@ -10,6 +10,7 @@ under a mandate.  What a node confirms stands in the book; what it refuses has c
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -139,7 +140,7 @@ class Home(Actor):
         try:
             found = await self.insist(lambda client: client.read(path, FIRST, FIRST + DAYS))
         except NotFound:
-            facts, damaged = frozenset[tuple[int, str, int]](), ()
+            facts, damaged = frozenset[tuple[int, str, int]](), tuple[str, ...]()
         else:
             facts, damaged = facts_of(found.batch), found.damaged
         if damaged:
@@ -291,7 +292,7 @@ class Home(Actor):
             elif lending.tried_ms is None and self.dice.chance(0.6):
                 self.told("keep", lending.reader)
                 try:
-                    await self.insist(lambda client, grant=lending.grant: client.keep(grant))
+                    await self.insist(partial(Client.keep, grant=lending.grant))
                 except UsageError:
                     self.told("kept before")
                 lending.suspended = False

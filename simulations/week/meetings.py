@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from ...node.client import Client
 from ...protocol.wire import Value
@@ -38,10 +39,10 @@ async def meet(
 async def settle_in(home: Home, neighbour: Actor, sources: Sequence[Actor]) -> None:
     """A house, its organisations and a neighbour, in good weather."""
     for name, born in (("Ana", "1984-03-01"), ("Ben", "1982-11-30"), (ROSE, "1938-07-07")):
-        await home.insist(lambda client, name=name, born=born: client.people_add(name, born))
+        await home.insist(partial(Client.people_add, name=name, born=born))
     for source in sources:
         await meet(home, source, source.name, "home", "Ana, Ben" if source.name == "bank" else None)
-        await source.insist(lambda client, name=source.name: client.set_card(card_of(name, 1)))
+        await source.insist(partial(Client.set_card, written=card_of(source.name, 1)))
     bank, energy, _, town = sources
     await meet(home, bank, "bank of rose", "rose", ROSE)
     await meet(home, neighbour, "neighbour", "home")

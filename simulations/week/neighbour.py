@@ -10,6 +10,7 @@ pairing, requests that a supplier refuses.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import trio
 
@@ -119,7 +120,7 @@ class Neighbour(Actor):
                     if request.state == "waiting":
                         energy.told("refuse")
                         await energy.insist(
-                            lambda client, id=request.id: client.refuse(id, "nothing is held")
+                            partial(Client.refuse, request=request.id, reason="nothing is held")
                         )
             except (UsageError, GaveUpError):
                 continue

@@ -9,6 +9,7 @@ lie within what was granted, hold all that was there, and nothing may be served 
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -275,8 +276,12 @@ class Source(Actor):
             self.world.faults["reads beyond a grant"] += 1
             try:
                 await self.once(
-                    lambda client, wrong=wrong: client.fetch(
-                        peer, wrong.collection, wrong.first, wrong.last
+                    partial(
+                        Client.fetch,
+                        peer=peer,
+                        collection=wrong.collection,
+                        first=wrong.first,
+                        last=wrong.last,
                     )
                 )
             except (DownError, Away, StoreError, NotAllowed, NotFound, Refused):

@@ -51,7 +51,8 @@ GIVEN = GrantInfo(
     4_000_000_000, "live", 1_700_000_000_000, None, 2, True, (b"token",),
 )  # fmt: skip
 PEER = Peer(
-    "volt", "did:key:z6MkOwn", "did:key:z6MkTheir", ("/ip4/127.0.0.1/tcp/1",), 0, True, 0, UNKNOWN, 5,
+    "volt", "did:key:z6MkOwn", "did:key:z6MkTheir", ("/ip4/127.0.0.1/tcp/1",), 0, True, 0, UNKNOWN,
+    5,
     4 << 30,
 )  # fmt: skip
 INFO = CollectionInfo(PATH, "meter-reading/1", 96, 2, FIRST, FIRST + 1)

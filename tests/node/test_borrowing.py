@@ -13,7 +13,7 @@ from entrenous.crypto.keys import DeviceKey, PersonaKey
 from entrenous.crypto.labels import Signed
 from entrenous.node.config import Role
 from entrenous.node.errors import Away
-from entrenous.node.serving import Evidence, ReadPlan
+from entrenous.node.serving import Evidence, ReadPlan, Slice
 from entrenous.node.store.database import Tx
 from entrenous.protocol.command import DecideArgs
 from entrenous.protocol.errors import GrantRefused, ProtocolError
@@ -98,8 +98,8 @@ def _fewer_days_claimed_whole(_town: Town, owner: Party) -> None:
 def _evidence(owner: Party, change: Callable[[Evidence], Evidence]) -> None:
     evidence = owner.node.serving.evidence
 
-    def changed(tx: Tx, plan: ReadPlan, number: int) -> Evidence:
-        return change(evidence(tx, plan, number))
+    def changed(tx: Tx, asked: Window, window: Slice) -> Evidence:
+        return change(evidence(tx, asked, window))
 
     owner.node.serving.evidence = changed  # type: ignore[method-assign]  # the lender cheats
 

@@ -280,7 +280,8 @@ def test_reading_ones_own_is_cut_to_the_hour(
     finally:
         monkeypatch.setenv("TZ", "UTC")
         time.tzset()
-    assert run.node.asked("read") == {"path": PATH, "first": FIRST, "last": FIRST + 1, "people": None}
+    asked = {"path": PATH, "first": FIRST, "last": FIRST + 1, "people": None}
+    assert run.node.asked("read") == asked
     times = [json.loads(line)["time"] for line in done.out.splitlines()]
     assert (times[0], times[-1], len(times)) == (
         "2025-01-01T23:00:00Z",

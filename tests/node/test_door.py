@@ -527,7 +527,7 @@ async def test_keys_and_revocations_count_only_from_the_owner(
         replayed = KeysArgs(rogue.persona_of(reader), real.keyset).value()
         said = await link.say(rogue.own(reader, Cmd.KEYS, replayed))
         assert isinstance(said, Answer)
-        assert said.code is Code.MALFORMED  # signed by another than who brings it
+        assert said.code is Code.UNKNOWN_GRANT  # whoever brings it must be who lends
         revocation = make_revocation(rogue.persona, dlg=given.cid, paths=[CURVE], t_ms=rogue.now_ms)
         args = RevokeArgs(rogue.persona_of(reader), revocation.signed.raw).value()
         said = await link.say(rogue.own(reader, Cmd.REVOKE, args))
