@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -19,30 +19,33 @@ def of(value: Value) -> Payload:
     return Payload("a token", {"claim": value, "nonce": value, "cmd": value})
 
 
+CLAIMS: list[tuple[Callable[[Payload], object], list[Value], list[Value]]] = [
+    (lambda p: p.text("claim", 5), ["", "12345"], ["123456", b"x", None]),
+    (
+        lambda p: p.time("claim"),
+        [0, 1, limits.TIME_S_MAX],
+        [-1, limits.TIME_S_MAX + 1, True, False, None, "1"],
+    ),
+    (lambda p: p.maybe_time("claim"), [None, 0], [-1, True]),
+    (lambda p: p.maybe_time("absent"), [1], []),
+    (lambda p: p.optional_time("claim"), [0], [None, -1]),
+    (
+        lambda p: p.nonce(),
+        [b"", bytes(limits.TOKEN_NONCE_BYTES_MAX)],
+        [bytes(limits.TOKEN_NONCE_BYTES_MAX + 1), "x", None],
+    ),
+    (lambda p: p.mapping("claim"), [{}, {"a": 1}], [[], None]),
+    (
+        lambda p: p.command(),
+        ["/", "/" + "a" * (limits.COMMAND_CHARS_MAX - 1)],
+        ["/" + "a" * limits.COMMAND_CHARS_MAX, "", None],
+    ),
+]
+
+
 @pytest.mark.parametrize(
     ("read", "good", "bad"),
-    [
-        (lambda p: p.text("claim", 5), ["", "12345"], ["123456", b"x", None]),
-        (
-            lambda p: p.time("claim"),
-            [0, 1, limits.TIME_S_MAX],
-            [-1, limits.TIME_S_MAX + 1, True, False, None, "1"],
-        ),
-        (lambda p: p.maybe_time("claim"), [None, 0], [-1, True]),
-        (lambda p: p.maybe_time("absent"), [1], []),
-        (lambda p: p.optional_time("claim"), [0], [None, -1]),
-        (
-            lambda p: p.nonce(),
-            [b"", bytes(limits.TOKEN_NONCE_BYTES_MAX)],
-            [bytes(limits.TOKEN_NONCE_BYTES_MAX + 1), "x", None],
-        ),
-        (lambda p: p.mapping("claim"), [{}, {"a": 1}], [[], None]),
-        (
-            lambda p: p.command(),
-            ["/", "/" + "a" * (limits.COMMAND_CHARS_MAX - 1)],
-            ["/" + "a" * limits.COMMAND_CHARS_MAX, "", None],
-        ),
-    ],
+    CLAIMS,
     ids=["text", "time", "maybe", "absent", "optional", "nonce", "map", "command"],
 )
 def test_a_claim_at_its_limits(
@@ -96,6 +99,7 @@ def opened(signed: Value, *, signature: Value = bytes(SIGNATURE_BYTES)) -> Paylo
 
 
 def test_the_claims_are_those_required_and_some_of_the_others() -> None:
+    claims: Mapping[str, Value]
     for claims in ({"iss": 1}, {"iss": 1, "nbf": 2}):
         assert opened({"h": VARSIG, "ucan/dlg@1.0.0": claims}).claims == claims
     for claims, why in (

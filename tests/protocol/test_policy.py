@@ -270,20 +270,40 @@ def test_a_deep_comparison_is_counted_to_the_value(rows: Value) -> None:
         )
 
 
-@pytest.mark.parametrize("rows", [[[]] * 4_999, {str(n): [] for n in range(4_999)}], ids=type)
+NONE: list[Value] = []
+NO_KEYS: dict[str, Value] = {}
+
+
+@pytest.mark.parametrize("rows", [[NONE] * 4_999, {str(n): NONE for n in range(4_999)}], ids=type)
 def test_values_inside_of_values_are_counted(rows: Value) -> None:
     """Each list or map costs one step and one for each thing in it, to the step."""
-    args: dict[str, Value] = {"rows": rows, "nine": [0] * 9, "none": [], "map": {}}
-    whole = [*[["==", ".rows", rows]] * 10, ["==", ".nine", [0] * 9]]
+    args: dict[str, Value] = {"rows": rows, "nine": [0] * 9, "none": NONE, "map": NO_KEYS}
+    whole: list[Value] = [*[["==", ".rows", rows]] * 10, ["==", ".nine", [0] * 9]]
     parse_policy(whole).require(args)
-    for more in (["==", ".none", []], ["==", ".map", {}]):
+    for more in (["==", ".none", NONE], ["==", ".map", NO_KEYS]):
         with pytest.raises(CapabilityError, match="costs too much"):
             parse_policy([*whole, more]).require(args)
 
 
+def test_a_star_that_is_meant_stands_where_it_stood() -> None:
+    policy = parse_policy([["like", ".a", "a*b\\*c"]])
+    policy.require({"a": "axxb*c"})
+    for text in ("a*xbc", "axb\\*c", "axbxc"):
+        with pytest.raises(CapabilityError):
+            policy.require({"a": text})
+
+
+def test_a_place_is_counted_from_either_end() -> None:
+    for place, value in ((0, 7), (1, 8), (-1, 8), (-2, 7)):
+        parse_policy([["==", f".a[{place}]", value]]).require({"a": [7, 8]})
+    for place in (2, -3):
+        with pytest.raises(CapabilityError):
+            parse_policy([["!=", f".a[{place}]", 9]]).require({"a": [7, 8]})
+
+
 def test_a_pattern_costs_by_the_length_of_the_text() -> None:
     """One step, and one more for each 64 characters."""
-    texts = [["like", ".text", "*"]] * 500
+    texts: list[Value] = [["like", ".text", "*"]] * 500
     for chars, steps in ((63, 1), (64, 2), (128, 3)):
         rows = limits.POLICY_STEPS_MAX - 500 * steps
         # `all` over a list of so many costs so many, for it and its statement: two each.

@@ -22,6 +22,7 @@ from entrenous.protocol.session_event import (
     PagesAltered,
     WindowReceived,
 )
+from entrenous.protocol.wire import Value
 from entrenous.tests.protocol.session_link import (
     ALICE,
     BANK,
@@ -121,7 +122,8 @@ def test_what_we_withdraw_makes_no_room_for_the_peer() -> None:
     link.dialler.refuse(call, Code.BUSY, "no more")
     sent(link.dialler)
     give(link.dialler, sent(link.listener))
-    body = {"inv": INV, "proofs": []}
+    none: list[Value] = []
+    body: dict[str, Value] = {"inv": INV, "proofs": none}
     for number in range(4, 2 + 2 * limits.CALLS_OPEN_MAX, 2):
         give(link.dialler, frame(Kind.CALL, number, body))
     assert link.dialler.state is StreamState.OPEN
@@ -210,6 +212,19 @@ def test_a_reader_has_its_time_from_when_the_last_page_left() -> None:
     assert drain(link.listener) == []
     link.listener.handle_timer(by_ms)
     assert drain(link.listener) == [CallTimedOut(call)]
+
+
+def test_who_takes_a_delivery_has_its_time_from_when_the_last_part_left() -> None:
+    link = open_link()
+    call = link.dialler.call(INV, (), [b"a part"])
+    left_ms = NOW_MS + 5_000
+    sent(link.dialler, left_ms)
+    by_ms = left_ms + limits.CALL_MS
+    give(link.dialler, ping_frame(1, reply=False), by_ms - 10)
+    link.dialler.handle_timer(by_ms - 1)
+    assert drain(link.dialler) == []
+    link.dialler.handle_timer(by_ms)
+    assert drain(link.dialler) == [CallTimedOut(call)]
 
 
 # --- bytes ----------------------------------------------------------------------------------------
