@@ -221,6 +221,7 @@ def test_who_takes_a_delivery_has_its_time_from_when_the_last_part_left() -> Non
     sent(link.dialler, left_ms)
     by_ms = left_ms + limits.CALL_MS
     give(link.dialler, ping_frame(1, reply=False), by_ms - 10)
+    assert link.dialler.next_timer() == by_ms  # which comes before the next sign of life
     link.dialler.handle_timer(by_ms - 1)
     assert drain(link.dialler) == []
     link.dialler.handle_timer(by_ms)
@@ -254,6 +255,13 @@ def test_of_one_certificate_there_is_no_pair() -> None:
         assert not greeting.paired
     greeting.ours = greeting.theirs = Hello(ALICE.cert, None, None)
     assert greeting.paired
+    greeting.state = StreamState.AWAITING
+    assert not greeting.paired
+
+
+def test_a_hello_names_no_call() -> None:
+    hello: dict[str, Value] = {"v": [1], "cert": None, "peer": None, "last": None}
+    assert "names a call" in fault(fresh_link().listener, frame(Kind.HELLO, 1, hello)).sentence
 
 
 def test_of_two_streams_exactly_one_stays() -> None:
