@@ -40,9 +40,11 @@ from .deciding_for import DecidingFor
 from .inbox import Asked, Inbox, RequestState
 from .lending import Lending
 from .lending_on import LendingOn
+from .mandate_notices import Notices
 from .mandate_outcome import Outcomes
 from .mandates import Mandates
 from .peers import Pair
+from .proxies import Proxies
 from .store.database import Tx
 from .vouches import Vouches
 
@@ -75,7 +77,9 @@ class Acting:
         borrowing: Borrowing,
         cards: Cards,
         vouches: Vouches,
+        proxies: Proxies,
         mandates: Mandates,
+        notices: Notices,
         outcomes: Outcomes,
         deciding_for: DecidingFor,
     ) -> None:
@@ -94,10 +98,10 @@ class Acting:
                 _row(RevokeArgs, self._revoked),
                 _row(CardPutArgs, cards.put),
                 _row(VouchAskArgs, vouches.answer),
-                _row(MandateAskArgs, mandates.asked),
+                _row(MandateAskArgs, proxies.asked),
                 _row(MandatePutArgs, mandates.put),
                 _row(MandateEndArgs, mandates.ended),
-                _row(MandateNoticeArgs, mandates.told),
+                _row(MandateNoticeArgs, notices.told),
                 _row(MandateOutcomeArgs, outcomes.heard),
                 _row(MandateLendArgs, self._lent_on),
             )

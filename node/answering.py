@@ -26,6 +26,7 @@ from ..protocol.trust import Carried, GrantStatus, Heard, Standing, VerifiedOwn,
 from ..protocol.trust import Pair as TrustedPair
 from ..protocol.wire import Value
 from .errors import NodeError
+from .mandate_notices import Notices
 from .mandates import Mandates
 from .peers import Pair, Peers
 from .receipts import Receipts, Way
@@ -64,6 +65,7 @@ class Answering:
         peers: Peers,
         receipts: Receipts,
         mandates: Mandates,
+        notices: Notices,
     ) -> None:
         self._store = store
         self._device = device
@@ -71,6 +73,7 @@ class Answering:
         self._peers = peers
         self._receipts = receipts
         self._mandates = mandates
+        self._notices = notices
 
     def standing(
         self,
@@ -141,7 +144,7 @@ class Answering:
             acted=acted,
         )
         if acted is not None and heard.inv.sub not in (heard.inv.iss, pair.own) and done:
-            self._mandates.tell(tx, pair.own, heard.inv, answer, now_ms)
+            self._notices.tell(tx, pair.own, heard.inv, answer, now_ms)
         persona = self._peers.persona(tx, pair.own)
         self._receipts.add(
             tx, Way.GIVEN, pair.own, pair.their, answer, pair.key, persona.certificate

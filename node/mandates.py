@@ -8,7 +8,7 @@
 The organisation takes a mandate only from someone whom it names, and acts under none that was not
 handed in; so a principal always can, and a proxy whose principal's node is away can too.  What is
 said under it counts as said by the principal: its permits, its requests, its grants.  Each act is
-told to the principal in the unit of work that answers it.
+told to the principal (`mandate_notices`); what a proxy says before there is a mandate is `proxies`.
 
 Within one vault (a child and a parent whom one school knows) nobody asks and nothing travels but
 what goes to the organisation: both personas are here.
@@ -22,19 +22,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ..crypto.entropy import Entropy
-from ..protocol.command import (
-    Cmd,
-    DecideArgs,
-    MandateAskArgs,
-    MandateEndArgs,
-    MandateNoticeArgs,
-    MandatePutArgs,
-    RequestArgs,
-    parse_args,
-)
+from ..protocol.command import Cmd, MandateEndArgs, MandatePutArgs
 from ..protocol.did import Did
 from ..protocol.errors import CapabilityError, Code, GrantRefused
-from ..protocol.invocation import Invocation, parse_invocation
+from ..protocol.invocation import Invocation
 from ..protocol.limits import MANDATES_OF_ONE_MAX
 from ..protocol.mandate import (
     AT_HOME,
@@ -47,26 +38,20 @@ from ..protocol.mandate import (
     check_life,
     make_end,
     make_mandate,
-    make_proxy,
     parse_chain,
     parse_end,
-    parse_proxy,
 )
 from ..protocol.mandate_limits import Limits
-from ..protocol.receipt import Answer, parse_answer
+from ..protocol.receipt import parse_answer
 from ..protocol.trust import GrantStatus
 from ..protocol.wire import Value
 from .errors import NotAllowed, NotFound, UsageError
-from .inbox import Asked, Inbox, RequestState
-from .mandate_kept import MandateKept, ProxyKept, Side
+from .mandate_kept import MandateKept, Side
 from .outgoing import Outgoing
 from .peers import Pair, Peers
+from .proxies import Proxies
 from .store.database import Tx
 from .store.objects import Kind, Objects
-
-# How long someone's word that it would act stands.
-PROXY_LIFE_S = 90 * 86_400
-_IN, _OUT = "in", "out"
 
 
 class Mandates:
@@ -77,8 +62,7 @@ class Mandates:
         objects: Objects,
         peers: Peers,
         outgoing: Outgoing,
-        inbox: Inbox,
-        asked: Inbox,
+        proxies: Proxies,
         entropy: Entropy,
     ) -> None:
         # Is told of each mandate that this node held and that has ended.
@@ -86,8 +70,7 @@ class Mandates:
         self._objects = objects
         self._peers = peers
         self._outgoing = outgoing
-        self._inbox = inbox
-        self._asked = asked
+        self._proxies = proxies
         self._entropy = entropy
 
     # looking
@@ -104,14 +87,6 @@ class Mandates:
         if (kept := self.find(tx, Side.HELD, cid)) is None:
             raise NotFound("this node holds no such mandate: see `entrenous mandates`")
         return kept
-
-    def proxies(self, tx: Tx) -> list[ProxyKept]:
-        """Those who said that they would act for someone here."""
-        return [
-            ProxyKept.from_value(value)
-            for name, value in self._objects.all(tx, Kind.PROXY)
-            if isinstance(name, list) and name[:1] == [_IN]
-        ]
 
     def acting(
         self, tx: Tx, own: Did, at: Did, cmd: Cmd, now_ms: int, principals: Iterable[str]
@@ -134,39 +109,7 @@ class Mandates:
             raise NotAllowed(f"that mandate is {fit[-1].status(now_ms).value}: ask for another")
         raise NotAllowed(f"no mandate lets this node say {cmd.value} there for them")
 
-    # asking for one, giving one
-
-    def ask(self, tx: Tx, principal: Pair, at: Pair, now_ms: int) -> bytes:
-        """Tell `principal` as whom one would act for them at `at`; the word's CID."""
-        if principal.their == at.their:
-            raise UsageError("a mandate is between three: the principal is not the organisation")
-        proxy = make_proxy(
-            self._peers.persona(tx, at.own).key,
-            at=at.their,
-            principal=principal.their,
-            exp_s=now_ms // 1000 + PROXY_LIFE_S,
-        )
-        kept = ProxyKept(proxy, principal.own, principal.their, now_ms)
-        self._objects.put(tx, Kind.PROXY, [_OUT, at.own, principal.their], kept.value())
-        args = MandateAskArgs(principal.their, proxy.signed.raw)
-        self._outgoing.put(tx, principal, Cmd.MANDATE_ASK, args.value(), now_ms)
-        return proxy.cid
-
-    def asked(self, tx: Tx, pair: Pair, args: MandateAskArgs, now_ms: int) -> Value:
-        """A peer says as whom it would act for us.  Raises GrantRefused."""
-        proxy = parse_proxy(args.proxy)
-        if proxy.principal != pair.own:
-            raise GrantRefused("this was said to somebody else", Code.AUDIENCE)
-        if now_ms >= proxy.exp_s * 1000:
-            raise GrantRefused("this ended before it came", Code.EXPIRED)
-        name: Value = [_IN, pair.own, pair.their, proxy.at]
-        of_pair = sum(one.their == pair.their for one in self.proxies(tx))
-        if of_pair >= MANDATES_OF_ONE_MAX and not self._objects.has(tx, Kind.PROXY, name):
-            raise GrantRefused(f"{of_pair} such words wait already", Code.TOO_MUCH)
-        self._objects.put(
-            tx, Kind.PROXY, name, ProxyKept(proxy, pair.own, pair.their, now_ms).value()
-        )
-        return "kept"
+    # giving one
 
     def give(
         self,
@@ -197,7 +140,7 @@ class Mandates:
                 f"{to.name} has a node of its own: who decides needs the vault that is asked for, "
                 "so that is for people of one household"
             )
-        proxy = to.own if within else self.proxy_of(tx, to, at, now_ms)
+        proxy = to.own if within else self._proxies.known_as(tx, to, at, now_ms)
         above = () if under is None else under.chain
         if under is not None and (
             under.mandate.proxy != at.own or under.status(now_ms) is not GrantStatus.LIVE
@@ -284,19 +227,6 @@ class Mandates:
             "`entrenous mandate give YOU --may decide` does"
         )
 
-    def proxy_of(self, tx: Tx, to: Pair, at: Pair, now_ms: int) -> Did:
-        """As whom the peer `to` said that `at` knows it.  Raises NotFound, UsageError."""
-        value = self._objects.get(tx, Kind.PROXY, [_IN, to.own, to.their, at.their])
-        if value is None:
-            raise NotFound(
-                f"{to.name} has not said as whom it would act there: on its node, "
-                "`entrenous mandate ask` does"
-            )
-        kept = ProxyKept.from_value(value)
-        if now_ms >= kept.proxy.exp_s * 1000:
-            raise UsageError(f"what {to.name} said is too old: it asks again")
-        return kept.proxy.did
-
     def _hold(self, tx: Tx, held: MandateKept) -> None:
         self._objects.put(tx, Kind.MANDATE, [Side.HELD.value, held.cid], held.value())
 
@@ -349,8 +279,8 @@ class Mandates:
             self._receive_home(tx, pair, last, now_ms)
             return
         # Asked over this pair, and for use at that organisation.
-        value = self._objects.get(tx, Kind.PROXY, [_OUT, last.proxy, pair.their])
-        if value is None or ProxyKept.from_value(value).proxy.at != last.to:
+        said = self._proxies.said(tx, last.proxy, pair.their)
+        if said is None or said.proxy.at != last.to:
             raise GrantRefused("nobody here asked for this mandate", Code.UNKNOWN_GRANT)
         if self.find(tx, Side.HELD, last.cid) is None:
             self._hold(tx, MandateKept(Side.HELD, tuple(chain), pair.own, pair.their, now_ms, None))
@@ -479,70 +409,6 @@ class Mandates:
             return None
         return Acted(inv.sub, inv.iss, kept.cid)
 
-    def tell(self, tx: Tx, own: Did, inv: Invocation, answer: Answer, now_ms: int) -> None:
-        """Tell the principal what was done in its name."""
-        principal = self._peers.find(tx, own, inv.sub)
-        if principal is not None:
-            args = MandateNoticeArgs(principal.their, inv.raw, answer.signed.raw)
-            self._outgoing.put(tx, principal, Cmd.MANDATE_NOTICE, args.value(), now_ms)
-
-    # at the principal
-
-    def told(self, tx: Tx, pair: Pair, args: MandateNoticeArgs, now_ms: int) -> Value:
-        """The organisation tells what was done in our name: what follows from it, happens here.
-
-        Raises GrantRefused for what no mandate of ours stands behind, WireError, CryptoError.
-        """
-        inv, answer = parse_invocation(args.inv), parse_answer(args.answer)
-        answer.verify(pair.certificate, inv.cid)
-        acted = acted_in(answer)
-        if (acted.principal, acted.proxy) != (inv.sub, inv.iss) or inv.sub != pair.own:
-            raise GrantRefused("this was not done in our name", Code.AUDIENCE)
-        given = [
-            kept
-            for kept in self.all(tx)
-            if kept.side is Side.GIVEN
-            and kept.mandate.to == pair.their
-            and kept.mandate.principal == pair.own
-            and _behind(kept, inv, acted)
-        ]
-        if not given:
-            raise GrantRefused("no mandate was given for this", Code.UNKNOWN_GRANT)
-        if answer.code is Code.OK:
-            self._follow(tx, pair, inv, now_ms)
-        return "kept"
-
-    def _follow(self, tx: Tx, pair: Pair, inv: Invocation, now_ms: int) -> None:
-        """Our own books, after the proxy asked or decided for us."""
-        args = parse_args(inv.cmd, inv.args)
-        match args:
-            case RequestArgs() if args.request.from_did == pair.own:
-                asked = Asked(
-                    pair.own,
-                    pair.their,
-                    args.request.encode(),
-                    RequestState.WAITING,
-                    now_ms,
-                    None,
-                    None,
-                )
-                self._asked.add(tx, args.request.cid, asked)
-            case DecideArgs(bundle=None):
-                found = self._inbox.find(tx, args.request)
-                ours = found is not None and (found.own, found.their) == (pair.own, pair.their)
-                if found is not None and ours and found.state is RequestState.WAITING:
-                    state = RequestState.REFUSED
-                    self._inbox.decided(tx, args.request, state, None, args.reason)
-            case _:
-                return
-
-
-def acted_in(answer: Answer) -> Acted:
-    """The two names of an answer.  Raises GrantRefused if it has none."""
-    if answer.acted is None:
-        raise GrantRefused("an answer does not say who acted for whom", Code.MALFORMED)
-    return answer.acted
-
 
 def _may_end(end: End, chain: Sequence[Mandate]) -> bool:
     try:
@@ -550,17 +416,6 @@ def _may_end(end: End, chain: Sequence[Mandate]) -> bool:
     except CapabilityError:
         return False
     return True
-
-
-def _behind(kept: MandateKept, inv: Invocation, acted: Acted) -> bool:
-    """Whether `inv` was said under the mandate `kept`, which this node gave: by its proxy, or by
-    one to whom it was passed on, whom only the organisation knows."""
-    first = kept.chain[0]
-    if inv.prf[:1] not in {(link.cid,) for link in first.links if link.cmd == inv.cmd}:
-        return False
-    if len(inv.prf) > 1:
-        return first.onward
-    return (acted.proxy, acted.mandate) == (first.proxy, first.cid)
 
 
 def _mandate_of(link: bytes) -> Value:

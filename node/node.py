@@ -40,6 +40,7 @@ from .kept_reads import KeptReads
 from .keystore import Keystore
 from .lending import Lending
 from .lending_on import LendingOn
+from .mandate_notices import Notices
 from .mandate_outcome import Outcomes
 from .mandates import Mandates
 from .meeting import Meeting
@@ -53,6 +54,7 @@ from .parcel_taking import ParcelTaking
 from .parcel_writing import ParcelWriting
 from .peers import Peers
 from .post import Post
+from .proxies import Proxies
 from .quotas import Quotas
 from .reads_by_file import Reads
 from .receipts import Receipts
@@ -142,9 +144,9 @@ class Node:
         self.inbox = Inbox(objects, Side.IN)
         self.asked = Inbox(objects, Side.OUT)
         self.household = Household(objects)
-        self.mandates = Mandates(
-            objects, self.peers, self.outgoing, self.inbox, self.asked, ground.entropy
-        )
+        self.proxies = Proxies(objects, self.peers, self.outgoing)
+        self.mandates = Mandates(objects, self.peers, self.outgoing, self.proxies, ground.entropy)
+        notices = Notices(self.peers, self.outgoing, self.inbox, self.asked, self.mandates)
         collections = self.vault.collections
         self.lending = Lending(
             objects,
@@ -201,6 +203,7 @@ class Node:
             peers=self.peers,
             receipts=self.receipts,
             mandates=self.mandates,
+            notices=notices,
         )
         turns = Turns()
         acting = Acting(
@@ -210,7 +213,9 @@ class Node:
             borrowing=self.borrowing,
             cards=self.cards,
             vouches=self.vouches,
+            proxies=self.proxies,
             mandates=self.mandates,
+            notices=notices,
             outcomes=outcomes,
             deciding_for=self.deciding_for,
         )

@@ -33,7 +33,7 @@ async def lend_on(host: Host, args: Args, emit: Emit) -> Value:
 
     def unit(tx: Tx) -> bytes:
         to, owner = node.peers.named(tx, peer), node.peers.named(tx, at)
-        reader = node.mandates.proxy_of(tx, to, owner, now_ms)
+        reader = node.proxies.known_as(tx, to, owner, now_ms)
         live = [
             held
             for held in node.borrowing.all(tx)

@@ -121,7 +121,7 @@ async def proxies(host: Host, args: Args, emit: Emit) -> Value:
                 one.proxy.exp_s,
                 one.t_ms,
             )
-            for one in node.mandates.proxies(tx)
+            for one in node.proxies.all(tx)
         ]
 
     for info in await node.store.database.read(unit):
@@ -135,7 +135,7 @@ async def mandate_ask(host: Host, args: Args, emit: Emit) -> Value:
     now_ms = node.clock.now_ms()
 
     def unit(tx: Tx) -> None:
-        node.mandates.ask(tx, node.peers.named(tx, peer), node.peers.named(tx, at), now_ms)
+        node.proxies.ask(tx, node.peers.named(tx, peer), node.peers.named(tx, at), now_ms)
 
     await node.store.database.write(unit)
     node.outgoing.notify()

@@ -52,7 +52,7 @@ async def granted(
         lambda tx: bank.node.lending.grant(tx, request, [window], exp_s, bank.now_ms)
     )
     principal, at = await son.peer("mother"), await son.peer("bank")
-    await son.write(lambda tx: son.node.mandates.ask(tx, principal, at, son.now_ms))
+    await son.write(lambda tx: son.node.proxies.ask(tx, principal, at, son.now_ms))
     await settle()
     return given.cid
 
@@ -71,7 +71,7 @@ async def lend_on(one: Family, root: bytes, *windows: Window, days: int = 20) ->
             held,
             node.borrowing.keys(tx, held),
             to,
-            node.mandates.proxy_of(tx, to, owner, now_ms),
+            node.proxies.known_as(tx, to, owner, now_ms),
             windows=windows or (PART,),
             exp_s=now_ms // 1000 + days * DAY_S,
             now_ms=now_ms,
@@ -239,7 +239,7 @@ async def test_what_cannot_be_lent_on(autojump_clock: trio.testing.MockClock) ->
         await meet(mother, stranger)
         to, at = await mother.peer("stranger"), await mother.peer("bank")
         with pytest.raises(NotFound, match="mandate ask"):
-            await mother.read(lambda tx: mother.node.mandates.proxy_of(tx, to, at, mother.now_ms))
+            await mother.read(lambda tx: mother.node.proxies.known_as(tx, to, at, mother.now_ms))
         # Again and again: each would make the bank turn its keys once.
         for _ in range(LENT_ON_MAX - 1):
             await lend_on(one, root)

@@ -67,7 +67,7 @@ class Family:
         """The son asks for it, his mother gives it; everybody has heard."""
         son, mother = self.son, self.mother
         principal, at = await son.peer("mother"), await son.peer("bank")
-        await son.write(lambda tx: son.node.mandates.ask(tx, principal, at, son.now_ms))
+        await son.write(lambda tx: son.node.proxies.ask(tx, principal, at, son.now_ms))
         await settle()
         to, her_bank = await mother.peer("son"), await mother.peer("bank")
         given = await mother.write(
@@ -383,7 +383,7 @@ async def test_what_is_passed_on(autojump_clock: trio.testing.MockClock) -> None
         await meet(one.bank, girl)
         await meet(one.son, girl)
         to_son, at = await girl.peer("son"), await girl.peer("bank")
-        await girl.write(lambda tx: girl.node.mandates.ask(tx, to_son, at, girl.now_ms))
+        await girl.write(lambda tx: girl.node.proxies.ask(tx, to_son, at, girl.now_ms))
         await settle()
         son, his_bank, his_girl = one.son, await one.son.peer("bank"), await one.son.peer("girl")
         held = await son.read(lambda tx: son.node.mandates.held(tx, given.cid))
