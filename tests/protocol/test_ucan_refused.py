@@ -407,6 +407,13 @@ def test_a_store_that_gives_another_token_is_refused() -> None:
     assert refusal(lambda: verify_chain(invocation, store, now_ms=NOW_MS)) is Code.MALFORMED
 
 
+def test_a_store_that_lacks_a_token_is_refused() -> None:
+    chain = good_chain()
+    store = {chain[1].cid: chain[1].raw}
+    invocation = ask(CAROL, chain)
+    assert refusal(lambda: verify_chain(invocation, store, now_ms=NOW_MS)) is Code.UNKNOWN_GRANT
+
+
 def test_nobody_speaks_for_another_without_proof() -> None:
     assert judged(ask(BOB, []), []) is Code.UNKNOWN_GRANT
 
