@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
 
-from entrenous.crypto.canonical import Value, encode
-from entrenous.protocol.errors import Code, LocalProtocolError
+from entrenous.crypto.canonical import Value
+from entrenous.protocol.errors import Code, LocalProtocolError, WireError
 from entrenous.protocol.frame import Kind, encode_frame, encode_page_frame
 from entrenous.protocol.hello import Hello, StreamState
 from entrenous.protocol.limits import FRAME_BYTES_MAX, SEND_BYTES
@@ -26,7 +26,7 @@ from entrenous.protocol.message import (
 )
 from entrenous.protocol.session import Session
 from entrenous.protocol.session_event import Closed, Event, HelloReceived
-from entrenous.protocol.wire import WireError, decode  # type: ignore[attr-defined]
+from entrenous.protocol.wire import decode
 from entrenous.tests.protocol.session_link import (
     ALICE,
     BANK,
@@ -287,10 +287,6 @@ def _chunks(data: bytes) -> object:
     return found[0]
 
 
-def _script(start: int, *steps: bytes) -> bytes:
-    return bytes((start,)) + b"".join(steps)
-
-
 def _seeds(head: bytes) -> list[bytes]:
     """Scripts that go the good way from each start."""
     hello = b"\0\0\4"
@@ -342,5 +338,3 @@ TARGETS = (
         weight=3,
     ),
 )
-
-_ = (encode, _script)

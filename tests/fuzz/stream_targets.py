@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from functools import cache
-from itertools import islice
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, TypeVar, cast
@@ -14,7 +13,7 @@ import trio
 
 from entrenous.crypto.entropy import SeededEntropy
 from entrenous.crypto.errors import BadCiphertext, BadKey, BadWords, CryptoError, WrongPassphrase
-from entrenous.crypto.keys import FileKey, ReaderSecret
+from entrenous.crypto.keys import FileKey
 from entrenous.crypto.recovery import backup_secret
 from entrenous.crypto.seal import seal
 from entrenous.crypto.shares import combine, recovery_secret, recovery_words
@@ -336,12 +335,6 @@ def _words_seeds() -> list[bytes]:
     words = recovery_words(spec_world.cast().recovery, entropy=SeededEntropy(_ENTROPY))
     return [words.encode(), f"{words}\n{words}".encode(), words.upper().encode()]
 
-
-def _some(found: Iterator[bytes], most: int) -> list[bytes]:
-    return list(islice(found, most))
-
-
-_ = (_some, ReaderSecret)
 
 TARGETS = (
     Target(
