@@ -20,7 +20,6 @@ Everything in a profile is checked; a word in it that means nothing is refused, 
 from __future__ import annotations
 
 import re
-import tomllib
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from typing import Final, cast
 
 from ..protocol.limits import LINE_CHARS_MAX, PROFILE_BYTES_MAX
 from ..protocol.reading import shown
+from ..protocol.toml_text import toml_table
 from .csv_text import DELIMITERS
 
 # role -> whether several columns may play it
@@ -108,7 +108,7 @@ def from_toml(text: str) -> Profile:
     if len(text.encode("utf-8", "replace")) > PROFILE_BYTES_MAX:
         raise BadProfile(f"is over {PROFILE_BYTES_MAX >> 10} KiB")
     try:
-        table = cast("dict[str, object]", tomllib.loads(text))
+        table = toml_table(text)
     except (ValueError, RecursionError) as error:  # a number may have too many digits for either
         raise BadProfile(f"is no TOML: {shown(str(error))}") from None
     if unknown := sorted(table.keys() - _KEYS):

@@ -7,7 +7,6 @@ either: it stands in the store or in files of its own.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -16,6 +15,7 @@ from typing import Self, cast
 
 import platformdirs
 
+from ..protocol.toml_text import toml_table
 from .errors import HomeError, UsageError
 from .sizes import size_of
 
@@ -92,7 +92,7 @@ class Config:
             if len(raw) > CONFIG_BYTES_MAX:
                 raise HomeError(f"config.toml is larger than {CONFIG_BYTES_MAX} bytes")
             try:
-                found = cast("dict[str, object]", tomllib.loads(raw.decode()))
+                found = toml_table(raw.decode())
             except (ValueError, RecursionError) as error:  # TOML, UTF-8, a number without end
                 raise HomeError(f"config.toml cannot be read: {error}") from error
         identity = IdentitySettings.read(found.pop(_IDENTITY, {}), environment)

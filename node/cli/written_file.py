@@ -10,11 +10,11 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
+from ...protocol.toml_text import toml_table
 from ..errors import NotFound, UsageError
 from .visible import visible
 
@@ -53,7 +53,7 @@ def read_mapping(path: Path, *, what: str, bytes_max: int) -> Mapping[str, objec
 def _parse(suffix: str, text: str) -> object:
     match suffix:
         case ".toml":
-            return _toml_value(tomllib.loads(text))
+            return _toml_value(toml_table(text))
         case ".json":
             return json.loads(text, object_pairs_hook=_once)
         case ".yaml" | ".yml":

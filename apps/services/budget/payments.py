@@ -123,14 +123,17 @@ def _payment(
 async def _accounts(
     client: Client, paths: Iterable[str]
 ) -> tuple[Mapping[str, str], frozenset[str]]:
-    """Of each file that told of one account only, which; and the IBANs of all of them."""
+    """Of each file that told of one account only, which; and the IBANs of one's own."""
     numbers: defaultdict[str, set[str]] = defaultdict(set)
     ibans: set[str] = set()
     for path in paths:
         read = await client.read_sources(path, 0, UNDATED - 1)
         for row, tellings in zip(read.records.batch.rows(), read.tellings, strict=True):
             iban, number = cast("str | None", row["iban"]), cast("str | None", row["number"])
-            if iban:
+            told_here = any(read.tellers[teller].how != "delivered" for teller, _ in tellings)
+            # Whose accounts are one's own is for oneself to say: what is paid to an account that a
+            # peer names would be counted as moved, not as spent.
+            if iban and told_here:
                 ibans.add(iban)
             for teller, _ in tellings:
                 one = read.tellers[teller]

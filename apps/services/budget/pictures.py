@@ -19,11 +19,6 @@ _NARROW = 76
 _HEADINGS = {By.CATEGORY: "category", By.MONTH: "month", By.PAYEE: "payee"}
 
 
-def span_in_words(span: Span) -> str:
-    """`October 2026`, or `2026-01-01 to 2026-10-12`."""
-    return in_words(span.month) if span.month else f"{span.first} to {span.last}"
-
-
 def draw_budget(
     found: Budget, span: Span, by: By, only: str | None, compared: int, paper: Paper
 ) -> list[str]:

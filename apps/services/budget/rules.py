@@ -24,6 +24,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Final, cast
 
+from ....protocol.toml_text import toml_table
 from .categories import CATEGORIES
 from .words import Means, plain
 
@@ -89,7 +90,7 @@ class Rules:
 def own_rules(text: str) -> list[Rule]:
     """The rules of a person's own file.  Raises BadRules."""
     try:
-        table = tomllib.loads(text)
+        table = toml_table(text)
     except (ValueError, RecursionError) as error:  # a number may have too many digits for either
         raise BadRules(f"budget.toml cannot be understood: {error}") from None
     if unknown := sorted(table.keys() - {"rule"}):

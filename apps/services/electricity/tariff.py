@@ -22,13 +22,13 @@ from __future__ import annotations
 
 import datetime
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Final, cast
 
+from ....protocol.toml_text import toml_table
 from ...local_days import last_of, month_of
 from .curve import KWH, Curve, Interval
 
@@ -152,7 +152,7 @@ def _alike(
 def tariff_of(text: str, name: str) -> Tariff:
     """The tariff in a file called `name`.  Raises BadTariff."""
     try:
-        table = tomllib.loads(text, parse_float=Decimal)
+        table = toml_table(text, Decimal)
     except (ValueError, ArithmeticError, RecursionError) as error:
         # Also a number with more digits, or a larger exponent, than can be held.
         raise BadTariff(f"{name} cannot be understood: {error}") from None
