@@ -25,7 +25,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from .cli.shapes import Shape
+from .cli.json_form import Shape
 from .cli.visible import visible
 from .client import Client
 from .errors import Exit, NotFound, UsageError

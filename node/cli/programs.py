@@ -20,9 +20,9 @@ from ..errors import Exit, NodeError, NotAllowed, UsageError
 from ..results import AllowanceInfo
 from ..spelled import LINE_BYTES_MAX
 from .days import end_of_day_s, moment
+from .json_form import plain
 from .options import USUAL, Options, node_of
 from .screen import Screen
-from .shapes import plain
 from .words import counted
 
 if TYPE_CHECKING:

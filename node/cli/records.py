@@ -23,8 +23,8 @@ from ...protocol.contact import LISTS, read_values
 from ...protocol.errors import RecordError
 from ...protocol.record import Batch, Cell, Column
 from ...protocol.schema import Field
+from .json_form import Json
 from .screen import columns_of
-from .shapes import Json
 from .visible import visible
 
 # On a terminal a long table is shown by its ends.

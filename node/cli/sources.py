@@ -11,10 +11,10 @@ from dataclasses import replace
 from ..errors import Exit
 from ..import_report import Imported, PreviewItem
 from ..results import Records, Sourced, ToldBy
+from .json_form import Json
 from .names import short
 from .records import Format, json_rows, print_batch
 from .screen import Screen
-from .shapes import Json
 from .visible import visible
 from .words import counted
 

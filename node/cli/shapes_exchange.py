@@ -1,0 +1,117 @@
+"""What `--json` prints of data that goes to peers: delivered, asked for, lent, taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from .json_form import Shape, lines, one
+
+_REQUEST = {
+    "id": "the request",
+    "short": "as much of its id as is needed to name it",
+    "peer": "who asks, or is asked",
+    "items": "what is asked for: `collection`, `first`, `last`",
+    "purpose": "what for, a DPV term",
+    "terms": "`purpose`, `retention_days`, `recipients`, `remuneration`, `clauses`",
+    "exp_s": "until when it is asked for",
+    "state": "`waiting`, `granted`, `refused`; asked for another, `ended` with its mandate; "
+    "decided for another, `sent`, or `failed` and why",
+    "t_ms": "when it was asked",
+    "refusal": "what follows from a no, in the asker's words",
+    "grant": "the grant that came of it, or null",
+    "reason": "why it was refused, or null",
+    "standing": "of the peer, as in `peers`",
+    "people": "for whom of the house this peer knows this node; empty: the home",
+    "principal": "for whom this node asked, or decides; null if for itself",
+    "decided_by": "who decided it for the owner of this node, null if the owner did",
+}
+
+EXCHANGE: Final[Mapping[str, Shape]] = {
+    "deliver": lines(
+        statement="what this node signed over the records",
+        path="the collection",
+        peer="to whom",
+        records="how many",
+        first="first day",
+        last="last day",
+        parts="sealed parts",
+        state="`queued`, `stored` or `refused`",
+        reason="why it was refused, or null",
+    ),
+    "deliveries": lines(
+        statement="what its source signed",
+        way="`in` or `out`",
+        peer="from or to whom",
+        path="the collection",
+        first="first day",
+        last="last day",
+        records="how many",
+        t_ms="when",
+        state="`queued`, `stored` or `refused`",
+        new="taken in: records that nobody had told before; null if not counted",
+        same="taken in: records that others had told; null if not counted",
+        differing="taken in: records that others had told with other content; null if not counted",
+        ambiguous="taken in: records that might be the same as others; null if not counted",
+        same_as="who had told those that are the same, and how many",
+    ),
+    "ask": one(
+        request="the request",
+        peer="who is asked",
+        items="what is asked for: `collection`, `first`, `last`",
+        exp_s="until when",
+        left_out="hours of your own days that whole UTC days leave out, in words",
+    ),
+    "inbox": lines(**_REQUEST),
+    "asked": lines(**_REQUEST),
+    "decide": one(
+        request="the request",
+        decision="`granted` or `refused`",
+        grant="the grant, or null",
+        windows="what was given: `collection`, `first`, `last`",
+        exp_s="until when, or null",
+        left_out="hours of your own days that whole UTC days leave out, in words",
+    ),
+    "fetch": one(
+        peer="who lends",
+        path="the collection",
+        schema="what the records look like, null if nothing came",
+        records="the records, as in `read`",
+        pages="pages that came",
+        bytes="their size, encrypted",
+        windows="windows they came in, each with its receipt",
+        provenance="for each statement of a source: `statement`, `src`, `first`, `last`, "
+        "`verified`, `reason`",
+        damaged="a sentence for each page that did not open",
+    ),
+    "fetch --by-file": one(
+        peer="who lends",
+        path="the collection",
+        windows="the days: `collection`, `first`, `last`",
+        reads="reads that wait for the next file and did not wait before: one a year of days",
+    ),
+    "grants": lines(
+        id="the grant",
+        short="as much of its id as is needed to name it",
+        side="`given`, `held`, or `lent-on`: read by a proxy for whom it was granted to",
+        peer="who reads, or who lends",
+        windows="the days: `collection`, `first`, `last`",
+        purpose="what for",
+        terms="as in `inbox`",
+        exp_s="until when",
+        status="`live`, `not-yet`, `expired`, `revoked` or `suspended`",
+        issued_ms="when it was given, null if not known",
+        ended_ms="when it ended, or null",
+        reads="reads in the log",
+        acknowledged="whether the reader holds the keys that are current",
+        chain="its delegations as signed (base64), root first",
+        decided_by="who gave it for the owner of this node, null if the owner did",
+        principal="for whom its reader reads, null if for itself",
+    ),
+    "keep": one(grant="the grant that holds again"),
+    "revoke": one(
+        revocations="what was signed, one for each grant",
+        survivors="other grants that got new keys",
+        still="grants under which the same reader goes on reading some of the same days",
+    ),
+}
