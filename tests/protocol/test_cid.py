@@ -55,6 +55,8 @@ def test_a_link_may_be_any_cid(cid: bytes) -> None:
         b"\x12\x1f" + DIGEST[1:],
         b"\x81\x00\x71\x12\x20" + DIGEST,  # padded varints
         b"\x01\xf1\x00\x12\x20" + DIGEST,
+        b"\x01\xf1\x80\x00\x12\x20" + DIGEST,  # where nothing but reading on would make it one
+        b"\x01\xf1\x00\x01\x12\x20" + DIGEST,
         b"\x01\x71\x92\x00\x20" + DIGEST,
         b"\x01\x71\x12\xa0\x00" + DIGEST,
         b"\x01\x71" + b"\xff" * 9 + b"\x01" + b"\x01a",  # a number of 64 bits

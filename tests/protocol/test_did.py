@@ -26,6 +26,15 @@ def test_other_text_is_refused(text: str) -> None:
                 public_of(candidate)
 
 
+@pytest.mark.parametrize(
+    "text", ["", "did:web:example.org", "xid:key:z6Mk", "did:key:z" + "1" * 999]
+)
+def test_what_is_no_did_key_is_not_decoded(text: str) -> None:
+    """Base58 of a long text costs the square of its length."""
+    with pytest.raises(WireError, match=r"^a DID here is did:key with an Ed25519 key"):
+        public_of(text)
+
+
 def test_a_did_has_one_spelling() -> None:
     with pytest.raises(WireError):
         public_of(did_of(bytes(32)).replace("did:key:z", "did:key:z1"))

@@ -122,6 +122,8 @@ def nested(depth: int, name: str = "not") -> Value:
     return statement
 
 
+NONE: list[Value] = []
+NO_KEYS: dict[str, Value] = {}
 NOT_A_POLICY: list[Value] = [
     None,
     {},
@@ -163,6 +165,12 @@ NOT_A_POLICY: list[Value] = [
 def test_what_is_not_in_the_language_is_refused(policy: Value) -> None:
     with pytest.raises(WireError):
         parse_policy(policy)
+
+
+def test_an_operator_that_is_no_text_is_refused_as_such() -> None:
+    for name in (1, None, b"not", NONE):
+        with pytest.raises(WireError, match="an operator of a policy is text"):
+            parse_policy([[name, ".a", 1]])
 
 
 def test_the_limits_themselves_are_allowed() -> None:
@@ -268,10 +276,6 @@ def test_a_deep_comparison_is_counted_to_the_value(rows: Value) -> None:
         parse_policy([*[statement] * 10, ["==", ".none", []], ["==", ".rows", rows]]).require(
             {"rows": rows, "none": []}
         )
-
-
-NONE: list[Value] = []
-NO_KEYS: dict[str, Value] = {}
 
 
 @pytest.mark.parametrize("rows", [[NONE] * 4_999, {str(n): NONE for n in range(4_999)}], ids=type)

@@ -94,6 +94,20 @@ def test_whoever_is_silent_is_sent_nothing_but_the_reason() -> None:
     )
 
 
+def test_we_leave() -> None:
+    session = open_link().dialler
+    session.close()
+    (event,) = drain(session)
+    assert isinstance(event, Closed)
+    assert event.ending is Ending.CLOSED
+    assert event.sentence == Ending.CLOSED.value
+
+
+def test_a_hello_is_accepted_once() -> None:
+    with pytest.raises(LocalProtocolError, match="no hello waits: the stream is open"):
+        open_link().listener.accept(BANK.cert, None)
+
+
 def test_the_peer_left() -> None:
     link = open_link()
     assert ends(link.dialler) == [Closed(Ending.LEFT, Ending.LEFT.value)]
@@ -112,6 +126,22 @@ def test_a_call_that_was_refused_makes_room_for_another() -> None:
         assert isinstance(received, CallReceived)
         link.listener.refuse(call, Code.BUSY, "not now")
         link.carry()
+
+
+def test_a_call_that_was_answered_makes_room_for_another() -> None:
+    link = unpaired_link()
+    for _ in range(3):
+        call = link.dialler.call(INV)
+        (received,) = link.to_listener()
+        assert isinstance(received, CallReceived)
+        link.listener.answer(call, b"an answer")
+        link.carry()
+
+
+def test_a_page_is_bytes() -> None:
+    link = open_link()
+    give(link.listener, frame(Kind.CALL, 1, {"inv": INV, "proofs": []}))
+    assert "does not carry bytes" in fault(link.listener, frame(Kind.PAGE, 1, "text")).sentence
 
 
 def test_what_we_withdraw_makes_no_room_for_the_peer() -> None:
@@ -168,6 +198,19 @@ def test_a_part_of_another_size_is_refused(size: int) -> None:
     link = open_link()
     give(link.listener, frame(Kind.CALL, 1, {"inv": INV, "proofs": []}))
     assert fault(link.listener, frame(Kind.PAGE, 1, bytes(size))).code is Code.TOO_MUCH
+
+
+def test_our_own_mistake_is_not_blamed_on_the_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def mistaken(raw: bytes) -> bytes:
+        raise LocalProtocolError("a mistake of ours")
+
+    link = open_link()
+    monkeypatch.setattr("entrenous.protocol.session.cid_of", mistaken)
+    link.listener.receive_data(frame(Kind.CALL, 1, {"inv": INV, "proofs": []}), NOW_MS)
+    with pytest.raises(LocalProtocolError, match="a mistake of ours"):
+        link.listener.next_event()
+    assert link.listener.state is StreamState.OPEN
+    assert sent(link.listener) == b""
 
 
 # --- windows --------------------------------------------------------------------------------------

@@ -64,6 +64,17 @@ def test_each_side_counts_by_two(dialler: bool, first: int) -> None:
             calls.asked(number, INV)
 
 
+def test_a_call_is_named_by_the_side_that_made_it() -> None:
+    calls = Calls(dialler=True)
+    mine, other = ours(calls), theirs(calls)
+    assert calls.of(1, ours=True) is mine
+    assert calls.of(2, ours=False) is other
+    for number, whose in ((2, True), (3, True), (1, False), (4, False)):
+        side = "ours" if whose else "the peer's"
+        with pytest.raises(LocalProtocolError, match=f"is not an open call of {side}"):
+            calls.of(number, ours=whose)
+
+
 def test_so_many_calls_are_open_and_no_more() -> None:
     calls = Calls(dialler=True)
     asked = [ours(calls) for _ in range(CALLS_OPEN_MAX)]
