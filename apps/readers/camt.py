@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -48,8 +47,6 @@ from ...protocol.reading import (
     shown,
     source_name,
 )
-from ...protocol.record import Batch
-from ...protocol.schema import TRANSACTION
 from .. import iso20022 as iso
 from ..account import PATH as ACCOUNTS_PATH
 from ..account import Balance, Holding, account_batch, number_of
@@ -57,6 +54,7 @@ from ..iban import iban_of
 from ..iso20022 import inner, text_at
 from ..markup import Element, first_tag, read_xml
 from ..text import printable, shortened
+from ..transactions import transaction_batch
 
 _NAME: Final = "camt"
 PATH: Final = check_path("finance/accounts/transactions")
@@ -322,7 +320,7 @@ class _Statements:
         for account in self._accounts.values():
             source = source_name("bank", *account.identity)
             try:
-                batch = _transactions(account.transactions)
+                batch = transaction_batch(account.transactions)
                 told = account_batch(("camt", *account.identity), account.told)
             except RecordError as error:
                 raise self._refuse(f"an entry is not within limits: {error}") from None
@@ -372,25 +370,6 @@ _NOTES: Final = {
     "long": "Texts over the limit of a record, shortened: {}.",
     "pages": "Statements that go on in another file: {}.",
 }
-
-
-def _transactions(by_id: Mapping[str, _Transaction]) -> Batch:
-    return Batch.from_rows(
-        TRANSACTION,
-        (
-            {
-                "id": identity,
-                "time": t.time,
-                "offset_min": t.offset_min,
-                "amount": list(t.amount),
-                "currency": t.currency,
-                "label": t.label,
-                "counterparty": t.counterparty,
-                "kind": t.kind,
-            }
-            for identity, t in by_id.items()
-        ),
-    ).sorted()
 
 
 class CamtReader:

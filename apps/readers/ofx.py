@@ -51,12 +51,12 @@ from ...protocol.reading import (
     source_name,
 )
 from ...protocol.record import Batch
-from ...protocol.schema import TRANSACTION
 from ..account import PATH as ACCOUNTS_PATH
 from ..account import Balance, Holding, account_batch, number_of
 from ..markup import Builder, Element, first_tag, read_xml
 from ..ofx_markup import scan, text_of
 from ..text import printable
+from ..transactions import transaction_batch
 
 _NAME: Final = "ofx"
 PATH: Final = check_path("finance/accounts/transactions")
@@ -241,22 +241,7 @@ class _Statements:
     def _batch(self, account: _Account, transactions: list[_Transaction]) -> Batch:
         by_id = self._named(account, transactions)
         try:
-            return Batch.from_rows(
-                TRANSACTION,
-                (
-                    {
-                        "id": identity,
-                        "time": t.time,
-                        "offset_min": t.offset_min,
-                        "amount": list(t.amount),
-                        "currency": t.currency,
-                        "label": t.label,
-                        "counterparty": t.counterparty,
-                        "kind": t.kind,
-                    }
-                    for identity, t in by_id.items()
-                ),
-            ).sorted()
+            return transaction_batch(by_id)
         except RecordError as error:
             raise self._refuse(f"a transaction is not within limits: {error}") from None
 
