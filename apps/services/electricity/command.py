@@ -42,7 +42,7 @@ async def electricity(
     to: To = None,
     tariff: Annotated[
         tuple[Path, ...],
-        Parameter(help="What this tariff (a TOML file) would have cost; several: --tariff A B."),
+        Parameter(help="What this tariff (a TOML file) would have cost; may be said again."),
     ] = (),
     collection: Annotated[str, Parameter(help="Another load curve of your vault.")] = PATH,
     for_: For = None,
@@ -53,7 +53,7 @@ async def electricity(
     Without days, the last twelve months of which anything is known. docs/services.md shows what is
     in a tariff's file.
 
-    Example: entrenous electricity --from 2025-01-01 --to 2025-12-31 --tariff base.toml peak.toml
+    Example: entrenous electricity --tariff base.toml --tariff peak.toml
     """
     try:
         if len(tariff) > TARIFFS_MAX:
