@@ -9,7 +9,7 @@ DEV    := $(VENV)/.ready-dev
 FUZZ   := $(VENV)/.ready-fuzz
 NODE   := tests/interop/node_modules/.ready
 
-.PHONY: demo run test check bench kills sim mutants docs lock interop-deps help clean
+.PHONY: demo run test check bench kills sim mutants fuzz docs lock interop-deps help clean
 
 demo: $(READY)  ## three nodes, two organisations, one person: the whole story in about a minute
 	@$(BIN)/entrenous demo $(ARGS)
