@@ -4,8 +4,8 @@
 
 `preview` reads and writes nothing.  `commit` writes in chunks, and each chunk's transaction also
 moves the journal on (`journal.py`), so a crash leaves a state that the journal names and importing
-the file again goes on from there.  A file that is done changes nothing.  `undo` removes exactly
-what one import brought and overwrites it.
+the file again goes on from there.  A file that is done changes nothing.  What takes one back is
+`import_undo.py`.
 
 Steps, each of which a crash may follow:
 
@@ -30,13 +30,11 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from ..protocol.day import month_of
 from ..protocol.errors import ReaderError, RecordError
 from ..protocol.reading import UNSAID, Reader, Settings, refusal, summary
 from .checkpoint import UNWATCHED, Checkpoint
 from .clock import Clock
 from .doubles import Sifted
-from .errors import NotFound, UsageError
 from .files import HandedIn, handed_in
 from .import_plan import (
     Chunk,
@@ -59,9 +57,9 @@ from .import_report import (
     Source,
     Undone,
 )
+from .import_undo import Undoing, months_of
 from .journal import Event, Import, Journal, State, after
 from .overlap import overlapped
-from .returning import give_back, returning
 from .sealing import Piece, Sealed
 from .store.database import Tx
 from .tellers import family_of_reader
@@ -81,9 +79,6 @@ __all__ = [
     "Step",
     "Undone",
 ]
-
-# So much of an id must be given: less is a slip, not a choice.
-ID_DIGITS_MIN = 4
 
 Result = TypeVar("Result")
 
@@ -128,6 +123,7 @@ class Imports:
         self._checkpoint = checkpoint
         self._chunk_pages = chunk_pages
         self._journal = Journal(vault.store.objects)
+        self._undoing = Undoing(vault, clock, self._journal)
 
     async def preview(
         self,
@@ -181,9 +177,9 @@ class Imports:
 
         `id` may be shortened while it names one import.  Raises UsageError, NotFound, StoreError.
         """
-        row = await self._database.read(lambda tx: self._named(tx, id))
+        row = await self._database.read(lambda tx: self._undoing.named(tx, id))
         async with self._vault.alone_on(row.path):
-            pages = await self._database.erase(lambda tx: self._undo(tx, row.id))
+            pages = await self._database.erase(lambda tx: self._undoing.undo(tx, row.id))
             self._vault.changed(row.path)
         return Undone(row.id.hex(), row.path, pages, row.records if pages else 0)
 
@@ -345,7 +341,7 @@ class Imports:
                     noted=found.noted,
                 )
             elif found is not None:  # from the beginning: what it noted is noted again
-                self._vault.left_out.forget(tx, row.path, row.id, _months(found))
+                self._vault.left_out.forget(tx, row.path, row.id, months_of(found))
             self._journal.put(tx, row)
             rows.append((row, False))
         return rows
@@ -429,70 +425,3 @@ class Imports:
             family=family_of_reader(plan.reader),
             own=plan.id,
         )
-
-    # undoing
-
-    def _named(self, tx: Tx, id: str) -> Import:
-        text = id.lower()
-        if len(text) < ID_DIGITS_MIN or set(text) - set("0123456789abcdef"):
-            raise UsageError(f"an import is named by {ID_DIGITS_MIN} or more of its hex digits")
-        found = [row for row in self._journal.all(tx) if row.id.hex().startswith(text)]
-        if not found:
-            raise NotFound(f"there is no import {text}: see `entrenous imports`")
-        if len(found) > 1:
-            raise UsageError(f"{len(found)} imports begin with {text}: give more of the id")
-        return found[0]
-
-    def _undo(self, tx: Tx, id: bytes) -> int:
-        row = self._journal.get(tx, id)
-        if row.state is State.UNDONE:
-            return 0
-        now_ms = self._clock.now_ms()
-        pages = 0
-        if self._vault.collections.find(tx, row.path) is not None:
-            returned = returning(self._vault, tx, row.path, id, self._journal.standing(tx))
-            pages = self._vault.remove(tx, row.path, lambda stored: stored.origin == id)
-            for origin, pieces in returned:
-                count = give_back(self._vault, tx, row.path, origin, pieces)
-                other = self._journal.get(tx, origin)
-                self._journal.put(
-                    tx,
-                    replace(
-                        other,
-                        records=other.records + count,
-                        duplicates=max(0, other.duplicates - count),
-                        changed_ms=now_ms,
-                    ),
-                )
-        self._vault.left_out.forget(tx, row.path, id, _months(row))
-        self._journal.put(
-            tx,
-            replace(
-                row,
-                state=after(row.state, Event.UNDO),
-                done_pieces=0,
-                records=0,
-                duplicates=0,
-                differing=0,
-                beside=0,
-                same=0,
-                ambiguous=0,
-                same_as={},
-                noted=True,
-                changed_ms=now_ms,
-            ),
-        )
-        if not pages:
-            return 0
-        for other in self._journal.all(tx):
-            shares = other.path == row.path and other.duplicates + other.differing
-            if shares and not other.noted and other.state is not State.UNDONE:
-                state = after(other.state, Event.NEIGHBOUR_UNDONE)
-                self._journal.put(tx, replace(other, state=state, changed_ms=now_ms))
-        return pages
-
-
-def _months(row: Import) -> list[int]:
-    """Every month in which an import may have noted something."""
-    first, last = month_of(row.first), month_of(row.last)
-    return list(range(first, last + 1))
