@@ -61,8 +61,9 @@ VALUES: Final[Mapping[str, frozenset[str]]] = {
     TRANSACTION.name: frozenset({"amount", "currency"}),
     METER_READING.name: frozenset({"duration_s", "value", "unit"}),
 }
-# Below this many facts two files say too little of whether they are of one account.
+# Below this, two files say too little of whether they are of one account.
 OVERLAP_FACTS_MIN: Final = 4
+OVERLAP_DAYS_MIN: Final = 2 * DAYS_APART_MAX
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _TELLING_LETTERS_MIN: Final = 4
 
@@ -157,8 +158,10 @@ def _of_two_accounts(
 
 
 def _share_little(ours: Sequence[int], theirs: Sequence[int], both: Sequence[int]) -> bool:
-    first = max(ours[0], theirs[0]) - DAYS_APART_MAX
-    last = min(ours[-1], theirs[-1]) + DAYS_APART_MAX
+    first, last = max(ours[0], theirs[0]), min(ours[-1], theirs[-1])
+    # At the edges of a short overlap days are booked differently, which says nothing.
+    if last - first < OVERLAP_DAYS_MIN:
+        return False
     fewer = min(bisect_right(days, last) - bisect_left(days, first) for days in (ours, theirs))
     return fewer >= OVERLAP_FACTS_MIN and 2 * len(both) < fewer
 
