@@ -48,6 +48,16 @@ from ...protocol.schema import CONTACT
 from ...protocol.wire import Value
 from ..content_lines import Line, NoLine, content_lines
 from ..markup import decoded
+from ..vcard_values import (
+    bare,
+    date_of,
+    joined,
+    label_of,
+    labels_of,
+    revision_of,
+    split_at,
+    text_of,
+)
 
 _NAME: Final = "vcard"
 PATH: Final = check_path("identity/contacts")
@@ -71,21 +81,8 @@ _ANNIVERSARIES: Final = frozenset(
 )
 _KINDS: Final = frozenset({"individual", "group", "org", "location", "application", "device"})
 _ANDROID_EVENTS: Final = {"1": "anniversary", "3": "birthday"}
-_APPLE_LABEL = re.compile(r"_\$!<(.*)>!\$_")
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_DATE = re.compile(
-    r"(?:(?P<y>[0-9]{4})(?:-?(?P<m>[0-9]{2})-?(?P<d>[0-9]{2})|-(?P<ym>[0-9]{2}))?"
-    r"|--(?P<pm>[0-9]{2})(?:-?(?P<pd>[0-9]{2}))?|---(?P<od>[0-9]{2}))(?:[T ].*)?"
-)
-_REVISION = re.compile(
-    r"([0-9]{4})-?([0-9]{2})-?([0-9]{2})"
-    r"(?:[T ]([0-9]{2}):?([0-9]{2}):?([0-9]{2})(?:[.,][0-9]{1,9})?"
-    r"(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
-)
 # Values of one kind in one card: people have a few.
 _VALUES_MAX: Final = 256
-_NO_YEAR: Final = "1604"
-_DAYS_OF: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 @dataclass(slots=True)
@@ -166,7 +163,7 @@ class _AddressBook:
                     sentence = f"vCard {shown(card.version)!r} is not read here"
                     raise refusal(self._filename, sentence, line.number)
         labels = {
-            line.group.upper(): _label(_text(line.value, card))
+            line.group.upper(): label_of(text_of(line.value, card.version))
             for line in card.lines
             if line.name == "X-ABLABEL" and line.group
         }
@@ -187,17 +184,17 @@ class _AddressBook:
         elif name in _MESSENGERS or name == "IMPP":
             self._value(card, "messaging", line, label or _MESSENGERS.get(name, ""))
         elif name in _ONE:
-            self._one(card, _ONE[name], _text(value, card))
+            self._one(card, _ONE[name], text_of(value, card.version))
         elif name == "N":
-            parts = [_joined(part, card) for part in _split(value, ";")]
+            parts = [joined(part, card.version) for part in split_at(value, ";")]
             for key, part in zip(_N_PARTS, parts, strict=False):
                 self._one(card, key, part)
         elif name == "BDAY":
-            self._one(card, "birthday", _date(_text(value, card), line))
+            self._one(card, "birthday", date_of(text_of(value, card.version), line))
         elif name in _ANNIVERSARIES or (name == "X-ABDATE" and label.lower() == "anniversary"):
-            self._one(card, "anniversary", _date(_text(value, card), line))
+            self._one(card, "anniversary", date_of(text_of(value, card.version), line))
         elif name == "REV":
-            self._one(card, "rev", _revision(value.strip()))
+            self._one(card, "rev", revision_of(value.strip()))
         elif name == "KIND" or name == "X-ADDRESSBOOKSERVER-KIND":
             card.texts["kind"] = value.strip().lower()
         elif name == "X-ABSHOWAS":
@@ -223,20 +220,20 @@ class _AddressBook:
 
     def _value(self, card: _Card, key: str, line: Line, label: str) -> None:
         if key in ("addresses", "organisation"):
-            parts = tuple(_joined(part, card) for part in _split(line.value, ";"))
+            parts = tuple(joined(part, card.version) for part in split_at(line.value, ";"))
             if key == "addresses":
                 parts = (*parts, *("",) * len(ADDRESS_PARTS))[: max(len(parts), len(ADDRESS_PARTS))]
             values = [Labelled(parts)] if any(parts) else []
         elif key in ("nickname", "categories"):
-            texts = (_text(part, card) for part in _split(line.value, ","))
+            texts = (text_of(part, card.version) for part in split_at(line.value, ","))
             values = [Labelled((text,)) for text in texts if text]
         else:
-            text = _bare(line.name, _text(line.value, card))
+            text = bare(line.name, text_of(line.value, card.version))
             values = [Labelled((text,))] if text else []
         if key == "organisation" and card.lists[key]:
             self._left_out["a second ORG"] += 1
             return
-        words = () if key in ("nickname", "categories", "organisation") else _labels(line, label)
+        words = () if key in ("nickname", "categories", "organisation") else labels_of(line, label)
         for value in values:
             one = Labelled(value.parts, words)
             if len(card.lists[key]) == _VALUES_MAX:
@@ -246,13 +243,13 @@ class _AddressBook:
 
     def _android(self, card: _Card, line: Line) -> None:
         """What Android has no property for: `vnd.android.cursor.item/nickname;Bob;1;…`."""
-        what, *cells = (_text(part, card) for part in _split(line.value, ";"))
+        what, *cells = (text_of(part, card.version) for part in split_at(line.value, ";"))
         kind = what.rpartition("/")[2]
         said = cells[0] if cells else ""
         if kind == "nickname" and said:
             card.lists["nickname"].append(Labelled((said,)))
         elif kind == "contact_event" and len(cells) > 1 and cells[1] in _ANDROID_EVENTS:
-            self._one(card, _ANDROID_EVENTS[cells[1]], _date(said, line))
+            self._one(card, _ANDROID_EVENTS[cells[1]], date_of(said, line))
         else:
             self._left_out[line.name] += 1
 
@@ -357,115 +354,6 @@ _BYTES_MAX: Final = {f.name: f.high for f in _FIELDS}
 assert set(_BYTES_MAX) >= LISTS
 assert _BYTES_MAX["note"] == CONTACT_TEXT_BYTES_MAX
 assert _BYTES_MAX["name"] == RECORD_TEXT_BYTES_MAX
-
-
-# --- values ---------------------------------------------------------------------------------------
-
-
-def _split(value: str, at: str) -> list[str]:
-    """`value` parted at each `at` that is not escaped; escapes stay."""
-    if at not in value:
-        return [value]
-    parts: list[str] = []
-    start = place = 0
-    while (place := value.find(at, place)) >= 0:
-        back = place
-        while back > start and value[back - 1] == "\\":
-            back -= 1
-        if (place - back) % 2 == 0:
-            parts.append(value[start:place])
-            start = place + 1
-        place += 1
-    return [*parts, value[start:]]
-
-
-def _text(value: str, card: _Card) -> str:
-    """`value` without its escapes, on lines that say something, fit to be shown."""
-    if "\\" in value:
-        value = _ESCAPE.sub(_OLD_ESCAPE if card.version == "2.1" else _NEW_ESCAPE, value)
-    value = value.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")
-    if not value.isprintable():
-        value = "".join(c if c.isprintable() or c == "\n" else "?" for c in value)
-    return "\n".join(line.strip() for line in value.split("\n")).strip()
-
-
-def _new_escape(found: re.Match[str]) -> str:
-    letter = found[1]
-    if letter in "nN":
-        return "\n"
-    return letter if letter in '\\,;:"' else found[0]
-
-
-def _old_escape(found: re.Match[str]) -> str:
-    # vCard 2.1 knows `\;` only; telephones write the others, and a path like C:\new stays.
-    return found[1] if found[1] in "\\,;:" else found[0]
-
-
-_NEW_ESCAPE: Final = _new_escape
-_OLD_ESCAPE: Final = _old_escape
-
-
-def _joined(part: str, card: _Card) -> str:
-    """One component of a name or address; several words of it are one text."""
-    if card.version == "2.1":
-        return _text(part, card)
-    return ", ".join(text for one in _split(part, ",") if (text := _text(one, card)))
-
-
-def _labels(line: Line, label: str) -> tuple[str, ...]:
-    words = [_clean(word).lower() for word in line.params.get("TYPE", ())]
-    if "PREF" in line.params:
-        words.append("pref")
-    if service := line.first("X-SERVICE-TYPE"):
-        words.append(_clean(service).lower())
-    # Every address is one of the internet now; as a label it tells nothing.
-    words = [word for word in words if word and word != "internet"]
-    return tuple(dict.fromkeys([*words, *([label] if label else [])]))
-
-
-def _clean(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
-
-
-def _label(text: str) -> str:
-    """The label that a person gave, or the vendor's own word for a usual one."""
-    match = _APPLE_LABEL.fullmatch(text)
-    return _clean(text) if match is None else match[1].lower()
-
-
-def _bare(name: str, text: str) -> str:
-    """`tel:+33…` and `mailto:…` without what only says that they are addresses."""
-    scheme = {"TEL": "tel:", "EMAIL": "mailto:"}.get(name, "")
-    return text[len(scheme) :] if scheme and text[: len(scheme)].lower() == scheme else text
-
-
-def _date(text: str, line: Line) -> str:
-    """A day, as much of it as is known; what is none stays as it was said."""
-    match = _DATE.fullmatch(text)
-    if match is None or line.first("VALUE").lower() == "text":
-        return text
-    year = match["y"] or ""
-    month = match["m"] or match["ym"] or match["pm"] or ""
-    day = match["d"] or match["pd"] or match["od"] or ""
-    if month and not 1 <= int(month) <= 12:
-        return text
-    if day and not 1 <= int(day) <= _DAYS_OF[int(month or 1) - 1]:
-        return text
-    if year == _NO_YEAR and (line.first("X-APPLE-OMIT-YEAR") or month):
-        year = ""
-    if year:
-        return "-".join(part for part in (year, month, day) if part)
-    return f"--{month}{day}" if month else f"---{day}"
-
-
-def _revision(text: str) -> str:
-    """`20240131T101500Z` and `2024-01-31T10:15:00Z` as the second; nothing for anything else."""
-    match = _REVISION.fullmatch(text)
-    if match is None:
-        return ""
-    year, month, day, hour, minute, second, zone = match.groups()
-    date = f"{year}-{month}-{day}"
-    return date if hour is None else f"{date}T{hour}:{minute}:{second}{zone or ''}"
 
 
 def _named_by(card: _Card) -> str:
