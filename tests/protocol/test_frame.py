@@ -109,6 +109,18 @@ def test_a_head_that_is_wider_than_its_number_is_refused(wide: int) -> None:
                 pulled(len(payload).to_bytes(LENGTH_BYTES, "big") + payload)
 
 
+@pytest.mark.parametrize("head", ["", "18", "19", "1901", "1a010101", "1b01", "0158", "015901"])
+def test_a_frame_that_ends_inside_a_head_is_refused(head: str) -> None:
+    payload = b"\x83" + encode(Kind.PAGE.value) + bytes.fromhex(head)
+    with pytest.raises(WireError):
+        pulled(len(payload).to_bytes(LENGTH_BYTES, "big") + payload)
+
+
+def test_a_number_that_no_frame_holds() -> None:
+    with pytest.raises(LocalProtocolError, match="does not fit 64 bits"):
+        encode_frame(Kind.PING, 2**64, b"")
+
+
 def test_a_frame_of_the_greatest_length_and_one_more() -> None:
     head = len(encode([Kind.PAGE.value, 1, bytes(70_000)])) - 70_000
     fits = FRAME_BYTES_MAX - head

@@ -94,6 +94,7 @@ def test_holds(statement: Value) -> None:
         ["like", ".text", "*audi"],
         ["like", ".text", "energy-audit*audit"],
         ["like", ".text", "energy*audit*audit"],
+        ["like", ".text", "energy*-*-*audit"],
         ["like", ".text", "energy*energy*audit"],
         ["like", ".one", "*"],
         ["like", ".bytes", "*"],
