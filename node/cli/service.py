@@ -119,7 +119,10 @@ SystemCallFilter=~@privileged @resources
 [Install]
 WantedBy=multi-user.target
 """
-# Where accounts of people live: a system service does not look there, unless its home is there.
+# The home of a system service.  That of whoever types the command is closed to its account.
+_SYSTEM_HOME = Path("/var/lib/entrenous")
+# Where accounts of people live: a system service does not look there, unless its home or its
+# program is there.
 _HOMES_OF_PEOPLE = (Path("/home"), Path("/root"), Path("/run/user"))
 
 
@@ -134,10 +137,16 @@ async def unit(
 ) -> int:
     """Print a systemd unit that keeps the node running: for this user, or for the machine.
 
+    With --system the home is /var/lib/entrenous, unless --home or ENTRENOUS_HOME names another.
+
     Example: entrenous unit > ~/.config/systemd/user/entrenous.service
     """
-    home = options.folder.absolute()
-    text = system_unit(own_command(), home, account) if system else user_unit(own_command(), home)
+    if system:
+        named = options.home or os.environ.get("ENTRENOUS_HOME")
+        home = options.folder.absolute() if named else _SYSTEM_HOME
+        text = system_unit(own_command(), home, account)
+    else:
+        text = user_unit(own_command(), options.folder.absolute())
     print(text, end="")
     return Exit.DONE
 
@@ -151,13 +160,20 @@ def system_unit(command: tuple[str, ...], home: Path, account: str) -> str:
     """The system unit that runs `command` on `home` as `account`.  Raises UsageError."""
     if not account.isascii() or not account.replace("-", "").replace("_", "").isalnum():
         raise UsageError("an account is named by letters, digits, - and _")
-    among_people = any(home.is_relative_to(folder) for folder in _HOMES_OF_PEOPLE)
+    if _among_people(home):
+        protect_home = "no"
+    else:
+        protect_home = "read-only" if _among_people(Path(command[0])) else "yes"
     return _SYSTEM_UNIT.format(
         command=_words(command),
         home=_quoted(str(home)),
         account=account,
-        protect_home="no" if among_people else "yes",
+        protect_home=protect_home,
     )
+
+
+def _among_people(path: Path) -> bool:
+    return any(path.is_relative_to(folder) for folder in _HOMES_OF_PEOPLE)
 
 
 async def completion(
