@@ -145,7 +145,9 @@ def _show_report(screen: Screen, report: ImportReport) -> None:
         for note in one.notes:
             screen.fact("note", note)
     for left in report.skipped:
-        screen.note(f"left out: {left.file}: {left.reason}")
+        # A reader's sentence begins with the file that it is about.
+        named = left.reason.startswith(f"{left.file}:")
+        screen.note(f"left out: {left.reason if named else f'{left.file}: {left.reason}'}")
 
 
 @imports_app.default
