@@ -227,7 +227,7 @@ TARGETS = (
     _row(
         "vcard",
         _reads(vcard.reader),
-        ("apps.readers.vcard", "apps.content_lines"),
+        ("apps.readers.vcard", "apps.vcard_values", "apps.content_lines"),
         lambda: files(_FIXTURES, "*.vcf"),
         (
             *(b"BEGIN:VCARD\n", b"END:VCARD\n", b"VERSION:2.1\n", b"VERSION:4.0\n", b"TEL;TYPE="),
