@@ -105,7 +105,7 @@ def overview() -> str:
     lines += [
         "",
         "`entrenous COMMAND --help` explains a command, with an example.",
-        "--home DIR (or ENTRENOUS_HOME) names the node, --json prints what a program can read.",
+        "--home DIR (or ENTRENOUS_HOME) names the node; --json prints for programs.",
         "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no such thing,",
         "4 not allowed, 5 the other side is away and it is queued.",
     ]

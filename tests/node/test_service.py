@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from entrenous.node.cli import main
 from entrenous.node.cli.app import make_app
 from entrenous.node.cli.commands import command_names
 from entrenous.node.cli.service import system_unit, user_unit
@@ -51,6 +52,30 @@ def test_a_unit_has_no_secret_and_no_right_that_it_does_not_need() -> None:
 def test_a_home_among_peoples_homes_is_seen_by_the_service() -> None:
     for home, protected in ((Path("/home/ada/node"), "no"), (Path("/var/lib/entrenous"), "yes")):
         assert _unit(system_unit(COMMAND, home, "node"))["Service"]["ProtectHome"] == protected
+
+
+def test_a_program_among_peoples_homes_is_seen_and_not_written() -> None:
+    unit = _unit(system_unit(("/home/ada/bin/entrenous",), Path("/var/lib/entrenous"), "node"))
+    assert unit["Service"]["ProtectHome"] == "read-only"
+
+
+@pytest.mark.parametrize(
+    ("words", "home"),
+    [
+        (["--system"], "/var/lib/entrenous"),
+        (["--system", "--home", "/srv/node"], "/srv/node"),
+        (["--home", "/srv/node"], "/srv/node"),
+    ],
+)
+def test_a_system_unit_does_not_use_the_home_of_who_prints_it(
+    words: list[str],
+    home: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("ENTRENOUS_HOME", raising=False)
+    assert main(["unit", *words]) == 0
+    assert _unit(capsys.readouterr().out)["Service"]["ExecStart"].endswith(f" up --home {home}")
 
 
 def test_an_account_that_is_no_account_is_refused() -> None:
@@ -96,7 +121,8 @@ def test_a_log_file_is_turned_over_and_closed_to_others(tmp_path: Path) -> None:
     line = "x" * 2_000
     lines = FILES_KEPT * FILE_BYTES_MAX // 2_000 + 1_000
     for number in range(lines):
-        log.info("something", number=number, text=line, peer="Ada")
+        # Errors, because a flood of anything else is counted and not written.
+        log.error("something", number=number, text=line, peer="Ada")
     files = sorted(tmp_path.iterdir())
     assert len(files) == FILES_KEPT
     for each in files:
