@@ -15,9 +15,8 @@ demo: $(READY)  ## three nodes, two organisations, one person: the whole story i
 	@$(BIN)/entrenous demo $(ARGS)
 
 run: $(READY)  ## your own node: the first start makes a home and shows the recovery words
-	@$(BIN)/entrenous init --if-missing
 	@echo 'To type `entrenous` in another terminal, first type there:  . $(CURDIR)/$(BIN)/activate'
-	@$(BIN)/entrenous up $(ARGS)
+	@$(BIN)/entrenous up --init $(ARGS)
 
 test: $(DEV) interop-deps  ## everything that CI runs, but for the type checkers
 	$(BIN)/pytest -q $(ARGS)

@@ -137,6 +137,11 @@ def keystore_of(options: Options) -> Keystore:
     return keystore
 
 
+def keep_opened(home: Path, keystore: Keystore) -> None:
+    """Remember the keystore of a home that was just made, so that nobody is asked once more."""
+    _opened[home] = keystore
+
+
 def forget_opened() -> None:
     """Forget keystores opened before: for a process that runs more than one command."""
     _opened.clear()

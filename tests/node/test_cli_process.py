@@ -134,3 +134,31 @@ def test_a_file_that_is_no_good_does_not_keep_the_others_out(tmp_path: Path) -> 
     assert "two_meters.xml" in out
     assert "holiday.jpg" in err
     assert "gone.ofx" in err
+
+
+def test_up_makes_the_home_first_and_asks_once(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    command = [sys.executable, "-m", "entrenous.node.cli", "up", "--init", "--json"]
+    more = ["--listen", "/ip4/127.0.0.1/tcp/0", "--passphrase-fd", "0"]
+    environment = {
+        **os.environ,
+        "ENTRENOUS_HOME": str(home),
+        "PYTHONPATH": str(_REPOSITORY / ".import"),
+    }
+    for words in (33, None):  # the second time there is a home
+        process = subprocess.Popen(
+            [*command, *more],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with process.stdin, process.stdout:
+            print("words nobody guesses", file=process.stdin, flush=True)
+            if words is not None:
+                assert len(json.loads(process.stdout.readline())["words"].split()) == words
+            assert json.loads(process.stdout.readline())["home"] == str(home)
+            process.terminate()
+            assert process.wait(30) == 0
