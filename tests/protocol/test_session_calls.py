@@ -118,6 +118,8 @@ def test_a_read_that_its_caller_ends_makes_room_at_once() -> None:
     for event, by_us in ((_E.OFFER_EMPTY, True), (_E.COUNTERSIGN_LAST, False)):
         calls.step(call, event, by_us=by_us, now_ms=NOW_MS)
     calls.asked(4, INV)
+    with pytest.raises(RemoteProtocolError, match="more calls than 1"):
+        calls.asked(6, INV)
     assert late(calls, 2, Kind.COUNTERSIGN) == 0
 
 
