@@ -8,8 +8,8 @@ is what a stranger asks for first, and should not wait.
 from __future__ import annotations
 
 import ast
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -128,10 +128,21 @@ def _found(group: str, taken: set[str]) -> list[EntryPoint]:
     return [found[name] for name in sorted(found.keys() - taken)]
 
 
+def _spec_of(module: str) -> ModuleSpec | None:
+    """Where a module is; unlike `importlib.util.find_spec`, without loading what it stands in."""
+    name, spec = "", None
+    for part in module.split("."):
+        name = f"{name}.{part}" if name else part
+        spec = PathFinder.find_spec(name, None if spec is None else spec.submodule_search_locations)
+        if spec is None:
+            return None
+    return spec
+
+
 def first_line(found: EntryPoint) -> str:
     """The first line of what a command of another package says of itself, without loading it."""
     try:
-        spec = find_spec(found.module)
+        spec = _spec_of(found.module)
         if spec is None or spec.origin is None:
             return ""
         tree = ast.parse(Path(spec.origin).read_bytes())
