@@ -407,6 +407,12 @@ def test_a_store_that_gives_another_token_is_refused() -> None:
     assert refusal(lambda: verify_chain(invocation, store, now_ms=NOW_MS)) is Code.MALFORMED
 
 
+def test_a_repr_does_not_print_the_token() -> None:
+    invocation = ask(CAROL, good_chain())
+    for part in ("raw=", "cid=", "version="):
+        assert part not in repr(invocation)
+
+
 def test_a_store_that_lacks_a_token_is_refused() -> None:
     chain = good_chain()
     store = {chain[1].cid: chain[1].raw}
