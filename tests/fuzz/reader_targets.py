@@ -272,7 +272,7 @@ TARGETS = (
     Target(
         "electricity-tariff",
         _tariff,
-        ("apps.services.electricity.tariff",),
+        ("apps.services.electricity.tariff", "protocol.toml_text"),
         lambda: [_TARIFF],
         (BadTariff,),
         words=(b"[[price]]", b"22:00-06:00", b"1e999", b"inf", b"nan", b"2026-02-30"),

@@ -225,6 +225,11 @@ def _invocation_seeds() -> list[bytes]:
     ]
 
 
+_COMMANDS = tuple(
+    f"protocol.command_{part}"
+    for part in ("parts", "record", "grant", "standing", "mandate", "pair")
+)
+
 TARGETS = (
     Target(
         "delegation",
@@ -270,7 +275,7 @@ TARGETS = (
     Target(
         "door",
         _door,
-        ("protocol.trust",),
+        ("protocol.trust", "protocol.grant_status"),
         _door_seeds,
         (WireError, CapabilityError, GrantRefused, RecordError, BadSignature),
         words=_WORDS,
@@ -281,7 +286,7 @@ TARGETS = (
     Target(
         "args",
         _args,
-        ("protocol.command", "protocol.grant"),
+        ("protocol.command", *_COMMANDS, "protocol.grant"),
         _args_seeds,
         (WireError, CapabilityError, RecordError),
         form=Form.VALUE,
