@@ -308,7 +308,7 @@ def _few_examples(item: pytest.Item, most: int) -> None:
             cast("settings", own),
             max_examples=min(own.max_examples, most),
             phases=[Phase.explicit, Phase.generate],
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=cast("list[HealthCheck]", list(HealthCheck)),
             derandomize=True,
             database=None,
             deadline=None,
