@@ -1,9 +1,9 @@
 """Origins: what a page came with, in the one field of the catalogue that says it.
 
-    16 bytes            an import (`journal.py`): digest of the file and the path
-    a statement's CID   a delivery (`deliveries.py`)
-    `declared`          what the person says by hand
-    `pushed:` ‖ CID     what one program pushes, by its delegation
+16 bytes            an import (`journal.py`): digest of the file and the path
+a statement's CID   a delivery (`deliveries.py`)
+`declared`          what the person says by hand
+`pushed:` ‖ CID     what one program pushes, by its delegation
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class Batch:
 
     @property
     def times(self) -> Sequence[int]:
-        """The time of each record, milliseconds since 1970, UTC; 0 for each of an undated schema."""
+        """The time of each record, milliseconds since 1970, UTC; 0 if the schema is undated."""
         if not self.schema.dated:
             return (0,) * len(self)
         return cast("Sequence[int]", self.columns["time"])

@@ -148,6 +148,7 @@ METER_READING = Schema(
     leaf=Leaf.PAGE,
 )
 
+
 def _text(name: str, high: int = limits.RECORD_TEXT_BYTES_MAX) -> Field:
     return Field(name, "str", optional=True, high=high)
 

@@ -7,6 +7,8 @@
     clauses:
       - promised: The readings are used for the yearly estimate only.
       - enforced: Only the granted days can be opened.
+
+What each key means stands in docs/cli.md.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entrenous.node.compaction import PAGES_MIN, compact
-from entrenous.node.origin import DECLARED
 from entrenous.node.doubles import Known, sift
 from entrenous.node.errors import NotFound
+from entrenous.node.origin import DECLARED
 from entrenous.node.overlap import overlapped
 from entrenous.node.sealing import Piece
 from entrenous.node.store.database import Tx

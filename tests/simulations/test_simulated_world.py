@@ -60,7 +60,19 @@ def test_another_process_with_another_hash_seed_gives_the_same_world(hash_seed: 
     here, complaints, _ = run(11, ROUGH, nodes=4, stories=4)
     command = [sys.executable, "-m", "entrenous.simulations", "town", "--seed", "11"]
     there = subprocess.run(
-        [*command, "--seeds", "1", "--jobs", "1", "--nodes", "4", "--stories", "4", "--climate", "rough"],
+        [
+            *command,
+            "--seeds",
+            "1",
+            "--jobs",
+            "1",
+            "--nodes",
+            "4",
+            "--stories",
+            "4",
+            "--climate",
+            "rough",
+        ],
         env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": ".import"},
         capture_output=True,
         text=True,
