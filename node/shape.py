@@ -17,7 +17,7 @@ from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hin
 
 from ..protocol.errors import WireError
 from ..protocol.window import Window, window_from_value
-from ..protocol.wire import Body, Value
+from ..protocol.wire import Body, Link, Value
 
 T = TypeVar("T")
 Read = Callable[[Value], Any]  # the field's own type says what; `_reader` builds it from that
@@ -29,6 +29,8 @@ def to_value(thing: object) -> Value:
         return thing.value()
     if isinstance(thing, StrEnum):
         return thing.value
+    if isinstance(thing, Link):  # a value already, though a dataclass
+        return thing
     if is_dataclass(thing) and not isinstance(thing, type):
         return {field.name: to_value(getattr(thing, field.name)) for field in fields(thing)}
     if isinstance(thing, (tuple, list)):
