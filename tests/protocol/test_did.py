@@ -27,7 +27,15 @@ def test_other_text_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "did:web:example.org", "xid:key:z6Mk", "did:key:z" + "1" * 999]
+    "text",
+    [
+        "",
+        "did:web:example.org",
+        "xid:key:z6Mk",
+        "did:key:z2",
+        "did:key:z5R",
+        "did:key:z" + "1" * 999,
+    ],
 )
 def test_what_is_no_did_key_is_not_decoded(text: str) -> None:
     """Base58 of a long text costs the square of its length."""
