@@ -163,7 +163,7 @@ def test_names_that_an_eye_takes_for_each_other(one: str, other: str) -> None:
         ("edf", "sdf"),
         ("volt", "bolt"),
         ("Bank One", "Bank Two"),
-        ("", ""),
+        ("", "-"),
         ("-", "!?"),
         ("ann", "ben"),
     ],
@@ -175,7 +175,7 @@ def test_names_that_are_two(one: str, other: str) -> None:
 @given(st.text(max_size=20))
 def test_a_name_looks_like_itself_in_any_case(name: str) -> None:
     assert skeleton(skeleton(name)) == skeleton(skeleton(skeleton(name)))
-    assert look_alike(name, name) == bool(skeleton(name))
+    assert look_alike(name, name)
 
 
 LETTERS = st.text("bcdfghjkpqtxyz", min_size=7, max_size=12)
