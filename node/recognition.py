@@ -16,6 +16,8 @@ Rules of matching by content, each held by a property test:
 - Two facts of one teller are never one.  Nor are two that different peers signed: a peer that
   delivers what looks like another's fact adds a fact, it hides none.
 - One to one: a fact takes at most one fact of each other teller.
+- Two tellers that name a fact alike name all of theirs alike: between them names decide, and
+  nothing is matched by content.  A shop may take the same amount twice in three days.
 - It does not matter in which order tellers, files or rows come.
 - Two files of two accounts have a few payments that look alike; two files of one account have most
   in common.  Where two files overlap and less than half of the shorter is matched, they tell of two
@@ -38,7 +40,7 @@ import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections import defaultdict, deque
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from operator import itemgetter
@@ -197,19 +199,21 @@ def _matched(
     `apart` are files of which nothing is joined.
     """
     suspects = {file for pair in apart for file in pair}
+    by_name = [(rows, {told_by[row].family for row in rows}) for rows in named]
+    settled = {frozenset(pair) for _, names in by_name for pair in combinations(sorted(names), 2)}
     days = _local_days(whole)
     ids = cast("Sequence[str]", whole.columns["id"])
     families = sorted({(not one.signed, one.family) for one in told_by})
     rank = {family: number for number, (_, family) in enumerate(families)}
     buckets: defaultdict[Hashable, list[_Fact]] = defaultdict(list)
-    for rows in named:
+    for rows, names in by_name:
         # By the teller that comes first whatever the order of arrival, and its smallest telling.
         shown = min(
             rows, key=lambda row: (rank[told_by[row].family], days[row], _texts(whole, row))
         )
         fact = _Fact(
             list(rows),
-            {told_by[row].family for row in rows},
+            set(names),
             any(told_by[row].signed for row in rows),
             days[shown],
             frozenset(_words(whole, shown)),
@@ -223,7 +227,7 @@ def _matched(
     ambiguous: set[int] = set()
     for facts in buckets.values():
         if len(facts) > 1:
-            facts = _joined(facts, rank, ambiguous, apart)
+            facts = _joined(facts, rank, ambiguous, apart, settled)
         found.extend(fact.rows for fact in facts)
     return found, frozenset(ambiguous)
 
@@ -233,6 +237,7 @@ def _joined(
     rank: Mapping[str, int],
     ambiguous: set[int],
     apart: frozenset[_FilePair],
+    settled: Container[frozenset[str]],
 ) -> list[_Fact]:
     """The facts of one amount: teller by teller, each matched with all before it."""
     pool: list[_Fact] = []
@@ -240,7 +245,12 @@ def _joined(
     for family in sorted({name for fact in facts for name in fact.families}, key=rank.__getitem__):
         mine = [fact for fact in left if family in fact.families]
         left = [fact for fact in left if family not in fact.families]
-        others = [fact for fact in pool if family not in fact.families]
+        others = [
+            fact
+            for fact in pool
+            if family not in fact.families
+            and not any(frozenset((family, other)) in settled for other in fact.families)
+        ]
         joined: set[int] = set()
         for other, one in _pairs(others, mine, ambiguous, apart):
             other.rows += one.rows

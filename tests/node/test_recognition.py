@@ -273,3 +273,17 @@ def test_what_is_declared_is_no_file_and_may_share_little() -> None:
     )
     tellings = [Told("ofx", False, bank(account)), told("declared", noted)]
     assert frozenset(("1-10", "mine")) in grouped(tellings, facts)
+
+
+def test_between_two_that_name_alike_names_decide() -> None:
+    delivered = [("same", 0, (-990, 2), "CB Market"), ("monday", 0, (-2400, 2), "CB Lidl")]
+    file = [("same", 0, (-990, 2), "CB Market"), ("thursday", 3, (-2400, 2), "CB Lidl")]
+    tellings = [told("bank", delivered, signed=True), told("ofx", file)]
+    for order in permutations(tellings):
+        assert grouped(order, recognise(TRANSACTION, order)) == {
+            frozenset(("same",)),
+            frozenset(("monday",)),
+            frozenset(("thursday",)),
+        }
+    other = [told("bank", delivered, signed=True), told("camt", [("1", 3, (-2400, 2), "CB Lidl")])]
+    assert frozenset(("monday", "1")) in grouped(other, recognise(TRANSACTION, other))
