@@ -97,9 +97,10 @@ class Slice:
         return _read(ofx.read(self.bank_file(first, last), "bank.ofx").items, BANK, TRANSACTION)
 
     def meter(self, first: int, last: int) -> Batch:
-        return _read(
-            espi.read(self.meter_file(first, last), "meter.xml").items, CURVE, METER_READING
-        )
+        data = self.meter_file(first, last)
+        # On a day whose readings were lost there is no file to read.
+        items = espi.read(data, "meter.xml").items if b"IntervalReading" in data else ()
+        return _read(items, CURVE, METER_READING)
 
 
 def _read(items: Iterable[ExtractItem], path: str, schema: Schema) -> Batch:
