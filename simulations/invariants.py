@@ -46,7 +46,7 @@ class Home:
 
     def __init__(self, machine: Machine, node: Node, tx: Tx, *, verify: bool = True) -> None:
         self.name = machine.name
-        self.log_number = machine.keystore.log_number
+        self.log_number = node.keystore.log_number
         self.node = node
         self.now_ms = machine.clock.now_ms()
         self.waiting = node.store.outbox.count(tx)
