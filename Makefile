@@ -19,7 +19,7 @@ run: $(READY)  ## your own node: the first start makes a home and shows the reco
 	@$(BIN)/entrenous up --init $(ARGS)
 
 test: $(DEV) interop-deps  ## everything that CI runs, but for the type checkers
-	$(BIN)/pytest -q $(ARGS)
+	$(BIN)/pytest -q -n 2 --dist loadfile $(ARGS)
 
 check: $(DEV)  ## mypy, pyright, ruff, import-linter
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterable
 from pathlib import Path
+from typing import cast
 
 import pytest
 import structlog
@@ -83,8 +84,18 @@ class Skips:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._add(report)
 
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: object) -> None:
+        """A process of several has ended: what it left out while it collected is told here only."""
+        told = cast("dict[str, dict[str, int]]", getattr(node, "workeroutput", {}))
+        for reason, times in told.get("left_out", {}).items():
+            self.found.setdefault(reason, times)
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        told = cast("dict[str, object] | None", getattr(session.config, "workeroutput", None))
+        if told is not None:
+            told["left_out"] = dict(self.found)
         passing = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
         if self.unlisted() and session.exitstatus in passing:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED

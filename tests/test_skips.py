@@ -27,11 +27,21 @@ def test_d():
 MODULE = 'pytest.skip("a whole module", allow_module_level=True)\n'
 
 
-def run(folder: Path, test: str, ci: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, test: str, ci: str, *more: str) -> subprocess.CompletedProcess[str]:
     shutil.copy(CONFTEST, folder / "conftest.py")
     (folder / "allowed-skips.txt").write_text("# why\nlisted\n")
     (folder / "test_it.py").write_text(f"import pytest\n\ndef test_b():\n    pass\n\n{test}")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", "."]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        ".",
+        *more,
+    ]
     environment = {**os.environ, "CI": ci, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False
@@ -51,6 +61,12 @@ def test_an_unlisted_skip_fails_in_ci(tmp_path: Path, tests: str, said: set[str]
     assert done.returncode == 1, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert {line.split("fails: ")[1] for line in lines if "fails: " in line} == said
+
+
+def test_a_skip_of_one_of_several_processes_is_told(tmp_path: Path) -> None:
+    done = run(tmp_path, MODULE, "true", "-p", "xdist", "-n", "2")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "fails: a whole module" in done.stdout
 
 
 def test_a_listed_skip_passes_in_ci(tmp_path: Path) -> None:
