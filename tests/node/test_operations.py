@@ -283,6 +283,6 @@ def test_ids_are_as_short_as_they_can_be_and_lead_back() -> None:
 
 def test_every_operation_has_a_method() -> None:
     """What can be asked can be asked of a client."""
-    methods = {"import": "import_", "decide": "grant"}
+    methods = {"import": "import_", "decide": "grant", "decide_for": "grant_for"}
     for op in OPERATIONS:
         assert callable(getattr(Client, methods.get(op, op)))
