@@ -85,7 +85,7 @@ async def until_dead(node: Daemon, programs: list[Program], after: int) -> None:
     async with trio.open_nursery() as nursery:
         for program in programs:
             nursery.start_soon(trio.to_thread.run_sync, program.push_until_away)
-        with trio.fail_after(60):
+        with trio.fail_after(120):
             while count() < wanted:  # noqa: ASYNC110  the programs run in threads
                 await trio.sleep(0.002)
         os.kill(node.process.pid, signal.SIGKILL)
