@@ -14,7 +14,7 @@ from ..config import Config, Role
 from ..errors import HomeInUse, NodeError, UsageError
 from ..store.home import Home
 from .days import moment
-from .options import USUAL, Options, keep_opened, keystore_of, node_of, require_home
+from .options import USUAL, Options, keep_unlock, keystore_of, node_of, require_home
 from .screen import Screen
 from .words import counted
 
@@ -57,14 +57,14 @@ async def init(
         raise NodeError(f"there is a home at {folder} already; nothing was changed")
     # The cipher library is loaded by the few commands that open or make a home.
     from ...crypto.entropy import SystemEntropy
-    from ..opening import init_home, open_home
+    from ..opening import init_home
     from ..peers import clean_name
 
     entropy = SystemEntropy()
     config = Config(name=clean_name(name), role=role)
     unlock = _new_unlock(options, entropy)
     words = init_home(folder, config, unlock, entropy)
-    keep_opened(folder, open_home(folder, unlock))
+    keep_unlock(folder, unlock)
     made = {"home": str(folder), "name": config.name, "role": role, "words": words}
     screen.show("init", made)
     screen.say(f"A home for {config.name} is made in {folder}.")

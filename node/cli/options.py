@@ -93,6 +93,7 @@ USUAL = Options()
 
 # A command may reach for its home twice (look, ask, act); a passphrase is asked for once.
 _opened: dict[Path, Keystore] = {}
+_made: dict[Path, Unlock] = {}
 
 
 @asynccontextmanager
@@ -133,18 +134,20 @@ def keystore_of(options: Options) -> Keystore:
 
     home = options.folder
     if (keystore := _opened.get(home)) is None:
-        keystore = _opened[home] = open_home(home, options.unlock())
+        unlock = _made.pop(home, None) or options.unlock()
+        keystore = _opened[home] = open_home(home, unlock)
     return keystore
 
 
-def keep_opened(home: Path, keystore: Keystore) -> None:
-    """Remember the keystore of a home that was just made, so that nobody is asked once more."""
-    _opened[home] = keystore
+def keep_unlock(home: Path, unlock: Unlock) -> None:
+    """Remember what opens a home that was just made, so that nobody is asked once more."""
+    _made[home] = unlock
 
 
 def forget_opened() -> None:
     """Forget keystores opened before: for a process that runs more than one command."""
     _opened.clear()
+    _made.clear()
 
 
 def require_home(home: Path) -> None:
