@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ...protocol.command import Cmd
 from ...protocol.errors import ProtocolError
@@ -152,17 +152,16 @@ async def mandate_give(host: Host, args: Args, emit: Emit) -> Value:
         raise UsageError("a mandate ends on a day, or when its principal is of an age")
     now_ms = node.clock.now_ms()
 
-    def unit(tx: Tx) -> MandateInfo:
+    def give(tx: Tx) -> MandateKept:
         to, place = node.peers.named(tx, peer), node.peers.named(tx, at)
         until_s = _of_age_s(node, tx, place, age) if exp_s is None else exp_s
-        if not now_ms < until_s * 1000 <= now_ms + MANDATE_S_MAX * 1000:
-            raise UsageError("a mandate ends in the future, and within twenty years")
+        _check_end(until_s, now_ms)
         under = None
         if args.body.value("under") is not None:
             held = (one.cid for one in node.mandates.all(tx) if one.side is Side.HELD)
             under = node.mandates.held(tx, args.id("under", held, "mandate"))
         try:
-            given = node.mandates.give(
+            return node.mandates.give(
                 tx,
                 to,
                 place,
@@ -175,12 +174,8 @@ async def mandate_give(host: Host, args: Args, emit: Emit) -> Value:
             )
         except ProtocolError as error:
             raise NotAllowed(str(error)) from error
-        short = shorts(one.cid for one in node.mandates.all(tx))
-        return _info(given, names_of(node, tx), short[given.cid], now_ms)
 
-    made = await node.store.database.write(unit)
-    node.outgoing.notify()
-    return to_value(made)
+    return await _told(node, give, now_ms)
 
 
 async def mandate_give_home(host: Host, args: Args, emit: Emit) -> Value:
@@ -190,14 +185,13 @@ async def mandate_give_home(host: Host, args: Args, emit: Emit) -> Value:
     peers, purposes = _texts(args, "peers"), _texts(args, "purposes")
     collections, until_s = _texts(args, "collections"), args.maybe_integer("until_s")
     now_ms = node.clock.now_ms()
-    if not now_ms < exp_s * 1000 <= now_ms + MANDATE_S_MAX * 1000:
-        raise UsageError("a mandate ends in the future, and within twenty years")
+    _check_end(exp_s, now_ms)
 
-    def unit(tx: Tx) -> MandateInfo:
+    def give(tx: Tx) -> MandateKept:
         asking = tuple(dict.fromkeys(node.peers.named(tx, name).their for name in peers))
         limits = Limits(asking, purposes, collections, until_s)
         try:
-            given = node.mandates.give_home(
+            return node.mandates.give_home(
                 tx,
                 node.peers.named(tx, peer),
                 office=office,
@@ -207,6 +201,20 @@ async def mandate_give_home(host: Host, args: Args, emit: Emit) -> Value:
             )
         except ProtocolError as error:
             raise UsageError(str(error)) from error
+
+    return await _told(node, give, now_ms)
+
+
+def _check_end(exp_s: int, now_ms: int) -> None:
+    if not now_ms < exp_s * 1000 <= now_ms + MANDATE_S_MAX * 1000:
+        raise UsageError("a mandate ends in the future, and within twenty years")
+
+
+async def _told(node: Node, give: Callable[[Tx], MandateKept], now_ms: int) -> Value:
+    """Give a mandate in one unit of work, and let it go out."""
+
+    def unit(tx: Tx) -> MandateInfo:
+        given = give(tx)
         short = shorts(one.cid for one in node.mandates.all(tx))
         return _info(given, names_of(node, tx), short[given.cid], now_ms)
 
