@@ -16,7 +16,6 @@ written by others.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -29,6 +28,7 @@ from .cli.json_form import Shape
 from .cli.visible import visible
 from .client import Client
 from .errors import Exit, NotFound, UsageError
+from .small_file import read_small
 from .store.home import write_atomically
 
 __all__ = ["Exit", "Host", "NotFound", "Service", "Shape", "UsageError", "file_text", "visible"]
@@ -96,16 +96,7 @@ class Host:
 def file_text(path: Path) -> str:
     """A small file that the person wrote or named.  Raises NotFound, UsageError."""
     name = visible(path.name)
-    try:
-        # A pipe is not waited for.
-        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-            raw = file.read(OWN_FILE_BYTES_MAX + 1)
-    except FileNotFoundError:
-        raise NotFound(f"there is no file {name}") from None
-    except OSError as error:
-        raise UsageError(f"{name} cannot be read: {error.strerror}") from error
-    if len(raw) > OWN_FILE_BYTES_MAX:
-        raise UsageError(f"{name} is larger than such a file may be ({OWN_FILE_BYTES_MAX:,} bytes)")
+    raw = read_small(path, name=name, what="such a file", bytes_max=OWN_FILE_BYTES_MAX)
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:

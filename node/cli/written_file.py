@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
 from ...protocol.toml_text import toml_table
-from ..errors import NotFound, UsageError
+from ..errors import UsageError
+from ..small_file import read_small
 from .visible import visible
 
 # A map of lists of maps.
@@ -28,16 +28,7 @@ def read_mapping(path: Path, *, what: str, bytes_max: int) -> Mapping[str, objec
     Raises NotFound, UsageError.
     """
     name = visible(path.name)
-    try:
-        # A pipe is not waited for.
-        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-            raw = file.read(bytes_max + 1)
-    except FileNotFoundError:
-        raise NotFound(f"there is no file {name}") from None
-    except OSError as error:
-        raise UsageError(f"{name} cannot be read: {error.strerror}") from error
-    if len(raw) > bytes_max:
-        raise UsageError(f"{name} is larger than {what} may be ({bytes_max:,} bytes)")
+    raw = read_small(path, name=name, what=what, bytes_max=bytes_max)
     try:
         found = _parse(path.suffix.lower(), raw.decode())
     except UnicodeDecodeError:
