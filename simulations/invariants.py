@@ -16,14 +16,15 @@ came there: one side's store is held against the other's, and every page is trie
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence, Set
 
 from ..crypto.errors import CryptoError, EntrenousError
 from ..crypto.keys import DayKey
 from ..node.grant_given import GrantGiven
 from ..node.grant_held import GrantHeld
 from ..node.node import Node
+from ..node.outgoing import message_of
 from ..node.receipts import Way
 from ..node.store.database import Tx
 from ..node.store.objects import Kind
@@ -39,6 +40,8 @@ from .world import World
 
 # (path, epoch, generation): what one set of keys is for.
 Name = tuple[str, bytes, bytes]
+# (own persona, the peer's), as one of the two sees it.
+Pairing = tuple[str, str]
 
 
 class Home:
@@ -49,7 +52,7 @@ class Home:
         self.log_number = node.keystore.log_number
         self.node = node
         self.now_ms = machine.clock.now_ms()
-        self.waiting = node.store.outbox.count(tx)
+        self.waiting = waiting_of(node, tx)
         self.pairs = {(pair.own, pair.their) for pair in node.peers.all(tx)}
         self.words = node.receipts.all(tx)
         self.given = {grant.cid: grant for grant in node.lending.all(tx)}
@@ -69,6 +72,12 @@ class Home:
                 node.receipts.verify(tx)
         except EntrenousError as error:
             self.log_fault = str(error)
+
+
+def waiting_of(node: Node, tx: Tx) -> Counter[Pairing]:
+    """How many words wait in a node's outbox, by (own persona, the peer's)."""
+    messages = map(message_of, node.store.outbox.all(tx))
+    return Counter((message.own, message.their) for message in messages)
 
 
 def _pages(node: Node, tx: Tx) -> Iterator[tuple[PageEntry, bytes]]:
@@ -123,23 +132,30 @@ async def check_world(world: World, stories: Sequence[Story]) -> None:
 
 
 class Whole:
-    """All homes, and whose persona is whose."""
+    """All homes, and whose persona is whose.
 
-    def __init__(self, homes: Sequence[Home]) -> None:
+    `burnt` are pairings that only the other side can still know: theirs were made after the last
+    backup of a machine that was lost.
+    """
+
+    def __init__(self, homes: Sequence[Home], burnt: Set[Pairing] = frozenset()) -> None:
         self.homes = homes
+        self.burnt = burnt
         self.by_name = {home.name: home for home in homes}
         self.of_persona = {own: home for home in homes for own, _ in home.pairs}
 
     def outboxes(self) -> Iterator[str]:
         for home in self.homes:
-            if home.waiting:
-                yield f"{home.name} still has {home.waiting} words in its outbox"
+            count = sum(n for pairing, n in home.waiting.items() if pairing not in self.burnt)
+            if count:
+                yield f"{home.name} still has {count} words in its outbox"
 
     def both_paired(self) -> Iterator[str]:
         for home in self.homes:
             for own, their in sorted(home.pairs):
                 other = self.of_persona.get(their)
-                if other is None or (their, own) not in other.pairs:
+                known = other is not None and (their, own) in other.pairs
+                if not known and (own, their) not in self.burnt:
                     yield f"{home.name} is paired with a persona that does not know of it"
 
     def logs(self) -> Iterator[str]:

@@ -16,12 +16,14 @@ import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import trio
 
 from ...crypto.errors import EntrenousError
 from ...node.config import Role
+from ..invariants import Pairing, waiting_of
 from ..week.book import Book
 from ..week.courier import Courier
 from ..week.files import BANK, CURVE, Slice
@@ -98,7 +100,7 @@ class Week:
                 await trio.sleep(self._until_s - trio.current_time())
                 people.cancel_scope.deadline = trio.current_time() + DAY_S
                 weather.clear_up()
-        await self._until_said(world)
+        await self._until_said(world, watch)
         await watch.look(last=True)
         await world.trace_disks()
         self._count_up(world, watch, sources, book)
@@ -160,14 +162,13 @@ class Week:
             await trio.sleep(LOOK_EVERY_S)
             await watch.look()
 
-    async def _until_said(self, world: World) -> None:
+    async def _until_said(self, world: World, watch: Watch) -> None:
         with trio.move_on_after(PEACE_S):
             while True:
-                waiting = [
-                    await machine.disk.read(machine.at_rest().store.outbox.count)
-                    for machine in world.machines.values()
-                ]
-                if not any(waiting):
+                waiting = set[Pairing]()
+                for machine in world.machines.values():
+                    waiting |= set(await machine.disk.read(partial(waiting_of, machine.at_rest())))
+                if waiting <= watch.burnt:
                     return
                 await trio.sleep(60.0)
 

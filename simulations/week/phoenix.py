@@ -42,6 +42,7 @@ class Phoenix:
 
         home.told("backup")
         kept = self._book.photograph()
+        await self._watch.before_backup(machine)
         await home.insist(backup, patience_s=DAY_S)
         self._watch.files.append(path)
         await trio.sleep(self._dice.span(0.1, 2) * DAY_S)
@@ -68,4 +69,4 @@ class Phoenix:
         machine.entropy = entropy.fork("life")
         self._book.restored(kept)
         machine.found.set()
-        await self._watch.look()
+        await self._watch.after_restore(machine)

@@ -36,7 +36,7 @@ from ...protocol.errors import Code
 from ...protocol.receipt import Answer, Receipt
 from ...protocol.trust import GrantStatus
 from ..dice import Dice
-from ..invariants import Home, Name, Whole, day_keys, opens
+from ..invariants import Home, Name, Pairing, Whole, day_keys, opens
 from ..machine import Machine
 from ..world import World
 from .book import Book
@@ -67,13 +67,17 @@ class Watch:
         self._before: dict[bytes, set[bytes]] = {}
         # When the person's machine burnt; what was said before may be known to one side only.
         self._fire_ms = 0
+        self._backed_up = set[Pairing]()
+        self._burning = set[Pairing]()
+        # Pairings that burnt with it, as the other side knows them still.
+        self.burnt = set[Pairing]()
 
     async def look(self, *, last: bool = False) -> None:
         """Hold every disk against everything that must be so now."""
         self.looks += 1
         homes = [await self._read(one, last=last) for one in self._world.machines.values()]
         self._remember(homes)
-        whole = Whole(homes)
+        whole = Whole(homes, self.burnt)
         checks: list[Callable[[], Iterator[str]]] = [
             whole.two_sided,
             whole.opened,
@@ -92,10 +96,24 @@ class Watch:
         await self._facts()
         await self._in_clear(last=last)
 
+    async def before_backup(self, machine: Machine) -> None:
+        """Whom a machine knows now, it knows when it is restored."""
+        self._backed_up = (await self._read(machine, last=False)).pairs
+
     async def before_loss(self, machine: Machine) -> None:
         """What a machine has signed and sent is remembered when it burns."""
         self._fire_ms = machine.clock.now_ms() + CLOCKS_MS
-        self._remember([await self._read(machine, last=False)])
+        burning = await self._read(machine, last=False)
+        self._burning = burning.pairs
+        self._remember([burning])
+
+    async def after_restore(self, machine: Machine) -> None:
+        """What the backup held is there; a pairing made after it is known to the peer alone."""
+        pairs = (await self._read(machine, last=False)).pairs
+        if self._backed_up - pairs:
+            self._complain(f"a restored {machine.name} does not know whom it was paired with")
+        self.burnt = {(their, own) for own, their in self._burning - pairs}
+        await self.look()
 
     async def _read(self, machine: Machine, *, last: bool) -> Home:
         node = machine.at_rest()

@@ -59,21 +59,23 @@ class WeekWeather(Faults):
     async def _cut(self) -> None:
         """Partitions, one after the other; the day away is one of them, and the longest."""
         dice = self._dice.fork("cuts")
+        been_away = False
         while not self._clear.is_set():
             now = trio.current_time()
             wait_s = dice.wait(self._climate.cut_every_s)
-            if now < self._away[0] < now + wait_s + self._climate.cut_s:
-                if await self._until_clear(self._away[0] - now):
+            if not been_away and self._away[0] < now + wait_s + self._climate.cut_s:
+                if await self._until_clear(max(self._away[0] - now, 0)):
                     return
                 await self._parted([self._home], self._away[1] - trio.current_time(), "away")
+                been_away = True
                 continue
             if await self._until_clear(wait_s):
                 return
             machines = list(self._world.machines.values())
             some = dice.shuffled(machines)[: dice.between(1, len(machines) // 2)]
             length_s = min(dice.wait(self._climate.cut_s), 3 * self._climate.cut_s)
-            if trio.current_time() < self._away[0]:
-                length_s = min(length_s, self._away[0] - trio.current_time())
+            if not been_away:
+                length_s = min(length_s, max(self._away[0] - trio.current_time(), 0))
             await self._parted(some, length_s, "cut")
 
     async def _parted(self, some: list[Machine], length_s: float, what: str) -> None:
