@@ -52,6 +52,7 @@ IDLE_S = 600.0
 REPLIES_WAITING = 8
 # A unix socket's path has at most 108 bytes on Linux and 104 elsewhere, its end included.
 PATH_BYTES_MAX = 100
+_NEW = "entrenous-new-"
 BACKLOG = 16
 
 
@@ -81,26 +82,34 @@ async def control_socket(
     finally:
         home.control.unlink(missing_ok=True)
         path.unlink(missing_ok=True)
-        if path.parent.name.startswith("entrenous-"):
+        if path.parent.name.startswith(_NEW):
             path.parent.rmdir()
 
 
 def _socket_path(home: Home, environment: Mapping[str, str]) -> Path:
-    """A short path that only we can write to; in the runtime folder, or in one made for it."""
+    """A short path that only we can write to, the same at each start: programs remember it.
+
+    In the runtime folder, or where that is none, or deep, in one of our own; if somebody else has
+    made even that one, in a new one.
+    """
     name = sha256(str(home.folder.resolve()).encode("utf-8", "surrogateescape"))[:8].hex()
+    runtime = environment.get("XDG_RUNTIME_DIR") or _runtime_folder()
+    for folder in (Path(runtime, "entrenous"), Path(f"/tmp/entrenous-{os.geteuid()}")):
+        path = folder / f"{name}.sock"
+        if len(os.fsencode(path)) <= PATH_BYTES_MAX and _is_ours(folder):
+            return path
+    return Path(tempfile.mkdtemp(prefix=_NEW, dir="/tmp"), f"{name}.sock")
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether this is a folder, made now if there was none, that is open to us alone."""
     try:
-        folder = Path(environment.get("XDG_RUNTIME_DIR") or _runtime_folder(), "entrenous")
         folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
         found = folder.lstat()
-        ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
-        closed = not stat.S_IMODE(found.st_mode) & 0o077
-        path = folder / f"{name}.sock"
-        if ours and closed and len(os.fsencode(path)) <= PATH_BYTES_MAX:
-            return path
     except OSError:
-        pass  # no such folder can be made; one of our own will do
-    # Also where the platform names a folder in /tmp that another user has made.
-    return Path(tempfile.mkdtemp(prefix="entrenous-", dir="/tmp"), f"{name}.sock")
+        return False  # none can be made here
+    closed = not stat.S_IMODE(found.st_mode) & 0o077
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and closed
 
 
 def _runtime_folder() -> str:

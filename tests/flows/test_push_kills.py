@@ -53,6 +53,7 @@ class Program:
         self.token = token
         self.next = number * 10_000
         self.acknowledged: list[int] = []
+        self.away: PushAway | None = None
 
     def push_until_away(self) -> None:
         with PushClient(self.token, patience_s=0) as line:
@@ -60,7 +61,8 @@ class Program:
                 row: dict[str, Value] = reading(self.next)
                 try:
                     line.add_rows([row])
-                except PushAway:
+                except PushAway as away:
+                    self.away = away
                     return
                 self.acknowledged.append(self.next)
                 self.next += 1
@@ -81,12 +83,16 @@ async def until_dead(node: Daemon, programs: list[Program], after: int) -> None:
         return sum(len(program.acknowledged) for program in programs)
 
     wanted = count() + after
+    for program in programs:
+        program.away = None
 
     async with trio.open_nursery() as nursery:
         for program in programs:
             nursery.start_soon(trio.to_thread.run_sync, program.push_until_away)
         with trio.fail_after(120):
-            while count() < wanted:  # noqa: ASYNC110  the programs run in threads
+            while count() < wanted:
+                gone = [program.away for program in programs if program.away is not None]
+                assert not gone, f"a node that runs is away: {gone[0].__cause__!r}"
                 await trio.sleep(0.002)
         os.kill(node.process.pid, signal.SIGKILL)
 

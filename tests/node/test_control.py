@@ -110,12 +110,33 @@ async def test_socket_is_for_its_owner_and_goes_with_the_node(tmp_path: Path) ->
             pass
 
 
-async def test_a_long_runtime_folder_is_not_used(tmp_path: Path) -> None:
+async def test_under_a_long_runtime_folder_the_path_is_short_and_stays(tmp_path: Path) -> None:
+    """It stays at the next start: programs that push have it in their tokens."""
     deep = tmp_path / ("d" * 120)
     deep.mkdir()
-    async with served(deep) as home:
+    met: set[Path] = set()
+    for _ in range(2):
+        async with served(deep) as home:
+            path = Path(home.control.read_text().strip())
+            assert len(os.fsencode(path)) <= control.PATH_BYTES_MAX
+            assert path.parent.stat().st_mode & 0o777 == 0o700
+            await still_serves(home)
+        assert not list(path.parent.glob(path.name))
+        met.add(path)
+    assert len(met) == 1
+
+
+def _of_others(folder: Path) -> bool:
+    return not folder
+
+
+async def test_where_others_were_before_us_a_new_folder_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "_is_ours", _of_others)
+    async with served(tmp_path) as home:
         path = Path(home.control.read_text().strip())
-        assert len(os.fsencode(path)) <= control.PATH_BYTES_MAX
+        assert path.parent.stat().st_mode & 0o777 == 0o700
         await still_serves(home)
     assert not path.parent.exists()
 
