@@ -48,6 +48,7 @@ WITHOUT = {
     "node.network.libp2p_parts": "libp2p's own formats",
     "node.parcel_fetching": "an offer, as `protocol.offer` reads it",
     "node.push_client": "frames, as `protocol.push` reads them",
+    "node.small_file": "bytes, as those who asked for them parse them",
     "node.store.aiosqlite": "a connection to our own store",
 }
 
