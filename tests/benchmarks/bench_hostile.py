@@ -31,15 +31,16 @@ async def _costs(folder: Path, names: list[str], rounds: int, each: int) -> list
     costs: list[Cost] = []
     async with victim(folder, DAYS) as node, trio.open_nursery() as nursery:
         nursery.start_soon(node.grant_all)
-        line = await honest(node)
-        try:
-            await reads(line, each)
-            for number, name in enumerate(names):
+        for number, name in enumerate(names):
+            # Another reader for each: all these reads are more than one peer has leave for.
+            line = await honest(node)
+            try:
+                await reads(line, each)
                 source = f"127.0.1.{number + 2}"
                 cost = await measure(node, line, name, rounds=rounds, each=each, source=source)
                 costs.append(cost)
-        finally:
-            line.end()
+            finally:
+                line.end()
         nursery.cancel_scope.cancel()
     return costs
 
