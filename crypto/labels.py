@@ -67,6 +67,14 @@ class Signed(StrEnum):
     PROXY = "proxy"
     MANDATE = "mandate"
     MANDATE_END = "mandate-end"
+    PAYMENT = "payment"
+    PAYMENT_WORD = "payment-word"
+    INVOICE = "invoice"
+    WAIVER = "waiver"
+    LOG = "log"
+    LOG_PROOF = "log-proof"
+    LOG_SUCCESSION = "log-succession"
+    DELETION = "deletion"
 
 
 def label(name: Derive | Tag | Signed) -> str:

@@ -4,7 +4,8 @@
 
 A tree over n leaves splits at the largest power of two below n.  Building it pairwise from the
 left, with the odd one out carried up unchanged, gives the same tree level by level; that is how
-`Tree` holds it.
+`Tree` holds it.  `GrownTree` holds nothing: it asks for the roots of whole subtrees, which never
+change in a log, so a proof in a tree of a million leaves reads a few hundred hashes.
 
 Four proofs:
 
@@ -23,7 +24,8 @@ Source: RFC 9162, section 2.1; formats.md, "Range proof".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from itertools import pairwise
 
@@ -48,25 +50,21 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + left + right).digest()
 
 
-class Tree:
-    """Every level of a tree, to draw several proofs from one.  2·n hashes in memory."""
+class Proofs(ABC):
+    """What can be proven of a tree of `size` leaves, given the hash over any of its subtrees."""
 
-    __slots__ = ("_levels", "size")
+    __slots__ = ("size",)
 
-    def __init__(self, leaves: Sequence[bytes]) -> None:
-        self.size = len(leaves)
-        self._levels: list[Sequence[bytes]] = [leaves]
-        while len(self._levels[-1]) > 1:
-            self._levels.append(_parents(self._levels[-1]))
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    @abstractmethod
+    def _subtree(self, low: int, high: int) -> bytes:
+        """The hash over leaves low … high - 1, which must be a subtree of the RFC's recursion."""
 
     @property
     def root(self) -> bytes:
-        return self._levels[-1][0] if self.size else EMPTY_ROOT
-
-    def _subtree(self, low: int, high: int) -> bytes:
-        """The hash over leaves low … high - 1, which must be a subtree of the RFC's recursion."""
-        level = (high - low - 1).bit_length()
-        return self._levels[level][low >> level]
+        return self._subtree(0, self.size) if self.size else EMPTY_ROOT
 
     def range_proof(self, first: int, last: int) -> list[bytes]:
         """Hashes that lead from leaves `first … last` (inclusive) to the root."""
@@ -121,6 +119,48 @@ class Tree:
             proof.append(self._subtree(low, high))
         proof.reverse()
         return proof
+
+
+class Tree(Proofs):
+    """Every level of a tree, to draw several proofs from one.  2·n hashes in memory."""
+
+    __slots__ = ("_levels",)
+
+    def __init__(self, leaves: Sequence[bytes]) -> None:
+        super().__init__(len(leaves))
+        self._levels: list[Sequence[bytes]] = [leaves]
+        while len(self._levels[-1]) > 1:
+            self._levels.append(_parents(self._levels[-1]))
+
+    def _subtree(self, low: int, high: int) -> bytes:
+        level = (high - low - 1).bit_length()
+        return self._levels[level][low >> level]
+
+    def whole(self, level: int) -> Sequence[bytes]:
+        """The roots of the whole subtrees of 2^level leaves, left to right."""
+        return self._levels[level][: self.size >> level] if level < len(self._levels) else ()
+
+
+class GrownTree(Proofs):
+    """The first `size` leaves of a log that may have grown since.
+
+    `whole(level, index)` is the root over leaves `index · 2^level` and the 2^level - 1 after it;
+    it is asked for such as lie within `size` only.
+    """
+
+    __slots__ = ("_whole",)
+
+    def __init__(self, size: int, whole: Callable[[int, int], bytes]) -> None:
+        super().__init__(size)
+        self._whole = whole
+
+    def _subtree(self, low: int, high: int) -> bytes:
+        width = high - low
+        if width & (width - 1) == 0:
+            level = width.bit_length() - 1
+            return self._whole(level, low >> level)
+        middle = low + _split(width)
+        return node_hash(self._subtree(low, middle), self._subtree(middle, high))
 
 
 def tree_hash(leaves: Sequence[bytes]) -> bytes:
@@ -259,15 +299,20 @@ class Frontier:
     def size(self) -> int:
         return self._size
 
-    def append(self, leaf: bytes) -> None:
-        """Add one leaf hash at the end."""
+    def append(self, leaf: bytes) -> list[bytes]:
+        """Add one leaf hash at the end.
+
+        The roots of the whole subtrees that it completes: of 2 leaves, 4, 8 and so on.
+        """
         _check_hashes([leaf])
         merges = (~self._size & (self._size + 1)).bit_length() - 1  # trailing ones of the size
-        node = leaf
+        node, completed = leaf, list[bytes]()
         for _ in range(merges):
             node = node_hash(self._peaks.pop(), node)
+            completed.append(node)
         self._peaks.append(node)
         self._size += 1
+        return completed
 
     def root(self) -> bytes:
         """The RFC 9162 root over everything appended."""

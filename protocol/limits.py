@@ -59,6 +59,22 @@ RECIPIENTS_MAX = 64
 # A century: longer is for ever, and for ever is not a retention.
 RETENTION_DAYS_MAX = 36_525
 TERMS_BYTES_MAX = 32 * 1024
+# 999 999 999.99: what one SEPA credit transfer may be (EPC069-12); sums stay far from 64 bits.
+AMOUNT_MINOR_MAX = 99_999_999_999
+# What a bank carries with a transfer (EPC069-12): a note on a payment is no letter.
+PAYMENT_NOTE_CHARS_MAX = 140
+# The creditor's name on a transfer (EPC069-12).
+CREDITOR_CHARS_MAX = 70
+# A payment, or a word on one: two DIDs, an amount, 140 characters of up to four bytes.
+PAYMENT_BYTES_MAX = 2 * 1024
+# Grants of one invoice or waiver; more go in several.
+ACCOUNT_GRANTS_MAX = 64
+ACCOUNT_BYTES_MAX = 16 * 1024
+# Rules of somebody's standing terms, and names in one list of a rule: they are read from the top,
+# and who writes more does not know any more which of them decides.
+STANDING_RULES_MAX = 64
+STANDING_ITEMS_MAX = 64
+STANDING_BYTES_MAX = 64 * 1024
 REQUEST_BYTES_MAX = 64 * 1024
 # Sets of one keyset: (path, epoch, generation); four live generations a path, and room for epochs.
 KEYSET_SETS_MAX = 512
@@ -95,6 +111,18 @@ WELL_KNOWN_BYTES_MAX = 64 * 1024
 WELL_KNOWN_PERSONAS_MAX = 64
 # Three DIDs and a time.
 VOUCH_BYTES_MAX = 1_024
+
+# --- the log and its witnesses --------------------------------------------------------------------
+# Three lines, the log's signature and those of a few witnesses: 0.3 KiB for each.
+CHECKPOINT_BYTES_MAX = 8 * 1024
+# C2SP: a reader takes at least 16.
+NOTE_SIGNATURES_MAX = 32
+# Two keys and two signatures.
+LOG_SUCCESSION_BYTES_MAX = 512
+# Logs that one home has had: each restore begins another.
+LOG_SUCCESSIONS_MAX = 64
+# A word of the log (the largest answer is a signed object), two certificates, a path, a checkpoint.
+LOG_PROOF_BYTES_MAX = 512 * 1024
 
 # --- capabilities ---------------------------------------------------------------------------------
 # A delegation, an invocation or a bundle; the policy of 64 windows has about 8 KiB.

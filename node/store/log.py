@@ -7,7 +7,12 @@ in the log, and the log holds nothing that was not done.
 
     receipt   (log, idx) → sealed [fingerprint, value]        one row for every leaf, padding too
     leaf      (log, idx) → hash
+    subtree   (log, level, idx) → hash          of each whole subtree of 16, 256, 4,096 … leaves
     meta      log/<n>/frontier → sealed: size and log2(n) hashes
+
+A proof reads one stretch of 16 hashes for each 4 levels, however long the log: what an inner hash
+stands for never changes.  Homes of older versions have logs without them; what is missing is
+computed from the level below, and `fill` puts it there.
 
 Before a checkpoint leaves the node the log is padded with random leaves, so that its size says
 little.  Padding has a row like any other: a row taken away is noticed, not mistaken for padding.
@@ -22,16 +27,16 @@ Source: formats.md, "Reading, receipts, log"; RFC 9162, section 2.1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ...crypto.canonical import Value
 from ...crypto.digest import equal
 from ...crypto.entropy import Entropy
-from ...crypto.errors import CryptoError
+from ...crypto.errors import BadProof, CryptoError
 from ...crypto.keys import LogKey
-from ...crypto.merkle import HASH_BYTES, Frontier, inclusion_proof, leaf_hash, tree_hash
-from ...protocol.receipt import leaf_data
+from ...crypto.merkle import HASH_BYTES, Frontier, GrownTree, Tree, leaf_hash, tree_hash
+from ...protocol.receipt import leaf_data, leaf_key
 from .database import Row, Tx
 from .errors import LogBroken, StoreDamaged
 from .sealer import Sealer
@@ -39,6 +44,8 @@ from .sealer import Sealer
 # Only a size that is a multiple of this leaves the node (formats.md).
 PADDED_TO = 64
 ROWS_AT_A_TIME = 1_000
+# Of how many levels of the tree one is stored; 16 hashes lie below one that is.
+STEP = 4
 _PLACE = "receipt"
 _FRONTIER = "frontier"
 
@@ -48,6 +55,15 @@ class LogEntry:
     """One leaf with what it stands for; `value` is None for padding."""
 
     index: int
+    fingerprint: bytes
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """What is to be logged: the 16-byte tag under which it is found, `f`, and what is kept."""
+
+    tag: bytes
     fingerprint: bytes
     value: Value
 
@@ -62,13 +78,47 @@ class Log:
         self._key = key
         self._number = number
 
+    @property
+    def number(self) -> int:
+        """Which log of this home it is: 0, or one more for each restore."""
+        return self._number
+
+    def numbered(self, number: int) -> Log:
+        """Another log of this home: one that ended with the device that it was of."""
+        return Log(self._sealer, self._key, number)
+
     def append(self, tx: Tx, cid: bytes, fingerprint: bytes, value: Value) -> int:
         """Add a receipt or answer; the index of its leaf.
 
         `cid` finds it again, `fingerprint` is the 32-byte `f` that both sides know, `value` is
         what is kept of it.  Raises StoreConflict if this CID is in a log already.
         """
-        return self._append(tx, self._tag(cid), fingerprint, value)
+        return self.append_all(tx, [NewEntry(self._tag(cid), fingerprint, value)])
+
+    def entry_of(self, cid: bytes, fingerprint: bytes, value: Value) -> NewEntry:
+        """What `append` takes, for `append_all`."""
+        return NewEntry(self._tag(cid), fingerprint, value)
+
+    def append_all(self, tx: Tx, entries: Sequence[NewEntry]) -> int:
+        """Add some entries, in order; the index of the first.  Raises StoreConflict."""
+        frontier = self._frontier(tx)
+        first = frontier.size
+        receipts: list[tuple[int, int, bytes, bytes]] = []
+        leaves: list[tuple[int, int, bytes]] = []
+        inner: list[tuple[int, int, int, bytes]] = []
+        for index, new in enumerate(entries, first):
+            leaf = leaf_hash(leaf_data(self._key, index, new.fingerprint))
+            sealed = self._seal(index, new.tag, new.fingerprint, new.value)
+            receipts.append((self._number, index, new.tag, sealed))
+            leaves.append((self._number, index, leaf))
+            for step, node in enumerate(frontier.append(leaf)[STEP - 1 :: STEP], 1):
+                inner.append((self._number, step * STEP, index >> step * STEP, node))
+        tx.executemany("INSERT INTO receipt (log, idx, tag, sealed) VALUES (?, ?, ?, ?)", receipts)
+        tx.executemany("INSERT INTO leaf (log, idx, hash) VALUES (?, ?, ?)", leaves)
+        if inner:
+            tx.executemany("INSERT INTO subtree (log, level, idx, hash) VALUES (?, ?, ?, ?)", inner)
+        self._keep(tx, frontier)
+        return first
 
     def amend(self, tx: Tx, cid: bytes, form: Callable[[LogEntry], Value]) -> None:
         """Keep `form` of an entry in its place: the other side has countersigned.
@@ -89,10 +139,14 @@ class Log:
     def pad(self, tx: Tx, entropy: Entropy) -> int:
         """Add random leaves up to a multiple of 64; the size then."""
         size = self.size(tx)
-        for index in range(size, size + -size % PADDED_TO):
-            tag = self._sealer.tag("padding", self._number, index)
-            self._append(tx, tag, entropy.random_bytes(HASH_BYTES), None)
-        return self.size(tx)
+        padded = size + -size % PADDED_TO
+        if padded > size:
+            self.append_all(tx, [self._padding(index, entropy) for index in range(size, padded)])
+        return padded
+
+    def _padding(self, index: int, entropy: Entropy) -> NewEntry:
+        tag = self._sealer.tag("padding", self._number, index)
+        return NewEntry(tag, entropy.random_bytes(HASH_BYTES), None)
 
     def size(self, tx: Tx) -> int:
         return self._frontier(tx).size
@@ -111,7 +165,38 @@ class Log:
 
     def inclusion(self, tx: Tx, index: int, size: int | None = None) -> list[bytes]:
         """The audit path of one leaf in the tree of the first `size`.  Raises BadProof."""
-        return inclusion_proof(self.leaves(tx, size), index)
+        return self.tree(tx, size).inclusion_proof(index)
+
+    def tree(self, tx: Tx, size: int | None = None) -> GrownTree:
+        """The tree of the first `size` leaves, to draw proofs from.
+
+        It reads what a proof needs and no more.  Raises StoreDamaged for a hash that is not there.
+        """
+        now = self.size(tx)
+        upto = now if size is None else size
+        if not 0 <= upto <= now:
+            raise BadProof(f"a log of {now} leaves has no beginning of {upto}")
+        return GrownTree(upto, _Stretches(tx, self._number).whole)
+
+    def leaf_key(self, index: int) -> bytes:
+        """The key that opens the leaf at `index`, and no other."""
+        return leaf_key(self._key, index)
+
+    def fill(self, tx: Tx) -> None:
+        """Store the inner hashes that are missing in the log of an older version."""
+        size = self.size(tx)
+        row = tx.one(
+            "SELECT count(*) FROM subtree WHERE log = ? AND level = ?", (self._number, STEP)
+        )
+        if row is not None and row[0] == size >> STEP:
+            return
+        tx.executemany(
+            "INSERT INTO subtree (log, level, idx, hash) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            [
+                (self._number, level, index, node)
+                for level, index, node in _inner_of(Tree(self.leaves(tx)))
+            ],
+        )
 
     def at(self, tx: Tx, index: int) -> LogEntry | None:
         """The entry at `index`, or None.  Raises StoreDamaged."""
@@ -156,7 +241,16 @@ class Log:
         frontier = self._frontier(tx)
         if frontier.size != len(leaves) or not equal(frontier.root(), tree_hash(leaves)):
             raise LogBroken("the leaves of the log do not lead to its root")
+        self._check_inner(tx, leaves)
         return receipts
+
+    def _check_inner(self, tx: Tx, leaves: Sequence[bytes]) -> None:
+        """What is stored between the leaves and the root is what the leaves give."""
+        nodes = {(level, index): node for level, index, node in _inner_of(Tree(leaves))}
+        rows = tx.execute("SELECT level, idx, hash FROM subtree WHERE log = ?", (self._number,))
+        for level, index, stored in rows:
+            if not equal(nodes.get((level, index), b""), stored):
+                raise LogBroken(f"the hash {index} of level {level} of the log is another one")
 
     def _checked(self, row: Row, fingerprint_of: Callable[[LogEntry], bytes] | None) -> LogEntry:
         try:
@@ -177,25 +271,13 @@ class Log:
                 raise LogBroken(f"leaf {index} of the log is missing")
         return [row[1] for row in rows]
 
-    def _append(self, tx: Tx, tag: bytes, fingerprint: bytes, value: Value) -> int:
-        frontier = self._frontier(tx)
-        index = frontier.size
-        leaf = leaf_hash(leaf_data(self._key, index, fingerprint))
-        tx.execute(
-            "INSERT INTO receipt (log, idx, tag, sealed) VALUES (?, ?, ?, ?)",
-            (self._number, index, tag, self._seal(index, tag, fingerprint, value)),
-        )
-        tx.execute(
-            "INSERT INTO leaf (log, idx, hash) VALUES (?, ?, ?)", (self._number, index, leaf)
-        )
-        frontier.append(leaf)
+    def _keep(self, tx: Tx, frontier: Frontier) -> None:
         name = self._meta()
         tx.execute(
             "INSERT INTO meta (name, value) VALUES (?, ?) "
             "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             (name, self._sealer.seal_bytes(name, b"", frontier.to_bytes())),
         )
-        return index
 
     def _frontier(self, tx: Tx) -> Frontier:
         name = self._meta()
@@ -237,3 +319,68 @@ class Log:
 
     def _tag(self, cid: bytes) -> bytes:
         return self._sealer.tag("receipt", self._number, cid)
+
+
+class _Stretches:
+    """The whole subtrees of one log, read in stretches of 16 hashes, each once."""
+
+    __slots__ = ("_log", "_read", "_tx")
+
+    def __init__(self, tx: Tx, log: int) -> None:
+        self._tx = tx
+        self._log = log
+        self._read: dict[tuple[int, int], list[bytes | None]] = {}
+
+    def whole(self, level: int, index: int) -> bytes:
+        """The root over the 2^level leaves from `index · 2^level` on.  Raises StoreDamaged."""
+        above = level % STEP
+        base, first = level - above, index << above
+        place = first % (1 << STEP)
+        stretch = self._stretch(base, first >> STEP)
+        found: list[bytes] = []
+        for offset in range(1 << above):
+            node = stretch[place + offset]
+            found.append(self._below(base, first + offset) if node is None else node)
+        return tree_hash(found)
+
+    def _below(self, level: int, index: int) -> bytes:
+        """A hash that is not stored, out of the 16 below it."""
+        if level == 0:
+            raise StoreDamaged(f"leaf {index} of the log is missing")
+        stretch = self._stretch(level - STEP, index)
+        return tree_hash(
+            [
+                self._below(level - STEP, (index << STEP) + offset) if node is None else node
+                for offset, node in enumerate(stretch)
+            ]
+        )
+
+    def _stretch(self, level: int, number: int) -> list[bytes | None]:
+        found = self._read.get((level, number))
+        if found is None:
+            found = self._read[level, number] = self._rows(level, number << STEP)
+        return found
+
+    def _rows(self, level: int, first: int) -> list[bytes | None]:
+        last = first + (1 << STEP) - 1
+        if level == 0:
+            rows = self._tx.execute(
+                "SELECT idx, hash FROM leaf WHERE log = ? AND idx BETWEEN ? AND ?",
+                (self._log, first, last),
+            )
+        else:
+            rows = self._tx.execute(
+                "SELECT idx, hash FROM subtree WHERE log = ? AND level = ? AND idx BETWEEN ? AND ?",
+                (self._log, level, first, last),
+            )
+        found: list[bytes | None] = [None] * (1 << STEP)
+        for index, node in rows:
+            found[index - first] = node
+        return found
+
+
+def _inner_of(tree: Tree) -> Iterator[tuple[int, int, bytes]]:
+    """(level, index, hash) of every whole subtree whose level is stored."""
+    for level in range(STEP, tree.size.bit_length(), STEP):
+        for index, node in enumerate(tree.whole(level)):
+            yield level, index, node

@@ -11,7 +11,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from .errors import StoreDamaged, StoreTooNew
-from .schema import APPLICATION_ID, VERSION_1
+from .schema import APPLICATION_ID, VERSION_1, VERSION_2, VERSION_3
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,11 @@ class Migration:
     statements: tuple[str, ...]
 
 
-MIGRATIONS: tuple[Migration, ...] = (Migration(1, VERSION_1),)
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(1, VERSION_1),
+    Migration(2, VERSION_2),
+    Migration(3, VERSION_3),
+)
 
 
 def newest(migrations: tuple[Migration, ...] = MIGRATIONS) -> int:

@@ -39,3 +39,17 @@ VERSION_1: tuple[str, ...] = (
         log INTEGER NOT NULL, idx INTEGER NOT NULL, tag BLOB NOT NULL UNIQUE,
         sealed BLOB NOT NULL, PRIMARY KEY (log, idx))""",
 )
+
+# Which rows of the log are about the same peer, grant or collection; not about which.
+VERSION_2: tuple[str, ...] = (
+    """CREATE TABLE mention (
+        tag BLOB NOT NULL, log INTEGER NOT NULL, idx INTEGER NOT NULL,
+        PRIMARY KEY (tag, log, idx)) WITHOUT ROWID""",
+)
+
+# Inner hashes of logs, so that a proof does not read every leaf; blinded as the leaves are.
+VERSION_3: tuple[str, ...] = (
+    """CREATE TABLE subtree (
+        log INTEGER NOT NULL, level INTEGER NOT NULL, idx INTEGER NOT NULL, hash BLOB NOT NULL,
+        PRIMARY KEY (log, level, idx)) WITHOUT ROWID""",
+)
