@@ -120,36 +120,85 @@ def recognise(schema: Schema, told: Sequence[Told]) -> Facts:
     if matched_by_content(schema) and len({one.family for one in told}) > 1:
         whole = concat(schema, (one.batch for one in told))
         told_by = [told[number] for number in told_of]
-        named = facts
-        facts, ambiguous = _matched(whole, named, told_by, frozenset())
-        if apart := _of_two_accounts(whole, named, facts, told_by):
-            facts, ambiguous = _matched(whole, named, told_by, apart)
+        rank = _rank(told)
+        named = _described(whole, facts, told_by, rank)
+        found, ambiguous = _matched(named, rank, frozenset())
+        if apart := _of_two_accounts(named, found, told_by):
+            found, ambiguous = _matched(named, rank, apart)
+        facts = [fact.rows for fact in found]
     return Facts(tuple(tuple(sorted(fact)) for fact in facts), ambiguous)
+
+
+# --- what each fact is compared by ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Named:
+    """The rows of one name, and what is shown of them: by this they are compared with others."""
+
+    rows: Sequence[int]
+    families: frozenset[str]
+    files: frozenset[bytes]
+    signed: bool
+    day: int
+    words: frozenset[str]
+    order: tuple[int, str]
+    amount: Hashable
+
+
+def _rank(told: Iterable[Told]) -> Mapping[str, int]:
+    """Tellers in the order in which they are matched, whatever the order of arrival."""
+    families = sorted({(not one.signed, one.family) for one in told})
+    return {family: number for number, (_, family) in enumerate(families)}
+
+
+def _described(
+    whole: Batch,
+    facts: Iterable[Sequence[int]],
+    told_by: Sequence[Told],
+    rank: Mapping[str, int],
+) -> list[_Named]:
+    days = _local_days(whole)
+    ids = cast("Sequence[str]", whole.columns["id"])
+    found: list[_Named] = []
+    for rows in facts:
+        # By the teller that comes first whatever the order of arrival, and its smallest telling.
+        shown = min(
+            rows, key=lambda row: (rank[told_by[row].family], days[row], _texts(whole, row))
+        )
+        found.append(
+            _Named(
+                rows,
+                frozenset(told_by[row].family for row in rows),
+                frozenset(file for row in rows if (file := told_by[row].file) is not None),
+                any(told_by[row].signed for row in rows),
+                days[shown],
+                frozenset(_words(whole, shown)),
+                (whole.times[shown], ids[shown]),
+                _amount(whole, shown),
+            )
+        )
+    return found
 
 
 # --- files of one account, and of two -------------------------------------------------------------
 
 
 def _of_two_accounts(
-    whole: Batch,
-    named: Sequence[Sequence[int]],
-    matched: Sequence[Sequence[int]],
-    told_by: Sequence[Told],
+    named: Iterable[_Named], matched: Iterable[_Fact], told_by: Sequence[Told]
 ) -> frozenset[_FilePair]:
     """The pairs of files that share so little that they tell of two accounts."""
-    days = _local_days(whole)
     days_of: defaultdict[bytes, list[int]] = defaultdict(list)
-    for rows in named:
-        for file in {told_by[row].file for row in rows}:
-            if file is not None:
-                days_of[file].append(days[rows[0]])
+    for one in named:
+        for file in one.files:
+            days_of[file].append(one.day)
     shared: defaultdict[_FilePair, list[int]] = defaultdict(list)
-    for rows in matched:
-        families = {told_by[row].file: told_by[row].family for row in rows}
+    for fact in matched:
+        families = {told_by[row].file: told_by[row].family for row in fact.rows}
         files = sorted(file for file in families if file is not None)
         for pair in combinations(files, 2):
             if families[pair[0]] != families[pair[1]]:
-                shared[pair].append(days[rows[0]])
+                shared[pair].append(fact.day)
     for some in days_of.values():
         some.sort()
     return frozenset(
@@ -189,46 +238,33 @@ _Class = tuple[int, frozenset[str], frozenset[bytes]]
 
 
 def _matched(
-    whole: Batch,
-    named: Iterable[Sequence[int]],
-    told_by: Sequence[Told],
-    apart: frozenset[_FilePair],
-) -> tuple[list[list[int]], frozenset[int]]:
+    named: Sequence[_Named], rank: Mapping[str, int], apart: frozenset[_FilePair]
+) -> tuple[list[_Fact], frozenset[int]]:
     """Facts known by name, with those joined that content shows to be the same.
 
     `apart` are files of which nothing is joined.
     """
     suspects = {file for pair in apart for file in pair}
-    by_name = [(rows, {told_by[row].family for row in rows}) for rows in named]
-    settled = {frozenset(pair) for _, names in by_name for pair in combinations(sorted(names), 2)}
-    days = _local_days(whole)
-    ids = cast("Sequence[str]", whole.columns["id"])
-    families = sorted({(not one.signed, one.family) for one in told_by})
-    rank = {family: number for number, (_, family) in enumerate(families)}
+    settled = {frozenset(pair) for one in named for pair in combinations(sorted(one.families), 2)}
     buckets: defaultdict[Hashable, list[_Fact]] = defaultdict(list)
-    for rows, names in by_name:
-        # By the teller that comes first whatever the order of arrival, and its smallest telling.
-        shown = min(
-            rows, key=lambda row: (rank[told_by[row].family], days[row], _texts(whole, row))
+    for one in named:
+        buckets[one.amount].append(
+            _Fact(
+                list(one.rows),
+                set(one.families),
+                one.signed,
+                one.day,
+                one.words,
+                one.order,
+                one.files & suspects,
+            )
         )
-        fact = _Fact(
-            list(rows),
-            set(names),
-            any(told_by[row].signed for row in rows),
-            days[shown],
-            frozenset(_words(whole, shown)),
-            (whole.times[shown], ids[shown]),
-            frozenset(
-                file for row in rows if (file := told_by[row].file) is not None and file in suspects
-            ),
-        )
-        buckets[_amount(whole, shown)].append(fact)
-    found: list[list[int]] = []
+    found: list[_Fact] = []
     ambiguous: set[int] = set()
     for facts in buckets.values():
         if len(facts) > 1:
             facts = _joined(facts, rank, ambiguous, apart, settled)
-        found.extend(fact.rows for fact in facts)
+        found.extend(facts)
     return found, frozenset(ambiguous)
 
 
