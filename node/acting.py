@@ -154,7 +154,7 @@ class Acting:
     def _revoked(self, tx: Tx, pair: Pair, args: RevokeArgs, now_ms: int) -> Value:
         if self._lending_on.revoked(tx, pair, args.revocation, now_ms):
             return "known"
-        self._borrowing.revoked(tx, pair, args.revocation)
+        self._borrowing.revoked(tx, pair, args.revocation, now_ms)
         return "known"
 
     def _requested(self, tx: Tx, pair: Pair, args: RequestArgs, now_ms: int) -> Value:

@@ -26,6 +26,7 @@ from ..protocol.trust import Carried, GrantStatus, Heard, Standing, VerifiedOwn,
 from ..protocol.trust import Pair as TrustedPair
 from ..protocol.wire import Value
 from .errors import NodeError
+from .log_subject import subject_of
 from .mandate_notices import Notices
 from .mandates import Mandates
 from .peers import Pair, Peers
@@ -147,7 +148,14 @@ class Answering:
             self._notices.tell(tx, pair.own, heard.inv, answer, now_ms)
         persona = self._peers.persona(tx, pair.own)
         self._receipts.add(
-            tx, Way.GIVEN, pair.own, pair.their, answer, pair.key, persona.certificate
+            tx,
+            Way.GIVEN,
+            pair.own,
+            pair.their,
+            answer,
+            pair.key,
+            persona.certificate,
+            subject_of(heard.inv.cmd, heard.inv.args),
         )
         return answer
 

@@ -10,12 +10,12 @@ later.  What was fetched stays readable after the grant has ended.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ..crypto.entropy import Entropy
 from ..protocol.chain import verify_delegations
-from ..protocol.command import AcceptArgs, Cmd, DecideArgs, RequestArgs
+from ..protocol.command import AcceptArgs, Cmd, DecideArgs, RenewArgs, RequestArgs
 from ..protocol.day import month_of
 from ..protocol.did import Did
 from ..protocol.errors import Code, GrantRefused, RemoteProtocolError
@@ -34,6 +34,7 @@ from ..protocol.wire import Value
 from .collection import Collection, Collections
 from .errors import NotAllowed, NotFound
 from .grant_held import KEYSETS_KEPT_MAX, GrantHeld
+from .grant_lines import GrantLines, Happened, Side, line_of_held
 from .inbox import Asked, Inbox, RequestState
 from .lending_on import LendingOn, check_within
 from .lent_days import LentDays
@@ -75,6 +76,9 @@ class Borrowing:
         self._device = device
         self._entropy = entropy
         self.days = LentDays(store.objects)
+        self.lines = GrantLines(store.objects)
+        # Is told of each grant that was taken back, in the same unit of work.
+        self.ended: Callable[[Tx, GrantHeld, int], None] = _no_duty
         self._keys: dict[tuple[bytes, tuple[int, ...]], GrantKeys] = {}
 
     # asking
@@ -125,10 +129,46 @@ class Borrowing:
             now_ms=now_ms,
         )
         held = GrantHeld(pair.own, pair.their, bundle, args.request, GrantStatus.LIVE, None, ())
-        if self._store.objects.add_if_new(tx, Kind.GRANT_HELD, held.cid, held.value()):
+        if self._hold(tx, held, now_ms):
             self._inbox.decided(tx, args.request, RequestState.GRANTED, held.cid, None)
-            accept = AcceptArgs(pair.their, held.cid, bundle.terms.cid)
-            self._outgoing.put(tx, pair, Cmd.ACCEPT, accept.value(), now_ms)
+
+    def renewed(self, tx: Tx, pair: Pair, args: RenewArgs, now_ms: int) -> Value:
+        """The owner goes on with a grant that is held, for longer: accepted without asking anyone,
+        if it is on the same terms and its days are not wider than those once asked for.
+
+        Raises GrantRefused, CapabilityError, BadSignature.
+        """
+        old = self._find(tx, args.grant)
+        if old is None or (old.own, old.their, old.via) != (pair.own, pair.their, None):
+            raise GrantRefused("this renews a grant that is not held", Code.UNKNOWN_GRANT)
+        bundle = parse_bundle(args.bundle)
+        if self._find(tx, bundle.grant.cid) is not None:
+            return "kept"
+        if bundle.grant.delegation.iss != pair.their:
+            raise GrantRefused("a bundle is signed by another persona", Code.AUDIENCE)
+        if old.status(now_ms) is GrantStatus.REVOKED:
+            raise GrantRefused("this renews a grant that was taken back", Code.REVOKED)
+        asked = None if old.request is None else self._inbox.find(tx, old.request)
+        if asked is None:
+            raise GrantRefused("this renews what was never asked for", Code.UNKNOWN_GRANT)
+        # What was agreed, which may be less than what was asked.
+        wanted = replace(parse_request(asked.raw), terms=old.bundle.terms)
+        reader_key = self._peers.persona(tx, pair.own).reader.public
+        check_bundle(bundle, wanted, reader_key=reader_key, now_ms=now_ms)
+        held = GrantHeld(pair.own, pair.their, bundle, old.request, GrantStatus.LIVE, None, ())
+        self._hold(tx, held, now_ms, renews=old.cid)
+        self.lines.happened(tx, Side.HELD, old.cid, Happened.RENEWED, now_ms, held.cid)
+        return "kept"
+
+    def _hold(self, tx: Tx, held: GrantHeld, now_ms: int, renews: bytes | None = None) -> bool:
+        """Keep a grant that came, and accept it; False if it is held already."""
+        if not self._store.objects.add_if_new(tx, Kind.GRANT_HELD, held.cid, held.value()):
+            return False
+        self.lines.begin(tx, line_of_held(held, now_ms, renews))
+        accept = AcceptArgs(held.keyed[1], held.cid, held.bundle.terms.cid)
+        pair = self._peers.pair(tx, *held.keyed)
+        self._outgoing.put(tx, pair, Cmd.ACCEPT, accept.value(), now_ms)
+        return True
 
     def lent(self, tx: Tx, pair: Pair, bundle: Bundle, now_ms: int) -> None:
         """The peer lets this node read, for it, what it was granted: accepted, because this node
@@ -149,9 +189,7 @@ class Borrowing:
         if sum(held.via == via for held in self.all(tx)) >= MANDATES_OF_ONE_MAX:
             raise GrantRefused("too much of one peer is read here already", Code.TOO_MUCH)
         held = GrantHeld(own, owner, bundle, None, GrantStatus.LIVE, None, (), via)
-        if self._store.objects.add_if_new(tx, Kind.GRANT_HELD, held.cid, held.value()):
-            accept = AcceptArgs(pair.their, held.cid, bundle.terms.cid)
-            self._outgoing.put(tx, pair, Cmd.ACCEPT, accept.value(), now_ms)
+        self._hold(tx, held, now_ms)
 
     def get(self, tx: Tx, cid: bytes) -> GrantHeld:
         """Raises NotFound."""
@@ -217,7 +255,7 @@ class Borrowing:
             self._keys[name] = keys
         return keys
 
-    def revoked(self, tx: Tx, pair: Pair, raw: bytes) -> None:
+    def revoked(self, tx: Tx, pair: Pair, raw: bytes, now_ms: int) -> None:
         """The owner has taken a grant back.  Raises GrantRefused, BadSignature."""
         revocation = parse_revocation(raw)
         # Of what is read for another, the grant above may be taken back.
@@ -235,7 +273,11 @@ class Borrowing:
             if held.kept is not GrantStatus.REVOKED:
                 ended = replace(held, kept=GrantStatus.REVOKED, ended_ms=revocation.t_ms)
                 self._save(tx, ended)
+                self.lines.happened(
+                    tx, Side.HELD, held.cid, Happened.REVOKED, revocation.t_ms, revocation.cid
+                )
                 self._lending_on.root_ended(tx, ended, revocation)
+                self.ended(tx, ended, now_ms)
 
     def _save(self, tx: Tx, held: GrantHeld) -> None:
         self._store.objects.put(tx, Kind.GRANT_HELD, held.cid, held.value())
@@ -414,6 +456,10 @@ class Borrowing:
             writer=self._device,
             raw=raw,
         )
+
+
+def _no_duty(_tx: Tx, _held: GrantHeld, _now_ms: int) -> None:
+    """Nothing follows from the end of a grant."""
 
 
 def _opened_keyset(raw: bytes, held: GrantHeld, persona: OwnPersona) -> GrantKeys:

@@ -51,6 +51,7 @@ from .grant_given import GrantGiven
 from .leave import Leaves
 from .lending import Lending
 from .link import Demand, Link
+from .log_subject import Subject
 from .meeting import Meeting
 from .outgoing import Outgoing
 from .peers import Pair, Peers
@@ -373,7 +374,14 @@ class Door:
         persona = self._peers.persona(tx, pair.own)
         receipt = sign_receipt(plan.body(number, now_ms, link.chain.given), self._device)
         self._receipts.add(
-            tx, Way.GIVEN, pair.own, pair.their, receipt, grant.k_grant, persona.certificate
+            tx,
+            Way.GIVEN,
+            pair.own,
+            pair.their,
+            receipt,
+            grant.k_grant,
+            persona.certificate,
+            Subject(Cmd.READ, None, plan.read.window.collection),
         )
         self._checkpoint.reached(ReadStep.SIGNED)
         first_of_own = number == 0 and len(served.heard.grants) == 1

@@ -52,6 +52,7 @@ from .errors import Away, Refused, UsageError
 from .household import People
 from .leave import Leaves
 from .link import Arrived, Greet, Link
+from .log_subject import subject_of
 from .mandate_kept import MandateKept
 from .mandates import Mandates
 from .meeting import Meeting
@@ -474,7 +475,10 @@ class Exchange:
         answer.verify(certificate, invocation.cid)
 
         def unit(tx: Tx) -> None:
-            self._receipts.add(tx, Way.TAKEN, pair.own, pair.their, answer, pair.key, certificate)
+            subject = subject_of(invocation.cmd, invocation.args)
+            self._receipts.add(
+                tx, Way.TAKEN, pair.own, pair.their, answer, pair.key, certificate, subject
+            )
             if link.chain.keeps(number):
                 self._peers.took(tx, pair, answer.cid)
 

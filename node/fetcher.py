@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ..crypto.errors import CryptoError
+from ..protocol.command import Cmd
 from ..protocol.errors import Code, ProtocolError
 from ..protocol.invocation import Invocation
 from ..protocol.offer import Offer
@@ -35,6 +36,7 @@ from .lent_windows import (
     went_by,
 )
 from .link import Arrived, Link
+from .log_subject import Subject
 from .offload import Offload
 from .peers import Pair, Peers
 from .receipts import Receipts, Way
@@ -132,7 +134,14 @@ class Fetcher:
         def unit(tx: Tx) -> int | None:
             newest = self._borrowing.keep(tx, fetching, checked)
             self._receipts.add(
-                tx, Way.TAKEN, pair.own, pair.their, receipt, shared_key(fetching), certificate
+                tx,
+                Way.TAKEN,
+                pair.own,
+                pair.their,
+                receipt,
+                shared_key(fetching),
+                certificate,
+                Subject(Cmd.READ, None, fetching.window.collection),
             )
             if link.chain.keeps(number):
                 self._peers.took(tx, pair, receipt.cid)

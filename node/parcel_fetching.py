@@ -28,6 +28,7 @@ from ..protocol.wire import decode
 from .borrowing import Borrowing
 from .errors import NotFound, UsageError
 from .lent_windows import CheckedWindow, Fetching, check_window, shared_key
+from .log_subject import Subject
 from .offload import Offload
 from .parcel_lending import PASSING
 from .parcel_report import Fate, ParcelItem, ParcelWindow
@@ -228,7 +229,10 @@ class ParcelFetching:
         keys = self._borrowing.keep(tx, came.fetching, checked)
         receipt = with_countersignature(checked.receipt, sig)
         shared = shared_key(came.fetching)
-        self._receipts.add(tx, Way.TAKEN, pair.own, pair.their, receipt, shared, came.certificate)
+        subject = Subject(Cmd.READ, None, came.fetching.window.collection)
+        self._receipts.add(
+            tx, Way.TAKEN, pair.own, pair.their, receipt, shared, came.certificate, subject
+        )
         if follows(tx, body.prev, came.certificate):
             self._peers.took(tx, pair, receipt.cid)
         if body.last:

@@ -17,6 +17,7 @@ import structlog
 
 from ..crypto.keys import DeviceKey
 from ..crypto.merkle import tree_hash
+from ..protocol.command import Cmd
 from ..protocol.counter import CounterWindow
 from ..protocol.errors import Code, GrantRefused
 from ..protocol.grant import parse_read_args
@@ -30,6 +31,7 @@ from ..protocol.wire import encode
 from .answering import Answering, attempt
 from .checkpoint import Checkpoint
 from .lending import Lending
+from .log_subject import Subject
 from .parcel_book import ParcelBook, ParcelBooks, WaitingWord
 from .parcel_report import ParcelWindow
 from .peers import Pair, Peers
@@ -278,7 +280,14 @@ class ParcelLending:
         # Everything that can fail comes before it is logged.
         offer = self._made(tx, pair, verified, receipt, window, persona.certificate.signed.raw)
         self._receipts.add(
-            tx, Way.GIVEN, pair.own, pair.their, receipt, grant.k_grant, persona.certificate
+            tx,
+            Way.GIVEN,
+            pair.own,
+            pair.their,
+            receipt,
+            grant.k_grant,
+            persona.certificate,
+            Subject(Cmd.READ, None, verified.window.collection),
         )
         end = max(((page.day, page.seq) for page in window.pages), default=None)
         offered = Offered(receipt.cid, tuple(page.seq for page in window.pages), end)

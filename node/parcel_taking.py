@@ -57,6 +57,7 @@ from .checkpoint import Checkpoint
 from .clock import Clock
 from .errors import NodeError, NotAllowed, NotFound
 from .follow_up import FollowUp, again
+from .log_subject import Subject, subject_of
 from .offload import Offload
 from .outgoing import Outgoing, message_of
 from .parcel_book import ParcelBooks, WaitingWord
@@ -237,17 +238,18 @@ class ParcelTaking:
         book = self._books.of(tx, pair)
         call = book.call(answer.inv)
         if call is None and self._fetching.waits_for(tx, pair, answer.inv):
-            self._log_answer(tx, pair, answer, word.certificate, answer.inv)
+            self._log_answer(tx, pair, answer, word.certificate, answer.inv, Subject(Cmd.READ))
             return self._fetching.answered(tx, pair, answer)
         if call is None:
             sentence = "an answer is to nothing that this node remembers having said"
             return ParcelItem(None, answer=True, fate=Fate.BEFORE, reason=sentence)
-        self._log_answer(tx, pair, answer, word.certificate, call.inv)
-        self._books.save(tx, pair, book.without(call.inv))
         waiting = self._store.outbox.find(tx, call.item)
-        if waiting is None:
+        message = None if waiting is None else message_of(waiting)
+        subject = None if message is None else subject_of(message.cmd, message.args)
+        self._log_answer(tx, pair, answer, word.certificate, call.inv, subject)
+        self._books.save(tx, pair, book.without(call.inv))
+        if waiting is None or message is None:
             return ParcelItem(None, answer=True, fate=Fate.BEFORE, reason=None)
-        message = message_of(waiting)
         reason = answer.out if isinstance(answer.out, str) and answer.code is not Code.OK else None
         if again(message.cmd, answer.code):
             return ParcelItem(message.cmd, answer=True, fate=Fate.LATER, reason=reason)
@@ -256,13 +258,23 @@ class ParcelTaking:
         fate = Fate.DONE if answer.code is Code.OK else Fate.REFUSED
         return ParcelItem(message.cmd, answer=True, fate=fate, reason=reason)
 
-    def _log_answer(self, tx: Tx, pair: Pair, answer: Answer, shown: bytes, inv: bytes) -> None:
+    def _log_answer(
+        self,
+        tx: Tx,
+        pair: Pair,
+        answer: Answer,
+        shown: bytes,
+        inv: bytes,
+        subject: Subject | None,
+    ) -> None:
         """Verify an answer and keep it.  Raises WireError, BadSignature, CapabilityError."""
         certificate = parse_certificate(shown)
         if certificate.persona != pair.their:
             raise WireError("an answer comes with the certificate of another persona")
         answer.verify(certificate, inv)
-        self._receipts.add(tx, Way.TAKEN, pair.own, pair.their, answer, pair.key, certificate)
+        self._receipts.add(
+            tx, Way.TAKEN, pair.own, pair.their, answer, pair.key, certificate, subject
+        )
         if self._follows(tx, pair, answer.prev, certificate):
             self._peers.took(tx, pair, answer.cid)
 

@@ -29,6 +29,7 @@ from ..protocol.receipt import (
     receipt_key,
 )
 from ..protocol.wire import Value
+from .log_subject import Subject
 from .store.database import Tx
 from .store.errors import LogBroken, StoreDamaged
 from .store.log import LogEntry
@@ -47,7 +48,10 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """One row of the log.  `certificate` is that of the device that served."""
+    """One row of the log.  `certificate` is that of the device that served.
+
+    `subject`: what the word is about, None in rows of older versions.
+    """
 
     index: int
     way: Way
@@ -56,6 +60,7 @@ class Logged:
     word: Word
     k_r: ReceiptKey
     certificate: bytes
+    subject: Subject | None = None
 
     @property
     def two_sided(self) -> bool:
@@ -63,7 +68,7 @@ class Logged:
 
     def value(self) -> Value:
         kind = "receipt" if isinstance(self.word, Receipt) else "answer"
-        return [
+        row: list[Value] = [
             kind,
             self.way.value,
             self.own,
@@ -72,6 +77,7 @@ class Logged:
             self.k_r.secret_bytes(),
             self.certificate,
         ]
+        return row if self.subject is None else [*row, self.subject.value()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +110,15 @@ class Receipts:
         word: Word,
         shared: GrantKey | PairKey,
         certificate: Certificate,
+        subject: Subject | None = None,
     ) -> int:
-        """Append a word to the log; the index of its leaf."""
+        """Append a word to the log, with what it is about; the index of its leaf."""
         window = word.body.window if isinstance(word, Receipt) else 0
         inv = word.body.inv if isinstance(word, Receipt) else word.inv
         k_r = receipt_key(shared, inv, window)
         raw = certificate.signed.raw
         self._store.objects.add_if_new(tx, Kind.CERTIFICATE, certificate.signed.cid, raw)
-        logged = Logged(-1, way, own, their, word, k_r, certificate.signed.cid)
+        logged = Logged(-1, way, own, their, word, k_r, certificate.signed.cid, subject)
         return self._store.log.append(tx, word.cid, fingerprint(k_r, word.cid), logged.value())
 
     def countersigned(self, tx: Tx, receipt: Receipt) -> None:
@@ -199,8 +206,8 @@ class _Chain:
 def _with_word(entry: LogEntry, word: Word) -> Value:
     """A row of the log with the same word in it, countersigned.  Raises StoreDamaged."""
     match entry.value:
-        case [kind, way, own, their, bytes(), k_r, certificate]:
-            return [kind, way, own, their, word.signed.raw, k_r, certificate]
+        case [kind, way, own, their, bytes(), k_r, certificate, *subject]:
+            return [kind, way, own, their, word.signed.raw, k_r, certificate, *subject]
         case _:
             raise StoreDamaged("a row of the log has not the form of one")
 
@@ -216,7 +223,8 @@ def logged_of(entry: LogEntry) -> Logged:
             bytes(raw),
             bytes(k_r),
             bytes(certificate),
-        ]:
+            *about,
+        ] if len(about) <= 1:
             word: Word = parse_receipt(raw) if kind == "receipt" else parse_answer(raw)
             return Logged(
                 entry.index,
@@ -226,6 +234,7 @@ def logged_of(entry: LogEntry) -> Logged:
                 word,
                 ReceiptKey(k_r),
                 certificate,
+                Subject.from_value(about[0]) if about else None,
             )
         case _:
             raise StoreDamaged("a row of the log has not the form of one")

@@ -111,7 +111,7 @@ async def _made_new(node: Node, made_ms: int) -> Restored:
     now_ms = node.clock.now_ms()
 
     def unit(tx: Tx) -> tuple[int, int, int]:
-        suspended = node.lending.suspend_all(tx)
+        suspended = node.lending.suspend_all(tx, now_ms)
         node.mandates.forget_lodged(tx, now_ms)
         node.peers.renew_certificates(tx, now_ms)
         objects = node.store.objects

@@ -22,8 +22,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from . import command_grant, command_mandate, command_pair, command_record, command_standing
+from . import (
+    command_after,
+    command_grant,
+    command_log,
+    command_mandate,
+    command_pair,
+    command_record,
+    command_standing,
+)
+from .command_after import DeleteArgs, DeletedArgs, RenewArgs
 from .command_grant import AcceptArgs, DecideArgs, KeysArgs, RequestArgs, RevokeArgs
+from .command_log import LogAskArgs, LogDecideArgs, LogWitnessArgs, WitnessOut
 from .command_mandate import (
     MandateAskArgs,
     MandateDecideArgs,
@@ -51,8 +61,13 @@ __all__ = [
     "CardPutArgs",
     "Cmd",
     "DecideArgs",
+    "DeleteArgs",
+    "DeletedArgs",
     "DeliverArgs",
     "KeysArgs",
+    "LogAskArgs",
+    "LogDecideArgs",
+    "LogWitnessArgs",
     "MandateAskArgs",
     "MandateDecideArgs",
     "MandateEndArgs",
@@ -65,12 +80,14 @@ __all__ = [
     "OwnArgs",
     "PairAnswer",
     "PairOpenArgs",
+    "RenewArgs",
     "RequestArgs",
     "RevokeArgs",
     "Row",
     "VouchAskArgs",
     "WaitingOut",
     "WaitingRequest",
+    "WitnessOut",
     "digest_from_text",
     "digest_text",
     "parse_args",
@@ -88,6 +105,9 @@ class Cmd(StrEnum):
     ACCEPT = "/grant/accept"
     KEYS = "/grant/keys"
     REVOKE = "/grant/revoke"
+    RENEW = "/grant/renew"
+    DELETE = "/grant/delete"
+    DELETED = "/grant/deleted"
     CARD_PUT = "/card/put"
     VOUCH_ASK = "/vouch/ask"
     MANDATE_ASK = "/mandate/ask"
@@ -98,6 +118,9 @@ class Cmd(StrEnum):
     MANDATE_INBOX = "/mandate/inbox"
     MANDATE_DECIDE = "/mandate/decide"
     MANDATE_LEND = "/mandate/lend"
+    LOG_ASK = "/log/ask"
+    LOG_DECIDE = "/log/decide"
+    LOG_WITNESS = "/log/witness"
     PAIR_OPEN = "/pair/open"
 
 
@@ -110,6 +133,9 @@ OWN_NAME = frozenset(
         Cmd.ACCEPT,
         Cmd.KEYS,
         Cmd.REVOKE,
+        Cmd.RENEW,
+        Cmd.DELETE,
+        Cmd.DELETED,
         Cmd.CARD_PUT,
         Cmd.VOUCH_ASK,
         Cmd.MANDATE_ASK,
@@ -120,6 +146,9 @@ OWN_NAME = frozenset(
         Cmd.MANDATE_INBOX,
         Cmd.MANDATE_DECIDE,
         Cmd.MANDATE_LEND,
+        Cmd.LOG_ASK,
+        Cmd.LOG_DECIDE,
+        Cmd.LOG_WITNESS,
     )
 )
 
@@ -130,6 +159,9 @@ OwnArgs: TypeAlias = (
     | AcceptArgs
     | KeysArgs
     | RevokeArgs
+    | RenewArgs
+    | DeleteArgs
+    | DeletedArgs
     | CardPutArgs
     | VouchAskArgs
     | MandateAskArgs
@@ -140,8 +172,11 @@ OwnArgs: TypeAlias = (
     | MandateInboxArgs
     | MandateDecideArgs
     | MandateLendArgs
+    | LogAskArgs
+    | LogDecideArgs
+    | LogWitnessArgs
 )
-Outcome: TypeAlias = "str | int | bytes | PairAnswer | WaitingOut"
+Outcome: TypeAlias = "str | int | bytes | PairAnswer | WaitingOut | WitnessOut"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +206,11 @@ TABLE: Mapping[str, Row] = {
     ),
     Cmd.KEYS: Row(("v", "to", "keyset"), command_grant.keys_args, command_grant.n_out),
     Cmd.REVOKE: Row(("v", "to", "revocation"), command_grant.revoke_args, one_of("known")),
+    Cmd.RENEW: Row(("v", "to", "grant", "bundle"), command_after.renew_args, one_of("kept")),
+    Cmd.DELETE: Row(
+        ("v", "to", "grant", "windows", "erased"), command_after.delete_args, one_of("noted")
+    ),
+    Cmd.DELETED: Row(("v", "to", "deletion"), command_after.deleted_args, one_of("known")),
     Cmd.CARD_PUT: Row(
         ("v", "to", "card"), command_standing.card_put_args, command_standing.card_out
     ),
@@ -195,6 +235,13 @@ TABLE: Mapping[str, Row] = {
         command_mandate.decided_out,
     ),
     Cmd.MANDATE_LEND: Row(("v", "to", "bundle"), command_mandate.lend_args, one_of("kept")),
+    Cmd.LOG_ASK: Row(("v", "to", "witness"), command_log.ask_args, one_of("queued", "ended")),
+    Cmd.LOG_DECIDE: Row(("v", "to", "witness", "reason"), command_log.decide_args, one_of("known")),
+    Cmd.LOG_WITNESS: Row(
+        ("v", "to", "old", "proof", "checkpoint", "successions"),
+        command_log.witness_args,
+        command_log.witness_out,
+    ),
     Cmd.PAIR_OPEN: Row(
         ("v", "secret", *command_pair.INTRODUCTION), command_pair.open_args, command_pair.answer_out
     ),

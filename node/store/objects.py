@@ -68,6 +68,10 @@ class Kind(IntEnum):
     WAITING_FOR = 64
     ASKED_UNDER = 65
     LENT_ON = 66
+    GRANT_LINE = 110
+    RENEWING = 111
+    ENCRYPT_AGAIN = 112
+    DELETE_DUE = 113
 
 
 class Objects:

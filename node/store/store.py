@@ -14,6 +14,7 @@ from .catalogue import Catalogue
 from .database import Database
 from .ledger import Ledger
 from .log import Log
+from .mentions import Mentions
 from .objects import Objects
 from .outbox import Outbox
 from .pages import Pages
@@ -34,6 +35,7 @@ class Store:
     outbox: Outbox
     ledger: Ledger
     log: Log
+    mentions: Mentions
 
     @classmethod
     def over(
@@ -58,4 +60,5 @@ class Store:
             outbox=Outbox(sealer),
             ledger=Ledger(sealer),
             log=Log(sealer, log_key, log_number),
+            mentions=Mentions(sealer),
         )

@@ -352,7 +352,7 @@ async def test_a_suspended_grant_gives_neither_pages_nor_keys(autojump_clock: Mo
         owner, reader = await household(town)
         given = await lend(owner, reader, TEN)
         other = await lend(owner, reader, Window(CURVE, DAY, DAY + 1))
-        await owner.write(owner.node.lending.suspend_all)
+        await owner.write(lambda tx: owner.node.lending.suspend_all(tx, owner.now_ms))
         await owner.write(lambda tx: owner.node.lending.revoke(tx, other.cid, owner.now_ms))
         await settle()
         held = await reader.read(lambda tx: reader.node.borrowing.get(tx, given.cid))

@@ -190,7 +190,8 @@ async def test_a_suspended_grant_serves_again_once_kept(autojump_clock: object) 
         )
         with pytest.raises(UsageError, match="live, not suspended"):
             await owner.keep(grant)
-        assert await alice.write(alice.node.lending.suspend_all) == 1
+        suspended = await alice.write(lambda tx: alice.node.lending.suspend_all(tx, alice.now_ms))
+        assert suspended == 1
         with pytest.raises(Refused) as refused:
             await reader.fetch("alice", CURVE, DAY - 3, DAY - 1)
         assert refused.value.code == "suspended"

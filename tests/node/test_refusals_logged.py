@@ -134,7 +134,8 @@ async def _before(scene: Scene, code: Code) -> None:
         await revoke(scene.owner, scene.given)
         await settle()
     elif code is Code.SUSPENDED:
-        assert await scene.owner.write(scene.owner.node.lending.suspend_all) == 1
+        owner = scene.owner
+        assert await owner.write(lambda tx: owner.node.lending.suspend_all(tx, owner.now_ms)) == 1
 
 
 async def _words(party: Party, way: Way) -> list[bytes]:

@@ -16,6 +16,8 @@ from entrenous.protocol.command import (
     CardPutArgs,
     Cmd,
     DecideArgs,
+    DeleteArgs,
+    DeletedArgs,
     DeliverArgs,
     KeysArgs,
     MandateAskArgs,
@@ -29,6 +31,7 @@ from entrenous.protocol.command import (
     OwnArgs,
     PairAnswer,
     PairOpenArgs,
+    RenewArgs,
     RequestArgs,
     RevokeArgs,
     VouchAskArgs,
@@ -37,6 +40,7 @@ from entrenous.protocol.command import (
     parse_args,
     parse_out,
 )
+from entrenous.protocol.deletion import make_deletion
 from entrenous.protocol.did import did_of
 from entrenous.protocol.errors import CapabilityError, Code, ProtocolError, VersionError, WireError
 from entrenous.protocol.request import Request
@@ -57,6 +61,11 @@ ARGS: Mapping[Cmd, OwnArgs | PairOpenArgs] = {
     Cmd.ACCEPT: AcceptArgs(TO, CID, CID),
     Cmd.KEYS: KeysArgs(TO, b"keyset"),
     Cmd.REVOKE: RevokeArgs(TO, b"revocation"),
+    Cmd.RENEW: RenewArgs(TO, CID, b"bundle"),
+    Cmd.DELETE: DeleteArgs(TO, CID, (Window("energy", 1, 2),), erased=False),
+    Cmd.DELETED: DeletedArgs(
+        TO, make_deletion(PersonaKey(bytes([7]) * 32), dlg=CID, pages=3, left=1, t_ms=9)
+    ),
     Cmd.CARD_PUT: CardPutArgs(TO, b"card"),
     Cmd.VOUCH_ASK: VouchAskArgs(TO, bytes(32), bytes([1]) * 32),
     Cmd.MANDATE_ASK: MandateAskArgs(TO, b"proxy"),
