@@ -24,6 +24,7 @@ from .calls.acting_for import ActingForCalls
 from .calls.audit import AuditCalls
 from .calls.data import DataCalls
 from .calls.declaring import DeclaringCalls
+from .calls.export import ExportCalls
 from .calls.household import HouseholdCalls
 from .calls.identity import IdentityCalls
 from .calls.lending import LendingCalls
@@ -42,6 +43,7 @@ class Client(
     ActingForCalls,
     DataCalls,
     DeclaringCalls,
+    ExportCalls,
     LendingCalls,
     AuditCalls,
     ParcelCalls,

@@ -13,6 +13,7 @@ from the catalogue and goes on as if this module were not there.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 from ..crypto.key_tree import DayKeys
@@ -72,14 +73,55 @@ def read_facts(
             opened.append((stored, batch))
         elif within:
             damaged.append(batch)
+    families = {tellers[key_of(stored)].family for stored, _ in opened}
+    by_content = matched_by_content(schema) and len(families) > 1
+    if noted is None and not by_content:
+        whole = concat(schema, [batch for _, batch in opened])
+        if _all_different(names_of(whole)):
+            return Reading(whole.sorted(), pages, tuple(damaged))
+    found_facts = facts_on(schema, opened, tellers, days)
+    whole, chosen = found_facts.whole, found_facts.rows
+    values = VALUES.get(schema.name, frozenset[str]())
+    conflicts = sum(
+        any(_differs(whole, rows[0], row, values) for row in rows[1:]) for rows in chosen
+    )
+    tellings = None
+    if noted is not None:
+        tellings = _tellings(
+            whole, chosen, found_facts.pages_of, tellers, noted, found_facts.ambiguous
+        )
+    batch = rows_of(whole, [rows[0] for rows in chosen]).sorted()
+    return Reading(batch, pages, tuple(damaged), conflicts, tellings)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The facts of some days: each the rows of `whole` that tell it, the one shown first.
+
+    `pages_of` names the page of each row; `ambiguous` are rows that might be the same as others.
+    """
+
+    whole: Batch
+    pages_of: Sequence[Stored]
+    rows: Sequence[tuple[int, ...]]
+    ambiguous: frozenset[int]
+
+
+def facts_on(
+    schema: Schema,
+    opened: Sequence[tuple[Stored, Batch]],
+    tellers: Mapping[TellerKey, Teller],
+    days: tuple[int, int],
+) -> Chosen:
+    """The facts whose shown telling lies on `days`, in order of time.
+
+    `opened` is in the order of `shown_first`.
+    """
     whole = concat(schema, [batch for _, batch in opened])
     told = [
         Told(tellers[key_of(stored)].family, stored.statement is not None, batch, file_of(stored))
         for stored, batch in opened
     ]
-    by_content = matched_by_content(schema) and len({one.family for one in told}) > 1
-    if noted is None and not by_content and _all_different(names_of(whole)):
-        return Reading(whole.sorted(), pages, tuple(damaged))
     facts = recognise(schema, told)
     pages_of = [stored for stored, batch in opened for _ in range(len(batch))]
     chosen: list[tuple[int, ...]] = []
@@ -88,15 +130,7 @@ def read_facts(
         if days[0] <= pages_of[rows[0]].day <= days[1]:
             chosen.append(rows)
     chosen.sort(key=lambda rows: _order(whole, rows[0]))
-    values = VALUES.get(schema.name, frozenset[str]())
-    conflicts = sum(
-        any(_differs(whole, rows[0], row, values) for row in rows[1:]) for rows in chosen
-    )
-    tellings = None
-    if noted is not None:
-        tellings = _tellings(whole, chosen, pages_of, tellers, noted, facts.ambiguous)
-    batch = rows_of(whole, [rows[0] for rows in chosen]).sorted()
-    return Reading(batch, pages, tuple(damaged), conflicts, tellings)
+    return Chosen(whole, pages_of, chosen, facts.ambiguous)
 
 
 def _all_different(names: Sequence[Hashable]) -> bool:

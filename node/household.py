@@ -149,7 +149,7 @@ class Household:
 
     def whose(self, tx: Tx, path: str) -> People:
         """To whom a collection belongs; nobody in particular: the home."""
-        if (said := self._assigned(tx).get(path)) is not None:
+        if (said := self.assigned(tx).get(path)) is not None:
             return said
         _, people = apart(path)
         known = {one.number for one in self.all(tx, removed=True)}
@@ -159,11 +159,12 @@ class Household:
         """Say whose a collection is whose path does not.  Raises UsageError if its path does."""
         if apart(path)[1]:
             raise UsageError(f"{path} says itself whose it is")
-        said = {**self._assigned(tx), check_path(path): people}
+        said = {**self.assigned(tx), check_path(path): people}
         value: list[Value] = [[one, list(said[one])] for one in sorted(said)]
         self._objects.put(tx, Kind.SETTING, _WHOSE, value)
 
-    def _assigned(self, tx: Tx) -> dict[str, People]:
+    def assigned(self, tx: Tx) -> dict[str, People]:
+        """Whose the collections are of which the owner said so."""
         value = self._objects.get(tx, Kind.SETTING, _WHOSE)
         found: dict[str, People] = {}
         for item in value if isinstance(value, list) else []:
@@ -179,7 +180,7 @@ class Household:
 
         The path itself for the home, or if the owner said that it is theirs.
         """
-        assigned = self._assigned(tx)
+        assigned = self.assigned(tx)
 
         def place(path: str) -> str:
             if not people or apart(path)[1] == people or assigned.get(path) == people:

@@ -123,6 +123,7 @@ class Imports:
         self._checkpoint = checkpoint
         self._chunk_pages = chunk_pages
         self._journal = Journal(vault.store.objects)
+        self.journal = self._journal
         self._undoing = Undoing(vault, clock, self._journal)
 
     async def preview(

@@ -52,6 +52,7 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("remove", "declare:remove", "Take out a record that was added."),
         ("collections", "data:collections", "List what your vault holds."),
         ("read", "data:read", "Read your own records."),
+        ("export", "export:export", "Write your data to a folder, in clear and verifiable."),
         ("deliver", "data:deliver", "Hand data back to the person it is about."),
         ("deliveries", "data:deliveries", "List data that was handed to you, or by you."),
     ),

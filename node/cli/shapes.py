@@ -17,6 +17,7 @@ from .shapes_data import DATA
 from .shapes_exchange import EXCHANGE
 from .shapes_house import HOUSE
 from .shapes_node import KEEPING, RUNNING
+from .shapes_out import OUT
 from .shapes_peers import PEERS
 from .shapes_words import WORDS
 
@@ -26,6 +27,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
     **PEERS,
     **HOUSE,
     **DATA,
+    **OUT,
     **EXCHANGE,
     **WORDS,
     **KEEPING,

@@ -13,6 +13,7 @@ from . import (
     audit,
     data,
     declaring,
+    export,
     health,
     household,
     identity,
@@ -93,6 +94,8 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "allowed": Operation(declaring.allowed),
     "disallow": Operation(declaring.disallow, ("name",)),
+    # out of hand
+    "export": Operation(export.export, ("path", "csv"), ("paths", "first", "last")),
     # handing back
     "deliver": Operation(data.deliver, ("path", "to"), ("into", "wait_s")),
     "deliveries": Operation(data.deliveries),
