@@ -38,6 +38,7 @@ from .limits import CHAIN_MAX, LINE_CHARS_MAX, TERMS_BYTES_MAX, TOKEN_BYTES_MAX,
 from .request import Request
 from .signed import SignedObject, parse, sign
 from .terms import Terms, parse_terms
+from .view_path import is_view_of
 from .window import Window, check_window, within
 from .wire import VERSION, Body, Value
 
@@ -399,13 +400,15 @@ def check_bundle(bundle: Bundle, request: Request, *, reader_key: bytes, now_ms:
 
 
 def was_asked(granted: Sequence[Window], items: Sequence[Window]) -> bool:
-    """Whether every day of `granted` was asked for: in `items`, or in a category of them."""
+    """Whether every day of `granted` was asked for: in `items`, in a category of them, or as a
+    view of one of them, which tells less."""
     return within(granted, _asked(granted, items))
 
 
 def _asked(granted: Iterable[Window], items: Sequence[Window]) -> list[Window]:
     """The items asked for, written out for each collection that was granted of a category, or of
-    people of the house (who asks for `finance/accounts/transactions` need not know whose)."""
+    people of the house (who asks for `finance/accounts/transactions` need not know whose), and for
+    each view that was granted in place of its collection."""
     asked = list(items)
     for item in items:
         category = "/" not in item.collection
@@ -414,5 +417,6 @@ def _asked(granted: Iterable[Window], items: Sequence[Window]) -> list[Window]:
             for path in {window.collection for window in granted}
             if (category and path.startswith(item.collection + "/"))
             or is_kept_as(path, item.collection)
+            or is_view_of(path, item.collection)
         ]
     return asked

@@ -11,15 +11,19 @@ the day as a whole.  A schema of the second kind is a regular series, whose page
 compressed: their size is then a function of how many rows they hold, and does not tell who is
 away.
 
-Source: formats.md, "Page" and "Statement".
+A **projection** is a schema with some fields of another one: `transaction/1:amount,currency`.  Its
+name says all of it, so that it needs no table and a reader can tell what was left out.
+
+Source: formats.md, "Page" and "Statement"; ADR 20.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
+from weakref import WeakValueDictionary
 
 from ..crypto.canonical import encode
 from . import limits
@@ -65,7 +69,7 @@ class Field:
         return f"?{self.dtype}" if self.optional else self.dtype
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Schema:
     """The columns of one kind of record.  `bucket` in bytes."""
 
@@ -186,14 +190,96 @@ CONTACT = Schema(
     dated=False,
 )
 
+
+# What views hold (`view_figures.py`).  `time` is the first moment of the period's first day, UTC.
+_OF_PERIOD = (
+    Field("id", "str", low=1, high=limits.RECORD_ID_BYTES_MAX),
+    _TIME,
+    _OFFSET,
+    Field("period_days", "u16", low=1, high=31),
+    Field("figure", "str", low=1, high=limits.RECORD_UNIT_BYTES_MAX),
+)
+
+PERIOD_SUM = Schema(
+    name="period-sum/1",
+    fields=(
+        *_OF_PERIOD,
+        _text("category", limits.RECORD_UNIT_BYTES_MAX),
+        Field("value", "dec"),
+        Field("unit", "str", low=1, high=limits.RECORD_UNIT_BYTES_MAX),
+    ),
+    bucket=1024,
+    leaf=Leaf.RECORD,
+)
+
+# A figure that lies from `low` (if there is one) up to, not including, `high` (if there is one).
+PERIOD_BAND = Schema(
+    name="period-band/1",
+    fields=(
+        *_OF_PERIOD,
+        Field("band", "str", low=1, high=limits.RECORD_UNIT_BYTES_MAX),
+        Field("low", "dec", optional=True),
+        Field("high", "dec", optional=True),
+        Field("unit", "str", low=1, high=limits.RECORD_UNIT_BYTES_MAX),
+    ),
+    bucket=1024,
+    leaf=Leaf.RECORD,
+)
+
 SCHEMAS: Final[Mapping[str, Schema]] = {
     s.name: s for s in (TRANSACTION, ACCOUNT, METER_READING, CONTACT)
 }
+# Nobody tells such records: a node derives them.
+VIEW_SCHEMAS: Final[Mapping[str, Schema]] = {s.name: s for s in (PERIOD_SUM, PERIOD_BAND)}
+
+# As much as an entry of a page has room for.
+NAME_CHARS_MAX: Final = 64
+# What every record has, and so every projection of it.
+KEPT: Final = ("id", "time", "offset_min")
+# One object a name for as long as anybody holds it: schemas are compared by identity, and a peer
+# may name any of a million.
+_projections: WeakValueDictionary[str, Schema] = WeakValueDictionary()
 
 
 def schema_named(name: str) -> Schema:
-    """The schema called `name`, e.g. `meter-reading/1`.  Raises RecordError."""
-    schema = SCHEMAS.get(name)
-    if schema is None:
+    """The schema called `name`, e.g. `meter-reading/1` or `transaction/1:amount,currency`.
+
+    Raises RecordError.
+    """
+    schema = SCHEMAS.get(name) or VIEW_SCHEMAS.get(name)
+    if schema is not None:
+        return schema
+    base, colon, fields = name.partition(":")
+    if not colon or base not in SCHEMAS:
         raise RecordError("this program does not know the schema of these records")
-    return schema
+    found = projection(SCHEMAS[base], fields.split(","))
+    if found.name != name:  # one name for one schema
+        raise RecordError("a projection names its fields once, in the order of its schema")
+    return found
+
+
+def projection(schema: Schema, fields: Iterable[str]) -> Schema:
+    """The schema of records of `schema` with these fields only, beside those of `KEPT`.
+
+    Raises RecordError for fields that it has not, for none, and for a regular series, whose pages
+    would no longer be of one size.
+    """
+    chosen = set(fields)
+    if schema.regular or schema.name not in SCHEMAS:
+        raise RecordError(f"records of {schema.name} have no fields to leave out")
+    known = [f.name for f in schema.fields if f.name not in KEPT]
+    if not chosen or not chosen <= set(known):
+        raise RecordError(f"fields of {schema.name} are {', '.join(known)}: choose some")
+    name = f"{schema.name}:{','.join(one for one in known if one in chosen)}"
+    if len(name) > NAME_CHARS_MAX:
+        raise RecordError("these are more fields than the name of a projection has room for")
+    found = _projections.get(name)
+    if found is None:
+        found = _projections[name] = Schema(
+            name,
+            tuple(f for f in schema.fields if f.name in KEPT or f.name in chosen),
+            schema.bucket,
+            schema.leaf,
+            schema.dated,
+        )
+    return found

@@ -17,7 +17,7 @@ from entrenous.protocol import limits
 from entrenous.protocol.collection import DOMAINS
 from entrenous.protocol.command import TABLE, Cmd
 from entrenous.protocol.errors import Code
-from entrenous.protocol.schema import INTEGERS, SCHEMAS
+from entrenous.protocol.schema import INTEGERS, SCHEMAS, VIEW_SCHEMAS
 from entrenous.protocol.wire import decode
 from entrenous.tests.protocol import spec_card, spec_parcel, spec_words, spec_world
 from entrenous.tests.protocol.spec_world import Cbor, Example
@@ -210,7 +210,7 @@ def domains_list() -> str:
 
 def schemas_table() -> str:
     lines = ["| schema | field | dtype | bounds |", "|---|---|---|---|"]
-    for schema in SCHEMAS.values():
+    for schema in (*SCHEMAS.values(), *VIEW_SCHEMAS.values()):
         for f in schema.fields:
             if f.dtype == "dec":
                 bounds = f"mantissa i64, scale 0 to {limits.SCALE_MAX}"
