@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ..protocol.collection import check_path
+from ..protocol.iban import iban_of
 from ..protocol.limits import ACCOUNT_NUMBER_BYTES_MAX
 from ..protocol.reading import Decimal, record_id, shortest
 from ..protocol.record import Batch
 from ..protocol.schema import ACCOUNT
-from .iban import iban_of
 
 PATH: Final = check_path("finance/accounts/balances")
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from itertools import islice
 
 from ..protocol.errors import ReaderError
+from ..protocol.iban import iban_of
 from ..protocol.reading import refusal, shown
 from .csv_guess import guess
 from .csv_profile import ROLES, BadProfile, Profile, plain
 from .csv_profiles import PROFILES
 from .csv_text import DELIMITERS, PREAMBLE_ROWS_MAX, Row, rows_of
-from .iban import iban_of
 
 # What stands before an account's number above a table.
 _ACCOUNT_WORDS = frozenset(

@@ -18,8 +18,8 @@ import datetime
 import re
 from typing import Final
 
+from ..protocol.iban import iban_of
 from ..protocol.reading import Decimal, decimal_of
-from .iban import iban_of
 from .markup import Element
 
 _MOMENT = re.compile(

@@ -3,7 +3,8 @@
 What crosses the control socket is a map with exactly the fields of its dataclass, so the types in
 `results.py` are the one description of it.  Field types are: int, str, bool, bytes, an enum of
 text, `Window`, another such dataclass, `tuple[T, …]` of any length, `T | None`, `dict[str, T]`,
-and `Value` (anything, as it is).
+and `Value` (anything, as it is).  One dataclass and plain types may share a field: the map is the
+dataclass.
 """
 
 from __future__ import annotations
@@ -83,7 +84,20 @@ def _reader(hint: Any) -> Read:
         if len(rest) == 1:
             inner = _reader(rest[0])
             return lambda value: None if value is None else inner(value)
+        forms = [one for one in rest if isinstance(one, type) and is_dataclass(one)]
+        if len(forms) == 1:
+            form = _reader(forms[0])
+            plain = tuple(one for one in rest if one is not forms[0])
+            return lambda value: (
+                form(value) if isinstance(value, Mapping) else _one_of(plain, value)
+            )
     return lambda value: value
+
+
+def _one_of(kinds: tuple[type[Any], ...], value: Value) -> Any:
+    if value is not None and type(value) not in kinds:
+        raise WireError("an answer holds something else than it may")
+    return value
 
 
 def _exactly(kind: type[Any], value: Value) -> Any:

@@ -25,6 +25,7 @@ from .limits import (
     TERMS_BYTES_MAX,
     TEXT_CHARS_MAX,
 )
+from .remuneration import Remuneration, remuneration_from_mapping, remuneration_from_value
 from .wire import VERSION, Body, Value, decode, encode
 
 _KEYS = ("v", "purpose", "retention_days", "recipients", "remuneration", "clauses")
@@ -51,22 +52,28 @@ class Terms:
 
     `purpose` is a DPV term such as `dpv:ServiceProvision`; `retention_days` counts from each read;
     `recipients` are others who will see the data, in words; `remuneration` is what is given for
-    it, in words, or None.
+    the licence: counted by both sides, or in words by which nobody counts, or None.
     """
 
     purpose: str
     retention_days: int
     recipients: tuple[str, ...]
-    remuneration: str | None
+    remuneration: str | Remuneration | None
     clauses: tuple[Clause, ...]
 
+    @property
+    def paid(self) -> bool:
+        """Whether anything is given in return, in whatever form it is said."""
+        return bool(self.remuneration)
+
     def value(self) -> Value:
+        given = self.remuneration
         return {
             "v": VERSION,
             "purpose": self.purpose,
             "retention_days": self.retention_days,
             "recipients": list(self.recipients),
-            "remuneration": self.remuneration,
+            "remuneration": given.value() if isinstance(given, Remuneration) else given,
             "clauses": [[clause.text, clause.force.value] for clause in self.clauses],
         }
 
@@ -97,9 +104,16 @@ def terms_from_value(value: Value) -> Terms:
         body.text("purpose", chars_min=1),
         body.integer("retention_days", high=RETENTION_DAYS_MAX),
         tuple(recipients),
-        body.maybe_text("remuneration", chars_max=TEXT_CHARS_MAX),
+        _remuneration(body),
         clauses,
     )
+
+
+def _remuneration(body: Body) -> str | Remuneration | None:
+    value = body.value("remuneration")
+    if isinstance(value, Mapping):
+        return remuneration_from_value(value)
+    return body.maybe_text("remuneration", chars_max=TEXT_CHARS_MAX)
 
 
 def _clause(item: Value) -> Clause:
@@ -134,10 +148,17 @@ def terms_from_mapping(mapping: Mapping[str, object], *, purpose: str | None = N
         "purpose": written,
         "retention_days": mapping.get("retention_days", 0),
         "recipients": mapping.get("recipients", []),
-        "remuneration": mapping.get("remuneration"),
+        "remuneration": _written_remuneration(mapping.get("remuneration")),
         "clauses": [_written_clause(clause) for clause in cast("list[object]", clauses)],
     }
     return terms_from_value(cast("Value", value))
+
+
+def _written_remuneration(written: object) -> object:
+    """As it stands on the wire: a map may be written as a person writes amounts."""
+    if isinstance(written, Mapping):
+        return remuneration_from_mapping(cast("Mapping[str, object]", written)).value()
+    return written
 
 
 def _written_clause(clause: object) -> object:

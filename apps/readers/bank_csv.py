@@ -31,6 +31,7 @@ from typing import Final
 
 from ...protocol.collection import check_path
 from ...protocol.errors import ReaderError, RecordError
+from ...protocol.iban import iban_of
 from ...protocol.limits import FILE_SERIES_MAX
 from ...protocol.reading import (
     UNSAID,
@@ -54,7 +55,6 @@ from ..csv_profiles import BY_NAME
 from ..csv_table import known_table, table_in
 from ..csv_text import head_text, text_of
 from ..csv_values import Mark
-from ..iban import iban_of
 
 _NAME: Final = "bank-csv"
 PATH: Final = check_path("finance/accounts/transactions")

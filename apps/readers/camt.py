@@ -34,6 +34,7 @@ from typing import Final
 from ...protocol.collection import check_path
 from ...protocol.day import DAY_MS, TIME_MAX_MS, TIME_MIN_MS
 from ...protocol.errors import RecordError
+from ...protocol.iban import iban_of
 from ...protocol.limits import FILE_HEAD_BYTES, FILE_SERIES_MAX, RECORD_TEXT_BYTES_MAX
 from ...protocol.reading import (
     Decimal,
@@ -50,7 +51,6 @@ from ...protocol.reading import (
 from .. import iso20022 as iso
 from ..account import PATH as ACCOUNTS_PATH
 from ..account import Balance, Holding, account_batch, number_of
-from ..iban import iban_of
 from ..iso20022 import inner, text_at
 from ..markup import Element, first_tag, read_xml
 from ..text import printable, shortened

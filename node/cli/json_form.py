@@ -13,8 +13,10 @@ from types import MappingProxyType
 from typing import TypeAlias, cast
 
 from ...protocol.cid import check_cid, cid_text
+from ...protocol.currency import amount_text
 from ...protocol.day import date_of
 from ...protocol.errors import WireError
+from ...protocol.remuneration import LICENCE, Remuneration
 from ...protocol.window import Window
 
 Json: TypeAlias = "bool | int | str | list[Json] | dict[str, Json] | None"
@@ -55,6 +57,8 @@ def plain(thing: object) -> Json:
         case Window():
             days = {"first": date_of(thing.first), "last": date_of(thing.last)}
             return {"collection": thing.collection, **days}
+        case Remuneration():
+            return remuneration_form(thing)
         case bytes():
             return bytes_text(thing)
         case Mapping():
@@ -69,6 +73,18 @@ def plain(thing: object) -> Json:
             }
         case _:
             raise TypeError(f"{type(thing).__name__} has no form in JSON")
+
+
+def remuneration_form(given: Remuneration) -> dict[str, Json]:
+    """Amounts as text with the digits of their currency; and what it is given for."""
+    cap = given.cap_minor
+    return {
+        "amount": amount_text(given.amount_minor, given.currency),
+        "currency": given.currency,
+        "per": given.per.value,
+        "cap": None if cap is None else amount_text(cap, given.currency),
+        "for": LICENCE,
+    }
 
 
 def bytes_text(data: bytes) -> str:

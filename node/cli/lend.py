@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from ...protocol.remuneration import Remuneration
 from ...protocol.terms import Terms
 from ...protocol.window import Window, opened_until
 from ...protocol.wire import Value
@@ -126,9 +127,14 @@ def mapping_of(terms: Terms) -> dict[str, Value]:
         "purpose": terms.purpose,
         "retention_days": terms.retention_days,
         "recipients": list(terms.recipients),
-        "remuneration": terms.remuneration,
+        "remuneration": remuneration_written(terms),
         "clauses": [[clause.text, clause.force.value] for clause in terms.clauses],
     }
+
+
+def remuneration_written(terms: Terms) -> Value:
+    given = terms.remuneration
+    return given.value() if isinstance(given, Remuneration) else given
 
 
 async def asked(*, options: Options = USUAL) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...protocol.remuneration import LICENCE, Remuneration
 from ...protocol.terms import Terms
 from ...protocol.window import Window
 from ..results import CollectionInfo, GrantInfo, RequestInfo
@@ -43,9 +44,27 @@ def show_terms(screen: Screen, terms: Terms) -> None:
     screen.fact(
         "passed on", f"to {', '.join(terms.recipients)}" if terms.recipients else "to nobody"
     )
-    screen.fact("in return", terms.remuneration or "nothing")
+    show_remuneration(screen, terms)
     for clause in terms.clauses:
         screen.fact("clause", f"{clause.text} ({_FORCE[clause.force.value]})")
+
+
+def show_remuneration(screen: Screen, terms: Terms) -> None:
+    """What is given in return, and, wherever something is, that it buys a licence only."""
+    screen.fact("in return", in_return(terms))
+    if terms.paid:
+        screen.fact("", f"({LICENCE})")
+
+
+def in_return(terms: Terms) -> str:
+    """What is given, in words; of what nobody can count, that nobody does."""
+    match terms.remuneration:
+        case Remuneration() as given:
+            return given.words()
+        case str(text) if text:
+            return f"{text} (in words only: no account is kept of it)"
+        case _:
+            return "nothing"
 
 
 def show_gift(
@@ -104,6 +123,7 @@ def show_grant(screen: Screen, grant: GrantInfo) -> None:
         f"{counted(grant.reads, 'read')}",
         *(f"{one.collection}, {days_in_words(one.first, one.last)}" for one in grant.windows),
         f"for {purpose_in_words(grant.purpose)}",
+        *([f"in return for {in_return(grant.terms)}", LICENCE] if grant.terms.paid else []),
         *([f"decided by {grant.decided_by} for you"] if grant.decided_by else []),
         *([f"read for {grant.principal}"] if grant.principal else []),
     )

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entrenous.apps.account import PATH as ACCOUNTS
-from entrenous.apps.iban import iban_of
 from entrenous.apps.iso20022 import moment_of
 from entrenous.apps.readers.camt import PATH, reader
 from entrenous.protocol.errors import ReaderError
+from entrenous.protocol.iban import iban_of
 from entrenous.protocol.limits import FILE_BYTES_MAX, FILE_SERIES_MAX, RECORD_TEXT_BYTES_MAX
 from entrenous.protocol.reading import Extract, summary
 from entrenous.tests.apps.camt_files import (
