@@ -16,6 +16,7 @@ Source: ISO 4217, list one (alphabetic code, minor unit) and list three, as of J
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, cast
 
@@ -38,11 +39,14 @@ _WITHDRAWN = """
 """
 _THREE_DIGITS = "BHD IQD JOD KWD LYD OMR TND"
 
+
+def _with(digits: int, codes: str) -> dict[str, int]:
+    return dict.fromkeys(codes.split(), digits)
+
+
 # Code -> digits after the point of its minor unit.
-MINOR_DIGITS: Final = MappingProxyType[str, int](
-    dict.fromkeys(_NO_DIGITS.split(), 0)
-    | dict.fromkeys(_TWO_DIGITS.split(), 2)
-    | dict.fromkeys(_THREE_DIGITS.split(), 3)
+MINOR_DIGITS: Final[Mapping[str, int]] = MappingProxyType(
+    _with(0, _NO_DIGITS) | _with(2, _TWO_DIGITS) | _with(3, _THREE_DIGITS)
 )
 PAST: Final = frozenset(_WITHDRAWN.split())
 
