@@ -28,6 +28,7 @@ from ..protocol.request import Request, parse_request
 from ..protocol.revocation import make_revocation
 from ..protocol.terms import Terms
 from ..protocol.trust import GrantStatus
+from ..protocol.view_path import whole_periods
 from ..protocol.window import Window, opened_until
 from .collection import Collections
 from .errors import UsageError
@@ -102,7 +103,7 @@ class Lending(KeysSent):
         asked = self._inbox.get(tx, request)
         wanted = parse_request(asked.raw)
         _check_narrowed(asked.state, wanted, windows, exp_s, now_ms)
-        windows = opened_until(windows, exp_s)
+        windows = opened_until(whole_periods(windows), exp_s)
         if not windows:
             raise UsageError("this grant would end before the first of its days")
         pair = self._peers.pair(tx, asked.own, asked.their)

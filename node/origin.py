@@ -4,11 +4,13 @@
 a statement's CID   a delivery (`deliveries.py`)
 `declared`          what the person says by hand
 `pushed:` ‖ CID     what one program pushes, by its delegation
+`view`              what this node derived (`views.py`)
 """
 
 from __future__ import annotations
 
 DECLARED = b"declared"
+DERIVED = b"view"
 _PUSHED = b"pushed:"
 
 

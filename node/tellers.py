@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from .journal import Journal
-from .origin import DECLARED, is_declared
+from .origin import DECLARED, DERIVED, is_declared
 from .store.database import Tx
 from .store.objects import Kind, Objects
 
@@ -24,6 +24,7 @@ class How(StrEnum):
     DELIVERED = "delivered"
     IMPORTED = "imported"
     DECLARED = "declared"
+    DERIVED = "derived"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,8 @@ class Teller:
                 return f"imported from {self.who}"
             case How.DECLARED:
                 return f"declared by {self.who}" if self.who else "declared"
+            case How.DERIVED:
+                return "derived here: no source signed it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,8 @@ class Tellers:
             )
         if not is_declared(origin) and (row := self._journal.find(tx, origin)) is not None:
             return Teller(How.IMPORTED, row.file, family_of_reader(row.reader), origin, None)
+        if origin == DERIVED:
+            return Teller(How.DERIVED, "", "derived", origin, None)
         if origin != DECLARED and is_declared(origin):
             return Teller(How.DECLARED, "a program", f"program {origin.hex()}", origin, None)
         return Teller(How.DECLARED, "", "declared", origin, None)

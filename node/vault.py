@@ -34,6 +34,7 @@ from ..protocol.errors import RecordError
 from ..protocol.page import PageEntry, parse_entry
 from ..protocol.schema import Schema
 from ..protocol.segment import make_segment
+from ..protocol.view_path import is_view
 from ..protocol.wire import Value
 from .collection import Collection, Collections
 from .errors import NodeError
@@ -41,6 +42,7 @@ from .facts import TellerKey, key_of, read_facts
 from .keystore import Keystore
 from .left_out import LeftOut, Noted
 from .offload import Offload
+from .origin import DERIVED
 from .overlap import overlapped
 from .recognition import MARGIN_DAYS, matched_by_content
 from .sealing import Piece, Sealed, SealedPage, Written, interval_of, pieces_of, seal_pieces
@@ -228,6 +230,7 @@ class Vault:
         pieces: Sequence[Piece],
         *,
         origin: bytes,
+        statement: bytes | None = None,
         supersedes: Sequence[bytes] = (),
     ) -> int:
         """Encrypt and store a few pieces inside the caller's unit; the number of records.
@@ -237,7 +240,7 @@ class Vault:
         """
         self.take_back(tx, check_path(path))
         gen = self.collections.generation(tx, path)
-        sealed = self._seal(path, schema, pieces, gen, None)
+        sealed = self._seal(path, schema, pieces, gen, statement)
         self._put(tx, sealed, origin, supersedes)
         return sealed.records
 
@@ -267,7 +270,7 @@ class Vault:
         path, pages = sealed.path, sealed.pages
         if not pages:
             return
-        collection = self.fitting(tx, path, sealed.schema, sealed.interval_s)
+        collection = self.fitting(tx, path, sealed.schema, sealed.interval_s, origin)
         device = self._keystore.device.public
         number = self._store.ledger.counter(tx, _PAGE_COUNTER)
         self._store.ledger.raise_to(tx, _PAGE_COUNTER, number + len(pages))
@@ -318,11 +321,15 @@ class Vault:
         self._store.segments.append(tx, seq, segment.head.cid, head, segment.leaves)
         return seq, {entry.page_id: index for index, entry in enumerate(segment.entries)}
 
-    def fitting(self, tx: Tx, path: str, schema: Schema, interval_s: int) -> Collection:
+    def fitting(
+        self, tx: Tx, path: str, schema: Schema, interval_s: int, origin: bytes | None = None
+    ) -> Collection:
         """The collection to which such records would be added, new or as it stands.
 
-        Raises RecordError if it holds others.
+        Raises RecordError if it holds others, or is a view and these are not derived.
         """
+        if is_view(path) and origin != DERIVED:
+            raise RecordError(f"{path} is a view: this node derives it, and nothing is put there")
         found = self.collections.find(tx, path)
         if found is None:
             return Collection.new(path, schema, interval_s)
