@@ -16,7 +16,11 @@ from ..protocol.command import (
     AcceptArgs,
     CardPutArgs,
     DecideArgs,
+    DeclineArgs,
     KeysArgs,
+    LogAskArgs,
+    LogDecideArgs,
+    LogWitnessArgs,
     MandateAskArgs,
     MandateDecideArgs,
     MandateEndArgs,
@@ -43,10 +47,13 @@ from .lending_on import LendingOn
 from .mandate_notices import Notices
 from .mandate_outcome import Outcomes
 from .mandates import Mandates
+from .offered import Offers
 from .peers import Pair
 from .proxies import Proxies
 from .store.database import Tx
 from .vouches import Vouches
+from .witnesses import Witnesses
+from .witnessing import Witnessing
 
 # Requests of one peer that wait for a decision: beyond that it is pestering.
 REQUESTS_WAITING_MAX = 100
@@ -82,7 +89,11 @@ class Acting:
         notices: Notices,
         outcomes: Outcomes,
         deciding_for: DecidingFor,
+        witnesses: Witnesses,
+        witnessing: Witnessing,
+        offers: Offers,
     ) -> None:
+        self._offers = offers
         self._inbox = inbox
         self._lending = lending
         self._lending_on = lending_on
@@ -94,6 +105,7 @@ class Acting:
                 _row(RequestArgs, self._requested),
                 _row(DecideArgs, self._decided),
                 _row(AcceptArgs, self._accepted),
+                _row(DeclineArgs, offers.declined),
                 _row(KeysArgs, self._keyset),
                 _row(RevokeArgs, self._revoked),
                 _row(CardPutArgs, cards.put),
@@ -104,6 +116,9 @@ class Acting:
                 _row(MandateNoticeArgs, notices.told),
                 _row(MandateOutcomeArgs, outcomes.heard),
                 _row(MandateLendArgs, self._lent_on),
+                _row(LogAskArgs, witnessing.asked),
+                _row(LogDecideArgs, witnesses.decided),
+                _row(LogWitnessArgs, witnessing.shown),
             )
         )
 
@@ -153,6 +168,8 @@ class Acting:
 
     def _revoked(self, tx: Tx, pair: Pair, args: RevokeArgs, now_ms: int) -> Value:
         if self._lending_on.revoked(tx, pair, args.revocation, now_ms):
+            return "known"
+        if self._offers.taken_back(tx, pair, args.revocation):
             return "known"
         self._borrowing.revoked(tx, pair, args.revocation, now_ms)
         return "known"

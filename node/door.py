@@ -51,6 +51,7 @@ from .grant_given import GrantGiven
 from .leave import Leaves
 from .lending import Lending
 from .link import Demand, Link
+from .log_head import LogHead
 from .log_subject import Subject
 from .meeting import Meeting
 from .outgoing import Outgoing
@@ -116,6 +117,7 @@ class Door:
         outgoing: Outgoing,
         addresses: Callable[[], Sequence[str]],
         turns: Turns,
+        head: LogHead,
         checkpoint: Checkpoint,
     ) -> None:
         self._store = store
@@ -132,6 +134,7 @@ class Door:
         self._outgoing = outgoing
         self._addresses = addresses
         self._turns = turns
+        self._head = head
         self._checkpoint = checkpoint
         self._visits: dict[Link, Visit] = {}
         self._cellar = Cellar()
@@ -197,7 +200,10 @@ class Door:
         pair, visit = link.pair, self._visits.get(link)
         if visit is None:
             return
-        if pair is None:
+        # Unsigned and not logged: what a node that may be an old copy signs contradicts the newer.
+        if (sentence := self._head.refusal(heard.inv.cmd)) is not None:
+            link.withdraw(event.call, Code.SUSPENDED, sentence)
+        elif pair is None:
             visit.tries += 1
             if visit.tries > STRANGER_TRIES:
                 link.close("a stranger tried too many links")

@@ -11,6 +11,7 @@ from ..protocol.command import (
     Cmd,
     DeliverArgs,
     KeysArgs,
+    LogWitnessArgs,
     MandateDecideArgs,
     RequestArgs,
     parse_args,
@@ -30,6 +31,7 @@ from .outgoing import Message
 from .peers import Pair
 from .store.database import Tx
 from .waiting_for import WaitingElsewhere
+from .witnesses import Witnesses
 
 
 class FollowUp:
@@ -45,6 +47,7 @@ class FollowUp:
         deliveries: Deliveries,
         cards: Cards,
         waiting: WaitingElsewhere,
+        witnesses: Witnesses,
     ) -> None:
         self._asked = asked
         self._lending = lending
@@ -53,6 +56,7 @@ class FollowUp:
         self._deliveries = deliveries
         self._cards = cards
         self._waiting = waiting
+        self._witnesses = witnesses
 
     def answered(self, tx: Tx, pair: Pair, message: Message, answer: Answer) -> None:
         """What the answer to one of our own messages changes here."""
@@ -76,16 +80,22 @@ class FollowUp:
             case RequestArgs() if answer.code is not Code.OK:
                 cid = args.request.cid
                 self._asked.decided(tx, cid, RequestState.REFUSED, None, _reason(answer))
+            case LogWitnessArgs():
+                self._witnesses.answered(tx, pair, args, answer)
             case MandateDecideArgs():
                 self._waiting.answered(tx, pair, args, answer)
             case _:
                 return
 
     def stale(self, tx: Tx, message: Message) -> bool:
-        """Whether a card or keyset waits that a newer one, or the end of its grant, has made
-        useless."""
+        """Whether a card, checkpoint or keyset waits that a newer one, or the end of its grant, has
+        made useless."""
         if message.cmd is Cmd.CARD_PUT:
             return self._cards.stale(tx, message)
+        if message.cmd is Cmd.LOG_WITNESS:
+            shown = parse_args(message.cmd, message.args)
+            assert isinstance(shown, LogWitnessArgs)
+            return self._witnesses.stale(tx, message.own, message.their, shown)
         if message.cmd is not Cmd.KEYS:
             return False
         args = parse_args(message.cmd, message.args)

@@ -24,6 +24,7 @@ from .cards import Cards
 from .checkpoint import UNWATCHED, Checkpoint
 from .clock import Clock
 from .config import Config
+from .confirming import Confirming
 from .deciding_for import DecidingFor
 from .declared import Declared
 from .deliveries import Deliveries
@@ -41,12 +42,14 @@ from .keystore import Keystore
 from .lending import Lending
 from .lending_on import LendingOn
 from .mandate_notices import Notices
+from .log_head import LogHead
 from .mandate_outcome import Outcomes
 from .mandates import Mandates
 from .meeting import Meeting
 from .network.transport import Network
 from .offload import Offload
 from .outgoing import Outgoing
+from .offered import Offers
 from .parcel_book import ParcelBooks
 from .parcel_fetching import ParcelFetching
 from .parcel_lending import ParcelLending
@@ -68,9 +71,12 @@ from .turns import Turns
 from .vault import Vault
 from .vouches import Vouches
 from .waiting_for import WaitingElsewhere
+from .views import Views
 from .well_known import WellKnown
 
 log = structlog.get_logger()
+from .witnesses import Witnesses
+from .witnessing import Witnessing
 
 # How often a node looks for grants that have run out and certificates to renew.
 HOUSEKEEPING_S = 60.0
@@ -137,6 +143,16 @@ class Node:
         self.receipts = Receipts(self.store)
         self.quotas = Quotas(objects, size_of(config.peer_quota))
         self.vault = Vault(self.store, keystore, ground.entropy, ground.offload)
+        self.log_head = LogHead()
+        self.witnesses = Witnesses(
+            store=self.store,
+            peers=self.peers,
+            outgoing=self.outgoing,
+            keystore=keystore,
+            entropy=ground.entropy,
+            head=self.log_head,
+        )
+        self.witnessing = Witnessing(objects, self.peers, self.outgoing)
         self.vault.tellers.peer_name = self.peers.name_of
         self.declared = Declared(self.vault)
         self.allowances = Allowances(self.store, keystore.device, ground.clock, ground.entropy)
@@ -173,6 +189,7 @@ class Node:
         self.vault.take_back = self._take_back
         self.lending_on = LendingOn(
             objects, self.peers, self.lending, self.outgoing, ground.entropy
+        self.views = Views(self.vault, self.lending, ground.clock, ground.checkpoint)
         )
         self.borrowing = Borrowing(
             self.store,
@@ -186,6 +203,10 @@ class Node:
         )
         self.deliveries = Deliveries(
             self.store, self.peers, self.vault, self.outgoing, ground.entropy, ground.offload
+        self.offers = Offers(objects, self.peers, self.asked, self.outgoing, self.lending)
+        self.offers.take = self.borrowing.take
+        if not config.terms.accept_narrower:
+            self.borrowing.offered = self.offers.keep
         )
         self.serving = Serving(self.store, self.vault, window_pages_max=ground.window_pages_max)
         self.meeting = Meeting(
@@ -231,6 +252,9 @@ class Node:
             store=self.store,
             device=keystore.device,
             clock=ground.clock,
+            witnesses=self.witnesses,
+            witnessing=self.witnessing,
+            offers=self.offers,
             peers=self.peers,
             receipts=self.receipts,
             meeting=self.meeting,
@@ -255,6 +279,7 @@ class Node:
             meeting=self.meeting,
             outgoing=self.outgoing,
             door=door,
+            head=self.log_head,
             turns=turns,
             mandates=self.mandates,
         )
@@ -271,6 +296,14 @@ class Node:
         )
         self.kept_reads = KeptReads(self.store, self.vault, self.borrowing, ground.offload)
         follow_up = FollowUp(
+        self._confirming = Confirming(
+            store=self.store,
+            peers=self.peers,
+            exchange=self.exchange,
+            witnesses=self.witnesses,
+            outgoing=self.outgoing,
+            head=self.log_head,
+        )
             asked=self.asked,
             lending=self.lending,
             lending_on=self.lending_on,
@@ -291,6 +324,7 @@ class Node:
             serving=self.serving,
             books=self.parcel_books,
             reads=self.reads_by_file,
+            witnesses=self.witnesses,
             checkpoint=ground.checkpoint,
         )
         self.parcel_fetching = ParcelFetching(
@@ -358,6 +392,7 @@ class Node:
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve peers, say what waits, keep house; until cancelled.  Started once it can dial."""
         async with trio.open_nursery() as nursery:
+            head=self.log_head,
             await self._keep_house_if_room()
             await nursery.start(self.exchange.run)
             task_status.started()
@@ -370,15 +405,19 @@ class Node:
                 await self._keep_house_if_room()
 
     async def _keep_house_if_room(self) -> None:
+        await self.store.database.read(self.witnesses.begin)
         try:
             await self.keep_house()
         except StoreError as error:
             # A full disk: in a minute there may be room.  Nothing was half done, and what a grant
             # allows is looked at whenever it is used.
+            nursery.start_soon(self._confirming.run)
             log.error("house_not_kept", kind=type(error).__name__)
 
     async def keep_house(self) -> None:
-        """Take back what has expired, renew certificates, forget spent invocations."""
+            nursery.start_soon(self.views.run, self._housekeeping_s)
+        """Take back what has expired, renew certificates, forget spent invocations, show the log to
+        its witnesses."""
         now_ms = self.clock.now_ms()
 
         def unit(tx: Tx) -> None:
@@ -388,3 +427,4 @@ class Node:
 
         await self.store.database.write(unit)
         self.outgoing.notify()
+            self.witnesses.publish_if_due(tx, now_ms)

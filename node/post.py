@@ -26,6 +26,7 @@ from .deliveries import Deliveries
 from .errors import NodeError
 from .exchange import Exchange
 from .follow_up import FollowUp, again
+from .log_head import LogHead
 from .outgoing import Message, Outgoing, message_of
 from .peers import Pair, Peers
 from .steps import said_of
@@ -57,6 +58,7 @@ class Post:
         deliveries: Deliveries,
         outgoing: Outgoing,
         exchange: Exchange,
+        head: LogHead,
         checkpoint: Checkpoint,
     ) -> None:
         self._store = store
@@ -66,6 +68,7 @@ class Post:
         self._deliveries = deliveries
         self._outgoing = outgoing
         self._exchange = exchange
+        self._head = head
         self._checkpoint = checkpoint
         self._posting: set[str] = set()
 
@@ -93,6 +96,8 @@ class Post:
                     await changed.wait()
 
     def _waiting(self, now_ms: int, tx: Tx) -> tuple[list[str], int | None]:
+        if not self._head.serves:
+            return [], None  # an old copy would say what was taken back since: `notify` ends it
         return self._store.outbox.due_peers(tx, now_ms), self._store.outbox.next_due_ms(tx)
 
     async def _post_to(self, peer: str) -> None:
@@ -107,7 +112,7 @@ class Post:
             for item in items:
                 if item.given_up:
                     continue
-                if not await self._post_item(item):
+                if not self._head.serves or not await self._post_item(item):
                     return
         except StoreError as error:
             # A full disk is no reason to stop the node; neither is it one to hurry.

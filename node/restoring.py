@@ -84,7 +84,7 @@ async def restore_home(
         async with InlineDatabase(home.database, durable=True) as database:
             ground = Ground(database, NoNetwork(), clock, entropy, offload or ThreadOffload())
             node = Node(ground, keystore, Config.read(beside, {}))
-            restored = await _made_new(node, backup.head.made_ms)
+            restored = await _made_new(node, old, backup.head.made_ms)
         write_atomically(home.keystore, sealed_keystore(keystore, unlock, entropy))
         _move(beside, folder)
     return restored
@@ -106,7 +106,7 @@ def renewed(old: Keystore, recovery: RecoverySecret, entropy: Entropy) -> Keysto
     )
 
 
-async def _made_new(node: Node, made_ms: int) -> Restored:
+async def _made_new(node: Node, old: Keystore, made_ms: int) -> Restored:
     """Everything in the store that names the old device, made anew."""
     now_ms = node.clock.now_ms()
 
@@ -114,6 +114,8 @@ async def _made_new(node: Node, made_ms: int) -> Restored:
         suspended = node.lending.suspend_all(tx, now_ms)
         node.mandates.forget_lodged(tx, now_ms)
         node.peers.renew_certificates(tx, now_ms)
+        node.witnesses.begin_new_log(tx, old.log_signing)
+        node.witnessing.suspend_all(tx)
         objects = node.store.objects
         objects.put(tx, Kind.NEXT_KEYS, "used", 0)
         for name, value in objects.all(tx, Kind.INVITE):
