@@ -41,15 +41,15 @@ from .kept_reads import KeptReads
 from .keystore import Keystore
 from .lending import Lending
 from .lending_on import LendingOn
-from .mandate_notices import Notices
 from .log_head import LogHead
+from .mandate_notices import Notices
 from .mandate_outcome import Outcomes
 from .mandates import Mandates
 from .meeting import Meeting
 from .network.transport import Network
+from .offered import Offers
 from .offload import Offload
 from .outgoing import Outgoing
-from .offered import Offers
 from .parcel_book import ParcelBooks
 from .parcel_fetching import ParcelFetching
 from .parcel_lending import ParcelLending
@@ -69,14 +69,14 @@ from .store.errors import StoreError
 from .store.store import Store
 from .turns import Turns
 from .vault import Vault
+from .views import Views
 from .vouches import Vouches
 from .waiting_for import WaitingElsewhere
-from .views import Views
 from .well_known import WellKnown
-
-log = structlog.get_logger()
 from .witnesses import Witnesses
 from .witnessing import Witnessing
+
+log = structlog.get_logger()
 
 # How often a node looks for grants that have run out and certificates to renew.
 HOUSEKEEPING_S = 60.0
@@ -141,8 +141,6 @@ class Node:
         )
         self.standings = Standings(self.peers, self.cards, self.domains, self.vouches)
         self.receipts = Receipts(self.store)
-        self.quotas = Quotas(objects, size_of(config.peer_quota))
-        self.vault = Vault(self.store, keystore, ground.entropy, ground.offload)
         self.log_head = LogHead()
         self.witnesses = Witnesses(
             store=self.store,
@@ -153,6 +151,8 @@ class Node:
             head=self.log_head,
         )
         self.witnessing = Witnessing(objects, self.peers, self.outgoing)
+        self.quotas = Quotas(objects, size_of(config.peer_quota))
+        self.vault = Vault(self.store, keystore, ground.entropy, ground.offload)
         self.vault.tellers.peer_name = self.peers.name_of
         self.declared = Declared(self.vault)
         self.allowances = Allowances(self.store, keystore.device, ground.clock, ground.entropy)
@@ -187,9 +187,9 @@ class Node:
             collections=collections,
         )
         self.vault.take_back = self._take_back
+        self.views = Views(self.vault, self.lending, ground.clock, ground.checkpoint)
         self.lending_on = LendingOn(
             objects, self.peers, self.lending, self.outgoing, ground.entropy
-        self.views = Views(self.vault, self.lending, ground.clock, ground.checkpoint)
         )
         self.borrowing = Borrowing(
             self.store,
@@ -201,12 +201,12 @@ class Node:
             keystore.device.public,
             ground.entropy,
         )
-        self.deliveries = Deliveries(
-            self.store, self.peers, self.vault, self.outgoing, ground.entropy, ground.offload
         self.offers = Offers(objects, self.peers, self.asked, self.outgoing, self.lending)
         self.offers.take = self.borrowing.take
         if not config.terms.accept_narrower:
             self.borrowing.offered = self.offers.keep
+        self.deliveries = Deliveries(
+            self.store, self.peers, self.vault, self.outgoing, ground.entropy, ground.offload
         )
         self.serving = Serving(self.store, self.vault, window_pages_max=ground.window_pages_max)
         self.meeting = Meeting(
@@ -239,6 +239,9 @@ class Node:
             notices=notices,
             outcomes=outcomes,
             deciding_for=self.deciding_for,
+            witnesses=self.witnesses,
+            witnessing=self.witnessing,
+            offers=self.offers,
         )
         arriving = Arriving(
             store=self.store,
@@ -252,9 +255,6 @@ class Node:
             store=self.store,
             device=keystore.device,
             clock=ground.clock,
-            witnesses=self.witnesses,
-            witnessing=self.witnessing,
-            offers=self.offers,
             peers=self.peers,
             receipts=self.receipts,
             meeting=self.meeting,
@@ -266,6 +266,7 @@ class Node:
             outgoing=self.outgoing,
             addresses=self.addresses,
             turns=turns,
+            head=self.log_head,
             checkpoint=ground.checkpoint,
         )
         self.exchange = Exchange(
@@ -279,9 +280,16 @@ class Node:
             meeting=self.meeting,
             outgoing=self.outgoing,
             door=door,
-            head=self.log_head,
             turns=turns,
             mandates=self.mandates,
+        )
+        self._confirming = Confirming(
+            store=self.store,
+            peers=self.peers,
+            exchange=self.exchange,
+            witnesses=self.witnesses,
+            outgoing=self.outgoing,
+            head=self.log_head,
         )
         self.introductions = Introductions(self.store, self.peers, self.exchange)
         self.fetcher = Fetcher(
@@ -296,14 +304,6 @@ class Node:
         )
         self.kept_reads = KeptReads(self.store, self.vault, self.borrowing, ground.offload)
         follow_up = FollowUp(
-        self._confirming = Confirming(
-            store=self.store,
-            peers=self.peers,
-            exchange=self.exchange,
-            witnesses=self.witnesses,
-            outgoing=self.outgoing,
-            head=self.log_head,
-        )
             asked=self.asked,
             lending=self.lending,
             lending_on=self.lending_on,
@@ -311,6 +311,7 @@ class Node:
             deliveries=self.deliveries,
             cards=self.cards,
             waiting=self.waiting_elsewhere,
+            witnesses=self.witnesses,
         )
         self.parcel_books = ParcelBooks(objects, self.store.ledger)
         self.reads_by_file = Reads(objects)
@@ -324,7 +325,6 @@ class Node:
             serving=self.serving,
             books=self.parcel_books,
             reads=self.reads_by_file,
-            witnesses=self.witnesses,
             checkpoint=ground.checkpoint,
         )
         self.parcel_fetching = ParcelFetching(
@@ -379,6 +379,7 @@ class Node:
             deliveries=self.deliveries,
             outgoing=self.outgoing,
             exchange=self.exchange,
+            head=self.log_head,
             checkpoint=ground.checkpoint,
         )
 
@@ -391,31 +392,30 @@ class Node:
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve peers, say what waits, keep house; until cancelled.  Started once it can dial."""
+        await self.store.database.read(self.witnesses.begin)
         async with trio.open_nursery() as nursery:
-            head=self.log_head,
             await self._keep_house_if_room()
             await nursery.start(self.exchange.run)
             task_status.started()
             await nursery.start(self.declared.serve)
+            nursery.start_soon(self._confirming.run)
             nursery.start_soon(self._post.run)
             nursery.start_soon(self.introductions.run)
             nursery.start_soon(self.domains.run)
+            nursery.start_soon(self.views.run, self._housekeeping_s)
             while True:
                 await trio.sleep(self._housekeeping_s)
                 await self._keep_house_if_room()
 
     async def _keep_house_if_room(self) -> None:
-        await self.store.database.read(self.witnesses.begin)
         try:
             await self.keep_house()
         except StoreError as error:
             # A full disk: in a minute there may be room.  Nothing was half done, and what a grant
             # allows is looked at whenever it is used.
-            nursery.start_soon(self._confirming.run)
             log.error("house_not_kept", kind=type(error).__name__)
 
     async def keep_house(self) -> None:
-            nursery.start_soon(self.views.run, self._housekeeping_s)
         """Take back what has expired, renew certificates, forget spent invocations, show the log to
         its witnesses."""
         now_ms = self.clock.now_ms()
@@ -424,7 +424,7 @@ class Node:
             self.lending.expire(tx, now_ms)
             self.peers.renew_certificates(tx, now_ms)
             self.store.ledger.forget_expired(tx, now_ms // 1000)
+            self.witnesses.publish_if_due(tx, now_ms)
 
         await self.store.database.write(unit)
         self.outgoing.notify()
-            self.witnesses.publish_if_due(tx, now_ms)
