@@ -46,7 +46,6 @@ from .lending_on import LendingOn
 from .mandate_notices import Notices
 from .mandate_outcome import Outcomes
 from .mandates import Mandates
-from .offered import Offers
 from .peers import Pair
 from .proxies import Proxies
 from .store.database import Tx
@@ -88,11 +87,7 @@ class Acting:
         notices: Notices,
         outcomes: Outcomes,
         deciding_for: DecidingFor,
-        witnesses: Witnesses,
-        witnessing: Witnessing,
-        offers: Offers,
     ) -> None:
-        self._offers = offers
         self._inbox = inbox
         self._lending = lending
         self._lending_on = lending_on
@@ -166,8 +161,6 @@ class Acting:
 
     def _revoked(self, tx: Tx, pair: Pair, args: RevokeArgs, now_ms: int) -> Value:
         if self._lending_on.revoked(tx, pair, args.revocation, now_ms):
-            return "known"
-        if self._offers.taken_back(tx, pair, args.revocation):
             return "known"
         self._borrowing.revoked(tx, pair, args.revocation, now_ms)
         return "known"
