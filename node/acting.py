@@ -16,6 +16,7 @@ from ..protocol.command import (
     AcceptArgs,
     CardPutArgs,
     DecideArgs,
+    DeclineArgs,
     KeysArgs,
     LogAskArgs,
     LogDecideArgs,
@@ -46,6 +47,7 @@ from .lending_on import LendingOn
 from .mandate_notices import Notices
 from .mandate_outcome import Outcomes
 from .mandates import Mandates
+from .offered import Offers
 from .peers import Pair
 from .proxies import Proxies
 from .store.database import Tx
@@ -87,7 +89,11 @@ class Acting:
         notices: Notices,
         outcomes: Outcomes,
         deciding_for: DecidingFor,
+        witnesses: Witnesses,
+        witnessing: Witnessing,
+        offers: Offers,
     ) -> None:
+        self._offers = offers
         self._inbox = inbox
         self._lending = lending
         self._lending_on = lending_on
@@ -99,6 +105,7 @@ class Acting:
                 _row(RequestArgs, self._requested),
                 _row(DecideArgs, self._decided),
                 _row(AcceptArgs, self._accepted),
+                _row(DeclineArgs, offers.declined),
                 _row(KeysArgs, self._keyset),
                 _row(RevokeArgs, self._revoked),
                 _row(CardPutArgs, cards.put),
@@ -161,6 +168,8 @@ class Acting:
 
     def _revoked(self, tx: Tx, pair: Pair, args: RevokeArgs, now_ms: int) -> Value:
         if self._lending_on.revoked(tx, pair, args.revocation, now_ms):
+            return "known"
+        if self._offers.taken_back(tx, pair, args.revocation):
             return "known"
         self._borrowing.revoked(tx, pair, args.revocation, now_ms)
         return "known"

@@ -33,6 +33,7 @@ from .door import Door
 from .exchange import Exchange
 from .fetcher import Fetcher
 from .follow_up import FollowUp
+from .history import History
 from .household import Household
 from .imports import Imports
 from .inbox import Inbox, Side
@@ -46,6 +47,7 @@ from .mandate_notices import Notices
 from .mandate_outcome import Outcomes
 from .mandates import Mandates
 from .meeting import Meeting
+from .mentioned import MentionedRows
 from .network.transport import Network
 from .offered import Offers
 from .offload import Offload
@@ -61,6 +63,7 @@ from .proxies import Proxies
 from .quotas import Quotas
 from .reads_by_file import Reads
 from .receipts import Receipts
+from .renewal import Renewals
 from .serving import Serving
 from .sizes import size_of
 from .standing import Standings
@@ -205,10 +208,30 @@ class Node:
         self.offers.take = self.borrowing.take
         if not config.terms.accept_narrower:
             self.borrowing.offered = self.offers.keep
+        self.renewals = Renewals(
+            objects,
+            self.peers,
+            self.lending,
+            self.borrowing,
+            self.inbox,
+            self.asked,
+            self.outgoing,
+        )
         self.deliveries = Deliveries(
             self.store, self.peers, self.vault, self.outgoing, ground.entropy, ground.offload
         )
         self.serving = Serving(self.store, self.vault, window_pages_max=ground.window_pages_max)
+        self.rows = MentionedRows(self.store)
+        self.history = History(
+            lines=self.lending.lines,
+            rows=self.rows,
+            inbox=self.inbox,
+            asked=self.asked,
+            lending_on=self.lending_on,
+            deliveries=self.deliveries,
+            cards=self.cards,
+            log=keystore.log_number,
+        )
         self.meeting = Meeting(
             objects,
             self.peers,
@@ -421,10 +444,12 @@ class Node:
         now_ms = self.clock.now_ms()
 
         def unit(tx: Tx) -> None:
+            self.renewals.renew_due(tx, now_ms)
             self.lending.expire(tx, now_ms)
             self.peers.renew_certificates(tx, now_ms)
             self.store.ledger.forget_expired(tx, now_ms // 1000)
             self.witnesses.publish_if_due(tx, now_ms)
 
         await self.store.database.write(unit)
+        await self.rows.catch_up()
         self.outgoing.notify()

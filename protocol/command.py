@@ -23,6 +23,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from . import (
+    command_account,
     command_after,
     command_grant,
     command_log,
@@ -31,8 +32,17 @@ from . import (
     command_record,
     command_standing,
 )
+from .command_account import AcknowledgeArgs, InvoiceArgs, InvoiceOut, PaidArgs, WaiveArgs
 from .command_after import DeleteArgs, DeletedArgs, RenewArgs
-from .command_grant import AcceptArgs, DecideArgs, KeysArgs, RequestArgs, RevokeArgs
+from .command_grant import (
+    AcceptArgs,
+    DecideArgs,
+    DeclineArgs,
+    KeysArgs,
+    RequestArgs,
+    RevokeArgs,
+    StandingArgs,
+)
 from .command_log import LogAskArgs, LogDecideArgs, LogWitnessArgs, WitnessOut
 from .command_mandate import (
     MandateAskArgs,
@@ -58,12 +68,16 @@ __all__ = [
     "SECRET_BYTES",
     "TABLE",
     "AcceptArgs",
+    "AcknowledgeArgs",
     "CardPutArgs",
     "Cmd",
     "DecideArgs",
+    "DeclineArgs",
     "DeleteArgs",
     "DeletedArgs",
     "DeliverArgs",
+    "InvoiceArgs",
+    "InvoiceOut",
     "KeysArgs",
     "LogAskArgs",
     "LogDecideArgs",
@@ -78,15 +92,18 @@ __all__ = [
     "MandatePutArgs",
     "Outcome",
     "OwnArgs",
+    "PaidArgs",
     "PairAnswer",
     "PairOpenArgs",
     "RenewArgs",
     "RequestArgs",
     "RevokeArgs",
     "Row",
+    "StandingArgs",
     "VouchAskArgs",
     "WaitingOut",
     "WaitingRequest",
+    "WaiveArgs",
     "WitnessOut",
     "digest_from_text",
     "digest_text",
@@ -103,6 +120,8 @@ class Cmd(StrEnum):
     REQUEST = "/grant/request"
     DECIDE = "/grant/decide"
     ACCEPT = "/grant/accept"
+    DECLINE = "/grant/decline"
+    STANDING = "/grant/standing"
     KEYS = "/grant/keys"
     REVOKE = "/grant/revoke"
     RENEW = "/grant/renew"
@@ -121,6 +140,10 @@ class Cmd(StrEnum):
     LOG_ASK = "/log/ask"
     LOG_DECIDE = "/log/decide"
     LOG_WITNESS = "/log/witness"
+    PAID = "/account/paid"
+    ACKNOWLEDGE = "/account/acknowledge"
+    INVOICE = "/account/invoice"
+    WAIVE = "/account/waive"
     PAIR_OPEN = "/pair/open"
 
 
@@ -131,6 +154,8 @@ OWN_NAME = frozenset(
         Cmd.REQUEST,
         Cmd.DECIDE,
         Cmd.ACCEPT,
+        Cmd.DECLINE,
+        Cmd.STANDING,
         Cmd.KEYS,
         Cmd.REVOKE,
         Cmd.RENEW,
@@ -149,6 +174,10 @@ OWN_NAME = frozenset(
         Cmd.LOG_ASK,
         Cmd.LOG_DECIDE,
         Cmd.LOG_WITNESS,
+        Cmd.PAID,
+        Cmd.ACKNOWLEDGE,
+        Cmd.INVOICE,
+        Cmd.WAIVE,
     )
 )
 
@@ -157,6 +186,8 @@ OwnArgs: TypeAlias = (
     | RequestArgs
     | DecideArgs
     | AcceptArgs
+    | DeclineArgs
+    | StandingArgs
     | KeysArgs
     | RevokeArgs
     | RenewArgs
@@ -175,8 +206,12 @@ OwnArgs: TypeAlias = (
     | LogAskArgs
     | LogDecideArgs
     | LogWitnessArgs
+    | PaidArgs
+    | AcknowledgeArgs
+    | InvoiceArgs
+    | WaiveArgs
 )
-Outcome: TypeAlias = "str | int | bytes | PairAnswer | WaitingOut | WitnessOut"
+Outcome: TypeAlias = "str | int | bytes | PairAnswer | WaitingOut | WitnessOut | InvoiceOut"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +239,8 @@ TABLE: Mapping[str, Row] = {
     Cmd.ACCEPT: Row(
         ("v", "to", "grant", "terms"), command_grant.accept_args, command_grant.keyset_out
     ),
+    Cmd.DECLINE: Row(("v", "to", "grant", "reason"), command_grant.decline_args, one_of("known")),
+    Cmd.STANDING: Row(("v", "to"), command_grant.standing_args, command_grant.standing_out),
     Cmd.KEYS: Row(("v", "to", "keyset"), command_grant.keys_args, command_grant.n_out),
     Cmd.REVOKE: Row(("v", "to", "revocation"), command_grant.revoke_args, one_of("known")),
     Cmd.RENEW: Row(("v", "to", "grant", "bundle"), command_after.renew_args, one_of("kept")),
@@ -242,6 +279,14 @@ TABLE: Mapping[str, Row] = {
         command_log.witness_args,
         command_log.witness_out,
     ),
+    Cmd.PAID: Row(("v", "to", "payment"), command_account.paid_args, command_account.word_out),
+    Cmd.ACKNOWLEDGE: Row(
+        ("v", "to", "word"), command_account.acknowledge_args, command_account.word_out
+    ),
+    Cmd.INVOICE: Row(
+        ("v", "to", "invoice"), command_account.invoice_args, command_account.invoice_out
+    ),
+    Cmd.WAIVE: Row(("v", "to", "waiver"), command_account.waive_args, command_account.word_out),
     Cmd.PAIR_OPEN: Row(
         ("v", "secret", *command_pair.INTRODUCTION), command_pair.open_args, command_pair.answer_out
     ),
