@@ -3,7 +3,8 @@
     ask ──> decision with a bundle ──accept──> keyset ──fetch──> windows: verified, stored, signed
 
 A bundle that answers our request with the same terms and no wider days is accepted without asking
-anyone, and becomes a grant held (`grant_held.py`).  A window that comes is held against everything
+anyone, and becomes a grant held (`grant_held.py`); one whose terms bind us harder waits for the
+operator (`offered.py`).  A window that comes is held against everything
 it claims (`lent_windows.py`), stored, and only then countersigned; opening the pages may come
 later.  What was fetched stays readable after the grant has ended.
 """
@@ -79,6 +80,8 @@ class Borrowing:
         self.lines = GrantLines(store.objects)
         # Is told of each grant that was taken back, in the same unit of work.
         self.ended: Callable[[Tx, GrantHeld, int], None] = _no_duty
+        # Keeps what binds us harder than we asked, for the operator; without it that is taken.
+        self.offered: Callable[[Tx, Pair, Bundle, bytes, int], None] | None = None
         self._keys: dict[tuple[bytes, tuple[int, ...]], GrantKeys] = {}
 
     # asking
@@ -122,15 +125,18 @@ class Borrowing:
         persona = self._peers.persona(tx, pair.own)
         if bundle.grant.delegation.iss != pair.their:
             raise GrantRefused("a bundle is signed by another persona", Code.AUDIENCE)
-        check_bundle(
-            bundle,
-            parse_request(asked.raw),
-            reader_key=persona.reader.public,
-            now_ms=now_ms,
-        )
-        held = GrantHeld(pair.own, pair.their, bundle, args.request, GrantStatus.LIVE, None, ())
+        request = parse_request(asked.raw)
+        check_bundle(bundle, request, reader_key=persona.reader.public, now_ms=now_ms)
+        if bundle.terms != request.terms and self.offered is not None:
+            self.offered(tx, pair, bundle, args.request, now_ms)
+            return
+        self.take(tx, pair, bundle, args.request, now_ms)
+
+    def take(self, tx: Tx, pair: Pair, bundle: Bundle, request: bytes, now_ms: int) -> None:
+        """Agree to a bundle that was checked: it becomes a grant held, its keys are asked for."""
+        held = GrantHeld(pair.own, pair.their, bundle, request, GrantStatus.LIVE, None, ())
         if self._hold(tx, held, now_ms):
-            self._inbox.decided(tx, args.request, RequestState.GRANTED, held.cid, None)
+            self._inbox.decided(tx, request, RequestState.GRANTED, held.cid, None)
 
     def renewed(self, tx: Tx, pair: Pair, args: RenewArgs, now_ms: int) -> Value:
         """The owner goes on with a grant that is held, for longer: accepted without asking anyone,

@@ -18,10 +18,12 @@ import platformdirs
 from ..protocol.toml_text import toml_table
 from .errors import HomeError, UsageError
 from .sizes import size_of
+from .terms_settings import TermsSettings
 
 CONFIG_BYTES_MAX = 64 * 1024
 ENVIRONMENT_PREFIX = "ENTRENOUS_"
 _IDENTITY = "identity"
+_TERMS = "terms"
 
 
 class Role(StrEnum):
@@ -77,6 +79,7 @@ class Config:
     push_group: str = "none"
     peer_quota: str = "4 GiB"
     identity: IdentitySettings = IdentitySettings()
+    terms: TermsSettings = TermsSettings()
 
     @classmethod
     def read(cls, home: Path, environment: Mapping[str, str] = os.environ) -> Self:
@@ -96,7 +99,8 @@ class Config:
             except (ValueError, RecursionError) as error:  # TOML, UTF-8, a number without end
                 raise HomeError(f"config.toml cannot be read: {error}") from error
         identity = IdentitySettings.read(found.pop(_IDENTITY, {}), environment)
-        names = {field.name for field in fields(cls)} - {_IDENTITY}
+        terms = TermsSettings.read(found.pop(_TERMS, {}), environment)
+        names = {field.name for field in fields(cls)} - {_IDENTITY, _TERMS}
         for key in found.keys() - names:
             raise UsageError(f"config.toml names a setting that does not exist: {key}")
         for name in names:
@@ -112,16 +116,18 @@ class Config:
             push_group=lines.get("push_group", usual.push_group),
             peer_quota=_size(lines.get("peer_quota", usual.peer_quota)),
             identity=identity,
+            terms=terms,
         )
 
     def text(self) -> str:
         """These settings as TOML, to be written by `init`."""
         lines = ["# Settings of this node.  Each can also be given as ENTRENOUS_<NAME>."]
-        names = [field.name for field in fields(self) if field.name != _IDENTITY]
+        names = [field.name for field in fields(self) if field.name not in (_IDENTITY, _TERMS)]
         lines += [f"{name} = {_toml_string(str(getattr(self, name)))}" for name in names]
         lines += ["", f"[{_IDENTITY}]  # as ENTRENOUS_IDENTITY_<NAME>"]
         for field in fields(self.identity):
             lines.append(f"{field.name} = {str(getattr(self.identity, field.name)).lower()}")
+        lines += self.terms.lines()
         return "\n".join(lines) + "\n"
 
 

@@ -29,6 +29,9 @@ class RequestState(StrEnum):
     WAITING = "waiting"
     GRANTED = "granted"
     REFUSED = "refused"
+    # Answered with terms that bind the reader harder: its operator has not agreed yet, or did not.
+    OFFERED = "offered"
+    DECLINED = "declined"
     # Asked for another, and the mandate is over: only its principal is told.
     ENDED = "ended"
 

@@ -27,6 +27,7 @@ from ..protocol.grant import issue_grant, make_bundle, was_asked
 from ..protocol.request import Request, parse_request
 from ..protocol.revocation import make_revocation
 from ..protocol.terms import Terms
+from ..protocol.terms_narrowing import binds_no_looser
 from ..protocol.trust import GrantStatus
 from ..protocol.view_path import whole_periods
 from ..protocol.window import Window, opened_until
@@ -91,14 +92,16 @@ class Lending(KeysSent):
         exp_s: int,
         now_ms: int,
         through: MandateKept | None = None,
+        terms: Terms | None = None,
     ) -> GrantGiven:
         """Grant a request, narrowed to `windows`, until `exp_s`; the bundle goes to the outbox.
 
-        With `through`, a mandate of this vault, it is its proxy who says so.
+        With `through`, a mandate of this vault, it is its proxy who says so.  `terms` are those
+        that were asked for, or bind the reader harder: then it has to agree first.
 
         What is granted ends with the day of `exp_s`, beyond which no key opens anything.
         Raises NotFound, UsageError if the request was decided already or nothing is left to
-        grant, GrantRefused if `windows` is wider than what was asked.
+        grant, GrantRefused if `windows` or `terms` are wider than what was asked.
         """
         asked = self._inbox.get(tx, request)
         wanted = parse_request(asked.raw)
@@ -107,7 +110,10 @@ class Lending(KeysSent):
         if not windows:
             raise UsageError("this grant would end before the first of its days")
         pair = self._peers.pair(tx, asked.own, asked.their)
-        given = self.give(tx, pair, windows, wanted.terms, exp_s, request, now_ms)
+        agreed = wanted.terms if terms is None else terms
+        if not binds_no_looser(wanted.terms, agreed):
+            raise GrantRefused("these terms bind the reader less than it asked", Code.TERMS)
+        given = self.give(tx, pair, windows, agreed, exp_s, request, now_ms)
         self._inbox.decided(tx, request, RequestState.GRANTED, given.cid, None)
         args = DecideArgs(asked.their, request, given.bundle.signed.raw, None)
         self._say_decision(tx, pair, args, now_ms, through)

@@ -11,7 +11,7 @@ from .cid import cid_from_text, cid_text
 from .command_parts import recipient
 from .did import Did
 from .errors import WireError
-from .limits import KEYSET_BYTES_MAX, SIGNED_BYTES_MAX, TEXT_CHARS_MAX
+from .limits import KEYSET_BYTES_MAX, SIGNED_BYTES_MAX, STANDING_BYTES_MAX, TEXT_CHARS_MAX
 from .request import Request, request_from_value
 from .wire import VERSION, Body, Value
 
@@ -62,6 +62,33 @@ class AcceptArgs:
 
 
 @dataclass(frozen=True, slots=True)
+class DeclineArgs:
+    """`grant` is the CID of a delegation whose terms the reader does not agree to."""
+
+    to: Did
+    grant: bytes
+    reason: str | None
+
+    def value(self) -> dict[str, Value]:
+        return {
+            "v": VERSION,
+            "to": self.to,
+            "grant": cid_text(self.grant),
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class StandingArgs:
+    """Asks a person which of their standing terms they show to this peer."""
+
+    to: Did
+
+    def value(self) -> dict[str, Value]:
+        return {"v": VERSION, "to": self.to}
+
+
+@dataclass(frozen=True, slots=True)
 class KeysArgs:
     """`keyset` is the signed object."""
 
@@ -97,6 +124,22 @@ def accept_args(body: Body) -> AcceptArgs:
     return AcceptArgs(
         recipient(body), cid_from_text(body.text("grant")), cid_from_text(body.text("terms"))
     )
+
+
+def decline_args(body: Body) -> DeclineArgs:
+    reason = body.maybe_text("reason", chars_max=TEXT_CHARS_MAX)
+    return DeclineArgs(recipient(body), cid_from_text(body.text("grant")), reason)
+
+
+def standing_args(body: Body) -> StandingArgs:
+    return StandingArgs(recipient(body))
+
+
+def standing_out(out: Value) -> bytes:
+    """The rules that are shown, as `cb` of their written form; empty for none."""
+    if not isinstance(out, bytes) or len(out) > STANDING_BYTES_MAX:
+        raise WireError("an outcome is not standing terms")
+    return out
 
 
 def keys_args(body: Body) -> KeysArgs:

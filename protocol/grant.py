@@ -38,6 +38,7 @@ from .limits import CHAIN_MAX, LINE_CHARS_MAX, TERMS_BYTES_MAX, TOKEN_BYTES_MAX,
 from .request import Request
 from .signed import SignedObject, parse, sign
 from .terms import Terms, parse_terms
+from .terms_narrowing import binds_no_looser
 from .view_path import is_view_of
 from .window import Window, check_window, within
 from .wire import VERSION, Body, Value
@@ -380,10 +381,11 @@ def parse_bundle(raw: bytes) -> Bundle:
 
 
 def check_bundle(bundle: Bundle, request: Request, *, reader_key: bytes, now_ms: int) -> None:
-    """Accept a bundle as the answer to `request`, without asking anyone.
+    """Take a bundle as an answer to `request`.
 
-    A reader's node accepts by itself if the terms are unchanged and the days not wider than
-    asked.  Raises CapabilityError, and GrantRefused (audience, terms, days).
+    It is one if its days are not wider than asked, and its terms those that were asked for or
+    bind the reader harder (`terms_narrowing.py`).  Unchanged terms a reader's node takes by itself;
+    others need its operator.  Raises CapabilityError, and GrantRefused (audience, terms, days).
     """
     links = [link.delegation for link in bundle.links]
     # A grant that begins later is a good answer now; one that has ended is not.
@@ -393,7 +395,7 @@ def check_bundle(bundle: Bundle, request: Request, *, reader_key: bytes, now_ms:
         raise GrantRefused("a bundle grants to another persona than the one asking", Code.AUDIENCE)
     if bundle.reader_key != reader_key:
         raise GrantRefused("a bundle is for another reader key than the present one", Code.AUDIENCE)
-    if bundle.terms != request.terms:
+    if not binds_no_looser(request.terms, bundle.terms):
         raise GrantRefused("a bundle carries other terms than were asked for", Code.TERMS)
     if not was_asked(bundle.grant.windows, request.items):
         raise GrantRefused("a bundle grants days that were not asked for", Code.DAYS)

@@ -84,6 +84,13 @@ class Kind(IntEnum):
     STANDING_TOLD = 104
     VIEW = 120
     VIEW_MONTH = 121
+    EXPORT_TAKEN = 130
+    ERASED = 131
+    ERASED_TOLD = 132
+    PAYMENT = 140
+    INVOICE = 141
+    WAIVER = 142
+    CREDITOR = 143
 
 
 class Objects:
