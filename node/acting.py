@@ -14,9 +14,11 @@ from typing import TypeAlias, TypeVar
 
 from ..protocol.command import (
     AcceptArgs,
+    AcknowledgeArgs,
     CardPutArgs,
     DecideArgs,
     DeclineArgs,
+    InvoiceArgs,
     KeysArgs,
     LogAskArgs,
     LogDecideArgs,
@@ -30,9 +32,12 @@ from ..protocol.command import (
     MandateOutcomeArgs,
     MandatePutArgs,
     OwnArgs,
+    PaidArgs,
+    RenewArgs,
     RequestArgs,
     RevokeArgs,
     VouchAskArgs,
+    WaiveArgs,
 )
 from ..protocol.errors import Code, GrantRefused
 from ..protocol.grant import parse_bundle
@@ -42,14 +47,18 @@ from .borrowing import Borrowing
 from .cards import Cards
 from .deciding_for import DecidingFor
 from .inbox import Asked, Inbox, RequestState
+from .invoices import Invoices
 from .lending import Lending
 from .lending_on import LendingOn
 from .mandate_notices import Notices
 from .mandate_outcome import Outcomes
 from .mandates import Mandates
 from .offered import Offers
+from .paid_terms import PaidTerms
+from .payments import Payments
 from .peers import Pair
 from .proxies import Proxies
+from .renewal import Renewals
 from .store.database import Tx
 from .vouches import Vouches
 from .witnesses import Witnesses
@@ -89,9 +98,13 @@ class Acting:
         notices: Notices,
         outcomes: Outcomes,
         deciding_for: DecidingFor,
+        paid_terms: PaidTerms,
+        payments: Payments,
+        invoices: Invoices,
         witnesses: Witnesses,
         witnessing: Witnessing,
         offers: Offers,
+        renewals: Renewals,
     ) -> None:
         self._offers = offers
         self._inbox = inbox
@@ -100,6 +113,7 @@ class Acting:
         self._borrowing = borrowing
         self._outcomes = outcomes
         self._deciding_for = deciding_for
+        self._paid_terms = paid_terms
         self._table: Mapping[type[object], Handler] = dict(
             (
                 _row(RequestArgs, self._requested),
@@ -108,6 +122,7 @@ class Acting:
                 _row(DeclineArgs, offers.declined),
                 _row(KeysArgs, self._keyset),
                 _row(RevokeArgs, self._revoked),
+                _row(RenewArgs, renewals.renewed),
                 _row(CardPutArgs, cards.put),
                 _row(VouchAskArgs, vouches.answer),
                 _row(MandateAskArgs, proxies.asked),
@@ -116,6 +131,10 @@ class Acting:
                 _row(MandateNoticeArgs, notices.told),
                 _row(MandateOutcomeArgs, outcomes.heard),
                 _row(MandateLendArgs, self._lent_on),
+                _row(PaidArgs, payments.heard),
+                _row(AcknowledgeArgs, payments.acknowledged),
+                _row(InvoiceArgs, invoices.invoiced),
+                _row(WaiveArgs, paid_terms.waived),
                 _row(LogAskArgs, witnessing.asked),
                 _row(LogDecideArgs, witnesses.decided),
                 _row(LogWitnessArgs, witnessing.shown),
@@ -182,6 +201,7 @@ class Acting:
             raise GrantRefused("this request ended before it came", Code.EXPIRED)
         if self._inbox.find(tx, request.cid) is not None:
             return "queued"
+        self._paid_terms.refuse(tx, request.terms)
         waiting = sum(
             asked.state is RequestState.WAITING and asked.their == pair.their
             for _, asked in self._inbox.all(tx)

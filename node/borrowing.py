@@ -43,6 +43,7 @@ from .lent_proofs import keep_proof
 from .lent_windows import CheckedWindow, Fetching
 from .mandate_kept import ProxyKept
 from .outgoing import Outgoing
+from .paid_terms import check_paid_terms, refuse_paid_terms
 from .peers import OwnPersona, Pair, Peers
 from .store.database import Tx
 from .store.errors import StoreDamaged
@@ -98,6 +99,7 @@ class Borrowing:
 
         Under a `mandate`, the request is its principal's, and so is what comes of it.
         """
+        check_paid_terms(self._store.objects, tx, request.terms)
         asked = Asked(
             pair.own, pair.their, request.encode(), RequestState.WAITING, now_ms, None, None
         )
@@ -122,6 +124,7 @@ class Borrowing:
             if asked.grant == bundle.grant.cid:
                 return
             raise GrantRefused("this request was decided already", Code.REPLAY)
+        refuse_paid_terms(self._store.objects, tx, bundle.terms)
         persona = self._peers.persona(tx, pair.own)
         if bundle.grant.delegation.iss != pair.their:
             raise GrantRefused("a bundle is signed by another persona", Code.AUDIENCE)
@@ -277,7 +280,9 @@ class Borrowing:
             chain = [link.delegation for link in held.bundle.links]
             check_revocation(revocation, chain, held.bundle.root.paths)
             if held.kept is not GrantStatus.REVOKED:
-                ended = replace(held, kept=GrantStatus.REVOKED, ended_ms=revocation.t_ms)
+                # An owner whose clock runs ahead has not ended it later than it was heard.
+                ended_ms = min(revocation.t_ms, now_ms)
+                ended = replace(held, kept=GrantStatus.REVOKED, ended_ms=ended_ms)
                 self._save(tx, ended)
                 self.lines.happened(
                     tx, Side.HELD, held.cid, Happened.REVOKED, revocation.t_ms, revocation.cid
@@ -319,7 +324,11 @@ class Borrowing:
         exp_s: int,
         meta: Mapping[str, Value] | None = None,
     ) -> Invocation:
-        """The invocation of a read under a grant that is held, for the device `server`."""
+        """The invocation of a read under a grant that is held, for the device `server`.
+
+        Raises PaidTermsOff for one on paid terms.
+        """
+        check_paid_terms(self._store.objects, tx, held.bundle.terms)
         return issue_invocation(
             self._peers.persona(tx, held.own).key,
             sub=held.bundle.root.delegation.iss,

@@ -10,9 +10,11 @@ from ..protocol.command import (
     AcceptArgs,
     Cmd,
     DeliverArgs,
+    InvoiceArgs,
     KeysArgs,
     LogWitnessArgs,
     MandateDecideArgs,
+    PaidArgs,
     RequestArgs,
     parse_args,
     parse_out,
@@ -25,9 +27,11 @@ from .borrowing import Borrowing
 from .cards import Cards
 from .deliveries import Deliveries
 from .inbox import Inbox, RequestState
+from .invoices import Invoices
 from .lending import Lending
 from .lending_on import LendingOn
 from .outgoing import Message
+from .payments import Payments, refusal_of
 from .peers import Pair
 from .store.database import Tx
 from .waiting_for import WaitingElsewhere
@@ -47,6 +51,8 @@ class FollowUp:
         deliveries: Deliveries,
         cards: Cards,
         waiting: WaitingElsewhere,
+        payments: Payments,
+        invoices: Invoices,
         witnesses: Witnesses,
     ) -> None:
         self._asked = asked
@@ -56,6 +62,8 @@ class FollowUp:
         self._deliveries = deliveries
         self._cards = cards
         self._waiting = waiting
+        self._payments = payments
+        self._invoices = invoices
         self._witnesses = witnesses
 
     def answered(self, tx: Tx, pair: Pair, message: Message, answer: Answer) -> None:
@@ -82,6 +90,10 @@ class FollowUp:
                 self._asked.decided(tx, cid, RequestState.REFUSED, None, _reason(answer))
             case LogWitnessArgs():
                 self._witnesses.answered(tx, pair, args, answer)
+            case PaidArgs():
+                self._payments.answered(tx, args, refusal_of(answer))
+            case InvoiceArgs():
+                self._invoices.answered(tx, pair, args, answer)
             case MandateDecideArgs():
                 self._waiting.answered(tx, pair, args, answer)
             case _:

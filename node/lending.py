@@ -41,6 +41,7 @@ from .keys_sent import KeysSent
 from .keystore import Keystore
 from .mandate_kept import MandateKept
 from .outgoing import Outgoing
+from .paid_terms import check_paid_terms
 from .peers import Pair, Peers
 from .store.database import Tx
 from .store.objects import Kind, Objects
@@ -105,6 +106,7 @@ class Lending(KeysSent):
         """
         asked = self._inbox.get(tx, request)
         wanted = parse_request(asked.raw)
+        check_paid_terms(self._objects, tx, wanted.terms)
         _check_narrowed(asked.state, wanted, windows, exp_s, now_ms)
         windows = opened_until(whole_periods(windows), exp_s)
         if not windows:

@@ -15,6 +15,7 @@ import trio
 
 from ..crypto.entropy import Entropy
 from ..protocol.limits import WINDOW_PAGES_MAX
+from .accounts import Accounts
 from .acting import Acting
 from .allowances import Allowances
 from .answering import Answering
@@ -38,6 +39,7 @@ from .household import Household
 from .imports import Imports
 from .inbox import Inbox, Side
 from .introductions import Introductions
+from .invoices import Invoices
 from .kept_reads import KeptReads
 from .keystore import Keystore
 from .lending import Lending
@@ -52,11 +54,13 @@ from .network.transport import Network
 from .offered import Offers
 from .offload import Offload
 from .outgoing import Outgoing
+from .paid_terms import PaidTerms
 from .parcel_book import ParcelBooks
 from .parcel_fetching import ParcelFetching
 from .parcel_lending import ParcelLending
 from .parcel_taking import ParcelTaking
 from .parcel_writing import ParcelWriting
+from .payments import Payments
 from .peers import Peers
 from .post import Post
 from .proxies import Proxies
@@ -217,6 +221,14 @@ class Node:
             self.asked,
             self.outgoing,
         )
+        self.paid_terms = PaidTerms(objects, self.peers, self.outgoing)
+        self.payments = Payments(
+            objects, self.peers, self.lending, self.borrowing, self.outgoing, ground.entropy
+        )
+        self.accounts = Accounts(
+            self.store, self.lending, self.borrowing, self.payments, self.paid_terms
+        )
+        self.invoices = Invoices(objects, self.peers, self.accounts, self.outgoing)
         self.deliveries = Deliveries(
             self.store, self.peers, self.vault, self.outgoing, ground.entropy, ground.offload
         )
@@ -262,9 +274,13 @@ class Node:
             notices=notices,
             outcomes=outcomes,
             deciding_for=self.deciding_for,
+            paid_terms=self.paid_terms,
+            payments=self.payments,
+            invoices=self.invoices,
             witnesses=self.witnesses,
             witnessing=self.witnessing,
             offers=self.offers,
+            renewals=self.renewals,
         )
         arriving = Arriving(
             store=self.store,
@@ -334,6 +350,8 @@ class Node:
             deliveries=self.deliveries,
             cards=self.cards,
             waiting=self.waiting_elsewhere,
+            payments=self.payments,
+            invoices=self.invoices,
             witnesses=self.witnesses,
         )
         self.parcel_books = ParcelBooks(objects, self.store.ledger)

@@ -67,9 +67,9 @@ PAYMENT_NOTE_CHARS_MAX = 140
 CREDITOR_CHARS_MAX = 70
 # A payment, or a word on one: two DIDs, an amount, 140 characters of up to four bytes.
 PAYMENT_BYTES_MAX = 2 * 1024
-# Grants of one invoice or waiver; more go in several.
-ACCOUNT_GRANTS_MAX = 64
-ACCOUNT_BYTES_MAX = 16 * 1024
+# Grants of one invoice or waiver: one a month, for forty years.
+ACCOUNT_GRANTS_MAX = 512
+ACCOUNT_BYTES_MAX = 32 * 1024
 # Rules of somebody's standing terms, and names in one list of a rule: they are read from the top,
 # and who writes more does not know any more which of them decides.
 STANDING_RULES_MAX = 64

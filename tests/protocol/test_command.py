@@ -50,6 +50,7 @@ from entrenous.protocol.command import (
 from entrenous.protocol.deletion import make_deletion
 from entrenous.protocol.did import did_of
 from entrenous.protocol.errors import CapabilityError, Code, ProtocolError, VersionError, WireError
+from entrenous.protocol.payment import Counted
 from entrenous.protocol.request import Request
 from entrenous.protocol.terms import Terms
 from entrenous.protocol.window import Window
@@ -161,6 +162,15 @@ def test_a_command_that_is_not_in_the_table_is_refused() -> None:
         assert refused.value.code is Code.COMMAND
 
 
+COUNTED: Mapping[str, Value] = {"invoice": CID, "counted": [[CID, 2, 500]], "paid": 250}
+
+
+def test_what_a_debtor_counted_comes_back() -> None:
+    out = parse_out(Cmd.INVOICE, COUNTED)
+    assert out == InvoiceOut(CID, (Counted(CID, 2, 500),), 250)
+    assert out.value() == COUNTED
+
+
 OUTS: Mapping[Cmd, tuple[list[Value], list[Value]]] = {
     Cmd.DELIVER: (["stored", "held"], ["kept", None, 1]),
     Cmd.REQUEST: (["queued"], ["stored", None]),
@@ -174,6 +184,23 @@ OUTS: Mapping[Cmd, tuple[list[Value], list[Value]]] = {
     Cmd.MANDATE_PUT: (["kept"], ["stored", 1]),
     Cmd.MANDATE_END: (["known"], ["kept", {}]),
     Cmd.MANDATE_NOTICE: (["kept"], ["heard", []]),
+    Cmd.PAID: ([CID], ["kept", None, bytes(36), b""]),
+    Cmd.ACKNOWLEDGE: ([CID], ["kept", None, bytes(36), b""]),
+    Cmd.WAIVE: ([CID], ["known", None, bytes(36), b""]),
+    Cmd.INVOICE: (
+        [],
+        [
+            None,
+            {},
+            {**COUNTED, "paid": -1},
+            {**COUNTED, "counted": [[CID, 1]]},
+            {**COUNTED, "counted": [[CID, 1, 5], [CID, 1, 5]]},
+            {**COUNTED, "also": 1},
+            {**COUNTED, "counted": [[CID, True, 5]]},
+            {**COUNTED, "counted": [[b"x", 1, 5]]},
+            {**COUNTED, "counted": [[CID, 1, 5]] * 513},
+        ],
+    ),
     Cmd.PAIR_OPEN: ([], [None, {}, {**ANSWER.value(), "v": 1}, {**ANSWER.value(), "k": b""}]),
 }
 
