@@ -13,7 +13,8 @@ Steps, each of which a crash may follow; the same command then goes on:
     4 done       the manifest is: only now is the folder an export
 
 What it does not do: hold the vault still.  Each month is one state of it; what comes meanwhile is
-in the export or in the next one.  What peers lent is theirs, and is not in it.
+in the export or in the next one.  Views are not in it, since a node derives them; nor is what peers
+lent, which is theirs.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from ..protocol.export_manifest import (
     records_file,
     statement_file,
 )
+from ..protocol.view_path import is_view
 from ..protocol.wire import Body, Value
 from . import export_papers as papers
 from .checkpoint import UNWATCHED, Checkpoint
@@ -162,7 +164,10 @@ class Exporting:
     def _chosen(self, tx: Tx, wanted: Wanted) -> list[Collection]:
         found = self._node.vault.collections.all(tx)
         if wanted.paths is None:
-            return [one for one in found if one.pages]
+            return [one for one in found if one.pages and not is_view(one.path)]
+        views = [path for path in wanted.paths if is_view(path)]
+        if views:
+            raise ExportError(f"{views[0]} is a view: export the collection that it is made from")
         known = {one.path: one for one in found}
         missing = [path for path in wanted.paths if path not in known]
         if missing:

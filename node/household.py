@@ -102,6 +102,12 @@ class Household:
         self._put(tx, [*everyone, person])
         return person
 
+    def take_in(self, tx: Tx, people: Sequence[Person]) -> None:
+        """Be the household of another node; there must be nobody here yet.  Raises UsageError."""
+        if self.all(tx, removed=True):
+            raise UsageError("people live here already")
+        self._put(tx, people)
+
     def remove(self, tx: Tx, name: str, paths: Iterable[str]) -> Person:
         """Remove a person to whom none of `paths` belongs, and no relationship.
 

@@ -141,7 +141,8 @@ def _show_report(screen: Screen, report: ImportReport) -> None:
             screen.fact("brought", "nothing: it was imported before")
         else:
             screen.fact("brought", brought(one))
-            screen.fact("undo with", f"entrenous imports undo {one.id[:8]}")
+            if one.reader != "export":
+                screen.fact("undo with", f"entrenous imports undo {one.id[:8]}")
         for note in one.notes:
             screen.fact("note", note)
     for left in report.skipped:

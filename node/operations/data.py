@@ -16,9 +16,11 @@ from ...protocol.wire import Value
 from ..collection import Collection
 from ..deliveries import Sent
 from ..errors import UsageError
+from ..export_inside import is_export
 from ..files import handed_in
 from ..import_plan import Placing, ReadFile, installed_readers, read_file, unmoved
 from ..node import Node
+from ..reimport import Reimporting
 from ..results import CollectionInfo, Delivered, DeliveryInfo, DeliveryState
 from ..shape import from_value, to_value
 from ..store.database import Tx
@@ -120,14 +122,26 @@ async def placing(node: Node, args: Args) -> Placing:
 
 
 async def import_(host: Host, args: Args, emit: Emit) -> Value:
+    path = args.path("path")
+    if is_export(path):
+        _check_plain(args)
+        reimporting = Reimporting(host.node, checkpoint=host.node.checkpoint)
+        taken = await reimporting.take(path, lambda progress: emit.progress(to_value(progress)))
+        return to_value(taken)
     report = await host.node.imports.commit(
-        args.path("path"),
+        path,
         args.maybe_collection("into"),
         progress=lambda progress: emit.progress(to_value(progress)),
         place=await placing(host.node, args),
         settings=_settings(args),
     )
     return to_value(report)
+
+
+def _check_plain(args: Args) -> None:
+    """An export says itself where everything belongs.  Raises UsageError."""
+    if args.maybe_collection("into") is not None or args.body.value("people") is not None:
+        raise UsageError("an export says itself where everything belongs, and whose it is")
 
 
 def _settings(args: Args) -> Settings:
@@ -144,7 +158,12 @@ def _settings(args: Args) -> Settings:
 async def preview(host: Host, args: Args, emit: Emit) -> Value:
     into = args.maybe_collection("into")
     place, settings = await placing(host.node, args), _settings(args)
-    for one in await host.node.imports.preview(args.path("path"), into, place, settings):
+    path = args.path("path")
+    if is_export(path):
+        _check_plain(args)
+        await emit.item(to_value(await Reimporting(host.node).preview(path)))
+        return None
+    for one in await host.node.imports.preview(path, into, place, settings):
         await emit.item(to_value(one))
     return None
 
