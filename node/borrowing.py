@@ -157,6 +157,7 @@ class Borrowing:
             raise GrantRefused("a bundle is signed by another persona", Code.AUDIENCE)
         if old.status(now_ms) is GrantStatus.REVOKED:
             raise GrantRefused("this renews a grant that was taken back", Code.REVOKED)
+        refuse_paid_terms(self._store.objects, tx, bundle.terms)
         asked = None if old.request is None else self._inbox.find(tx, old.request)
         if asked is None:
             raise GrantRefused("this renews what was never asked for", Code.UNKNOWN_GRANT)
@@ -235,6 +236,9 @@ class Borrowing:
             raise GrantRefused("this grant has had all the keysets that are kept", Code.TOO_MUCH)
         persona = self._peers.persona(tx, held.keyed[0])
         opened = open_keyset(keyset, held.bundle.sealing(), persona.reader)
+        if not held.keysets:
+            # By the owner's clock, as the keyset says: the answer to our acceptance.
+            self.lines.happened(tx, Side.HELD, held.cid, Happened.ACCEPTED, keyset.n)
         if held.keysets:
             # Refused now if it contradicts what is held, rather than at each read.
             self.keys(tx, held).with_keys(opened)

@@ -106,7 +106,6 @@ class Lending(KeysSent):
         """
         asked = self._inbox.get(tx, request)
         wanted = parse_request(asked.raw)
-        check_paid_terms(self._objects, tx, wanted.terms)
         _check_narrowed(asked.state, wanted, windows, exp_s, now_ms)
         windows = opened_until(whole_periods(windows), exp_s)
         if not windows:
@@ -138,6 +137,7 @@ class Lending(KeysSent):
         `request` is what it answers, `renews` the grant that it goes on from.
         Raises UsageError, WireError, RecordError.
         """
+        check_paid_terms(self._objects, tx, terms)
         persona = self._peers.persona(tx, pair.own)
         issued = issue_grant(
             persona.key,
