@@ -19,6 +19,7 @@ from enum import StrEnum
 
 from ..protocol.cid import CID_BYTES
 from ..protocol.did import Did, check_did
+from ..protocol.duty import Duty, has_duty
 from ..protocol.limits import WINDOWS_MAX
 from ..protocol.trust import GrantStatus
 from ..protocol.window import Window, window_from_value
@@ -67,7 +68,8 @@ class Event:
 class GrantLine:
     """One grant.  `own` and `their` are the pair over which it goes; `root` its root delegation.
 
-    `request` is what it answers; `renews` the grant that it goes on from.
+    `request` is what it answers; `renews` the grant that it goes on from.  `retention_days` and
+    `delete_at_end` are of its terms.
     """
 
     cid: bytes
@@ -80,6 +82,8 @@ class GrantLine:
     root: bytes
     request: bytes | None
     renews: bytes | None
+    retention_days: int
+    delete_at_end: bool
     events: tuple[Event, ...]
 
     @property
@@ -129,11 +133,25 @@ class GrantLine:
             "root": self.root,
             "request": self.request,
             "renews": self.renews,
+            "retention_days": self.retention_days,
+            "delete_at_end": self.delete_at_end,
             "events": [[one.t_ms, one.what.value, one.cid] for one in self.events],
         }
 
 
-_KEYS = ("own", "their", "windows", "purpose", "exp_s", "root", "request", "renews", "events")
+_KEYS = (
+    "own",
+    "their",
+    "windows",
+    "purpose",
+    "exp_s",
+    "root",
+    "request",
+    "renews",
+    "retention_days",
+    "delete_at_end",
+    "events",
+)
 
 
 def _line(name: Value, value: Value) -> GrantLine:
@@ -156,6 +174,8 @@ def _line(name: Value, value: Value) -> GrantLine:
         body.data("root", length=CID_BYTES),
         body.maybe_data("request", length=CID_BYTES),
         body.maybe_data("renews", length=CID_BYTES),
+        body.integer("retention_days"),
+        body.flag("delete_at_end"),
         tuple(_event(item) for item in body.items("events", items_max=EVENTS_MAX)),
     )
 
@@ -252,6 +272,8 @@ def line_of_given(one: GrantGiven, renews: bytes | None = None) -> GrantLine:
         one.cid,
         one.request,
         renews,
+        one.bundle.terms.retention_days,
+        has_duty(one.bundle.terms, Duty.DELETE_AT_END),
         tuple([*events, *_ended(one.kept, one.ended_ms)]),
     )
 
@@ -270,6 +292,8 @@ def line_of_held(one: GrantHeld, t_ms: int, renews: bytes | None = None) -> Gran
         one.bundle.root.cid,
         one.request,
         renews,
+        one.bundle.terms.retention_days,
+        has_duty(one.bundle.terms, Duty.DELETE_AT_END),
         tuple([*events, *_ended(one.kept, one.ended_ms)]),
     )
 

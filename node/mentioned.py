@@ -46,6 +46,11 @@ def collection_named(path: str) -> Value:
     return ["collection", path]
 
 
+def reads_named(root: bytes, reader: str) -> Value:
+    """The thing that the first window of each read is about: counting them counts reads."""
+    return ["reads", root, reader]
+
+
 class MentionedRows:
     """The log of this home, by what its rows are about."""
 
@@ -76,6 +81,10 @@ class MentionedRows:
         self._store.mentions.add(tx, number, about, upto)
         return upto - first
 
+    def count(self, tx: Tx, thing: Value) -> int:
+        """How many rows are about `thing`; none of them is opened."""
+        return self._store.mentions.count(tx, thing)
+
     def of(self, tx: Tx, thing: Value) -> list[Mentioned]:
         """Every row that is about `thing`, in the order they were logged.
 
@@ -94,6 +103,8 @@ def _things(row: Logged) -> Iterator[Value]:
     yield peer_named(row.own, row.their)
     if isinstance(row.word, Receipt):
         yield grant_named(row.word.body.dlg)
+        if row.word.body.window == 0:
+            yield reads_named(row.word.body.dlg, row.word.body.reader)
     subject = row.subject
     if subject is not None and subject.cid is not None:
         yield grant_named(subject.cid)

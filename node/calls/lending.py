@@ -166,9 +166,10 @@ class LendingCalls(Caller):
                 sentences_of(body),
             )
 
-    async def grants(self) -> tuple[GrantInfo, ...]:
-        """Every grant that this node gave or holds, the oldest first."""
-        return await self._many(GrantInfo, "grants")
+    async def grants(self, at_ms: int | None = None) -> tuple[GrantInfo, ...]:
+        """Every grant that this node gave or holds, the oldest first; with `at_ms`, those under
+        which something might be seen at that moment, as they stood then."""
+        return await self._many(GrantInfo, "grants", at_ms=at_ms)
 
     async def revoke(self, grant: bytes | str) -> Revoked:
         """Take one grant back.  Raises NotFound, UsageError."""

@@ -18,6 +18,7 @@ from ..results import CollectionInfo, GrantInfo, RequestInfo, Revoked
 from .acting_for import grant_for, inbox_for, lives_elsewhere, refuse_for
 from .data import From, To, Utc
 from .days import days_in_words, end_of_day_s, moment, require_whole_days, span
+from .history import moment_of
 from .household import ActingFor
 from .names import find, short
 from .options import USUAL, Options, node_of, zone_of
@@ -334,14 +335,19 @@ async def grants(
     /,
     *,
     every: Annotated[bool, Parameter(name="--all", help="Also those that have ended.")] = False,
+    as_of: Annotated[
+        str | None,
+        Parameter(help="Those that held at this time (2026-03-01T18:30), as they stood then."),
+    ] = None,
     options: Options = USUAL,
 ) -> None:
     """List who may see what, until when: grants you gave and grants you hold.
 
-    Example: entrenous grants
+    Example: entrenous grants --as-of 2026-03-01
     """
+    at_ms = None if as_of is None else moment_of(as_of)
     async with node_of(options) as client:
-        found = await client.grants()
+        found = await client.grants(at_ms)
         if peer is not None and peer not in {one.name for one in await client.peers()}:
             raise NotFound(f"no peer is called {peer}; `entrenous peers` lists them")
     found = tuple(one for one in found if peer in (None, one.peer))
@@ -362,6 +368,8 @@ async def grants(
         screen.say(empty)
     elif ended:
         screen.say(f"{counted(ended, 'grant')} ended; --all shows them.")
+    if at_ms is not None:
+        screen.say(f"As it stood at {moment(at_ms)}.")
 
 
 async def revoke(

@@ -107,6 +107,11 @@ EXCHANGE: Final[Mapping[str, Shape]] = {
         chain="its delegations as signed (base64), root first",
         decided_by="who gave it for the owner of this node, null if the owner did",
         principal="for whom its reader reads, null if for itself",
+        renews="the grant that it goes on from, or null",
+        renewed_by="the grant that goes on from it, or null",
+        deletion="what was read: `owed` if its reader is asked to delete it, `said` if it says "
+        "that it did, else null",
+        deletion_ms="since when, or null",
     ),
     "keep": one(grant="the grant that holds again"),
     "revoke": one(

@@ -126,7 +126,18 @@ def show_grant(screen: Screen, grant: GrantInfo) -> None:
         *([f"in return for {in_return(grant.terms)}", LICENCE] if grant.terms.paid else []),
         *([f"decided by {grant.decided_by} for you"] if grant.decided_by else []),
         *([f"read for {grant.principal}"] if grant.principal else []),
+        *([f"goes on from {short(grant.renews)}"] if grant.renews else []),
+        *([_deletion(grant)] if grant.deletion else []),
     )
+
+
+def _deletion(grant: GrantInfo) -> str:
+    """What its reader says of the copies that it made."""
+    when = "" if grant.deletion_ms is None else moment(grant.deletion_ms)
+    who = "you" if grant.side == "held" else grant.peer
+    if grant.deletion == "said":
+        return f"{who} said on {when} that what was read is deleted"
+    return f"{who} owes the deletion of what was read, since {when}"
 
 
 def shown_id(one: RequestInfo | GrantInfo) -> str:

@@ -16,7 +16,6 @@ from ...protocol.limits import (
     TEXT_CHARS_MAX,
     TOKEN_BYTES_MAX,
 )
-from ...protocol.receipt import Receipt
 from ...protocol.request import Request, parse_request
 from ...protocol.terms import Terms, terms_from_mapping
 from ...protocol.trust import GrantStatus
@@ -34,6 +33,8 @@ from ..results import GrantInfo, Invoked, RequestInfo, Revoked, StandingInfo
 from ..shape import to_value
 from ..steps import GrantStep, RevokeStep
 from ..store.database import Tx
+from .as_of import ReadCounts, as_it_stood, lent_on_stood, shown_at
+from .history import ready
 from .household import acting_for, check_whose, names_of, through
 from .operation import Args, Emit, Host, shorts
 from .reads import emit_lent
@@ -196,17 +197,24 @@ async def decide(host: Host, args: Args, emit: Emit) -> Value:
 
 async def grants(host: Host, args: Args, emit: Emit) -> Value:
     node = host.node
+    at_ms = args.maybe_integer("at_ms")
     now_ms = node.clock.now_ms()
+    await ready(node)
 
     def unit(tx: Tx) -> list[GrantInfo]:
         names = _names(node.peers.all(tx))
-        given, held = node.lending.all(tx), node.borrowing.all(tx)
-        reads = _reads(node, tx)
+        lines = {(line.side, line.cid): line for line in node.lending.lines.all(tx)}
+        given, held = shown_at(node, tx, lines, at_ms)
+        reads = ReadCounts(node, tx)
         both: list[GrantGiven | GrantHeld] = [*given, *held]
         short = shorts(one.cid for one in both)
         personas = names_of(node, tx)
-        infos = [_grant_info(one, names, short, reads, now_ms) for one in both]
-        infos += _lent_on(node, tx, reads, now_ms)
+        infos = [
+            as_it_stood(_grant_info(one, names, short, reads, now_ms), lines, at_ms) for one in both
+        ]
+        infos += [
+            one for one in _lent_on(node, tx, reads, now_ms) if lent_on_stood(node, tx, one, at_ms)
+        ]
         for place, held_one in enumerate(held, len(given)):
             if held_one.via is not None:
                 principal = personas.get(held_one.via[1], held_one.via[1])
@@ -223,9 +231,7 @@ async def grants(host: Host, args: Args, emit: Emit) -> Value:
     return None
 
 
-def _lent_on(
-    node: Node, tx: Tx, reads: Mapping[tuple[bytes, str], int], now_ms: int
-) -> list[GrantInfo]:
+def _lent_on(node: Node, tx: Tx, reads: ReadCounts, now_ms: int) -> list[GrantInfo]:
     """What a proxy reads for another: at the one who lends it on, and at the owner of the data."""
     names, found = names_of(node, tx), node.lending_on.all(tx)
     short = shorts(one.cid for one in found)
@@ -242,7 +248,7 @@ def _lent_on(
             status=node.lending_on.status(tx, one, now_ms).value,
             issued_ms=one.t_ms,
             ended_ms=one.ended_ms,
-            reads=reads.get((one.root, one.reader), 0),
+            reads=reads.of(one.root, one.reader),
             acknowledged=0 < one.n == one.acknowledged,
             chain=_chain(one.bundle),
             principal=names.get(one.giver, one.giver),
@@ -251,21 +257,11 @@ def _lent_on(
     ]
 
 
-def _reads(node: Node, tx: Tx) -> dict[tuple[bytes, str], int]:
-    """How many reads there are in the log under each grant, by each reader."""
-    invocations: dict[tuple[bytes, str], set[bytes]] = {}
-    for logged in node.receipts.all(tx):
-        if isinstance(logged.word, Receipt):
-            body = logged.word.body
-            invocations.setdefault((body.dlg, body.reader), set()).add(body.inv)
-    return {grant: len(some) for grant, some in invocations.items()}
-
-
 def _grant_info(
     one: GrantGiven | GrantHeld,
     names: Mapping[tuple[str, str], str],
     short: Mapping[bytes, str],
-    reads: Mapping[tuple[bytes, str], int],
+    reads: ReadCounts,
     now_ms: int,
 ) -> GrantInfo:
     given = isinstance(one, GrantGiven)
@@ -286,7 +282,7 @@ def _grant_info(
         status=one.status(now_ms).value,
         issued_ms=one.issued_ms if isinstance(one, GrantGiven) else None,
         ended_ms=one.ended_ms,
-        reads=reads.get((one.bundle.root.cid, reader), 0),
+        reads=reads.of(one.bundle.root.cid, reader),
         acknowledged=acknowledged,
         chain=_chain(one.bundle),
     )
@@ -312,7 +308,7 @@ async def revoke(host: Host, args: Args, emit: Emit) -> Value:
                 revocation, survivors = node.lending_on.revoke(tx, cid, now_ms)
                 node.checkpoint.reached(RevokeStep.DECIDED)
                 return Revoked((revocation.cid,), survivors, ())
-            cids = [cid]
+            cids = node.renewals.family(tx, cid, now_ms)
         else:
             cids = _standing(node, tx, node.peers.named(tx, peer), now_ms)
         taken = [node.lending.revoke(tx, cid, now_ms) for cid in cids]

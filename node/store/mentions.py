@@ -63,6 +63,11 @@ class Mentions:
         )
         return [(int(log), int(idx)) for log, idx in rows]
 
+    def count(self, tx: Tx, thing: Value) -> int:
+        """How many rows are about `thing`."""
+        row = tx.one("SELECT count(*) FROM mention WHERE tag = ?", (self._tag(thing),))
+        return 0 if row is None else int(row[0])
+
     def _tag(self, thing: Value) -> bytes:
         return self._sealer.tag("mention", thing)
 

@@ -1,0 +1,152 @@
+"""The past: `who` and `history`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ...protocol.errors import ProtocolError
+from ..errors import UsageError
+from ..results_history import HistoryEvent
+from ..spelled_time import read_moment
+from .days import days_in_words, moment
+from .names import short
+from .options import USUAL, Options, node_of
+from .screen import Screen
+from .words import counted, purpose_in_words
+
+_WORDS = {
+    "may-read": "may read",
+    "asked": "asked for",
+    "refused": "refused",
+    "granted": "granted",
+    "accepted": "accepted the terms",
+    "read": "read",
+    "renewed": "renewed",
+    "suspended": "suspended",
+    "kept": "confirmed",
+    "ran-out": "ran out",
+    "taken-back": "taken back",
+    "lent-on": "lent on",
+    "delete-asked": "asked to delete what was read",
+    "deleted": "says that it deleted what was read",
+    "delivered": "delivered",
+    "card": "showed its card",
+    "turned-away": "turned away",
+}
+
+
+def moment_of(text: str) -> int:
+    """The moment that an option names, in milliseconds.  Raises UsageError."""
+    try:
+        return read_moment(text).t_ms
+    except ProtocolError as error:
+        raise UsageError(str(error)) from error
+
+
+async def who(
+    collection: Annotated[str, Parameter(help="The collection, energy/electricity/load-curve.")],
+    /,
+    *,
+    options: Options = USUAL,
+) -> None:
+    """Say who may read a collection, who read it and when, and what was taken back.
+
+    Each line names what shows it: rows of the log (`entrenous log`), and ids of what was signed
+    with --json.
+
+    Example: entrenous who energy/electricity/load-curve
+    """
+    async with node_of(options) as client:
+        found = await client.who(collection)
+    screen = options.screen
+    screen.show_lines("who", found)
+    now = [one for one in found if one.what == "may-read"]
+    given = [one for one in now if one.way == "given"]
+    _titled(screen, "May read it now", given, empty="Nobody may read it now.")
+    _titled(screen, "You may read it, of", [one for one in now if one.way == "taken"])
+    reads = [one for one in found if one.what == "read"]
+    _titled(screen, "Was read", reads, empty="Nobody has read it.")
+    others = [one for one in found if one.what not in ("read", "may-read")]
+    _titled(screen, "Ended, renewed, lent on", others)
+
+
+async def history(
+    peer: Annotated[str, Parameter(help="With whom.")],
+    /,
+    *,
+    from_: Annotated[
+        str | None, Parameter(name="--from", help="Not before this time (2026-03-01).")
+    ] = None,
+    to: Annotated[str | None, Parameter(name="--to", help="Not after this time.")] = None,
+    options: Options = USUAL,
+) -> None:
+    """Tell everything between you and a peer: asked, granted, read, delivered, taken back.
+
+    Example: entrenous history bank --from 2026-01-01
+    """
+    first = None if from_ is None else moment_of(from_)
+    last = None if to is None else moment_of(to)
+    async with node_of(options) as client:
+        found = await client.history(peer)
+    found = tuple(
+        one
+        for one in found
+        if (first is None or one.t_ms >= first) and (last is None or one.t_ms <= last)
+    )
+    screen = options.screen
+    screen.show_lines("history", found)
+    for one in found:
+        _show(screen, one)
+    if not found:
+        screen.say("Nothing has happened between you yet.")
+    outside = [one for one in found if one.within is False]
+    if outside:
+        screen.say(
+            f"{counted(len(outside), 'read')} did not lie within a grant as it is kept here."
+        )
+
+
+def _titled(
+    screen: Screen, title: str, events: Iterable[HistoryEvent], *, empty: str | None = None
+) -> None:
+    some = list(events)
+    if not some and empty is None:
+        return
+    screen.say(title if some else empty or "")
+    for one in some:
+        _show(screen, one)
+    screen.say()
+
+
+def _show(screen: Screen, one: HistoryEvent) -> None:
+    """One event: when, who, what; then its days, and what shows it."""
+    whose = "you" if one.way == "taken" and one.what in ("read", "may-read") else one.peer
+    head = f"{whose}: {_WORDS.get(one.what, one.what)}"
+    if one.what == "read" and one.way == "taken":
+        head += f" of {one.peer}"
+    if one.until_ms is not None and one.what in ("may-read", "granted", "asked"):
+        head += f" until {moment(one.until_ms)}"
+    if one.purpose is not None and one.what in ("may-read", "granted", "asked"):
+        head += f", for {purpose_in_words(one.purpose)}"
+    screen.entry(moment(one.t_ms), head, *_details(one))
+
+
+def _details(one: HistoryEvent) -> Iterable[str]:
+    for window in one.windows:
+        yield f"{window.collection}, {days_in_words(window.first, window.last)}"
+    if one.pages is not None and one.bytes is not None:
+        yield f"{counted(one.pages, 'page')}, {one.bytes:,} bytes encrypted"
+    if one.within is False:
+        yield "not within a grant as it is kept here"
+    if one.delete_by_ms is not None and one.what == "read":
+        yield f"by its terms to be deleted by {moment(one.delete_by_ms)}"
+    if one.note:
+        yield one.note
+    shown = [f"log {', '.join(one.log)}"] if one.log else []
+    if one.grant is not None:
+        shown.append(f"grant {short(one.grant)}")
+    if shown:
+        yield "; ".join(shown)
