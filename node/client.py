@@ -28,6 +28,7 @@ from .calls.export import ExportCalls
 from .calls.household import HouseholdCalls
 from .calls.identity import IdentityCalls
 from .calls.lending import LendingCalls
+from .calls.log import LogCalls
 from .calls.parcels import ParcelCalls
 from .calls.quota import QuotaCalls
 from .channel import Channel, NotRunning, SocketChannel, open_socket

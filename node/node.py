@@ -45,6 +45,7 @@ from .keystore import Keystore
 from .lending import Lending
 from .lending_on import LendingOn
 from .log_head import LogHead
+from .log_proving import LogProving
 from .mandate_notices import Notices
 from .mandate_outcome import Outcomes
 from .mandates import Mandates
@@ -158,6 +159,13 @@ class Node:
             head=self.log_head,
         )
         self.witnessing = Witnessing(objects, self.peers, self.outgoing)
+        self.log_proving = LogProving(
+            store=self.store,
+            peers=self.peers,
+            witnesses=self.witnesses,
+            keystore=keystore,
+            head=self.log_head,
+        )
         self.quotas = Quotas(objects, size_of(config.peer_quota))
         self.vault = Vault(self.store, keystore, ground.entropy, ground.offload)
         self.vault.tellers.peer_name = self.peers.name_of

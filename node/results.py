@@ -481,6 +481,12 @@ class GrantInfo:
     # Who gave it for the owner of this node; for whom its reader reads, if for another.
     decided_by: str | None = None
     principal: str | None = None
+    # The grant that it goes on from, the one that goes on from it; what its reader is asked to
+    # delete (`owed`) or says that it deleted (`said`), and when.
+    renews: bytes | None = None
+    renewed_by: bytes | None = None
+    deletion: str | None = None
+    deletion_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -517,6 +523,7 @@ class LogInfo:
     # Who acted for whom, if someone did.
     principal: str | None = None
     proxy: str | None = None
+    id: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -525,6 +532,8 @@ class LogSummary:
 
     `receipts` carry both signatures, `one_sided` the server's only; `gaps` counts words of a peer
     that follow one which this node did not live to keep.  `number` counts restores.
+    `checkpoints` are kept and lead to the same roots, the largest that a witness has cosigned has
+    `cosigned` leaves.
     """
 
     number: int
@@ -534,6 +543,8 @@ class LogSummary:
     one_sided: int
     answers: int
     gaps: int
+    checkpoints: int = 0
+    cosigned: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ from .log_head import LogHead
 from .outgoing import Outgoing
 from .peers import Pair, Peers
 from .store.database import Tx
-from .store.errors import StoreDamaged
+from .store.errors import LogBroken, StoreDamaged
 from .store.objects import Kind
 from .store.store import Store
 
@@ -270,6 +270,16 @@ class Witnesses:
                     raise StoreDamaged("a checkpoint in the store has not the form of one")
         return sorted(found, key=lambda one: one[1].head.size)
 
+    def verify(self, tx: Tx) -> tuple[int, int]:
+        """Hold every checkpoint that is kept against the leaves; how many there are, and how many
+        leaves the largest that is cosigned has.  Raises LogBroken.
+        """
+        found = self.checkpoints(tx)
+        for _, note in found:
+            if note.head.log != self._key.public or not self._holds(tx, note.head):
+                raise LogBroken(f"the checkpoint of {note.head.size} leaves is not one of this log")
+        return len(found), max((one.head.size for _, one in found if one.cosignatures), default=0)
+
     def covering(self, tx: Tx, index: int) -> CheckpointNote | None:
         """The checkpoint to prove the leaf at `index` with: cosigned by most, then the newest."""
         found = [note for _, note in self.checkpoints(tx) if note.head.size > index]
@@ -311,9 +321,7 @@ class Witnesses:
     def _args(self, tx: Tx, witness: Witness, note: CheckpointNote) -> LogWitnessArgs:
         old = min(witness.size, note.head.size)
         proof = self._store.log.tree(tx, note.head.size).consistency_proof(old)
-        return LogWitnessArgs(
-            witness.their, old, tuple(proof), note.raw, self._successions(tx)
-        )
+        return LogWitnessArgs(witness.their, old, tuple(proof), note.raw, self._successions(tx))
 
     def stale(self, tx: Tx, own: Did, their: Did, args: LogWitnessArgs) -> bool:
         """Whether a newer checkpoint has taken the place of one that waits, or nobody asked."""

@@ -171,9 +171,7 @@ class Witnessing:
             raise NotFound(f"{pair.name} has not asked this node to witness its log")
         return found
 
-    def _tell(
-        self, tx: Tx, pair: Pair, reason: str | None, now_ms: int, *, witness: bool
-    ) -> None:
+    def _tell(self, tx: Tx, pair: Pair, reason: str | None, now_ms: int, *, witness: bool) -> None:
         args = LogDecideArgs(pair.their, witness, reason)
         self._outgoing.put(tx, pair, Cmd.LOG_DECIDE, args.value(), now_ms)
 

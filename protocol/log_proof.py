@@ -1,4 +1,4 @@
-"""Proof files: that one receipt or answer stands in a log, for whoever has the file and nothing else.
+"""Proof files: that one receipt or answer stands in a log, for whoever has nothing but the file.
 
 `["entrenous/1/log-proof", {v, index, leaf_key, k_r, word, certificate, owner, log, path,
 checkpoint}]`, not signed itself: everything in it is.
@@ -77,9 +77,7 @@ def parse_log_owner(raw: bytes) -> LogOwner:
     """Read whose a log is and verify both signatures.  Raises WireError, BadSignature."""
     signed = parse(raw, Signed.LOG, signatures=2)
     body = Body.open(signed.body, "whose a log is", ("v", "device", "key"))
-    owner = LogOwner(
-        check_did(body.text("device")), body.data("key", length=KEY_BYTES), signed
-    )
+    owner = LogOwner(check_did(body.text("device")), body.data("key", length=KEY_BYTES), signed)
     signed.verify(public_of(owner.device), owner.key)
     return owner
 
@@ -180,4 +178,3 @@ def _hash(value: Value) -> bytes:
     if not isinstance(value, bytes) or len(value) != DIGEST_BYTES:
         raise WireError(f"a hash of a proof has {DIGEST_BYTES} bytes")
     return value
-

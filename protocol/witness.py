@@ -108,9 +108,7 @@ def make_log_succession(old: LogSigningKey, new: LogSigningKey) -> LogSuccession
 
 def parse_log_succession(raw: bytes) -> LogSuccession:
     """Read a succession of logs and verify both signatures.  Raises WireError, BadSignature."""
-    signed = parse(
-        raw, Signed.LOG_SUCCESSION, signatures=2, bytes_max=LOG_SUCCESSION_BYTES_MAX
-    )
+    signed = parse(raw, Signed.LOG_SUCCESSION, signatures=2, bytes_max=LOG_SUCCESSION_BYTES_MAX)
     body = Body.open(signed.body, "a succession of logs", ("v", "old", "new"))
     found = LogSuccession(
         body.data("old", length=KEY_BYTES), body.data("new", length=KEY_BYTES), signed

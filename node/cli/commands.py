@@ -69,7 +69,10 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("decide", "lend:decide", "Grant or refuse a request."),
         ("fetch", "fetch:fetch", "Read what a peer lends you."),
         ("grants", "lend:grants", "List who may see what, until when."),
+        ("who", "history:who", "Say who may read a collection, and who has read it."),
+        ("history", "history:history", "Tell everything between you and a peer."),
         ("revoke", "lend:revoke", "Take a grant back, or all grants of a peer."),
+        ("renew", "renewal:renew", "Let a grant go on for longer, once or by itself."),
         ("keep", "lend:keep", "Confirm a grant that a restore suspended."),
     ),
     "Without a network": (
@@ -77,7 +80,7 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("take", "parcels:take", "Take what a peer wrote to a file for you."),
     ),
     "Proof": (
-        ("log", "proof:log_app", "List what was signed with your peers, or verify it."),
+        ("log", "log:log_app", "List what was signed, verify it, prove it; witnesses."),
         ("delegate", "proof:delegate", "Sign a sub-delegation of a grant that you hold."),
         ("invoke", "proof:invoke", "Send one raw invocation to a peer."),
     ),

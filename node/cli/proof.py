@@ -1,4 +1,4 @@
-"""What was signed: `log`, `log verify`; and raw tokens for integrators: `invoke`, `delegate`."""
+"""Raw tokens, for integrators: `invoke`, `delegate`."""
 
 from __future__ import annotations
 
@@ -9,105 +9,20 @@ import os
 from pathlib import Path
 from typing import Annotated, cast
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from ...protocol.cid import cid_of
 from ...protocol.limits import TOKEN_BYTES_MAX
 from ...protocol.window import Window
 from ...protocol.wire import Value, encode
 from ..errors import Exit, NotFound, UsageError
-from ..results import LogInfo
 from .data import Utc
-from .days import days_in_words, end_of_day_s, moment, require_whole_days, span
+from .days import end_of_day_s, require_whole_days, span
 from .lend import mapping_of
 from .names import find
 from .options import USUAL, Options, node_of, zone_of
-from .screen import Column
 from .terms_file import read_terms
 from .visible import visible
-from .words import counted
-
-log_app = App(name="log", help="List what was signed with your peers, or verify all of it.")
-
-
-@log_app.default
-async def log(
-    peer: Annotated[str | None, Parameter(help="Only with this peer.")] = None,
-    /,
-    *,
-    options: Options = USUAL,
-) -> None:
-    """List the receipts and answers that you and your peers have signed.
-
-    Example: entrenous log alice
-    """
-    async with node_of(options) as client:
-        found = await client.log()
-    found = tuple(one for one in found if peer in (None, one.peer))
-    screen = options.screen
-    screen.show_lines("log", found)
-    screen.table(
-        (
-            Column("no.", right=True),
-            Column("when", whole=True),
-            Column("peer"),
-            Column("what"),
-            Column("pages", right=True),
-            Column("signed", whole=True),
-        ),
-        [_row(one) for one in found],
-        "Nothing has been signed yet.",
-    )
-
-
-def _row(one: LogInfo) -> list[str]:
-    days = "" if one.first is None or one.last is None else days_in_words(one.first, one.last)
-    if one.kind == "receipt":
-        read = "they read" if one.way == "given" else "you read"
-        what = f"{read} {', '.join(one.collections)}, {days}"
-        signed = "by both" if one.two_sided else "by one"
-    else:
-        said = "done" if one.code == "ok" else f"refused: {one.code}"
-        what = f"{'you' if one.way == 'given' else 'they'} answered: {said}"
-        signed = "by server"
-    if one.principal is not None:
-        what += f" ({one.proxy} for {one.principal})"
-    pages = f"{one.pages:,}" if one.pages else ""
-    return [str(one.index), moment(one.t_ms), one.peer, what, pages, signed]
-
-
-@log_app.command
-async def verify(*, options: Options = USUAL) -> None:
-    """Recompute the log and verify every signature in it.
-
-    Example: entrenous log verify
-    """
-    async with node_of(options) as client:
-        found = await client.log_verify()
-    screen = options.screen
-    screen.show(
-        "log verify",
-        {
-            "number": found.number,
-            "size": found.size,
-            "root": found.root.hex(),
-            "receipts": found.receipts,
-            "one_sided": found.one_sided,
-            "answers": found.answers,
-            "gaps": found.gaps,
-        },
-    )
-    screen.say(f"The log verifies: {counted(found.size, 'word')}.")
-    screen.fact("receipts", f"{found.receipts:,} signed by both")
-    if found.one_sided:
-        screen.fact("", f"{found.one_sided:,} signed by the server only")
-    screen.fact("answers", f"{found.answers:,}")
-    if found.gaps:
-        screen.fact("gaps", f"{found.gaps:,} words of peers were lost before they were kept")
-    screen.fact("root", found.root.hex())
-
-
-# --- tokens ---------------------------------------------------------------------------------------
 
 
 async def delegate(

@@ -16,6 +16,7 @@ from .json_form import Shape
 from .shapes_data import DATA
 from .shapes_exchange import EXCHANGE
 from .shapes_house import HOUSE
+from .shapes_log import LOG
 from .shapes_node import KEEPING, RUNNING
 from .shapes_out import OUT
 from .shapes_peers import PEERS
@@ -30,6 +31,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
     **OUT,
     **EXCHANGE,
     **WORDS,
+    **LOG,
     **KEEPING,
 }
 

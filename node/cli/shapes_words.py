@@ -25,6 +25,7 @@ WORDS: Final[Mapping[str, Shape]] = {
         code="how it was answered, or null",
         principal="for whom was acted, null if nobody acted for another",
         proxy="who acted for them, or null",
+        id="the word's own name, for `log prove`",
     ),
     "log verify": one(
         number="how often this node was restored",
@@ -34,6 +35,8 @@ WORDS: Final[Mapping[str, Shape]] = {
         one_sided="receipts that the reader has not signed",
         answers="answers",
         gaps="words of a peer that follow one which is not here",
+        checkpoints="checkpoints that are kept, each held against the leaves",
+        cosigned="leaves in the largest that a witness has cosigned",
     ),
     "outbox": lines(
         peer="for whom it waits",

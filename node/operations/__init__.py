@@ -9,20 +9,24 @@ from ...protocol.wire import Value
 from ..errors import NodeError, UsageError
 from . import (
     about,
+    accounts,
     acting_for,
     audit,
     data,
     declaring,
     export,
     health,
+    history,
     household,
     identity,
     lending,
     parcels,
     quota,
     reads,
+    renewal,
     tellings,
 )
+from . import log as witnessed_log
 from .operation import Args, Emit, Host, Operation, error_value, named, shorts
 
 __all__ = ["OPERATIONS", "Args", "Emit", "Host", "Operation", "error_value", "named", "perform"]
@@ -116,13 +120,27 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "fetch_by_file": Operation(reads.fetch_by_file, ("from", "collection", "first", "last")),
     "kept": Operation(reads.kept, ("from", "collection", "first", "last")),
-    "grants": Operation(lending.grants),
+    "grants": Operation(lending.grants, (), ("at_ms",)),
+    "who": Operation(history.who, ("path",)),
+    "history": Operation(history.history, ("peer",)),
     "revoke": Operation(lending.revoke, (), ("grant", "peer")),
+    "renew": Operation(renewal.renew, ("grant",), ("exp_s", "each_s", "never")),
     "keep": Operation(lending.keep, ("grant",)),
     "delegate": Operation(lending.delegate, ("to_did", "grant", "windows", "terms", "exp_s")),
     "invoke": Operation(
         lending.invoke, ("peer",), ("cmd", "args", "proofs", "token"), needs_network=True
     ),
+    # money
+    "accounts": Operation(accounts.accounts, (), ("peer",)),
+    "account_lines": Operation(accounts.account_lines, (), ("peer",)),
+    "account_paid": Operation(accounts.account_paid, ("peer", "amount", "currency"), ("note",)),
+    "account_answer": Operation(accounts.account_answer, ("payment", "confirm"), ("reason",)),
+    "invoice": Operation(accounts.invoice, ("peer", "currency", "iban")),
+    "transfer": Operation(accounts.transfer, ("peer",), ("amount",)),
+    "creditor": Operation(accounts.creditor),
+    "set_creditor": Operation(accounts.set_creditor, (), ("name", "iban")),
+    "paid_terms": Operation(accounts.paid_terms),
+    "set_paid_terms": Operation(accounts.set_paid_terms, ("on",)),
     # without a network
     "outbox": Operation(parcels.outbox, (), ("peer",)),
     "write_parcel": Operation(parcels.write_parcel, ("peer", "path")),
@@ -130,6 +148,14 @@ OPERATIONS: dict[str, Operation] = {
     # the log
     "log": Operation(audit.log),
     "log_verify": Operation(audit.log_verify),
+    "log_checkpoint": Operation(witnessed_log.log_checkpoint, ("publish",)),
+    "log_prove": Operation(witnessed_log.log_prove, ("word",)),
+    "log_forks": Operation(witnessed_log.log_forks),
+    "witnesses": Operation(witnessed_log.witnesses),
+    "witness_add": Operation(witnessed_log.witness_add, ("peer",)),
+    "witness_remove": Operation(witnessed_log.witness_remove, ("peer",)),
+    "witness_allow": Operation(witnessed_log.witness_allow, ("peer",)),
+    "witness_refuse": Operation(witnessed_log.witness_refuse, ("peer",), ("reason",)),
     "backup": Operation(audit.backup, ("path",)),
 }
 

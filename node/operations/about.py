@@ -10,6 +10,7 @@ from ...protocol.pairing import parse_link
 from ...protocol.trust import GrantStatus
 from ...protocol.wire import Value
 from ..errors import NodeError, UsageError
+from ..log_head import HeadState
 from ..results import Invitation, Paired, Peer, Status
 from ..shape import to_value
 from ..store.database import Tx
@@ -51,9 +52,15 @@ async def status(host: Host, args: Args, emit: Emit) -> Value:
 
 def _rollback(host: Host) -> str:
     """What this node can know about having been set back to an older state."""
-    exchange = host.node.exchange
+    exchange, head = host.node.exchange, host.node.log_head
+    if head.state is HeadState.BEHIND:
+        return f"{head.by} holds a newer state: this home is an old copy, and serves nothing"
     if exchange.contradicted:
         return f"{len(exchange.contradicted)} peers hold receipts that this node does not know"
+    if head.state is HeadState.WAITING:
+        return "not confirmed yet: nothing is served until a witness has confirmed the log"
+    if head.state is HeadState.CONFIRMED:
+        return f"confirmed by {head.by}"
     if exchange.connected:
         return f"not seen by the {len(exchange.connected)} peers that are connected"
     return "cannot be noticed alone"

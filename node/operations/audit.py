@@ -9,7 +9,7 @@ from ...protocol.receipt import Receipt
 from ...protocol.wire import Value
 from ..backup import write_backup
 from ..node import Node
-from ..receipts import Logged
+from ..receipts import Logged, LogReport
 from ..results import BackedUp, LogInfo, LogSummary
 from ..shape import to_value
 from ..store.database import Tx
@@ -81,6 +81,7 @@ def _info(
             two_sided=logged.two_sided,
             t_ms=body.t_ms,
             code=None,
+            id=word.cid,
         )
     return LogInfo(
         index=logged.index,
@@ -97,6 +98,7 @@ def _info(
         two_sided=False,
         t_ms=word.t_ms,
         code=word.code.value,
+        id=word.cid,
     )
 
 
@@ -105,7 +107,10 @@ async def log_verify(host: Host, args: Args, emit: Emit) -> Value:
 
 
 async def _verified(node: Node) -> LogSummary:
-    found = await node.store.database.read(node.receipts.verify)
+    def unit(tx: Tx) -> tuple[LogReport, tuple[int, int]]:
+        return node.receipts.verify(tx), node.witnesses.verify(tx)
+
+    found, (checkpoints, cosigned) = await node.store.database.read(unit)
     return LogSummary(
         number=node.keystore.log_number,
         size=found.size,
@@ -114,6 +119,8 @@ async def _verified(node: Node) -> LogSummary:
         one_sided=found.one_sided,
         answers=found.answers,
         gaps=found.gaps,
+        checkpoints=checkpoints,
+        cosigned=cosigned,
     )
 
 

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from ...crypto.errors import EntrenousError
 from ...protocol.trust import GrantStatus
 from ...protocol.wire import Value
+from ..log_head import HeadState
 from ..results import Finding, State
 from ..shape import to_value
 from ..sizes import spelled_size
 from ..store.database import Tx
 from ..store.objects import Kind
+from ..witnessing import Consent
 from .audit import BACKED_UP
 from .operation import Args, Emit, Host
 
@@ -34,6 +36,7 @@ def _findings(host: Host, tx: Tx) -> Iterator[Finding]:
     yield from _quotas(host, tx)
     yield from _suspended(host, tx)
     yield from _rollback(host)
+    yield from _witnesses(host, tx)
     yield from _backup(host, tx)
 
 
@@ -115,6 +118,47 @@ def _rollback(host: Host) -> Iterator[Finding]:
             "an old copy",
             "stop it and run the newest copy; if there is none, `entrenous restore` a backup",
         )
+
+
+def _witnesses(host: Host, tx: Tx) -> Iterator[Finding]:
+    """The log and its witnesses: an old copy of this home, contradictions in those of others."""
+    node = host.node
+    if (behind := node.witnesses.behind(tx)) is not None:
+        by, note = behind
+        yield Finding(
+            "rollback",
+            State.WRONG,
+            f"{by} holds a checkpoint of {note.head.size:,} leaves, signed by this log's key, that "
+            "is not in this log: this home is an old copy, and serves nothing",
+            "stop it and run the newest copy; if there is none, `entrenous restore` a backup",
+        )
+    elif node.log_head.state is HeadState.WAITING:
+        yield Finding(
+            "witness",
+            State.NOTE,
+            "nothing is served until a witness has confirmed that this is the newest state",
+            "wait until one of them is there, or `entrenous log witness remove PEER`",
+        )
+    names = {(pair.own, pair.their): pair.name for pair in node.peers.all(tx)}
+    for fork in node.witnessing.forks(tx):
+        yield Finding(
+            "witness",
+            State.NOTE,
+            f"the log of {names.get((fork.own, fork.their), fork.their)} has contradicted itself",
+            "`entrenous log forks` prints the evidence; ask its owner what happened",
+        )
+    for one in node.witnessing.all(tx):
+        if one.consent in (Consent.ASKED, Consent.SUSPENDED):
+            name = names.get((one.own, one.their), one.their)
+            asks = (
+                "asks" if one.consent is Consent.ASKED else "asked, before this home was restored,"
+            )
+            yield Finding(
+                "witness",
+                State.NOTE,
+                f"{name} {asks} that you witness its log",
+                f"`entrenous log witness allow {name}`, or `refuse`",
+            )
 
 
 def _backup(host: Host, tx: Tx) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ...protocol.command import Cmd, DeliverArgs, parse_args
 from ...protocol.wire import Value
+from ..errors import NotAllowed
 from ..node import Node
 from ..outgoing import Message, message_of
 from ..parcel_report import Waiting
@@ -60,8 +61,16 @@ def _parts_bytes(message: Message) -> int:
 
 
 async def write_parcel(host: Host, args: Args, emit: Emit) -> Value:
+    await _check_head(host)
     return to_value(await host.node.parcel_writing.write(args.text("peer"), args.path("path")))
 
 
 async def take(host: Host, args: Args, emit: Emit) -> Value:
+    await _check_head(host)
     return to_value(await host.node.parcel_taking.take(args.path("path")))
+
+
+async def _check_head(host: Host) -> None:
+    """Nothing is said or served by file either by a home that is known to be an old copy."""
+    if await host.node.store.database.read(host.node.witnesses.behind) is not None:
+        raise NotAllowed("this home is an old copy of one that went on: it serves nothing")

@@ -191,7 +191,8 @@ class Log:
         if row is not None and row[0] == size >> STEP:
             return
         tx.executemany(
-            "INSERT INTO subtree (log, level, idx, hash) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            "INSERT INTO subtree (log, level, idx, hash) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT DO NOTHING",
             [
                 (self._number, level, index, node)
                 for level, index, node in _inner_of(Tree(self.leaves(tx)))

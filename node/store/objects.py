@@ -82,6 +82,7 @@ class Kind(IntEnum):
     STANDING_TERMS = 102
     JUDGED = 103
     STANDING_TOLD = 104
+    REFUSED_AT = 105
     VIEW = 120
     VIEW_MONTH = 121
     EXPORT_TAKEN = 130
