@@ -36,6 +36,7 @@ from ..protocol.command import (
     RenewArgs,
     RequestArgs,
     RevokeArgs,
+    StandingArgs,
     VouchAskArgs,
     WaiveArgs,
 )
@@ -59,6 +60,7 @@ from .payments import Payments
 from .peers import Pair
 from .proxies import Proxies
 from .renewal import Renewals
+from .standing_terms import StandingRules
 from .store.database import Tx
 from .vouches import Vouches
 from .witnesses import Witnesses
@@ -104,9 +106,11 @@ class Acting:
         witnesses: Witnesses,
         witnessing: Witnessing,
         offers: Offers,
+        standing_rules: StandingRules,
         renewals: Renewals,
     ) -> None:
         self._offers = offers
+        self._standing_rules = standing_rules
         self._inbox = inbox
         self._lending = lending
         self._lending_on = lending_on
@@ -120,6 +124,7 @@ class Acting:
                 _row(DecideArgs, self._decided),
                 _row(AcceptArgs, self._accepted),
                 _row(DeclineArgs, offers.declined),
+                _row(StandingArgs, standing_rules.told),
                 _row(KeysArgs, self._keyset),
                 _row(RevokeArgs, self._revoked),
                 _row(RenewArgs, renewals.renewed),
@@ -212,4 +217,5 @@ class Acting:
             pair.own, pair.their, request.encode(), RequestState.WAITING, now_ms, None, None
         )
         self._inbox.add(tx, request.cid, asked)
+        self._standing_rules.arrived(tx, request.cid, now_ms)
         return "queued"

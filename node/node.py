@@ -34,10 +34,11 @@ from .door import Door
 from .exchange import Exchange
 from .fetcher import Fetcher
 from .follow_up import FollowUp
+from .frugality import Frugalities
 from .history import History
 from .household import Household
 from .imports import Imports
-from .inbox import Inbox, Side
+from .inbox import Asked, Inbox, Side
 from .introductions import Introductions
 from .invoices import Invoices
 from .kept_reads import KeptReads
@@ -72,6 +73,7 @@ from .renewal import Renewals
 from .serving import Serving
 from .sizes import size_of
 from .standing import Standings
+from .standing_terms import StandingRules
 from .store.database import Database, Tx
 from .store.errors import StoreError
 from .store.store import Store
@@ -188,9 +190,20 @@ class Node:
             keystore,
             ground.entropy,
         )
+        self.standing_rules = StandingRules(
+            objects=objects,
+            peers=self.peers,
+            inbox=self.inbox,
+            lending=self.lending,
+            collections=collections,
+            household=self.household,
+            standings=self.standings,
+        )
+        self.frugalities = Frugalities(self.inbox, collections, self.household)
         self.waiting_elsewhere = WaitingElsewhere(objects, self.outgoing)
         outcomes = Outcomes(objects, self.peers, self.outgoing, self.asked, self.mandates)
-        self.lending.decided = outcomes.tell
+        self._outcomes = outcomes
+        self.lending.decided = self._decided
         self.mandates.held_ended = outcomes.ended
         self.deciding_for = DecidingFor(
             objects=objects,
@@ -288,6 +301,7 @@ class Node:
             witnesses=self.witnesses,
             witnessing=self.witnessing,
             offers=self.offers,
+            standing_rules=self.standing_rules,
             renewals=self.renewals,
         )
         arriving = Arriving(
@@ -431,6 +445,12 @@ class Node:
             head=self.log_head,
             checkpoint=ground.checkpoint,
         )
+
+    def _decided(
+        self, tx: Tx, request: bytes, asked: Asked, reason: str | None, now_ms: int
+    ) -> None:
+        self._outcomes.tell(tx, request, asked, reason, now_ms)
+        self.standing_rules.decided(tx, request, asked, now_ms)
 
     def _take_back(self, tx: Tx, path: str) -> None:
         self.lending.expire_on(tx, path, self.clock.now_ms())
