@@ -44,6 +44,7 @@ fuzz: $(FUZZ)  ## every decoder and reader, ten minutes: make fuzz ARGS=--smoke 
 	$(BIN)/python -m entrenous.tests.fuzz $(ARGS)
 
 docs: $(DEV)  ## write the examples, tables and drawings of docs/ again from the code
+	$(BIN)/python -m entrenous.tests.vectors.open_vectors
 	$(BIN)/python -m entrenous.tests.protocol.test_spec_examples
 	$(BIN)/python -m entrenous.tests.protocol.test_session_doc
 	$(BIN)/python -m entrenous.tests.apps.test_readers_doc

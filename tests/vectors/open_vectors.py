@@ -1,0 +1,150 @@
+"""`tests/vectors/open`: what another implementation of docs/spec.md must give, open and refuse.
+
+Run as a script, this file writes the folder: `python -m entrenous.tests.vectors.open_vectors`.
+Each file holds cases (what goes in, what comes out) and faults (a case with one thing changed, and
+the class under which it is refused); `index.json` counts them.  `tests/interop/verifier`, in
+another language and from the specification alone, judges them all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from entrenous.tests.vectors import (
+    open_grants,
+    open_keys,
+    open_log,
+    open_pages,
+    open_people,
+    open_reads,
+    open_segments,
+    open_sources,
+    open_tokens,
+)
+from entrenous.tests.vectors.open_form import Json, Subject
+
+FOLDER = Path(__file__).resolve().parent / "open"
+INDEX = "index.json"
+
+SUBJECTS: Sequence[Callable[[], Subject]] = (
+    open_people.encoding,
+    open_people.identity,
+    open_people.pairing,
+    open_keys.keys,
+    open_keys.generations,
+    open_tokens.tokens,
+    open_grants.grants,
+    open_grants.keysets,
+    open_pages.page_vectors,
+    open_pages.vault_vectors,
+    open_segments.segments,
+    open_sources.statements,
+    open_sources.deliveries,
+    open_reads.receipts,
+    open_reads.readings,
+    open_log.log,
+)
+
+# Under which class a fault is refused, and what that means.
+CLASSES: Mapping[str, str] = {
+    "encoding": "not strict DAG-CBOR",
+    "form": "another form than described: type, keys, length, range, order, number of signatures",
+    "version": "`v` is not 1",
+    "key": "not a `did:key` of Ed25519 in its one spelling, no point of the curve, of small order",
+    "signature": "a signature does not hold",
+    "persona": "a reader key is of another persona, or two have one number",
+    "succession": "not the successor that was named",
+    "certificate": "no certificate of this persona for this device and command at this moment",
+    "link": "not a link of a pairing, or another secret than in it",
+    "audience": "meant for another device or persona",
+    "expired": "over",
+    "not-yet": "not begun",
+    "lifetime": "runs for longer than may be",
+    "chain": "the links do not lead from the one whom it is about to the one who says it",
+    "command": "a link, or the call, is for another command",
+    "policy": "a link does not allow these args",
+    "grant": "not of the one form of a grant, wider than asked, or for another reader key",
+    "terms": "not the terms, or not the purpose, that are named",
+    "revocation": "not by who may, of another grant or path, or not over yet",
+    "keyset": "of another grant, nodes not ascending and apart, a place twice, ungranted days",
+    "replay": "a number that was taken before",
+    "sealed": "HPKE does not open it",
+    "no-key": "no set with this path, epoch and generation has a node above the day",
+    "page": "the page does not open under its key and associated data",
+    "padding": "buckets, `plain_len`, the end of the stream, or the zeros are not as they must be",
+    "columns": "the columns are not the one spelling of records",
+    "day": "a row stands on another day",
+    "digest": "not the bytes that were announced",
+    "segment": "not of this segment, or its entries do not ascend",
+    "writer": "written by another device than the one that vouches",
+    "subject": "about another persona, or of another statement",
+    "proof": "a proof does not lead to its root, or has a hash too many or too few",
+    "receipt": "not of this call, grant, days, pages or bytes",
+}  # fmt: skip
+
+
+def _shown(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _lines(subject: Subject) -> str:
+    """One case, fault or shared page a line: a change is seen where it is."""
+    parts = [f'"about":{_shown(subject.about)}']
+    shared = [f"{_shown(name)}:[\n{_joined(value)}\n]" for name, value in subject.shared.items()]
+    parts.append('"shared":{' + ",\n".join(shared) + "}")
+    found = subject.value()
+    parts += [f'"{name}":[\n{_joined(found[name])}\n]' for name in ("cases", "refused")]
+    return "{" + ",\n".join(parts) + "}\n"
+
+
+def _joined(items: Json) -> str:
+    assert isinstance(items, list)
+    return ",\n".join(map(_shown, items))
+
+
+def rendered() -> dict[str, str]:
+    """Every file by its name."""
+    subjects = [make() for make in SUBJECTS]
+    found = {subject.name: _lines(subject) for subject in subjects}
+    classes = Counter(fault.why for subject in subjects for fault in subject.refused)
+    index: dict[str, Json] = {
+        "spec": "entrenous, version 1",
+        "files": {s.name: {"cases": len(s.cases), "refused": len(s.refused)} for s in subjects},
+        "classes": dict(sorted(classes.items())),
+    }
+    return {INDEX: json.dumps(index, indent=1) + "\n", **found}
+
+
+def classes_table() -> str:
+    """The classes of the faults, for the specification."""
+    counted = Counter(fault.why for make in SUBJECTS for fault in make().refused)
+    rows = [f"| `{name}` | {meaning} | {counted[name]} |" for name, meaning in CLASSES.items()]
+    return "| class | refused because | vectors |\n|---|---|---:|\n" + "\n".join(rows) + "\n"
+
+
+def files_table() -> str:
+    """The files of the folder, for the specification."""
+    rows: list[str] = []
+    for make in SUBJECTS:
+        s = make()
+        kinds = ", ".join(f"`{kind}`" for kind in sorted({case.kind for case in s.cases}))
+        rows.append(f"| `{s.name}` | {s.about} | {kinds} | {len(s.cases)} | {len(s.refused)} |")
+    head = "| file | about | kinds | cases | refused |\n|---|---|---|---:|---:|\n"
+    return head + "\n".join(rows) + "\n"
+
+
+def main() -> None:
+    FOLDER.mkdir(exist_ok=True)
+    found = rendered()
+    for old in FOLDER.glob("*.json"):
+        if old.name not in found:
+            old.unlink()
+    for name, text in found.items():
+        (FOLDER / name).write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
