@@ -192,7 +192,7 @@ class Accounts:
             and between in (None, (one.own, one.their))
         ]
         by_read = {one.cid for one, terms in paid if terms.per in (Per.READ, Per.WINDOW_DAY)}
-        reads = self._reads(tx, by_read, until_ms) if by_read else {}
+        reads = self._reads(tx, by_read, until_ms)
         for one, terms in paid:
             read = reads.get((isinstance(one, GrantGiven), one.cid), _Read())
             waived_ms = self._paid_terms.waived_ms(tx, one.cid)
@@ -229,7 +229,7 @@ class Accounts:
     ) -> Mapping[tuple[bool, bytes], _Read]:
         """What the logs of this home hold of these grants, by (served here, grant)."""
         found: dict[tuple[bool, bytes], _Read] = {}
-        for logged in self._every_word(tx):
+        for logged in self._every_word(tx) if grants else ():
             word = logged.word
             if isinstance(word, Receipt) and word.body.dlg in grants and word.body.t_ms <= until_ms:
                 given = logged.way is Way.GIVEN

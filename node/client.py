@@ -20,17 +20,20 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from .calls.about import AboutCalls
+from .calls.accounts import AccountCalls
 from .calls.acting_for import ActingForCalls
 from .calls.audit import AuditCalls
 from .calls.data import DataCalls
 from .calls.declaring import DeclaringCalls
 from .calls.export import ExportCalls
+from .calls.history import HistoryCalls
 from .calls.household import HouseholdCalls
 from .calls.identity import IdentityCalls
 from .calls.lending import LendingCalls
 from .calls.log import LogCalls
 from .calls.parcels import ParcelCalls
 from .calls.quota import QuotaCalls
+from .calls.terms import TermsCalls
 from .channel import Channel, NotRunning, SocketChannel, open_socket
 from .control_frame import check_same_user
 
@@ -46,9 +49,13 @@ class Client(
     DeclaringCalls,
     ExportCalls,
     LendingCalls,
+    HistoryCalls,
     AuditCalls,
+    LogCalls,
+    AccountCalls,
     ParcelCalls,
     QuotaCalls,
+    TermsCalls,
 ):
     """One method for each operation of a node."""
 

@@ -75,6 +75,9 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("renew", "renewal:renew", "Let a grant go on for longer, once or by itself."),
         ("keep", "lend:keep", "Confirm a grant that a restore suspended."),
     ),
+    "Money": (
+        ("accounts", "accounts:accounts_app", "Show what is owed, and say that it was paid."),
+    ),
     "Without a network": (
         ("outbox", "parcels:outbox", "List what waits for whom, or write it to a file."),
         ("take", "parcels:take", "Take what a peer wrote to a file for you."),

@@ -13,8 +13,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from .json_form import Shape
+from .shapes_accounts import ACCOUNTS
 from .shapes_data import DATA
 from .shapes_exchange import EXCHANGE
+from .shapes_history import HISTORY
 from .shapes_house import HOUSE
 from .shapes_log import LOG
 from .shapes_node import KEEPING, RUNNING
@@ -30,6 +32,8 @@ SHAPES: Final[Mapping[str, Shape]] = {
     **DATA,
     **OUT,
     **EXCHANGE,
+    **HISTORY,
+    **ACCOUNTS,
     **WORDS,
     **LOG,
     **KEEPING,

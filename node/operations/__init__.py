@@ -25,6 +25,7 @@ from . import (
     reads,
     renewal,
     tellings,
+    terms,
 )
 from . import log as witnessed_log
 from .operation import Args, Emit, Host, Operation, error_value, named, shorts
@@ -110,7 +111,16 @@ OPERATIONS: dict[str, Operation] = {
     "inbox": Operation(lending.inbox),
     "asked": Operation(lending.asked),
     "decide": Operation(
-        lending.decide, ("request", "grant"), ("windows", "exp_s", "reason", "acting_for", "others")
+        lending.decide, ("request", "grant"), (
+            "windows",
+            "exp_s",
+            "reason",
+            "acting_for",
+            "others",
+            "retention_days",
+            "recipients",
+            "clauses",
+        ),
     ),
     "fetch": Operation(
         lending.fetch,
@@ -141,6 +151,15 @@ OPERATIONS: dict[str, Operation] = {
     "set_creditor": Operation(accounts.set_creditor, (), ("name", "iban")),
     "paid_terms": Operation(accounts.paid_terms),
     "set_paid_terms": Operation(accounts.set_paid_terms, ("on",)),
+    # terms
+    "terms_show": Operation(terms.terms_show, ("id",), ("language",)),
+    "frugality": Operation(terms.frugality, ("peer",)),
+    "offer_accept": Operation(terms.offer_accept, ("request",)),
+    "offer_decline": Operation(terms.offer_decline, ("request",), ("reason",)),
+    "standing_terms": Operation(terms.standing_terms),
+    "set_standing_terms": Operation(terms.set_standing_terms, ("terms",)),
+    "check_standing_terms": Operation(terms.check_standing_terms, ("request",)),
+    "ask_standing_terms": Operation(terms.ask_standing_terms, ("peer",), needs_network=True),
     # without a network
     "outbox": Operation(parcels.outbox, (), ("peer",)),
     "write_parcel": Operation(parcels.write_parcel, ("peer", "path")),
