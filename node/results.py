@@ -21,6 +21,7 @@ from .import_report import Report as ImportReport
 from .import_report import Skipped as ImportSkipped
 from .import_report import Source as ImportSource
 from .import_report import Undone
+from .terms_report import RequestMarks
 
 __all__ = [
     "AllowanceInfo",
@@ -421,6 +422,8 @@ class RequestInfo:
     principal: str | None = None
     # Who decided it for the owner of this node.
     decided_by: str | None = None
+    # What is worth knowing of it; None for those that wait at another node.
+    marks: RequestMarks | None = None
 
 
 @dataclass(frozen=True, slots=True)

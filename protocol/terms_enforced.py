@@ -19,14 +19,14 @@ from enum import StrEnum
 from typing import Final
 
 from .duty import clause_in_words, force_of
+from .remuneration import LICENCE as GIVEN_FOR_A_LICENCE
 from .terms import Clause, Force, Terms
 
-# Stands in every agreement, whatever is paid: what passes is leave to use, for a while.
+# Stands in every agreement, paid or not: what passes is leave to use, for a while.
 LICENCE: Final = {
-    "en": "This is a licence, never a transfer: it is for this purpose and this time only, and it "
-    "can be taken back at any time, also when it is paid for.",
-    "fr": "Ceci est une licence, jamais une cession : pour ce but et cette durée seulement, et "
-    "elle peut être reprise à tout moment, même payée.",
+    "en": f"This is {GIVEN_FOR_A_LICENCE}.",
+    "fr": "Ceci est une licence pour ce but et cette durée, jamais une cession ; elle peut être "
+    "reprise à tout moment, payée ou non.",
 }
 
 

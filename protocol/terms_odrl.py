@@ -21,8 +21,10 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from .cid import cid_text
+from .currency import amount_text
 from .day import date_of
 from .did import Did
+from .remuneration import Remuneration
 from .terms import Force, Terms
 from .terms_enforced import LICENCE, always_held, shown_clauses
 from .window import Window
@@ -96,15 +98,8 @@ def odrl(agreed: Agreed, language: str = "en") -> dict[str, Json]:
 def _permission(agreed: Agreed, window: Window) -> Json:
     terms = agreed.terms
     duties: list[Json] = [_deletion(terms)]
-    if terms.remuneration is not None:
-        duties.append(
-            {
-                "@type": "Duty",
-                "action": "compensate",
-                "entrenous:remuneration": str(terms.remuneration),
-                "entrenous:force": Force.PROMISED.value,
-            }
-        )
+    if terms.paid:
+        duties.append(_compensation(terms))
     return {
         "target": {
             "@type": "AssetCollection",
@@ -129,6 +124,32 @@ def _permission(agreed: Agreed, window: Window) -> Json:
         ],
         "duty": duties,
         "entrenous:force": Force.ENFORCED.value,
+    }
+
+
+def _compensation(terms: Terms) -> Json:
+    """What is given for the licence: an amount for each event, or words."""
+    given = terms.remuneration
+    found: dict[str, Json] = {
+        "@type": "Duty",
+        "action": "compensate",
+        "entrenous:force": Force.PROMISED.value,
+    }
+    if not isinstance(given, Remuneration):
+        return {**found, "entrenous:remuneration": given or ""}
+    amount = amount_text(given.amount_minor, given.currency)
+    return {
+        **found,
+        "entrenous:remuneration": given.words(),
+        "entrenous:per": given.per.value,
+        "constraint": [
+            {
+                "leftOperand": "payAmount",
+                "operator": "eq",
+                "rightOperand": {"@value": amount, "@type": "xsd:decimal"},
+                "unit": f"urn:iso:std:iso:4217:{given.currency}",
+            }
+        ],
     }
 
 

@@ -73,8 +73,14 @@ class LendingCalls(Caller):
         *,
         acting_for: str | None = None,
         others: bool = False,
+        retention_days: int | None = None,
+        recipients: Sequence[str] | None = None,
+        clauses: Sequence[str] = (),
     ) -> bytes:
         """Grant a request, narrowed if `windows` or `exp_s` are given; the grant's CID.
+
+        Terms are narrowed to `retention_days`, to some of the `recipients`, by more `clauses`: then
+        the reader has to agree first.
 
         `others`: also what belongs to people whom the peer does not know.
         Raises NotFound, UsageError, NotAllowed for more than was asked, or another's.
@@ -87,6 +93,9 @@ class LendingCalls(Caller):
             "reason": None,
             "acting_for": acting_for,
             "others": others,
+            "retention_days": retention_days,
+            "recipients": None if recipients is None else list(recipients),
+            "clauses": list(clauses) or None,
         }
         return data_of(await self._call("decide", args), "a decision", "grant")
 

@@ -111,7 +111,9 @@ OPERATIONS: dict[str, Operation] = {
     "inbox": Operation(lending.inbox),
     "asked": Operation(lending.asked),
     "decide": Operation(
-        lending.decide, ("request", "grant"), (
+        lending.decide,
+        ("request", "grant"),
+        (
             "windows",
             "exp_s",
             "reason",

@@ -38,6 +38,7 @@ from .history import ready
 from .household import acting_for, check_whose, names_of, through
 from .operation import Args, Emit, Host, shorts
 from .reads import emit_lent
+from .terms import NARROWING, marks_of, narrowed_terms
 
 NONCE_BYTES = 16
 
@@ -97,6 +98,7 @@ async def _requests(node: Node, side: Inbox, emit: Emit) -> Value:
         short = shorts(cid for cid, _ in found)
         standings = node.standings.all(tx, now_ms)
         infos = [_request_info(cid, short[cid], one, names, standings) for cid, one in found]
+        marks = marks_of(node, tx, side, found)
         for place, (_, one) in enumerate(found):
             numbers = node.household.of_persona(tx, one.own)
             people = tuple(called[number] for number in numbers if number in called)
@@ -106,8 +108,16 @@ async def _requests(node: Node, side: Inbox, emit: Emit) -> Value:
             by = None if side is node.asked else node.deciding_for.by(tx, infos[place].id)
             decider = None if by is None else personas.get(by.proxy, by.proxy)
             infos[place] = replace(
-                infos[place], people=people, principal=principal, decided_by=decider
+                infos[place],
+                people=people,
+                principal=principal,
+                decided_by=decider,
+                marks=marks[place],
             )
+            declined = None if one.grant is None else node.offers.why_declined(tx, one.grant)
+            if declined is not None and side is node.inbox:
+                state, (_, why) = RequestState.DECLINED.value, declined
+                infos[place] = replace(infos[place], state=state, reason=why)
             if ours and one.state is RequestState.WAITING and not _may_hear(node, tx, one, now_ms):
                 infos[place] = replace(infos[place], state=RequestState.ENDED.value)
         return infos
@@ -165,6 +175,8 @@ async def decide(host: Host, args: Args, emit: Emit) -> Value:
         raise UsageError("a reason is for a refusal")
     if not granting and (windows is not None or exp_s is not None):
         raise UsageError("a refusal has no days and no end")
+    if not granting and any(args.body.value(key) is not None for key in NARROWING):
+        raise UsageError("a refusal has no terms")
     now_ms = node.clock.now_ms()
 
     def unit(tx: Tx) -> bytes | None:
@@ -181,7 +193,8 @@ async def decide(host: Host, args: Args, emit: Emit) -> Value:
         if not others:
             check_whose(node, tx, asked.own, [one.collection for one in days])
         until_s = wanted.exp_s if exp_s is None else exp_s
-        given = node.lending.grant(tx, request, days, until_s, now_ms, acting)
+        terms = narrowed_terms(args, wanted.terms)
+        given = node.lending.grant(tx, request, days, until_s, now_ms, acting, terms)
         node.checkpoint.reached(GrantStep.DECIDED)
         return given.cid
 
