@@ -294,9 +294,10 @@ class Witnesses:
     def _keep(self, tx: Tx, made_ms: int, note: CheckpointNote) -> None:
         """Keep a checkpoint; of those before it, the newest that somebody has cosigned."""
         objects = self._store.objects
-        cosigned = [old for _, old in self.checkpoints(tx) if old.cosignatures]
-        for _, old in self.checkpoints(tx):
-            if old.head.size < note.head.size and old is not (cosigned or [None])[-1]:
+        before = [old for _, old in self.checkpoints(tx)]
+        kept = max((old.head.size for old in before if old.cosignatures), default=None)
+        for old in before:
+            if old.head.size != kept:
                 objects.delete(tx, Kind.CHECKPOINT, [self._number, old.head.size])
         objects.put(tx, Kind.CHECKPOINT, [self._number, note.head.size], [made_ms, note.raw])
 
