@@ -14,7 +14,9 @@ import structlog
 import trio
 
 from ..crypto.entropy import Entropy
+from ..protocol.duty import Duty, has_duty
 from ..protocol.limits import WINDOW_PAGES_MAX
+from ..protocol.trust import GrantStatus
 from .accounts import Accounts
 from .acting import Acting
 from .allowances import Allowances
@@ -28,13 +30,16 @@ from .config import Config
 from .confirming import Confirming
 from .deciding_for import DecidingFor
 from .declared import Declared
+from .deletion_duty import DeletionDuty
 from .deliveries import Deliveries
 from .domain_looks import DomainLooks
 from .door import Door
+from .erasure import Erasing
 from .exchange import Exchange
 from .fetcher import Fetcher
 from .follow_up import FollowUp
 from .frugality import Frugalities
+from .grant_given import GrantGiven
 from .history import History
 from .household import Household
 from .imports import Imports
@@ -69,6 +74,7 @@ from .proxies import Proxies
 from .quotas import Quotas
 from .reads_by_file import Reads
 from .receipts import Receipts
+from .reencryption import Reencryption
 from .renewal import Renewals
 from .serving import Serving
 from .sizes import size_of
@@ -233,6 +239,20 @@ class Node:
         self.offers.take = self.borrowing.take
         if not config.terms.accept_narrower:
             self.borrowing.offered = self.offers.keep
+        self.reencryption = Reencryption(self.vault, self.outgoing, ground.checkpoint)
+        self.deletion_duty = DeletionDuty(
+            store=self.store,
+            peers=self.peers,
+            collections=collections,
+            lending=self.lending,
+            borrowing=self.borrowing,
+            outgoing=self.outgoing,
+            clock=ground.clock,
+            checkpoint=ground.checkpoint,
+        )
+        self.lending.ended = self._given_ended
+        self.borrowing.ended = self.deletion_duty.held_ended
+        self.borrowing.began = self.deletion_duty.held_began
         self.renewals = Renewals(
             objects,
             self.peers,
@@ -264,6 +284,16 @@ class Node:
             deliveries=self.deliveries,
             cards=self.cards,
             log=keystore.log_number,
+        )
+        self.erasing = Erasing(
+            vault=self.vault,
+            views=self.views,
+            lending=self.lending,
+            peers=self.peers,
+            outgoing=self.outgoing,
+            serving=self.serving,
+            clock=ground.clock,
+            checkpoint=ground.checkpoint,
         )
         self.meeting = Meeting(
             objects,
@@ -303,6 +333,7 @@ class Node:
             offers=self.offers,
             standing_rules=self.standing_rules,
             renewals=self.renewals,
+            deletion_duty=self.deletion_duty,
         )
         arriving = Arriving(
             store=self.store,
@@ -455,6 +486,13 @@ class Node:
     def _take_back(self, tx: Tx, path: str) -> None:
         self.lending.expire_on(tx, path, self.clock.now_ms())
 
+    def _given_ended(self, tx: Tx, grant: GrantGiven, now_ms: int) -> None:
+        """What the terms of a grant want once it has ended."""
+        self.deletion_duty.given_ended(tx, grant, now_ms)
+        again = has_duty(grant.bundle.terms, Duty.ENCRYPT_AGAIN)
+        if again and grant.kept is GrantStatus.REVOKED:
+            self.reencryption.claim(tx, grant.cid, grant.windows)
+
     def addresses(self) -> Sequence[str]:
         """Where others can dial this node; empty while it is not on the network."""
         return self.network.addresses
@@ -469,6 +507,8 @@ class Node:
             await nursery.start(self.declared.serve)
             nursery.start_soon(self._confirming.run)
             nursery.start_soon(self._post.run)
+            nursery.start_soon(self.reencryption.run)
+            nursery.start_soon(self.deletion_duty.run)
             nursery.start_soon(self.introductions.run)
             nursery.start_soon(self.domains.run)
             nursery.start_soon(self.views.run, self._housekeeping_s)
@@ -492,10 +532,13 @@ class Node:
         def unit(tx: Tx) -> None:
             self.renewals.renew_due(tx, now_ms)
             self.lending.expire(tx, now_ms)
+            self.deletion_duty.run_out(tx, now_ms)
+            self.reencryption.claim_oldest(tx)
             self.peers.renew_certificates(tx, now_ms)
             self.store.ledger.forget_expired(tx, now_ms // 1000)
             self.witnesses.publish_if_due(tx, now_ms)
 
         await self.store.database.write(unit)
+        await self.erasing.go_on()
         await self.rows.catch_up()
         self.outgoing.notify()

@@ -33,6 +33,15 @@ last.  What has been acknowledged by then, and what must be there after the next
                                                            7 rekeyed   there, durable
             8 sure        the answer is in, not yet kept
 
+    encrypt 1 written     in a transaction, the old pages still there
+    again   2 committed   durable: some pages moved, and how far it has come
+            3 erased      no trace of the old is left on the disk; the claim still stands
+
+    delete                                                 1 noted     durable: it will be done
+                                                           2 removed   durable: the rows are gone
+                                                           3 erased    their traces too
+                                                           4 signed    durable: it is said next
+
     parcel  sender                                         receiver
             1 offered     one window signed, not committed
             2 planned     in a transaction, not committed
@@ -101,6 +110,23 @@ class RevokeStep(StrEnum):
     SURE = "revoke 8 sure"
 
 
+class AgainStep(StrEnum):
+    """Pages of an old generation, on their way to the present one."""
+
+    WRITTEN = "encrypt again 1 written"
+    COMMITTED = "encrypt again 2 committed"
+    ERASED = "encrypt again 3 erased"
+
+
+class DeleteStep(StrEnum):
+    """What was read under a grant that ended, on its way out of the reader's store."""
+
+    NOTED = "delete 1 noted"
+    REMOVED = "delete 2 removed"
+    ERASED = "delete 3 erased"
+    SIGNED = "delete 4 signed"
+
+
 class ParcelStep(StrEnum):
     """From what waits to a file, and from a file to what it changed."""
 
@@ -115,6 +141,14 @@ class ParcelStep(StrEnum):
     ACTED = "parcel 9 acted"
     WINDOW_KEPT = "parcel 10 window kept"
     MARKED = "parcel 11 marked"
+
+
+class ViewStep(StrEnum):
+    """One month of a view."""
+
+    DERIVED = "view 1 derived"
+    EXCHANGED = "view 2 exchanged"
+    PUBLISHED = "view 3 published"
 
 
 @dataclass(frozen=True, slots=True)
