@@ -43,7 +43,7 @@ from .lent_proofs import keep_proof
 from .lent_windows import CheckedWindow, Fetching
 from .mandate_kept import ProxyKept
 from .outgoing import Outgoing
-from .paid_terms import check_paid_terms, refuse_paid_terms
+from .paid_terms import check_paid_terms, paid_terms_on, refuse_paid_terms
 from .peers import OwnPersona, Pair, Peers
 from .store.database import Tx
 from .store.errors import StoreDamaged
@@ -81,6 +81,8 @@ class Borrowing:
         self.lines = GrantLines(store.objects)
         # Is told of each grant that was taken back, in the same unit of work.
         self.ended: Callable[[Tx, GrantHeld, int], None] = _no_duty
+        # Is told of each grant that came.
+        self.began: Callable[[Tx, GrantHeld], None] = _no_clock
         # Keeps what binds us harder than we asked, for the operator; without it that is taken.
         self.offered: Callable[[Tx, Pair, Bundle, bytes, int], None] | None = None
         self._keys: dict[tuple[bytes, tuple[int, ...]], GrantKeys] = {}
@@ -147,11 +149,11 @@ class Borrowing:
 
         Raises GrantRefused, CapabilityError, BadSignature.
         """
-        old = self._find(tx, args.grant)
+        old = self.find(tx, args.grant)
         if old is None or (old.own, old.their, old.via) != (pair.own, pair.their, None):
             raise GrantRefused("this renews a grant that is not held", Code.UNKNOWN_GRANT)
         bundle = parse_bundle(args.bundle)
-        if self._find(tx, bundle.grant.cid) is not None:
+        if self.find(tx, bundle.grant.cid) is not None:
             return "kept"
         if bundle.grant.delegation.iss != pair.their:
             raise GrantRefused("a bundle is signed by another persona", Code.AUDIENCE)
@@ -175,6 +177,7 @@ class Borrowing:
         if not self._store.objects.add_if_new(tx, Kind.GRANT_HELD, held.cid, held.value()):
             return False
         self.lines.begin(tx, line_of_held(held, now_ms, renews))
+        self.began(tx, held)
         accept = AcceptArgs(held.keyed[1], held.cid, held.bundle.terms.cid)
         pair = self._peers.pair(tx, *held.keyed)
         self._outgoing.put(tx, pair, Cmd.ACCEPT, accept.value(), now_ms)
@@ -203,7 +206,7 @@ class Borrowing:
 
     def get(self, tx: Tx, cid: bytes) -> GrantHeld:
         """Raises NotFound."""
-        held = self._find(tx, cid)
+        held = self.find(tx, cid)
         if held is None:
             raise NotFound("this node holds no such grant: see `entrenous grants`")
         return held
@@ -212,7 +215,7 @@ class Borrowing:
         found = self._store.objects.read_all(tx, Kind.GRANT_HELD, GrantHeld.from_value)
         return [held for _, held in found]
 
-    def _find(self, tx: Tx, cid: bytes) -> GrantHeld | None:
+    def find(self, tx: Tx, cid: bytes) -> GrantHeld | None:
         return self._store.objects.read(tx, Kind.GRANT_HELD, cid, GrantHeld.from_value)
 
     # keys
@@ -222,7 +225,7 @@ class Borrowing:
 
         Raises GrantRefused, WireError, CryptoError if it is not for a grant of this pair.
         """
-        held = self._find(tx, grant_of(raw))
+        held = self.find(tx, grant_of(raw))
         if held is None or held.keyed != (pair.own, pair.their):
             raise GrantRefused("a keyset is for a grant that is not held", Code.UNKNOWN_GRANT)
         keyset = parse_keyset(raw, held.giver)
@@ -371,7 +374,14 @@ class Borrowing:
             if (held.own, held.their, held.via) == (pair.own, pair.their, via)
         ]
         of_pair = [held for held in granted if held.keysets]
-        of_pair.sort(key=lambda held: held.status(now_ms) is not GrantStatus.LIVE)
+        # Of several that open the same, the one under which reading costs nothing.
+        of_pair.sort(
+            key=lambda held: (
+                held.status(now_ms) is not GrantStatus.LIVE,
+                held.bundle.terms.paid and not paid_terms_on(self._store.objects, tx),
+                held.bundle.terms.paid_by_read,
+            )
+        )
         same = [
             held
             for held in of_pair
@@ -405,6 +415,11 @@ class Borrowing:
         self._put_days(tx, owner, fetching, checked, pages)
         for proof in checked.statements:
             keep_proof(self._store.objects, tx, proof)
+        # A window that was on its way when the grant was taken back: what follows from the end
+        # follows for it too.
+        now = self.get(tx, fetching.grant.cid)
+        if now.kept is GrantStatus.REVOKED:
+            self.ended(tx, now, checked.receipt.body.t_ms)
         return newest
 
     def _put_days(
@@ -461,6 +476,50 @@ class Borrowing:
         self._collections.put(tx, collection.grown(months=months, records=0, pages=pages), owner)
         return brought
 
+    # forgetting
+
+    def forget_pages(
+        self, tx: Tx, owner: str, window: Window, month: int, stays: Callable[[Stored], bool]
+    ) -> int:
+        """Remove what was read of `window` in one month, but for what `stays`: ciphertexts, and
+        the salts without which no copy opens; how many pages."""
+        path = window.collection
+        rows = self._store.catalogue.rows(tx, owner, path, (month,))
+        kept: list[Value] = []
+        gone: list[Stored] = []
+        for value in rows:
+            stored = Stored.from_value(owner, path, value)
+            if window.first <= stored.day <= window.last and not stays(stored):
+                gone.append(stored)
+            else:
+                kept.append(value)
+        if not gone:
+            return 0
+        self._store.catalogue.replace(tx, owner, path, month, kept)
+        self._store.pages.delete(tx, [one.place() for one in gone])
+        self.days.forget(tx, owner, path, month, {one.day for one in gone})
+        collection = self._collections.get(tx, path, owner)
+        pages = {(b"", b""): -len(gone)}
+        self._collections.put(tx, collection.grown(months=(), records=0, pages=pages), owner)
+        return len(gone)
+
+    def count_pages(
+        self, tx: Tx, owner: str, window: Window, counted: Callable[[Stored], bool]
+    ) -> int:
+        """How many pages of `window` are kept here, of those that `counted` takes."""
+        collection = self._collections.find(tx, window.collection, owner)
+        months = [] if collection is None else list(collection.months)
+        wanted = [one for one in months if month_of(window.first) <= one <= month_of(window.last)]
+        found = self._store.catalogue.read(tx, owner, window.collection, wanted, Stored.from_value)
+        return sum(window.first <= one.day <= window.last and counted(one) for one in found)
+
+    def forget_keys(self, tx: Tx, held: GrantHeld) -> None:
+        """Remove the keysets of a grant that has ended, of which nothing is kept."""
+        for n in held.keysets:
+            self._store.objects.delete(tx, Kind.KEYSET_HELD, [held.cid, n])
+        self._keys.pop((held.cid, held.keysets), None)
+        self._save(tx, replace(held, keysets=()))
+
     def _stored(self, owner: str, path: str, entry: PageEntry, raw: bytes, seq: int) -> Stored:
         return Stored(
             owner=owner,
@@ -479,6 +538,10 @@ class Borrowing:
 
 def _no_duty(_tx: Tx, _held: GrantHeld, _now_ms: int) -> None:
     """Nothing follows from the end of a grant."""
+
+
+def _no_clock(_tx: Tx, _held: GrantHeld) -> None:
+    """Nobody looks at the clock for a grant."""
 
 
 def _opened_keyset(raw: bytes, held: GrantHeld, persona: OwnPersona) -> GrantKeys:

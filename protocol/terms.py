@@ -25,7 +25,7 @@ from .limits import (
     TERMS_BYTES_MAX,
     TEXT_CHARS_MAX,
 )
-from .remuneration import Remuneration, remuneration_from_mapping, remuneration_from_value
+from .remuneration import Per, Remuneration, remuneration_from_mapping, remuneration_from_value
 from .wire import VERSION, Body, Value, decode, encode
 
 _KEYS = ("v", "purpose", "retention_days", "recipients", "remuneration", "clauses")
@@ -65,6 +65,12 @@ class Terms:
     def paid(self) -> bool:
         """Whether anything is given in return, in whatever form it is said."""
         return bool(self.remuneration)
+
+    @property
+    def paid_by_read(self) -> bool:
+        """Whether each read adds to what is owed, as far as both sides count it."""
+        given = self.remuneration
+        return isinstance(given, Remuneration) and given.per in (Per.READ, Per.WINDOW_DAY)
 
     def value(self) -> Value:
         given = self.remuneration

@@ -5,97 +5,32 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 import pytest
 from trio.testing import MockClock
 
-from entrenous.node.account_info import AccountInfo
-from entrenous.node.client import Client
 from entrenous.node.errors import NodeError
 from entrenous.node.grant_given import GrantGiven
-from entrenous.node.offline import DirectChannel
-from entrenous.node.operations import Host
-from entrenous.node.store.home import Home
-from entrenous.protocol.did import Did
+from entrenous.node.store.database import Tx
 from entrenous.protocol.remuneration import Per, Remuneration
-from entrenous.protocol.request import Request
 from entrenous.protocol.window import Window
+from entrenous.tests.node.paid_town import (
+    DAY_MS,
+    PER_READ,
+    WEEK,
+    both,
+    client_of,
+    fetch,
+    lend_paid,
+    two,
+)
 from entrenous.tests.node.two_nodes import (
     CURVE,
     DAY,
-    DAY_S,
-    TERMS,
-    Party,
-    Town,
     a_town,
     both_logs_hold,
-    decide,
-    meet,
     revoke,
     settle,
 )
-
-DAY_MS = DAY_S * 1000
-IBAN = "FR7630006000011234567890189"
-WEEK = Window(CURVE, DAY, DAY + 6)
-
-
-def client_of(party: Party) -> Client:
-    return Client(DirectChannel(Host(party.node, Home(Path("/nowhere")), True, "test")))
-
-
-async def ask_paid(
-    reader: Party, owner: Party, given: Remuneration | str | None, *windows: Window, days: int = 300
-) -> bytes:
-    pair = await reader.peer(owner.name)
-    terms = replace(TERMS, remuneration=given)
-    exp_s = reader.now_ms // 1000 + days * DAY_S
-    request = Request(Did(pair.own), windows or (WEEK,), terms.purpose, terms, exp_s, "nothing")
-    cid = await reader.write(lambda tx: reader.node.borrowing.ask(tx, pair, request, reader.now_ms))
-    await settle()
-    return cid
-
-
-async def lend_paid(
-    owner: Party,
-    reader: Party,
-    given: Remuneration | str,
-    *windows: Window,
-    days: int = 200,
-) -> GrantGiven:
-    cid = await ask_paid(reader, owner, given, *windows)
-    return await decide(owner, cid, *(windows or (WEEK,)), days=days)
-
-
-async def two(town: Town) -> tuple[Party, Party]:
-    owner, reader = await town.party("alice"), await town.party("volt")
-    await meet(owner, reader)
-    await owner.fill(CURVE, DAY, 10)
-    return owner, reader
-
-
-async def fetch(reader: Party, owner: Party, window: Window = WEEK) -> None:
-    await reader.node.fetcher.fetch(await reader.peer(owner.name), window)
-    await settle()
-
-
-async def both(owner: Party, reader: Party) -> tuple[AccountInfo, AccountInfo]:
-    """The one account that there is, as both see it; that they agree is checked here."""
-    (mine,) = await client_of(owner).accounts()
-    (theirs,) = await client_of(reader).accounts()
-    assert (mine.owed, theirs.owed) == ("to-me", "by-me")
-    same = ("currency", "accrued", "paid", "open")
-    assert [getattr(mine, key) for key in same] == [getattr(theirs, key) for key in same]
-    stands = [[(one.t_ms, one.count, one.amount, one.receipt) for one in side.lines]
-              for side in (mine, theirs)]  # fmt: skip  # one expression
-    assert stands[0] == stands[1]
-    return mine, theirs
-
-
-PER_READ = Remuneration(25, "EUR", Per.READ, 60)
-
 
 # --- counting -------------------------------------------------------------------------------------
 
@@ -193,3 +128,38 @@ async def test_what_was_never_signed_for_is_shown_and_not_counted(
         await settle()
         (mine,) = await client_of(owner).accounts()
         assert (mine.accrued, mine.grants[0].unsigned) == ("0.00", 1)
+
+
+async def test_of_two_grants_on_the_same_days_the_one_that_costs_nothing_is_read_under(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_town() as town:
+        owner, reader = await two(town)
+        await lend_paid(owner, reader, PER_READ)
+        await lend_paid(owner, reader, Remuneration(1, "CHF", Per.ONCE))
+        await fetch(reader, owner)
+        sheets = {one.currency: one for one in await client_of(owner).accounts()}
+        assert (sheets["EUR"].accrued, sheets["CHF"].accrued) == ("0.00", "0.01")
+        await revoke(owner, (await owner.read(owner.node.lending.all))[1])
+        await settle(90)
+        await fetch(reader, owner)
+        sheets = {one.currency: one for one in await client_of(owner).accounts()}
+        assert sheets["EUR"].accrued == "0.25"
+
+
+async def test_an_owner_that_dates_the_acceptance_back_is_owed_no_month_for_it(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_town() as town:
+        owner, reader = await two(town)
+        with_keyset = owner.node.lending._with_keyset  # pyright: ignore[reportPrivateUsage]  # the owner that lies
+
+        def dated_back(tx: Tx, grant: GrantGiven, now_ms: int) -> GrantGiven:
+            return with_keyset(tx, grant, now_ms - 365 * DAY_MS)
+
+        owner.node.lending._with_keyset = dated_back  # type: ignore[method-assign]  # pyright: ignore[reportPrivateUsage]
+        given = await lend_paid(owner, reader, Remuneration(250, "EUR", Per.MONTH))
+        kept = await owner.read(lambda tx: owner.node.lending.get(tx, given.cid))
+        assert 0 < kept.n < reader.now_ms - 364 * DAY_MS
+        (theirs,) = await client_of(reader).accounts()
+        assert theirs.accrued == "2.50"
