@@ -29,6 +29,7 @@ class Collection:
     """One collection of one owner.  `interval_s` is that of a regular series, 0 for any other.
 
     `live` counts the pages of each (epoch, generation) that has some: what a keyset must open.
+    They stand in the order in which they were first written under, the oldest first.
     """
 
     path: str
@@ -47,7 +48,7 @@ class Collection:
             "months": list(self.months),
             "pages": self.pages,
             "records": self.records,
-            "live": [[epoch, gen, pages] for (epoch, gen), pages in sorted(self.live.items())],
+            "live": [[epoch, gen, pages] for (epoch, gen), pages in self.live.items()],
         }
 
     @classmethod
@@ -108,6 +109,10 @@ class Collections:
 
     def put(self, tx: Tx, collection: Collection, owner: str = "") -> None:
         self._objects.put(tx, Kind.COLLECTION, [owner, collection.path], collection.value())
+
+    def forget(self, tx: Tx, path: str, owner: str = "") -> None:
+        """There is no such collection any more.  Its generation stays: grants may name it."""
+        self._objects.delete(tx, Kind.COLLECTION, [owner, path])
 
     def all(self, tx: Tx, owner: str = "") -> list[Collection]:
         found = self._objects.all(tx, Kind.COLLECTION)

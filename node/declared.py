@@ -36,6 +36,7 @@ from ..protocol.day import UNDATED, day_of
 from ..protocol.errors import RecordError
 from ..protocol.record import Batch, concat
 from .compaction import PAGES_MIN, compact_day
+from .erased import Tombstones
 from .errors import NodeError
 from .origin import DECLARED
 from .sealing import pieces_of
@@ -253,12 +254,15 @@ class Declared:
         told: defaultdict[int, set[Hashable]] = defaultdict(set)
         fresh: list[Batch] = []
         added: list[Added] = []
+        erased = self._erased(tx, path, batches)
         for batch in batches:
             kept: list[int] = []
             for row, (day, name) in enumerate(zip(_days(batch), names_of(batch), strict=True)):
                 if day not in known and day not in found:
                     found[day] = self._on_day(tx, path, day)
                 there = known[day] if day in known else found[day]
+                if origin != DECLARED and self._vault.erased.is_erased(erased, path, day, name):
+                    continue  # a program does not bring back what a person erased
                 if name not in there and name not in told[day]:
                     told[day].add(name)
                     kept.append(row)
@@ -266,9 +270,15 @@ class Declared:
             there_rows = tuple(sorted(set(range(len(batch))).difference(kept)))
             added.append(Added(len(kept), len(there_rows), there_rows))
         whole = concat(schema, fresh)
+        if erased and origin == DECLARED:
+            self._vault.erased.forget(tx, path, told)  # who says it again by hand means it
         if len(whole):
             self._vault.write_now(tx, path, schema, pieces_of(whole), origin=origin)
         return _Done(tuple(added), found, told)
+
+    def _erased(self, tx: Tx, path: str, batches: Sequence[Batch]) -> Tombstones:
+        days = {day for batch in batches for day in _days(batch)}
+        return self._vault.erased.of(tx, path, days)
 
     def _on_day(self, tx: Tx, path: str, day: int) -> set[Hashable]:
         """The names on one day, from its pages.  A page that will not open names nothing."""

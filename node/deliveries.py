@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ..crypto.entropy import Entropy
@@ -34,7 +35,7 @@ from .offload import Offload
 from .outgoing import Outgoing
 from .peers import OwnPersona, Pair, Peers
 from .sealing import Piece, Written
-from .serving import statement_value
+from .serving import mark_gone, statement_value
 from .store.database import Tx
 from .store.errors import StoreDamaged
 from .store.objects import Kind
@@ -61,7 +62,7 @@ class Received:
     """A delivery that this node took in.
 
     `told` counts what of it the vault had been told before, None where an earlier version of this
-    program took it in.
+    program took it in; `erased` what was left out of it because the person had erased it.
     """
 
     statement: bytes
@@ -72,10 +73,12 @@ class Received:
     records: int
     t_ms: int
     told: ToldCounts | None = None
+    erased: int = 0
 
     def value(self) -> Value:
         return {
             **({} if self.told is None else {"told": self.told.value()}),
+            **({"erased": self.erased} if self.erased else {}),
             "statement": self.statement,
             "src": self.src,
             "path": self.path,
@@ -87,11 +90,13 @@ class Received:
 
     @classmethod
     def from_value(cls, value: Value) -> Received:
-        told = ("told",) if isinstance(value, dict) and "told" in value else ()
+        there = value if isinstance(value, dict) else {}
+        told = ("told",) if "told" in there else ()
+        erased = ("erased",) if "erased" in there else ()
         body = Body.open(
             value,
             "a delivery in the store",
-            ("statement", "src", "path", "first", "last", "records", "t_ms", *told),
+            ("statement", "src", "path", "first", "last", "records", "t_ms", *told, *erased),
         )
         return cls(
             body.data("statement", length=CID_BYTES),
@@ -102,6 +107,7 @@ class Received:
             body.integer("records"),
             body.integer("t_ms"),
             ToldCounts.from_value(body.value("told")) if told else None,
+            body.integer("erased") if erased else 0,
         )
 
 
@@ -315,10 +321,29 @@ class Deliveries:
         self, delivered: Delivered, path: str, now_ms: int, charge: Callable[[Tx, int], None]
     ) -> None:
         """Keep it under `path`: the statement's own, or that of the person for whom it came."""
+        while True:
+            with suppress(_AlreadyTakenError):
+                try:
+                    await self._write_once(delivered, path, now_ms, charge)
+                except _ErasedMeanwhileError:
+                    continue
+            return
+
+    async def _write_once(
+        self, delivered: Delivered, path: str, now_ms: int, charge: Callable[[Tx, int], None]
+    ) -> None:
         statement = delivered.statement
         leaves = [day.leaf for day in delivered.days]
-        records = sum(len(day.batch) for day in delivered.days)
-        pieces = [_piece(day) for day in delivered.days]
+        days = {day.day for day in delivered.days}
+        tombstones = await self._store.database.read(
+            lambda tx: self._vault.erased.of(tx, path, days)
+        )
+        pieces, erased = self._vault.erased.sifted(
+            tombstones, path, [_piece(day) for day in delivered.days]
+        )
+        whole = [piece for piece in pieces if piece.salt is not None]
+        # What is left of days of which something was erased: not what was signed.
+        rest = [piece for piece in pieces if piece.salt is None]
         # Beforehand: to be told is worth no lock, and what is delivered is kept whatever was told.
         sifted = await told_before(
             self._vault,
@@ -328,38 +353,43 @@ class Deliveries:
             family=family_of_peer(statement.src),
             signed=True,
         )
+        received = Received(
+            statement.cid,
+            statement.src,
+            path,
+            statement.first,
+            statement.last,
+            sum(len(piece.batch) for piece in pieces),
+            now_ms,
+            ToldCounts.of(sifted),
+            erased,
+        )
 
         def also(tx: Tx, written: Written) -> None:
             if self.has(tx, statement.cid, statement.src):
                 raise _AlreadyTakenError
-            charge(tx, written.pages)
+            if self._vault.erased.of(tx, path, days) != tombstones:
+                raise _ErasedMeanwhileError
+            left = [piece for piece in rest if len(piece.batch)]
+            charge(tx, written.pages + len(left))
             self._store.objects.add(
                 tx, Kind.STATEMENT, statement.cid, statement_value(statement, leaves)
             )
-            received = Received(
-                statement.cid,
-                statement.src,
-                path,
-                statement.first,
-                statement.last,
-                records,
-                now_ms,
-                ToldCounts.of(sifted),
-            )
             self._store.objects.add(tx, Kind.DELIVERY, ["in", statement.cid], received.value())
+            for piece in rest:
+                mark_gone(self._store.objects, tx, statement.cid, piece.day)
+            if left:
+                self._vault.write_now(tx, path, statement.schema, left, origin=statement.cid)
 
-        try:
-            await self._vault.write(
-                path,
-                statement.schema,
-                pieces,
-                origin=statement.cid,
-                statement=statement.cid,
-                also=also,
-                atomic=True,
-            )
-        except _AlreadyTakenError:
-            return
+        await self._vault.write(
+            path,
+            statement.schema,
+            whole,
+            origin=statement.cid,
+            statement=statement.cid,
+            also=also,
+            atomic=True,
+        )
 
     def told_again(self, tx: Tx) -> Counter[tuple[str, str]]:
         """How many delivered records were the `same` as, or `differing` from, others; by path."""
@@ -381,6 +411,10 @@ class Deliveries:
 
 class _AlreadyTakenError(Exception):
     """The same delivery came twice at once."""
+
+
+class _ErasedMeanwhileError(Exception):
+    """Something of the collection was erased while a delivery was encrypted."""
 
 
 def check_delivery(args: DeliverArgs) -> None:

@@ -65,6 +65,8 @@ class Sifted:
     ambiguous: int = 0
     same_as: Mapping[str, int] = field(default_factory=lambda: dict[str, int]())
     left_out: Sequence[LeftOutDay] = ()
+    # Left out because the person erased them.
+    erased: int = 0
 
     @property
     def records(self) -> int:

@@ -227,20 +227,23 @@ class Imports:
 
     async def _preview(self, file: ReadFile) -> Preview:
         items: list[PreviewItem] = []
+        left_out: list[str] = []
         summaries = summary(file.extract).items
         for plan in file.plans:
             row = await self._database.read(partial(self._journal.find, id=plan.id))
             refused = await self._refusal(plan)
-            new = duplicates = differing = same = ambiguous = 0
+            erased = new = duplicates = differing = same = ambiguous = 0
             same_as: Counter[str] = Counter()
             for chunk in chunks_of(plan, 0, self._chunk_pages):
                 sifted = await self._sifted(plan, chunk.pieces)
                 new += sifted.new
+                erased += sifted.erased
                 duplicates += sifted.duplicates
                 differing += sifted.differing
                 same += sifted.same
                 ambiguous += sifted.ambiguous
                 same_as.update(sifted.same_as)
+            left_out.extend(_erased_note(plan.path, erased))
             parts = [
                 part
                 for part, item in zip(summaries, file.extract.items, strict=True)
@@ -260,7 +263,9 @@ class Imports:
                     refused=refused,
                 )
             )
-        return Preview(file.name, file.extract.reader, tuple(items), file.extract.notes)
+        return Preview(
+            file.name, file.extract.reader, tuple(items), (*file.extract.notes, *left_out)
+        )
 
     async def _refusal(self, plan: Plan) -> str | None:
         """The sentence with which the vault would refuse `plan`, or None."""
@@ -355,7 +360,7 @@ class Imports:
         already: bool,
         progress: Callable[[Progress], None] | None,
     ) -> Imported:
-        new = 0
+        new = erased = 0
 
         async def prepare(chunk: Chunk) -> _Ready:
             sifted = await self._sifted(plan, chunk.pieces)
@@ -364,7 +369,7 @@ class Imports:
             return _Ready(chunk, sifted, sealed)
 
         async def finish(ready: _Ready) -> None:
-            nonlocal row, new
+            nonlocal row, new, erased
             then = self._moved_on(row, ready)
 
             def journal(tx: Tx) -> None:
@@ -374,6 +379,7 @@ class Imports:
 
             await self._vault.commit(ready.sealed, origin=plan.id, also=journal)
             row, new = then, new + ready.sifted.new
+            erased += ready.sifted.erased
             self._checkpoint.reached(Step.COMMITTED)
             if progress is not None:
                 progress(Progress(file.name, plan.path, row.done_pieces, row.pieces))
@@ -394,7 +400,7 @@ class Imports:
             ambiguous=row.ambiguous,
             same_as=dict(row.same_as),
             already=already,
-            notes=file.extract.notes,
+            notes=(*file.extract.notes, *_erased_note(plan.path, erased)),
         )
 
     def _moved_on(self, row: Import, ready: _Ready) -> Import:
@@ -417,8 +423,13 @@ class Imports:
         )
 
     async def _sifted(self, plan: Plan, pieces: Sequence[Piece]) -> Sifted:
-        """What of `pieces` the vault does not hold.  Reads only."""
-        return await told_before(
+        """What of `pieces` the vault does not hold, and the person did not erase.  Reads only."""
+        erased = self._vault.erased
+        found = await self._database.read(
+            lambda tx: erased.of(tx, plan.path, {piece.day for piece in pieces})
+        )
+        pieces, gone = erased.sifted(found, plan.path, pieces)
+        sifted = await told_before(
             self._vault,
             plan.path,
             plan.schema,
@@ -426,3 +437,15 @@ class Imports:
             family=family_of_reader(plan.reader),
             own=plan.id,
         )
+        return replace(sifted, erased=gone)
+
+
+def _erased_note(path: str, count: int) -> tuple[str, ...]:
+    """What is said of records that do not come back because they were erased."""
+    if not count:
+        return ()
+    records = "1 record was" if count == 1 else f"{count:,} records were"
+    return (
+        f"{records} left out of {path}: you erased them; "
+        f"`entrenous erased lift {path}` lets them come again",
+    )

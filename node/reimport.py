@@ -167,6 +167,11 @@ class Reimporting:
     def _check_room(self, tx: Tx, plan: ExportPlan) -> None:
         """Raises NodeError if the vault holds some of it, or is of other people."""
         for one in plan.manifest.collections:
+            if self._vault.erased.any(tx, one.path):
+                raise NodeError(
+                    f"records of {one.path} were erased here: `entrenous erased lift {one.path}` "
+                    "lets them come again; nothing was taken in"
+                )
             found = self._vault.collections.find(tx, one.path)
             if found is not None and found.pages:
                 raise NodeError(

@@ -26,7 +26,7 @@ from ..protocol.window import Window
 from ..protocol.wire import Body, Value
 from .store.database import Tx
 from .store.errors import StoreDamaged
-from .store.objects import Kind
+from .store.objects import Kind, Objects
 from .store.store import Store
 from .stored import Stored
 from .vault import Vault
@@ -120,7 +120,7 @@ class Serving:
         self._window_pages_max = window_pages_max
         self._vault = vault
         self._segments: OrderedDict[int, _Segment] = OrderedDict()
-        self._statements: OrderedDict[bytes, tuple[Statement, Tree]] = OrderedDict()
+        self._statements: OrderedDict[bytes, tuple[Statement, Tree, frozenset[int]]] = OrderedDict()
 
     def plan(self, tx: Tx, read: VerifiedRead, *, alone: bool = True) -> ReadPlan:
         """The windows of a read: at least one, empty if there is no page; small ones if its reader
@@ -138,6 +138,23 @@ class Serving:
             slices.append(replace(window, statements=tuple(sorted(named - told))))
             told |= named
         return ReadPlan(read, tuple(slices))
+
+    def again(self, tx: Tx, plan: ReadPlan, number: int) -> ReadPlan:
+        """The same read, its windows from `number` on cut out of what is stored now: pages of its
+        plan were encrypted again, merged or taken out meanwhile.
+
+        The windows still tile the days: the next begins where it would have.
+        """
+        asked = plan.read.window
+        told = {cid for window in plan.slices[:number] for cid in window.statements}
+        first = plan.slices[number].first
+        stored = self._vault.stored(tx, asked.collection, first, asked.last)
+        slices = list(plan.slices[:number])
+        for window in _cut(stored, first, asked.last, self._window_pages_max):
+            named = {page.statement for page in window.pages if page.statement is not None}
+            slices.append(replace(window, statements=tuple(sorted(named - told))))
+            told |= named
+        return replace(plan, slices=tuple(slices))
 
     def window_after(
         self, tx: Tx, asked: Window, after: tuple[int, int] | None
@@ -195,10 +212,11 @@ class Serving:
     def _statement_proofs(self, tx: Tx, asked: Window, window: Slice) -> tuple[Value, ...]:
         proofs: list[Value] = []
         for cid in window.statements:
-            statement, tree = self._statement(tx, cid)
-            first, last = max(asked.first, statement.first), min(asked.last, statement.last)
-            hashes = tree.range_proof(first - statement.first, last - statement.first)
-            proofs.append([statement.raw, first, last, hashes])
+            statement, tree, gone = self._statement(tx, cid)
+            low, high = max(asked.first, statement.first), min(asked.last, statement.last)
+            for first, last in _whole_runs(low, high, gone):
+                hashes = tree.range_proof(first - statement.first, last - statement.first)
+                proofs.append([statement.raw, first, last, hashes])
         return tuple(proofs)
 
     def _segment(self, tx: Tx, seq: int) -> _Segment:
@@ -212,11 +230,17 @@ class Serving:
             _keep(self._segments, seq, found)
         return found
 
-    def _statement(self, tx: Tx, cid: bytes) -> tuple[Statement, Tree]:
+    def forget(self) -> None:
+        """Let go of what was read before: something was erased."""
+        self._segments.clear()
+        self._statements.clear()
+
+    def _statement(self, tx: Tx, cid: bytes) -> tuple[Statement, Tree, frozenset[int]]:
         found = self._statements.get(cid)
         if found is None:
-            statement, leaves = kept_statement(self._store.objects.get(tx, Kind.STATEMENT, cid))
-            found = (statement, Tree(leaves))
+            value = self._store.objects.get(tx, Kind.STATEMENT, cid)
+            statement, leaves = kept_statement(value)
+            found = (statement, Tree(leaves), gone_days(value))
             _keep(self._statements, cid, found)
         return found
 
@@ -230,10 +254,38 @@ def kept_statement(value: Value) -> tuple[Statement, list[bytes]]:
     """Read what `statement_value` wrote.  Raises StoreDamaged."""
     if value is None:
         raise StoreDamaged("the statement of a page is missing")
-    body = Body.open(value, "a statement in the store", ("raw", "leaves"))
+    gone = ("gone",) if isinstance(value, dict) and "gone" in value else ()
+    body = Body.open(value, "a statement in the store", ("raw", "leaves", *gone))
     joined = body.data("leaves")
     leaves = [joined[at : at + HASH_BYTES] for at in range(0, len(joined), HASH_BYTES)]
     return parse_statement(body.data("raw")), leaves
+
+
+def mark_gone(objects: Objects, tx: Tx, statement: bytes, day: int) -> None:
+    """A day of a statement is not whole here any more: it is not shown with the others."""
+    value = objects.get(tx, Kind.STATEMENT, statement)
+    if isinstance(value, dict):
+        gone: list[Value] = [one for one in sorted({*gone_days(value), day})]
+        objects.put(tx, Kind.STATEMENT, statement, {**value, "gone": gone})
+
+
+def gone_days(value: Value) -> frozenset[int]:
+    """The days of a statement that are not whole here any more."""
+    gone = value.get("gone") if isinstance(value, dict) else None
+    return (
+        frozenset(one for one in gone if isinstance(one, int))
+        if isinstance(gone, list)
+        else (frozenset())
+    )
+
+
+def _whole_runs(first: int, last: int, gone: frozenset[int]) -> Iterable[tuple[int, int]]:
+    """The runs of days `first … last` between those that are gone."""
+    start = first
+    for day in [*sorted(one for one in gone if first <= one <= last), last + 1]:
+        if start < day:
+            yield start, day - 1
+        start = day + 1
 
 
 def _cut(

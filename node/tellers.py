@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ..protocol.cid import CID_BYTES
 from .journal import Journal
 from .origin import DECLARED, DERIVED, is_declared
 from .store.database import Tx
@@ -105,6 +106,10 @@ class Tellers:
             return Teller(
                 How.DELIVERED, self.peer_name(tx, src), family_of_peer(src), origin, statement
             )
+        if len(origin) == CID_BYTES and not is_declared(origin):
+            # What is left of a signed day of which something was erased: told by its source still.
+            src = self._source_of(tx, origin)
+            return Teller(How.DELIVERED, self.peer_name(tx, src), family_of_peer(src), origin, None)
         if not is_declared(origin) and (row := self._journal.find(tx, origin)) is not None:
             return Teller(How.IMPORTED, row.file, family_of_reader(row.reader), origin, None)
         if origin == DERIVED:

@@ -37,6 +37,7 @@ from ..protocol.segment import make_segment
 from ..protocol.view_path import is_view
 from ..protocol.wire import Value
 from .collection import Collection, Collections
+from .erased import Erased
 from .errors import NodeError
 from .facts import TellerKey, key_of, read_facts
 from .keystore import Keystore
@@ -68,7 +69,7 @@ __all__ = [
 CHUNK_PAGES = 1_024
 # Trees of days kept at hand: a path has few live generations.
 DAY_KEYS_KEPT = 64
-_PAGE_COUNTER = "page"
+PAGE_COUNTER = "page"
 
 
 class _Trees(threading.local):
@@ -115,6 +116,7 @@ class Vault:
         self.collections = Collections(store.objects)
         self.tellers = Tellers(store.objects)
         self.left_out = LeftOut(store.objects)
+        self.erased = Erased(store.objects, store.sealer)
         # Set by the node, which knows the time and the grants.
         self.take_back: TakeBack = _nothing_to_take_back
 
@@ -244,6 +246,10 @@ class Vault:
         self._put(tx, sealed, origin, supersedes)
         return sealed.records
 
+    def present(self, tx: Tx, path: str) -> tuple[bytes, bytes]:
+        """The epoch and generation under which new pages of `path` are encrypted."""
+        return self._keystore.epoch.name, self.collections.generation(tx, path)
+
     def _seal(
         self,
         path: str,
@@ -272,8 +278,8 @@ class Vault:
             return
         collection = self.fitting(tx, path, sealed.schema, sealed.interval_s, origin)
         device = self._keystore.device.public
-        number = self._store.ledger.counter(tx, _PAGE_COUNTER)
-        self._store.ledger.raise_to(tx, _PAGE_COUNTER, number + len(pages))
+        number = self._store.ledger.counter(tx, PAGE_COUNTER)
+        self._store.ledger.raise_to(tx, PAGE_COUNTER, number + len(pages))
         segment, index_of = self._vouch(tx, pages, supersedes)
         months: defaultdict[int, list[Value]] = defaultdict(list)
         rows: list[tuple[str, int, bytes, int, bytes]] = []
@@ -432,6 +438,18 @@ class Vault:
                 tx, path, (month_of(day),), lambda stored: stored.day == day and doomed(stored)
             )
         )
+
+    def remove_of_months(
+        self, tx: Tx, path: str, months: Sequence[int], doomed: Callable[[Stored], bool]
+    ) -> int:
+        """As `remove`, looking at these months only."""
+        return len(self._remove(tx, path, months, doomed))
+
+    def remove_of_month(
+        self, tx: Tx, path: str, month: int, doomed: Callable[[Stored], bool]
+    ) -> int:
+        """As `remove`, looking at one month only."""
+        return len(self._remove(tx, path, (month,), doomed))
 
     def _remove(
         self, tx: Tx, path: str, months: Sequence[int], doomed: Callable[[Stored], bool]

@@ -77,6 +77,7 @@ class Kind(IntEnum):
     RENEWING = 111
     ENCRYPT_AGAIN = 112
     DELETE_DUE = 113
+    DELETION = 114
     GRANT_OFFERED = 100
     DECLINED = 101
     STANDING_TERMS = 102
@@ -87,7 +88,7 @@ class Kind(IntEnum):
     VIEW_MONTH = 121
     EXPORT_TAKEN = 130
     ERASED = 131
-    ERASED_TOLD = 132
+    ERASING = 132
     PAYMENT = 140
     INVOICE = 141
     WAIVER = 142
