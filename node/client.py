@@ -34,6 +34,7 @@ from .calls.log import LogCalls
 from .calls.parcels import ParcelCalls
 from .calls.quota import QuotaCalls
 from .calls.terms import TermsCalls
+from .calls.views import ViewCalls
 from .channel import Channel, NotRunning, SocketChannel, open_socket
 from .control_frame import check_same_user
 
@@ -55,6 +56,7 @@ class Client(
     AccountCalls,
     ParcelCalls,
     QuotaCalls,
+    ViewCalls,
     TermsCalls,
 ):
     """One method for each operation of a node."""

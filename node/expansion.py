@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..protocol.did import Did
+from ..protocol.view_path import is_view
 from ..protocol.window import Window
 from .collection import Collections
 from .household import Household
@@ -18,7 +19,8 @@ def expanded(
 
     Of people for whom the persona `own` does not stand, nothing is in a category.
     """
-    held = [one.path for one in collections.all(tx)]
+    # A view is granted when it is named: what it tells is in the collection.
+    held = [one.path for one in collections.all(tx) if not is_view(one.path)]
     asked = {item.collection for item in items}
     paths = [path for path in held if path in asked or not household.is_others(tx, own, path)]
     found: list[Window] = []

@@ -21,7 +21,7 @@ from .import_report import Report as ImportReport
 from .import_report import Skipped as ImportSkipped
 from .import_report import Source as ImportSource
 from .import_report import Undone
-from .terms_report import RequestMarks
+from .terms_report import Frugality, RequestMarks
 
 __all__ = [
     "AllowanceInfo",
@@ -62,6 +62,9 @@ __all__ = [
     "Status",
     "ToldBy",
     "Undone",
+    "ViewInfo",
+    "ViewRemoved",
+    "ViewWaiting",
     "VouchAnswer",
     "VouchInfo",
 ]
@@ -179,6 +182,49 @@ class AllowanceInfo:
     records: int
     socket: str | None
     delegation: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ViewWaiting:
+    """A period of a view that is not told as it stands: its first day, its name, and why."""
+
+    first: int
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ViewInfo:
+    """A view of this node.  `view` is the word that names its kind.
+
+    `periods` are those that are told, `lent` counts the grants on it that hold; `trouble` says
+    why it was not derived when it was last looked at, if it was not.
+    """
+
+    path: str
+    source: str
+    view: str
+    schema: str
+    records: int
+    periods: int
+    waiting: tuple[ViewWaiting, ...]
+    figure: str | None
+    bands: tuple[str, ...]
+    fields: tuple[str, ...]
+    rule: str | None
+    late_days: int
+    again_days: int
+    made_ms: int
+    lent: int
+    trouble: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ViewRemoved:
+    """A view that was removed, and how many pages of it."""
+
+    path: str
+    pages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +374,8 @@ class CardInfo:
     cid: bytes
     versions: tuple[CardVersion, ...]
     standing: StandingInfo | None
+    # What it asked of this node, against what its purposes need; None for one's own.
+    frugality: Frugality | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ class Views:
         self._lending = lending
         self._clock = clock
         self._checkpoint = checkpoint
-        self._rules = rules or InstalledRules()
+        self.rules: Rules = rules or InstalledRules()
         self._looked: dict[str, _Looked] = {}
         self.kept = ViewsKept(vault.store.objects)
         # Why a view was not derived when it was last looked at, in a sentence.
@@ -159,7 +159,7 @@ class Views:
 
     def _check(self, view: View) -> None:
         if view.rule is not None:
-            self._rules.named(view.rule)
+            self.rules.named(view.rule)
 
     def _of(self, path: str) -> _Looked:
         return self._looked.setdefault(path, _Looked())
@@ -196,14 +196,14 @@ class Views:
         changed = 0
         async with looked.lock:
             if view.rule is not None:
-                self._rules.named(view.rule)
+                self.rules.named(view.rule)
             changes = self._vault.changes(view.source)
             today = self._clock.now_ms() // DAY_MS
             if (looked.changes, looked.today) == (changes, today) and not release:
                 return 0
             complete = True
             self.trouble.pop(view.path, None)
-            for month in await self._vault.store.database.read(lambda tx: self._months(tx, view)):
+            for month in await self._vault.store.database.read(lambda tx: self.months(tx, view)):
                 outcome = await self._month(view, month, release)
                 changed += outcome or 0
                 complete = complete and outcome is not None
@@ -211,7 +211,7 @@ class Views:
                 looked.changes, looked.today = changes, today
         return changed
 
-    def _months(self, tx: Tx, view: View) -> list[int]:
+    def months(self, tx: Tx, view: View) -> list[int]:
         """The months of which anything may lie in the collection, by its own local days."""
         if self.kept.find(tx, view.path) is None:
             return []
@@ -260,7 +260,7 @@ class Views:
             dated = [one for one in source.months if one != UNDATED]
             if dated and dated[-1] > month:
                 last_page = max(last_page, self._last_page(tx, view.source, dated, month))
-        version = "" if view.rule is None else self._rules.named(view.rule).version
+        version = "" if view.rule is None else self.rules.named(view.rule).version
         pages = sorted(entry_of(one.raw).page_id for one in stored)
         after = min(last_page, last + _SURELY_AFTER_DAYS)
         digest = blake2b128(encode([view.value(), version, after, pages]))
@@ -288,7 +288,7 @@ class Views:
         if reading.damaged:
             self.trouble[view.path] = reading.damaged[0].sentence()
             return None
-        rule = None if view.rule is None else self._rules.named(view.rule)
+        rule = None if view.rule is None else self.rules.named(view.rule)
 
         def work() -> dict[int, PeriodTold]:
             categories = None if rule is None else rule.categories(reading.batch)

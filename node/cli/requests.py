@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from ...protocol.view_path import is_view
 from ...protocol.window import Window
 from ..errors import UsageError
 from ..results import CollectionInfo, RequestInfo
@@ -12,7 +13,8 @@ from .days import Span, days_in_words, require_whole_days
 from .names import find, short
 from .screen import Screen
 from .standing_words import standing_in_a_cell
-from .words import ago, purpose_in_words, shown_id
+from .terms_words import marks_in_lines, purpose_in_words
+from .words import ago, shown_id
 
 
 def now_ms() -> int:
@@ -36,6 +38,7 @@ def show_requests(
             *([standing_in_a_cell(one.standing)] if known and one.standing is not None else []),
             *(f"{item.collection}, {days_in_words(item.first, item.last)}" for item in one.items),
             f"for {purpose_in_words(one.purpose)}",
+            *(marks_in_lines(one) if known else []),
         )
     if not found:
         screen.say(empty)
@@ -47,7 +50,11 @@ def wanted_of(
     """What was asked for, collection by collection: a category is what the vault has under it."""
     found: list[Window] = []
     for item in items:
-        below = [one.path for one in vault if one.path.startswith(item.collection + "/")]
+        below = [
+            one.path
+            for one in vault
+            if one.path.startswith(item.collection + "/") and not is_view(one.path)
+        ]
         paths = below or [item.collection]
         if below and any(one.path == item.collection for one in vault):
             paths = [item.collection, *below]

@@ -12,6 +12,7 @@ from . import (
     accounts,
     acting_for,
     audit,
+    consent,
     data,
     declaring,
     export,
@@ -26,6 +27,7 @@ from . import (
     renewal,
     tellings,
     terms,
+    views,
 )
 from . import log as witnessed_log
 from .operation import Args, Emit, Host, Operation, error_value, named, shorts
@@ -101,6 +103,16 @@ OPERATIONS: dict[str, Operation] = {
     "disallow": Operation(declaring.disallow, ("name",)),
     # out of hand
     "export": Operation(export.export, ("path", "csv"), ("paths", "first", "last")),
+    # views
+    "views": Operation(views.views),
+    "view_add": Operation(
+        views.view_add,
+        ("view", "source", "bands", "fields"),
+        ("name", "figure", "rule", "late_days", "again_days"),
+    ),
+    "view_remove": Operation(views.view_remove, ("path",)),
+    "view_release": Operation(views.view_release, ("path", "first")),
+    "choices": Operation(views.choices, ("request",)),
     # handing back
     "deliver": Operation(data.deliver, ("path", "to"), ("into", "wait_s")),
     "deliveries": Operation(data.deliveries),
@@ -154,10 +166,10 @@ OPERATIONS: dict[str, Operation] = {
     "paid_terms": Operation(accounts.paid_terms),
     "set_paid_terms": Operation(accounts.set_paid_terms, ("on",)),
     # terms
-    "terms_show": Operation(terms.terms_show, ("id",), ("language",)),
+    "terms": Operation(terms.terms_show, ("id",), ("language",)),
     "frugality": Operation(terms.frugality, ("peer",)),
-    "offer_accept": Operation(terms.offer_accept, ("request",)),
-    "offer_decline": Operation(terms.offer_decline, ("request",), ("reason",)),
+    "accept_offer": Operation(terms.offer_accept, ("request",)),
+    "decline_offer": Operation(terms.offer_decline, ("request",), ("reason",)),
     "standing_terms": Operation(terms.standing_terms),
     "set_standing_terms": Operation(terms.set_standing_terms, ("terms",)),
     "check_standing_terms": Operation(terms.check_standing_terms, ("request",)),
@@ -172,6 +184,7 @@ OPERATIONS: dict[str, Operation] = {
     "log_checkpoint": Operation(witnessed_log.log_checkpoint, ("publish",)),
     "log_prove": Operation(witnessed_log.log_prove, ("word",)),
     "log_forks": Operation(witnessed_log.log_forks),
+    "consent": Operation(consent.consent, ("grant",)),
     "witnesses": Operation(witnessed_log.witnesses),
     "witness_add": Operation(witnessed_log.witness_add, ("peer",)),
     "witness_remove": Operation(witnessed_log.witness_remove, ("peer",)),
