@@ -15,7 +15,7 @@ class TermsCalls(Caller):
 
     async def terms(self, id: bytes | str, language: str = "en") -> TermsInfo:
         """The terms of a request or grant of either side.  Raises NotFound, UsageError."""
-        return await self._one(TermsInfo, "terms_show", id=id, language=language)
+        return await self._one(TermsInfo, "terms", id=id, language=language)
 
     async def frugality(self, peer: str) -> Frugality:
         """Fields that a peer asked for, against those that its purposes need.  Raises NotFound."""
@@ -26,12 +26,12 @@ class TermsCalls(Caller):
 
         Raises NotFound, UsageError, NotAllowed if the offer has run out.
         """
-        found = await self._call("offer_accept", {"request": request})
+        found = await self._call("accept_offer", {"request": request})
         return data_of(found, "an acceptance", "grant")
 
     async def decline_offer(self, request: bytes | str, reason: str | None = None) -> None:
         """Do not agree to it; its owner is told.  Raises NotFound, UsageError."""
-        await self._call("offer_decline", {"request": request, "reason": reason})
+        await self._call("decline_offer", {"request": request, "reason": reason})
 
     async def standing_terms(self) -> Value:
         """The rules in force, as a file has them."""

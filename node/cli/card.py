@@ -20,6 +20,7 @@ from .days import moment
 from .options import USUAL, Options, node_of
 from .screen import Screen
 from .standing_words import show_standing
+from .terms_words import frugality_in_words
 from .words import counted
 from .written_file import read_mapping
 
@@ -167,6 +168,9 @@ async def _show(peer: str | None, *, changes: bool, options: Options) -> None:
     _show_card(screen, found.card)
     newest = found.versions[-1]
     screen.say()
+    if found.frugality is not None and found.frugality.lines:
+        # The one line of this page that is not its own word.
+        screen.say(f"Of you it {frugality_in_words(found.frugality)}.")
     screen.say(f"Signed {moment(found.card.t_ms)}, came {moment(newest.heard_ms)}.")
     if newest.changes:
         several = counted(len(newest.changes), "thing")
@@ -181,6 +185,7 @@ def _as_json(found: CardInfo) -> dict[str, object]:
         **{key: value for key, value in card.value().items() if key != "v"},
         "standing": found.standing,
         "versions": list(found.versions),
+        "frugality": found.frugality,
     }
 
 

@@ -67,6 +67,7 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("asked", "lend:asked", "List what you asked of others."),
         ("inbox", "lend:inbox", "List the requests that wait for your decision."),
         ("decide", "lend:decide", "Grant or refuse a request."),
+        ("terms", "terms:terms_app", "Show terms, or write what you accept in general."),
         ("fetch", "fetch:fetch", "Read what a peer lends you."),
         ("grants", "lend:grants", "List who may see what, until when."),
         ("who", "history:who", "Say who may read a collection, and who has read it."),

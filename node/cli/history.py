@@ -15,7 +15,8 @@ from .days import days_in_words, moment
 from .names import short
 from .options import USUAL, Options, node_of
 from .screen import Screen
-from .words import counted, purpose_in_words
+from .terms_words import purpose_in_words
+from .words import counted
 
 _WORDS = {
     "may-read": "may read",

@@ -24,12 +24,24 @@ from .names import find, short
 from .options import USUAL, Options, node_of, zone_of
 from .requests import check_waiting, narrowed, now_ms, request_named, show_requests, wanted_of
 from .screen import Screen
+from .terms import (
+    Harder,
+    MoreClauses,
+    NoRecipients,
+    Recipients,
+    RetentionDays,
+    named_offer,
+    settle_offer,
+    show_harder,
+    show_offer,
+    show_offers,
+)
 from .terms_file import read_terms
+from .terms_words import purpose_in_words
 from .whose import is_others, show_whose, whose_in_words
 from .words import (
     counted,
     left_out_words,
-    purpose_in_words,
     say_left_out,
     show_gift,
     show_grant,
@@ -157,7 +169,7 @@ async def inbox(
     acting_for: ActingFor = None,
     options: Options = USUAL,
 ) -> None:
-    """List the requests that wait for your decision.
+    """List the requests that wait for your decision, and answers that wait for your agreement.
 
     With --acting-for, those that wait at a peer who lets you decide them: its node is asked.
 
@@ -169,7 +181,13 @@ async def inbox(
     screen = options.screen
     async with node_of(options) as client:
         found = await client.inbox()
+        offers = [one for one in await client.asked() if one.state == "offered"]
         vault = () if id is None else await client.collections()
+    if id is not None and (offer := named_offer(offers, id)) is not None:
+        screen.show_lines("inbox", [offer])
+        if not screen.json:
+            show_offer(screen, offer)
+        return
     if id is not None:
         one = request_named(found, id)
         screen.show_lines("inbox", [one])
@@ -178,8 +196,10 @@ async def inbox(
             _say_decided(screen, one)
         return
     shown = [one for one in found if every or one.state == "waiting"]
-    screen.show_lines("inbox", shown)
-    show_requests(screen, shown, "Nothing waits for your decision.", known=True)
+    screen.show_lines("inbox", [*shown, *offers])
+    empty = "" if offers else "Nothing waits for your decision."
+    show_requests(screen, shown, empty, known=True)
+    show_offers(screen, offers)
     if shown and not screen.json:
         screen.say()
         screen.say("`entrenous inbox ID` shows one in full, `entrenous decide ID` decides it.")
@@ -190,7 +210,10 @@ async def inbox(
 
 async def decide(
     id: Annotated[str, Parameter(help="The request, or the first characters of its id.")],
-    decision: Annotated[Literal["grant", "refuse"], Parameter(help="What you decide.")],
+    decision: Annotated[
+        Literal["grant", "refuse", "accept", "decline"],
+        Parameter(help="What you decide; accept or decline what answers a request of yours."),
+    ],
     /,
     *,
     from_: From = None,
@@ -205,6 +228,10 @@ async def decide(
     others: Annotated[
         bool, Parameter(help="Also what belongs to people whom this peer does not know.")
     ] = False,
+    retention: RetentionDays = None,
+    recipient: Recipients = (),
+    no_recipients: NoRecipients = False,
+    clause: MoreClauses = (),
     utc: Utc = False,
     yes: Yes = False,
     options: Options = USUAL,
@@ -214,12 +241,19 @@ async def decide(
     The days are those of your time zone.  What is given is the UTC days that lie wholly inside
     them, and the hours that this leaves out are said.
 
+    Terms that you narrow have to be agreed to by the other side before it can read.
+
     Example: entrenous decide 5hr7q2ka grant --from 2025-03-01 --to 2025-03-30
     """
     screen = options.screen
+    harder = Harder(retention, recipient, no_recipients, clause)
+    if decision != "grant" and (from_ or to or only or until or utc or others or harder):
+        raise UsageError("a refusal has no days, no collections, no terms and no end")
+    if decision in ("accept", "decline"):
+        if decision == "accept" and reason is not None:
+            raise UsageError("--reason goes with a refusal")
+        return await settle_offer(options, id, reason, accept=decision == "accept", yes=yes)
     if decision == "refuse":
-        if from_ or to or only or until or utc or others:
-            raise UsageError("a refusal has no days, no collections and no end")
         if acting_for is not None and await lives_elsewhere(options, acting_for):
             return await refuse_for(options, acting_for, id, reason, yes=yes)
         return await _refuse(options, id, reason, acting_for, yes=yes)
@@ -228,8 +262,8 @@ async def decide(
     zone = zone_of(utc)
     days = span(from_, to, zone)
     if acting_for is not None and await lives_elsewhere(options, acting_for):
-        if others:
-            raise UsageError("--others is for the owner of the data to say")
+        if others or harder:
+            raise UsageError("--others and narrower terms are for the owner of the data to say")
         until_s = None if until is None else end_of_day_s(until, zone)
         return await grant_for(options, acting_for, id, days, zone, only, until_s, yes=yes)
     async with node_of(options) as client:
@@ -246,12 +280,22 @@ async def decide(
         show_request(screen, request, vault, now_ms())
         screen.say()
         show_gift(screen, windows, exp_s, left_out, days, zone)
+        show_harder(screen, harder, request)
         show_whose(screen, windows, not_theirs, request, vault)
     if not screen.confirm(f"Grant this to {request.peer}?", yes=yes):
         screen.note("Nothing was granted; the request still waits.")
         return Exit.FAILED
     async with node_of(options) as client:
-        grant = await client.grant(request.id, windows, exp_s, acting_for=acting_for, others=others)
+        grant = await client.grant(
+            request.id,
+            windows,
+            exp_s,
+            acting_for=acting_for,
+            others=others,
+            retention_days=harder.retention_days,
+            recipients=harder.chosen,
+            clauses=harder.clauses,
+        )
     screen.show("decide", _decided(request.id, grant, windows, exp_s, left_out))
     screen.say(f"Granted: {short(grant)}.  `entrenous revoke {short(grant)}` takes it back.")
     return Exit.DONE

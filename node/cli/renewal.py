@@ -14,7 +14,8 @@ from .lend import Yes
 from .names import find, short
 from .options import USUAL, Options, node_of, zone_of
 from .screen import Screen
-from .words import counted, purpose_in_words
+from .terms_words import purpose_in_words
+from .words import counted
 
 _DAY_S = 86_400
 _EACH_DAYS = 30

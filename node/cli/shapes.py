@@ -22,6 +22,7 @@ from .shapes_log import LOG
 from .shapes_node import KEEPING, RUNNING
 from .shapes_out import OUT
 from .shapes_peers import PEERS
+from .shapes_terms import TERMS
 from .shapes_words import WORDS
 
 # In the order of docs/cli.md.
@@ -32,6 +33,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
     **DATA,
     **OUT,
     **EXCHANGE,
+    **TERMS,
     **HISTORY,
     **ACCOUNTS,
     **WORDS,

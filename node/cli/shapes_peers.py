@@ -52,6 +52,8 @@ PEERS: Final[Mapping[str, Shape]] = {
         standing="how it is known, as in `peers`; null for your own",
         versions="each version that came, the newest last: `n`, `heard_ms`, `changes` (`field`, "
         "`before`, `after`; null where there was or is none)",
+        frugality="what it asked for against what its purposes need, as in `terms frugality`; null "
+        "for your own",
     ),
     "card check": one(
         name="what the card calls you",

@@ -12,11 +12,7 @@ from .days import Span, Zone, days_in_words, moment, zone_in_words
 from .names import HEAD, SHORT_CHARS, short
 from .screen import Screen
 from .standing_words import show_standing
-
-_FORCE = {
-    "promised": "promised: their word, which no program can hold them to",
-    "enforced": "enforced: by this program",
-}
+from .terms_words import purpose_in_words, show_clauses, show_marks
 
 
 def show_request(
@@ -34,6 +30,7 @@ def show_request(
     show_terms(screen, asked.terms)
     screen.fact("until", moment(asked.exp_s * 1000))
     screen.fact("if refused", asked.refusal or "they do not say what follows")
+    show_marks(screen, asked)
 
 
 def show_terms(screen: Screen, terms: Terms) -> None:
@@ -45,8 +42,7 @@ def show_terms(screen: Screen, terms: Terms) -> None:
         "passed on", f"to {', '.join(terms.recipients)}" if terms.recipients else "to nobody"
     )
     show_remuneration(screen, terms)
-    for clause in terms.clauses:
-        screen.fact("clause", f"{clause.text} ({_FORCE[clause.force.value]})")
+    show_clauses(screen, terms)
 
 
 def show_remuneration(screen: Screen, terms: Terms) -> None:
@@ -103,15 +99,6 @@ def left_out_words(days: Span, windows: Sequence[Window]) -> tuple[str, ...]:
         if not window.undated:
             lost |= dict.fromkeys(days.left_out(window.first, window.last))
     return tuple(lost)
-
-
-def purpose_in_words(purpose: str) -> str:
-    """`Service Provision (dpv:ServiceProvision)`: a DPV term is words run together."""
-    prefix, colon, term = purpose.partition(":")
-    if prefix != "dpv" or not colon or not term.isascii() or not term.isalnum():
-        return purpose
-    words = "".join(f" {c}" if c.isupper() else c for c in term).strip()
-    return f"{words} ({purpose})"
 
 
 def show_grant(screen: Screen, grant: GrantInfo) -> None:

@@ -63,7 +63,8 @@ async def card(host: Host, args: Args, emit: Emit) -> Value:
             raise NotFound(f"{pair.name} has shown no card")
         newest = shown[-1].signed
         standing = node.standings.of(tx, pair, now_ms)
-        return CardInfo(pair.name, newest.card, newest.cid, _versions(shown), standing)
+        frugality = node.frugalities.of_peer(tx, pair)
+        return CardInfo(pair.name, newest.card, newest.cid, _versions(shown), standing, frugality)
 
     return to_value(await node.store.database.read(unit))
 

@@ -68,7 +68,7 @@ def run(
 def test_a_grant_shows_what_is_asked_and_what_is_given(run: CommandLine) -> None:
     done = run("decide", ID, "grant", "--from", "2025-03-01", "--to", "2025-03-30", "--utc")
     assert done.code == 0
-    assert "Service Provision (dpv:ServiceProvision)" in done.out
+    assert "Providing a service (dpv:ServiceProvision)" in done.out
     assert "no resale (promised" in done.out
     assert "2025-03-01 to 2025-03-30 (30 days)" in done.out
     asked = run.node.asked("decide")
