@@ -57,3 +57,11 @@ class ProofMade:
     index: int
     size: int
     cosigned: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentWritten:
+    """The consent record and receipt of a grant, as JSON-LD."""
+
+    grant: bytes
+    text: str

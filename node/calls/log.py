@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..channel import Caller
-from ..results_log import CheckpointInfo, ForkInfo, ProofMade, WitnessInfo
+from ..results_log import CheckpointInfo, ConsentWritten, ForkInfo, ProofMade, WitnessInfo
 
 
 class LogCalls(Caller):
@@ -46,3 +46,7 @@ class LogCalls(Caller):
         Raises NotFound, UsageError, NotAllowed.
         """
         return await self._one(ProofMade, "log_prove", word=word)
+
+    async def consent(self, grant: bytes | str) -> ConsentWritten:
+        """The consent record and receipt of a grant, as JSON-LD.  Raises NotFound, UsageError."""
+        return await self._one(ConsentWritten, "consent", grant=grant)

@@ -164,6 +164,22 @@ async def prove(
 
 
 @log_app.command
+async def consent(
+    grant: Annotated[str, Parameter(help="A grant given or held, or the beginning of its id.")],
+    /,
+    *,
+    options: Options = USUAL,
+) -> None:
+    """Print a grant as a consent record and receipt: ISO/IEC TS 27560, in DPV, as JSON-LD.
+
+    Example: entrenous log consent 5hr7q2ka > consent.jsonld
+    """
+    async with node_of(options) as client:
+        written = await client.consent(grant)
+    print(written.text)
+
+
+@log_app.command
 async def witnesses(*, options: Options = USUAL) -> None:
     """List who witnesses your log, and whose logs your node witnesses.
 

@@ -138,16 +138,11 @@ FORMS = {
     "no newline at the end": NOTE.raw[:-1],
     "an empty line more": NOTE.raw + b"\n",
     "not UTF-8": NOTE.raw + b"\xff\n",
-    "two of one witness": NOTE.raw
-    + cosign(ANN, NOTE.head, 1).raw
-    + cosign(ANN, NOTE.head, 2).raw,
+    "two of one witness": NOTE.raw + cosign(ANN, NOTE.head, 1).raw + cosign(ANN, NOTE.head, 2).raw,
     "the log's signature second": (
-        NOTE.head.text.encode() + b"\n" + cosign(ANN, NOTE.head, 1).raw
-        + NOTE.raw.split(b"\n\n")[1]
+        NOTE.head.text.encode() + b"\n" + cosign(ANN, NOTE.head, 1).raw + NOTE.raw.split(b"\n\n")[1]
     ),
-    "too many signatures": NOTE.raw + b"".join(
-        f"— a{i} AAAAAAAA\n".encode() for i in range(40)
-    ),
+    "too many signatures": NOTE.raw + b"".join(f"— a{i} AAAAAAAA\n".encode() for i in range(40)),
     "too long": NOTE.raw + b"\xe2\x80\x94 a " + b"A" * CHECKPOINT_BYTES_MAX + b"\n",
 }
 

@@ -24,6 +24,9 @@ from entrenous.protocol.command import (
     InvoiceArgs,
     InvoiceOut,
     KeysArgs,
+    LogAskArgs,
+    LogDecideArgs,
+    LogWitnessArgs,
     MandateAskArgs,
     MandateDecideArgs,
     MandateEndArgs,
@@ -92,6 +95,9 @@ ARGS: Mapping[Cmd, OwnArgs | PairOpenArgs] = {
     Cmd.ACKNOWLEDGE: AcknowledgeArgs(TO, b"word"),
     Cmd.INVOICE: InvoiceArgs(TO, b"invoice"),
     Cmd.WAIVE: WaiveArgs(TO, b"waiver"),
+    Cmd.LOG_ASK: LogAskArgs(TO, witness=True),
+    Cmd.LOG_DECIDE: LogDecideArgs(TO, witness=False, reason="I move"),
+    Cmd.LOG_WITNESS: LogWitnessArgs(TO, 64, (bytes(32),), b"checkpoint", (b"succession",)),
     Cmd.PAIR_OPEN: PairOpenArgs(bytes(16), b"inception", b"cert", "Home", bytes(32)),
 }
 
