@@ -21,6 +21,7 @@ from entrenous.tests.vectors.open_vectors import CLASSES, FOLDER, INDEX, rendere
 
 INTEROP = Path(__file__).resolve().parents[1] / "interop"
 VERIFIER = INTEROP / "verifier"
+UCAN = FOLDER.parent / "ucan" / "negative.json"
 # Each file is flipped at so many places, another few at every change of the seed.
 SAMPLES, SEED = 8, 1
 TIMEOUT_S = 300
@@ -94,6 +95,17 @@ def test_it_notices_vectors_that_say_something_else(tmp_path: Path) -> None:
     failures = cast("list[str]", report["failures"])
     assert code == 1
     assert {failure.split(",")[0].split(":")[0] for failure in failures} == set(changes)
+
+
+def test_it_reads_tokens_as_strictly_as_the_vectors_of_ucan_ask() -> None:
+    file = cast("Mapping[str, list[Mapping[str, str]]]", json.loads(UCAN.read_text("utf-8")))
+    report = cast("dict[str, list[object]]", json.loads(run("ucan.mjs", str(UCAN)).stdout))
+    refused = {name for name, _ in cast("list[tuple[str, str]]", report["refused"])}
+    for_a_verifier = [
+        case for case in file["refused"] if case["kind"] in ("delegation", "invocation")
+    ]
+    assert refused == {case["name"] for case in for_a_verifier}
+    assert report["accepted"]
 
 
 def test_without_vectors_it_says_so(tmp_path: Path) -> None:

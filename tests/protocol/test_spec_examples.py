@@ -21,6 +21,7 @@ from entrenous.protocol.schema import INTEGERS, SCHEMAS, VIEW_SCHEMAS
 from entrenous.protocol.wire import decode
 from entrenous.tests.protocol import spec_card, spec_parcel, spec_words, spec_world
 from entrenous.tests.protocol.spec_world import Cbor, Example
+from entrenous.tests.vectors import open_vectors
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SPEC = DOCS / "spec.md"
@@ -234,6 +235,9 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "domains": domains_list,
     "schemas": schemas_table,
     "limits": limits_table,
+    "vectors": open_vectors.files_table,
+    "kinds": open_vectors.kinds_table,
+    "refusals": open_vectors.classes_table,
 }
 
 _BLOCK = re.compile(r"(<!-- begin ([a-z-]+) -->\n).*?(<!-- end \2 -->)", re.DOTALL)

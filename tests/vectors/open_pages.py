@@ -298,7 +298,12 @@ def vault_vectors() -> Subject:
     first, second = hexes(one.signed.raw for one in supplier_keysets())
     faults = [
         Fault("opens: the first keyset alone", of, "no-key", {"keysets": [first]}),
-        Fault("opens: keysets in reverse", of, "replay", {"keysets": [second, first]}),
+        Fault(
+            "opens: keysets in reverse, one twice",
+            of,
+            "replay",
+            {"keysets": [second, first, second]},
+        ),
         Fault("opens: a keyset twice", of, "replay", {"keysets": [second, second]}),
         Fault(
             "opens: a page exchanged for another",

@@ -60,7 +60,7 @@ def encoding() -> Subject:
         )
         for name, value in values.items()
     ]
-    raw_link = b"\xd8\x2a\x58\x25\x00\x01\x55\x12\x20" + bytes(32)
+    long_link = b"\xd8\x2a\x58\x26\x00\x01\xf1\x00\x12\x20" + bytes(32)
     odd = {
         "an integer in more bytes than it needs": "1817",
         "a length in more bytes than it needs": "780161",
@@ -76,7 +76,8 @@ def encoding() -> Subject:
         "undefined": "f7",
         "another simple value": "f0",
         "another tag": "c101",
-        "a link to something that is not DAG-CBOR": raw_link.hex(),
+        "a link whose numbers are longer than they need": long_link.hex(),
+        "a link that is no CID": "d82a4500ffffffff",
         "an integer of more than 64 bits signed": "1b8000000000000000",
         "a text that is not UTF-8": "61ff",
         "bytes after the value": "0100",

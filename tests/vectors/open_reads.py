@@ -327,6 +327,7 @@ def _reading_faults(of: str) -> list[Fault]:
         return Fault(f"reading: {name}", of, why, {"pages": b"".join(found).hex()})
 
     keysets = list(offered().keysets)
+    tablet = vault()[3].segment.head.raw
     return [
         told("a head is missing", "segment", heads=[vault()[0].segment.head.raw]),
         told("a run is missing", "segment", proofs=proofs[:1]),
@@ -347,6 +348,12 @@ def _reading_faults(of: str) -> list[Fault]:
             statements=[[statement, first, DAYS[1] - 1, hashes]],
         ),
         told("a key more", "form", more=1),
+        told("a head of another device", "writer", heads=[*offered().heads, tablet]),
+        told(
+            "a statement of days that were not asked for",
+            "receipt",
+            statements=[[statement, first - 1, last, hashes]],
+        ),
         sent("pages in another order", "digest", [pages[1], pages[0], *pages[2:]]),
         sent("a page is missing", "digest", pages[:-1]),
         sent("bytes after the pages", "digest", [*pages, b"\x00"]),

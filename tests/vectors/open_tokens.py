@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from entrenous.crypto.canonical import Value
+from entrenous.crypto.canonical import Link, Value, encode
 from entrenous.crypto.keys import PersonaKey
 from entrenous.protocol.cid import cid_text
 from entrenous.protocol.command import Cmd
 from entrenous.protocol.delegation import Delegation, issue_delegation
 from entrenous.protocol.did import Did
+from entrenous.protocol.envelope import VARSIG
 from entrenous.protocol.grant import Bundle
 from entrenous.protocol.invocation import Invocation, issue_invocation
 from entrenous.protocol.window import Window
@@ -216,13 +217,13 @@ def _chain_faults(lent: Window) -> list[Fault]:
     nobody = made_up(PERSON.key, PROCESSOR.did, [], sub=None)
     wider = made_up(SUPPLIER.key, PROCESSOR.did, [])
     good = call(PROCESSOR, args, [first, last])
+    backwards = call(PROCESSOR, args, [last, first])
+    everything = made_up(SUPPLIER.key, PROCESSOR.did, [], cmd="/record")
     return [
-        Fault(
-            "chain: proofs in reverse",
-            of,
-            "chain",
-            {"proofs": hexes([last.raw, first.raw])},
-        ),
+        Fault("chain: proofs in reverse", of, "chain", {"invocation": backwards.raw.hex()}),
+        fault("a link twice", "chain", [first, last, last]),
+        Fault("chain: a link to no delegation", of, "form", {"invocation": _linking(good).hex()}),
+        fault("a wider command after a narrower one", "command", [first, everything]),
         Fault("chain: a proof is missing", of, "chain", {"proofs": hexes([last.raw])}),
         Fault(
             "chain: a proof too many",
@@ -268,6 +269,22 @@ def _chain_faults(lent: Window) -> list[Fault]:
             {"invocation": good.raw.hex() + "00"},
         ),
     ]
+
+
+def _linking(good: Invocation) -> bytes:
+    """The same words, with a link to a raw block among the proofs."""
+    claims: dict[str, Value] = {
+        "iss": good.iss,
+        "aud": good.aud,
+        "sub": good.sub,
+        "cmd": good.cmd,
+        "args": good.args,
+        "prf": [Link(good.prf[0]), Link(bytes.fromhex("01551220") + bytes(32))],
+        "nonce": good.nonce,
+        "exp": good.exp,
+    }
+    signed: Value = {"h": VARSIG, "ucan/inv@1.0.0": claims}
+    return encode([PROCESSOR.key.sign(encode(signed)), signed])
 
 
 def _read_faults(window: Window) -> list[Fault]:

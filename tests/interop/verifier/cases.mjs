@@ -5,7 +5,7 @@ import { exactly } from './body.mjs'
 import { hex, same, unhex } from './bytes.mjs'
 import { decode, encode, plain } from './cbor.mjs'
 import { cidFromText, cidOf, inText, kdf, label, sha256 } from './digest.mjs'
-import { asAsked, openKeyset, parseBundle, parseRequest, withinTheGrant } from './granting.mjs'
+import { asAsked, openKeyset, parseBundle, parseRequest } from './granting.mjs'
 import { certificate, inception, readerKey, signedBy, succession } from './identity.mjs'
 import { grows, rootOfPath } from './merkle.mjs'
 import { openPage, parseEntry } from './page.mjs'
@@ -42,17 +42,17 @@ function keysets(input) {
   const bundle = parseBundle(unhex(input.bundle))
   const secret = unhex(input.reader_secret)
   require(same(publicOf(secret), bundle.readerKey), 'grant', 'for another reader key')
-  let before = input.before ?? null
+  const seen = [...(input.seen ?? [])]
   const sets = []
   let key = null
   for (const raw of input.keysets) {
-    const opened = openKeyset(unhex(raw), bundle, secret, before)
-    withinTheGrant(opened.sets, bundle)
+    const opened = openKeyset(unhex(raw), bundle, secret, seen)
     require(key === null || same(key, opened.key), 'keyset', 'k_grant is always the same')
-    ;({ n: before, key } = opened)
+    key = opened.key
+    seen.push(opened.n)
     sets.push(...opened.sets)
   }
-  return { bundle, sets, key, n: before }
+  return { bundle, sets, key, n: Math.max(...seen) }
 }
 
 // Every page of the vault is tried; each belongs to a segment that its device signed.

@@ -8,7 +8,6 @@ import { keyOf, parseSigned, signedBy } from './identity.mjs'
 import { require } from './refused.mjs'
 import { open } from './seal.mjs'
 import { parseDelegation } from './token.mjs'
-import { dayOf, UNDATED } from './columns.mjs'
 import { path, span } from './tree_of_days.mjs'
 
 const WINDOWS_MAX = 64
@@ -137,8 +136,8 @@ function parseSet(value) {
 
 const place = (set) => encode([set.path, set.e, set.gen])
 
-// What a keyset of this bundle opens to. `before`: the highest number taken, or null.
-export function openKeyset(raw, bundle, secret, before) {
+// What a keyset of this bundle opens to. `seen`: the numbers that were taken before.
+export function openKeyset(raw, bundle, secret, seen) {
   const object = parseSigned(raw, 'keyset', ['v', 'dlg', 'n', 'sealed'])
   const { dlg, n, sealed } = object.body
   cid(dlg, 'dlg')
@@ -146,7 +145,7 @@ export function openKeyset(raw, bundle, secret, before) {
   data(sealed, 'sealed')
   require(same(dlg, bundle.dlg.cid), 'keyset', 'of another grant')
   signedBy(object, bundle.dlg.iss)
-  require(before === null || n > before, 'replay', 'its number was taken before')
+  require(!seen.includes(n), 'replay', 'its number was taken before')
   const info = [label('keys'), dlg, bundle.terms.cid, bundle.dlg.iss, bundle.dlg.aud, bundle.readerKey, n]
   const inside = exactly(decode(open(secret, encode(info), sealed)), 'a keyset', ['k_grant', 'sets'])
   const sets = list(inside.sets, 'sets', 0, SETS_MAX).map(parseSet)
@@ -155,19 +154,4 @@ export function openKeyset(raw, bundle, secret, before) {
   const total = sets.reduce((sum, set) => sum + set.nodes.length, 0)
   require(total <= NODES_MAX, 'keyset', 'there are too many nodes')
   return { n, key: data(inside.k_grant, 'k_grant', 32), sets }
-}
-
-// No cover passes the day in which the grant ends.
-export function withinTheGrant(sets, bundle) {
-  const end = dayOf(bundle.dlg.exp * 1000)
-  for (const set of sets) {
-    for (const node of set.nodes) {
-      const [first, last] = span(node)
-      const granted = bundle.grant.windows.some(
-        (one) => one.collection === set.path && first >= one.from && last <= one.to,
-      )
-      require(granted, 'keyset', 'a key of days that are not granted')
-      require(first === UNDATED || last <= end, 'keyset', 'a key of days after the end of the grant')
-    }
-  }
 }

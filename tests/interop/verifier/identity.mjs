@@ -112,11 +112,13 @@ export function succession(raw, before, after) {
   return { old, new: next }
 }
 
-const WORDS = /^(?:\/|(?:\/[^/\s]+)+)$/u
+const WORDS = /^(?:\/|(?:\/[^/\p{C}\p{Z}]+)+)$/u
+const COMMAND_CHARS_MAX = 128
 
 export function command(value, what = 'a command') {
   text(value, what)
-  require(WORDS.test(value) && value === value.toLowerCase(), 'form', `${what} is words after slashes, lower case`)
+  const words = value.length <= COMMAND_CHARS_MAX && WORDS.test(value)
+  require(words && value === value.toLowerCase(), 'form', `${what} is words after slashes, lower case`)
   return value
 }
 

@@ -1,7 +1,7 @@
 // A read: its args, the offer of a window, receipts, answers, and their leaves in a log.
 
 import { data, day, days, exactly, flag, integer, list, maybe, text, tuple } from './body.mjs'
-import { same } from './bytes.mjs'
+import { hex, same } from './bytes.mjs'
 import { cid, cidFromText, cidOf, hmac, kdf, label } from './digest.mjs'
 import { certificate, keyOf, parseSigned, signedBy, verify } from './identity.mjs'
 import { hashes, leafHash, treeHash } from './merkle.mjs'
@@ -67,6 +67,8 @@ export function receiptFits(body, inv, chain, entries) {
   fits(body.pages > 0 || (body.window === 0 && body.last), 'an empty window is the only one')
   const root = treeHash(entries.map((entry) => leafHash(entry.raw)))
   fits(same(root, body.entries_root), 'it is for other pages')
+  fits(new Set(entries.map((entry) => entry.schema)).size <= 1, 'pages of several schemas')
+  fits(new Set(entries.map((entry) => hex(entry.raw))).size === entries.length, 'a page that comes twice')
   for (const entry of entries) {
     fits(entry.path === args.collection, 'a page of another collection')
     fits(entry.d >= body.from && entry.d <= body.to, 'a page of another day')
@@ -143,7 +145,7 @@ export function window(offer, pages, inv, chain, certs) {
   const heads = list(offer.heads, 'heads').map((raw) => parseHead(data(raw, 'a head')))
   grouped(heads, list(offer.proofs, 'proofs').map(parseRun), entries)
   for (const head of heads) {
-    certified(certs, { persona: inv.sub, device: head.body.dev, cmd: null, tMs: receipt.body.t_ms })
+    require(head.body.dev === receipt.body.server, 'writer', 'a segment of another device than the one that serves')
   }
   let at = 0
   const found = entries.map((entry) => {
@@ -155,6 +157,8 @@ export function window(offer, pages, inv, chain, certs) {
   require(at === pages.length, 'digest', 'bytes after the pages')
   const statements = list(offer.statements, 'statements').map((value) => {
     const [raw, first, last, proof] = tuple(value, 'a statement', 4)
+    days(first, last, 'the days of a statement')
+    require(first >= inv.args.from && last <= inv.args.to, 'receipt', 'a statement of days that were not asked for')
     return { statement: parseStatement(data(raw, 'a statement')), first, last, proof: hashes(proof, 'the range proof') }
   })
   return { receipt, found, statements, keysets: list(offer.keysets, 'keysets', 0, 64) }

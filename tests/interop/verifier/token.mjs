@@ -1,9 +1,9 @@
 // UCAN 1.0.0 in one form: delegations, invocations, and the chain from the one to the other.
 
 import { data, exactly, integer, isMap, list, maybe, tuple } from './body.mjs'
-import { same } from './bytes.mjs'
+import { hex, same } from './bytes.mjs'
 import { decode, encode, isLink, linkBytes } from './cbor.mjs'
-import { cidOf } from './digest.mjs'
+import { cidOf, isCid } from './digest.mjs'
 import { command, covers, keyOf, verify } from './identity.mjs'
 import { policy } from './policy.mjs'
 import { require } from './refused.mjs'
@@ -35,7 +35,7 @@ export function parseDelegation(raw) {
   const claims = envelope(raw, 'ucan/dlg@1.0.0', keys, ['nbf', 'meta'])
   keyOf(claims.aud, 'aud')
   maybe(claims.sub, keyOf, 'sub')
-  if ('nbf' in claims) maybe(claims.nbf, integer, 'nbf', 0)
+  if ('nbf' in claims) integer(claims.nbf, 'nbf', 0)
   return { ...claims, permits: policy(claims.pol) }
 }
 
@@ -44,9 +44,12 @@ export function parseInvocation(raw) {
   const claims = envelope(raw, 'ucan/inv@1.0.0', keys, ['aud', 'meta', 'iat', 'cause'])
   keyOf(claims.sub, 'sub')
   require(isMap(claims.args), 'form', 'args are a map')
-  for (const link of list(claims.prf, 'prf')) require(isLink(link), 'form', 'a proof is a link')
-  if ('aud' in claims) maybe(claims.aud, keyOf, 'aud')
-  if ('iat' in claims) maybe(claims.iat, integer, 'iat', 0)
+  for (const link of list(claims.prf, 'prf', 0, CHAIN_MAX)) {
+    require(isLink(link) && isCid(linkBytes(link)), 'form', 'a proof is a link to a delegation')
+  }
+  if ('aud' in claims) keyOf(claims.aud, 'aud')
+  if ('iat' in claims) integer(claims.iat, 'iat', 0)
+  if ('cause' in claims) require(isLink(claims.cause), 'form', 'a cause is a link')
   return claims
 }
 
@@ -55,11 +58,17 @@ function inTime(token, nowMs) {
   if ((token.nbf ?? null) !== null) require(nowMs >= token.nbf * 1000, 'not-yet', 'it has not begun')
 }
 
+// The links that an invocation names, root first; they may come in any order, each once, and no others.
+function named(inv, proofs) {
+  require(inv.prf.length === proofs.length, 'chain', 'the proofs are not those that it names')
+  const came = new Map(proofs.map((link) => [hex(link.cid), link]))
+  const chain = inv.prf.map((link) => came.get(hex(linkBytes(link))))
+  const all = new Set(chain).size === chain.length && chain.every((link) => link !== undefined)
+  require(all, 'chain', 'the proofs are not those that it names')
+  return chain
+}
+
 function linked(inv, chain) {
-  require(inv.prf.length === chain.length, 'chain', 'the proofs are not those that it names')
-  chain.forEach((link, i) => {
-    require(same(linkBytes(inv.prf[i]), link.cid), 'chain', 'the proofs are not those that it names, in their order')
-  })
   if (chain.length === 0) {
     require(inv.iss === inv.sub, 'chain', 'in another name without a proof')
     return
@@ -70,6 +79,7 @@ function linked(inv, chain) {
   chain.forEach((link, i) => {
     require(link.iss === people[i], 'chain', 'a link is not by whom the one before is for')
     require(link.sub === null || link.sub === inv.sub, 'chain', 'a link is about another')
+    require(i === 0 || covers(chain[i - 1].cmd, link.cmd), 'command', 'a link is for more than the one before')
   })
   require(people.at(-1) === inv.iss, 'chain', 'the last link is for another')
 }
@@ -78,11 +88,12 @@ function linked(inv, chain) {
 export function verifyChain(rawInvocation, rawProofs, { nowMs, device }) {
   const inv = parseInvocation(rawInvocation)
   require(rawProofs.length <= CHAIN_MAX, 'chain', 'a chain is too long')
-  const chain = rawProofs.map(parseDelegation)
+  const proofs = rawProofs.map(parseDelegation)
   require(inv.aud === device, 'audience', 'it is for another device')
   inTime(inv, nowMs)
   const near = inv.exp !== null && inv.exp * 1000 <= nowMs + AHEAD_S_MAX * 1000
   require(near, 'lifetime', 'an invocation ends within five minutes')
+  const chain = named(inv, proofs)
   linked(inv, chain)
   for (const link of chain) {
     inTime(link, nowMs)
