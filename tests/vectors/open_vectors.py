@@ -83,45 +83,65 @@ CLASSES: Mapping[str, str] = {
     "subject": "about another persona, or of another statement",
     "proof": "a proof does not lead to its root, or has a hash too many or too few",
     "receipt": "not of this call, grant, days, pages or bytes",
-}  # fmt: skip
+}
 
 
 # What each kind asks.
 KINDS: Mapping[str, str] = {
     "encoding": "decode `bytes`; the value, its CID, its SHA-256 as text",
-    "secret": "from S: the public half of next key `i` of `list`, its digest; the public backup key",
+    "secret": (
+        "from S: the public half of next key `i` of `list`, its digest; the public backup key"
+    ),
     "persona": "verify an inception and later reader keys; the one in force",
     "succession": "verify that the one persona succeeds the other",
     "certificate": "whether it holds for persona, device and command at `t_ms`",
-    "pairing": "the link, the invocation of `/pair/open` by a scanner whose device is `device`, and "
-    "its answer; k_pair",
+    "pairing": (
+        "the link, the invocation of `/pair/open` by a scanner whose device is `device`, and "
+        "its answer; k_pair"
+    ),
     "keys": "from `V_e`: C, the root of its tree, the cover of `first` … `last`",
-    "generation": "verify what was taken back (`chain`: the delegations, root first) or has ended by "
-    "`now_ms`; `gen` of `path` after all of it; the CIDs in the order given",
+    "generation": (
+        "verify what was taken back (`chain`: the delegations, root first) or has ended by "
+        "`now_ms`; `gen` of `path` after all of it; the CIDs in the order given"
+    ),
     "chain": "an invocation and its proofs, at `device` and `now_ms`",
     "read": "the same, and its args as those of a read",
     "request": "`cb` of the args of `/grant/request`, said to `to`",
-    "bundle": "verify a bundle for `reader_key`; against the request (`cb`), where one is given, as a "
-    "reader's node does before it accepts",
-    "keyset": "open the keysets of a bundle, after those whose numbers were `seen`; the newest "
-    "number, what they add up to",
+    "bundle": (
+        "verify a bundle for `reader_key`; against the request (`cb`), where one is given, as "
+        "a reader's node does before it accepts"
+    ),
+    "keyset": (
+        "open the keysets of a bundle, after those whose numbers were `seen`; the newest "
+        "number, what they add up to"
+    ),
     "page": "open a page with these sets; SHA-256 of `cb(cols)`, `salt_d`, every record",
-    "opens": "of a vault (`heads`: segments with `size` pages each, and their padding), what opens "
-    "with the keysets: page_id and SHA-256 of `cb([salt_d, cols])`",
-    "segment": "a segment with all entries and its padding; a certificate of `persona` for its device",
+    "opens": (
+        "of a vault (`heads`: segments with `size` pages each, and their padding), what opens "
+        "with the keysets: page_id and SHA-256 of `cb([salt_d, cols])`"
+    ),
+    "segment": (
+        "a segment with all entries and its padding; a certificate of `persona` for its device"
+    ),
     "run": "a run of entries, `run` its `cb`",
-    "statement": "days as in a delivery (`cb([d, salt_d, columns])`), the range proof of `first` … "
-    "`last`; about `persona`",
+    "statement": (
+        "days as in a delivery (`cb([d, salt_d, columns])`), the range proof of `first` … "
+        "`last`; about `persona`"
+    ),
     "record": "one record alone (`cb`), `proof` its `cb`",
     "delivery": "the invocation and parts of a delivery, opened and verified",
     "receipt": "a receipt with one signature or two, against its call and the entries sent",
     "answer": "an answer, against its call, by `device` for `persona`",
-    "reading": "a window as it arrives (`offer`: `cb` of its body): all checks, its keysets opened, "
-    "its pages opened, its statements held against them",
-    "leaf": "a receipt (`secret`: k_grant) or an answer by `device` (`secret`: k_pair) as leaf "
-    "`index` of a log of this size and root",
+    "reading": (
+        "a window as it arrives (`offer`: `cb` of its body): all checks, its keysets opened, "
+        "its pages opened, its statements held against them"
+    ),
+    "leaf": (
+        "a receipt (`secret`: k_grant) or an answer by `device` (`secret`: k_pair) as leaf "
+        "`index` of a log of this size and root"
+    ),
     "growth": "that the tree of `first` leaves is the beginning of that of `second`",
-}  # fmt: skip
+}
 
 
 def _shown(value: Json) -> str:
