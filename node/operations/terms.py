@@ -265,7 +265,7 @@ def _texts(args: Args, key: str, items_max: int, chars_max: int) -> tuple[str, .
     return texts
 
 
-async def offer_accept(host: Host, args: Args, emit: Emit) -> Value:
+async def accept_offer(host: Host, args: Args, emit: Emit) -> Value:
     node, now_ms = host.node, host.node.clock.now_ms()
 
     def unit(tx: Tx) -> bytes:
@@ -277,7 +277,7 @@ async def offer_accept(host: Host, args: Args, emit: Emit) -> Value:
     return {"grant": grant}
 
 
-async def offer_decline(host: Host, args: Args, emit: Emit) -> Value:
+async def decline_offer(host: Host, args: Args, emit: Emit) -> Value:
     node, now_ms = host.node, host.node.clock.now_ms()
     reason = args.maybe_text("reason", TEXT_CHARS_MAX)
 
