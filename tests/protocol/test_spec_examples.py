@@ -19,7 +19,7 @@ from entrenous.protocol.command import TABLE, Cmd
 from entrenous.protocol.errors import Code
 from entrenous.protocol.schema import INTEGERS, SCHEMAS, VIEW_SCHEMAS
 from entrenous.protocol.wire import decode
-from entrenous.tests.protocol import spec_card, spec_parcel, spec_words, spec_world
+from entrenous.tests.protocol import spec_card, spec_log, spec_parcel, spec_words, spec_world
 from entrenous.tests.protocol.spec_world import Cbor, Example
 from entrenous.tests.vectors import open_vectors
 
@@ -44,6 +44,8 @@ EXAMPLES: Mapping[str, Callable[[], Example]] = {
     "keyset": spec_words.keys_of_the_grant,
     "reading": spec_words.reading,
     "log": spec_words.log,
+    "checkpoint": spec_log.checkpoints,
+    "log-proof": spec_log.proven,
     "taking-back": spec_words.taking_back,
     "frames": spec_words.frames,
     "parcel": spec_parcel.parcel,
@@ -73,6 +75,9 @@ SHARED_LIMITS = (
     "ACTED_BYTES_MAX",
     "CLAUSES_MAX",
     "RECIPIENTS_MAX",
+    "STANDING_RULES_MAX",
+    "STANDING_ITEMS_MAX",
+    "STANDING_BYTES_MAX",
     "CARD_BYTES_MAX",
     "CARD_ITEMS_MAX",
     "WELL_KNOWN_BYTES_MAX",
