@@ -38,6 +38,7 @@ from .terms import (
 )
 from .terms_file import read_terms
 from .terms_words import purpose_in_words
+from .views import Words, choices, in_views, make_views, say_derived
 from .whose import is_others, show_whose, whose_in_words
 from .words import (
     counted,
@@ -211,9 +212,9 @@ async def inbox(
 async def decide(
     id: Annotated[str, Parameter(help="The request, or the first characters of its id.")],
     decision: Annotated[
-        Literal["grant", "refuse", "accept", "decline"],
+        Literal["grant", "refuse", "accept", "decline"] | None,
         Parameter(help="What you decide; accept or decline what answers a request of yours."),
-    ],
+    ] = None,
     /,
     *,
     from_: From = None,
@@ -222,6 +223,7 @@ async def decide(
         tuple[str, ...],
         Parameter(name="--only", help="Of what was asked for, this collection only.", negative=""),
     ] = (),
+    view: Words = (),
     until: Until = None,
     reason: Annotated[str | None, Parameter(help="Why you refuse; it is told to them.")] = None,
     acting_for: ActingFor = None,
@@ -241,13 +243,18 @@ async def decide(
     The days are those of your time zone.  What is given is the UTC days that lie wholly inside
     them, and the hours that this leaves out are said.
 
-    Terms that you narrow have to be agreed to by the other side before it can read.
+    Terms that you narrow have to be agreed to by the other side before it can read.  Without a
+    decision, shows what each would give away, as `choices` does.
 
     Example: entrenous decide 5hr7q2ka grant --from 2025-03-01 --to 2025-03-30
     """
     screen = options.screen
     harder = Harder(retention, recipient, no_recipients, clause)
-    if decision != "grant" and (from_ or to or only or until or utc or others or harder):
+    if decision is None:
+        if from_ or to or only or view or until or reason or acting_for or others or harder:
+            raise UsageError("say what you decide: grant or refuse")
+        return await choices(id, options=options)
+    if decision != "grant" and (from_ or to or only or view or until or utc or others or harder):
         raise UsageError("a refusal has no days, no collections, no terms and no end")
     if decision in ("accept", "decline"):
         if decision == "accept" and reason is not None:
@@ -262,17 +269,21 @@ async def decide(
     zone = zone_of(utc)
     days = span(from_, to, zone)
     if acting_for is not None and await lives_elsewhere(options, acting_for):
-        if others or harder:
-            raise UsageError("--others and narrower terms are for the owner of the data to say")
+        if others or harder or view:
+            raise UsageError(
+                "--others, --view and narrower terms are for the owner of the data to say"
+            )
         until_s = None if until is None else end_of_day_s(until, zone)
         return await grant_for(options, acting_for, id, days, zone, only, until_s, yes=yes)
     async with node_of(options) as client:
         request = request_named(await client.inbox(), id)
         vault = await client.collections()
+        found = await client.choices(request.id) if view else ()
     check_waiting(request)
     exp_s = request.exp_s if until is None else end_of_day_s(until, zone)
-    every = opened_until(narrowed(request.items, vault, days, only), exp_s)
-    windows, not_theirs = _apart(every, request, vault, others=others)
+    every: Sequence[Window] = narrowed(request.items, vault, days, only)
+    every, viewed = in_views(every, found, view) if view else (every, [])
+    windows, not_theirs = _apart(opened_until(every, exp_s), request, vault, others=others)
     if not windows:
         raise UsageError("this grant would end before the first of its days")
     left_out = left_out_words(days, wanted_of(request.items, vault, only))
@@ -282,10 +293,12 @@ async def decide(
         show_gift(screen, windows, exp_s, left_out, days, zone)
         show_harder(screen, harder, request)
         show_whose(screen, windows, not_theirs, request, vault)
+        say_derived(screen, [one.collection for one in windows])
     if not screen.confirm(f"Grant this to {request.peer}?", yes=yes):
         screen.note("Nothing was granted; the request still waits.")
         return Exit.FAILED
     async with node_of(options) as client:
+        await make_views(client, viewed)
         grant = await client.grant(
             request.id,
             windows,

@@ -23,6 +23,7 @@ from .shapes_node import KEEPING, RUNNING
 from .shapes_out import OUT
 from .shapes_peers import PEERS
 from .shapes_terms import TERMS
+from .shapes_views import VIEWS
 from .shapes_words import WORDS
 
 # In the order of docs/cli.md.
@@ -38,6 +39,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
     **ACCOUNTS,
     **WORDS,
     **LOG,
+    **VIEWS,
     **KEEPING,
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...protocol.view_path import is_view, source_of
 from ...protocol.window import Window
 from ..results import CollectionInfo, RequestInfo
 from .screen import Screen
@@ -11,6 +12,8 @@ from .screen import Screen
 
 def whose_in_words(path: str, vault: Sequence[CollectionInfo]) -> tuple[str, ...]:
     """The people to whom a collection belongs; nobody: the home, or not in the vault."""
+    if is_view(path) and all(one.path != path for one in vault):
+        path = source_of(path)  # a view that is made when it is granted
     return next((one.whose for one in vault if one.path == path), ())
 
 

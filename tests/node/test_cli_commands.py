@@ -24,6 +24,7 @@ from entrenous.node.results import (
     Revoked,
     Source,
 )
+from entrenous.node.results_log import CheckpointInfo, ForkInfo, WitnessInfo
 from entrenous.protocol.cid import cid_of, cid_text
 from entrenous.protocol.window import Window
 from entrenous.tests.node.cli_node import (
@@ -151,7 +152,6 @@ def test_a_refusal_tells_its_reason(run: CommandLine) -> None:
         (("decide", ID, "refuse", "--from", "2025-01-01"), 2),
         (("decide", ID, "grant", "--reason", "x"), 2),
         (("decide", ID, "maybe"), 2),
-        (("decide", ID), 2),
         (("decide", ID[:4], "grant"), 2),
         (("decide", "zzzzzzzz", "grant"), 3),
         (("decide", ID, "grant", "--only", "finance/accounts"), 2),
@@ -364,6 +364,9 @@ ANSWERS: dict[str, object] = {
     "pair": Paired("alice", "did:key:z6Mk"),
     "log": [],
     "log_verify": LogSummary(0, 3, bytes(32), 1, 0, 2, 0),
+    "log_checkpoint": CheckpointInfo("note\n", 64, "00", True, ("ann",)),
+    "witnesses": [WitnessInfo("ann", "ours", "witness", 64, 1_700_000_000_000, None, 0, None)],
+    "log_forks": [ForkInfo("ben", "fork", 1_700_000_000_000, "kept\n", "shown\n")],
     "backup": BackedUp("/tmp/x", 3),
     "invoke": Invoked(b"token", "ok", {"n": 1, "raw": b"\x00"}),
     "read": Items([columns_of(readings("2025-01-01", 2))], READ),
@@ -384,6 +387,9 @@ AS_JSON = {
     "revoke": ("volt",),
     "keep": (short(GRANT),),
     "log verify": (),
+    "log checkpoint": (),
+    "log witnesses": (),
+    "log forks": (),
     "backup": ("x",),
     "invoke": ("volt", "/grant/revoke"),
     "read": (PATH,),

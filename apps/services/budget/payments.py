@@ -82,7 +82,7 @@ async def ledger(client: Client, whose: str | None, zone: Zone) -> Ledger:
         tellers = [f"{teller.how} {teller.who}" for teller in read.tellers]
         for row, tellings in zip(read.records.batch.rows(), read.tellings, strict=True):
             files = frozenset(tellers[teller] for teller, _ in tellings)
-            payments.append(_payment(row, files, account_of, zone))
+            payments.append(payment_of(row, files, account_of, zone))
         conflicts += read.records.conflicts
         damaged += read.records.damaged
     payments.sort(key=lambda one: (one.date, one.id))
@@ -94,12 +94,13 @@ def _is_of(name: str, whose: tuple[str, ...]) -> bool:
     return not whose if name.casefold() == "home" else name in whose
 
 
-def _payment(
+def payment_of(
     row: Mapping[str, object],
     files: frozenset[str],
     account_of: Mapping[str, str],
     zone: Zone,
 ) -> Payment:
+    """The payment that a record of `transaction/1` is."""
     label, counterparty = cast("str", row["label"]), cast("str | None", row["counterparty"])
     line = plain(label)
     if counterparty and plain(counterparty) not in line:

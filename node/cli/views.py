@@ -1,0 +1,368 @@
+"""Views: `views`, `view add`, `view remove`, `view release`; and what each answer to a request
+gives away: `choices`, `decide ID` without a verdict, `decide ID grant --view NAME`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from ...protocol.columns import read_columns
+from ...protocol.day import UNDATED, date_of, day_of_date
+from ...protocol.errors import RecordError
+from ...protocol.schema import schema_named
+from ...protocol.view import Band
+from ...protocol.view_path import is_view, whole_periods
+from ...protocol.view_words import WORDS
+from ...protocol.window import Window
+from ..client import Client
+from ..errors import Exit, NotFound, UsageError
+from ..results import RequestInfo, ViewInfo
+from ..spelled import read_decimal
+from ..view_choice import Choice
+from .days import days_in_words
+from .json_form import Json
+from .options import USUAL, Options, node_of
+from .records import json_rows
+from .requests import request_named
+from .screen import Column, Screen
+from .words import counted, purpose_in_words
+
+view_app = App(name="view", help="Make a view of a collection, remove one, or let a correction go.")
+NOT_SIGNED = "derived by the node of the one who lends it: no source signed these figures"
+
+Words = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--view",
+        help="Grant this view in place of its collection: a name that `entrenous choices` shows.",
+        negative="",
+    ),
+]
+
+
+# --- views ----------------------------------------------------------------------------------------
+
+
+async def views(*, options: Options = USUAL) -> None:
+    """List your views: what each tells, and which periods it does not tell yet, and why.
+
+    Example: entrenous views
+    """
+    async with node_of(options) as client:
+        found = await client.views()
+    screen = options.screen
+    screen.show_lines("views", found)
+    for one in found:
+        _show(screen, one)
+    if not found and not screen.json:
+        screen.say("No views: `entrenous view add monthly-energy COLLECTION` makes one.")
+
+
+@view_app.default
+async def view(
+    path: Annotated[str, Parameter(help="The view, as `entrenous views` lists it.")],
+    /,
+    *,
+    options: Options = USUAL,
+) -> None:
+    """Show one view: what it tells, and which periods it does not tell yet, and why.
+
+    Example: entrenous view energy/electricity/load-curve/view-monthly-energy
+    """
+    async with node_of(options) as client:
+        found = [one for one in await client.views() if one.path == path]
+    if not found:
+        raise NotFound(f"there is no view {path}: see `entrenous views`")
+    options.screen.show("view", found[0])
+    if not options.screen.json:
+        _show(options.screen, found[0])
+
+
+@view_app.command
+async def add(
+    view: Annotated[str, Parameter(help=f"What it tells: {', '.join(WORDS)}.")],
+    collection: Annotated[str, Parameter(help="Of which collection.")],
+    /,
+    *,
+    name: Annotated[str | None, Parameter(help="Another name for its path.")] = None,
+    figure: Annotated[
+        str | None, Parameter(help="Of a view in bands: energy, paid or received.")
+    ] = None,
+    band: Annotated[
+        tuple[str, ...],
+        Parameter(help="A band and where it ends, `low:100`; the last without.", negative=""),
+    ] = (),
+    field: Annotated[
+        tuple[str, ...], Parameter(help="Of a view of chosen fields: this field.", negative="")
+    ] = (),
+    rule: Annotated[
+        str | None, Parameter(help="By which installed rule categories are sorted (budget).")
+    ] = None,
+    late: Annotated[
+        int | None, Parameter(help="Days to wait after a period for what comes late (5).")
+    ] = None,
+    again: Annotated[
+        int | None, Parameter(help="Days at least between two versions of a period (7).")
+    ] = None,
+    options: Options = USUAL,
+) -> None:
+    """Make a view: your node derives it by itself, and you can lend it like a collection.
+
+    A period is told when it is over; what changes afterwards is told where nobody was granted it.
+
+    Example: entrenous view add monthly-energy energy/electricity/load-curve
+    """
+    async with node_of(options) as client:
+        made = await client.add_view(
+            view,
+            collection,
+            name=name,
+            figure=figure,
+            bands=[_band(text) for text in band],
+            fields=field,
+            rule=rule,
+            late_days=late,
+            again_days=again,
+        )
+    options.screen.show("view add", made)
+    if not options.screen.json:
+        _show(options.screen, made)
+
+
+@view_app.command
+async def remove(
+    path: Annotated[str, Parameter(help="The view, as `entrenous views` lists it.")],
+    /,
+    *,
+    options: Options = USUAL,
+) -> None:
+    """Remove a view that is not lent, and overwrite it.  Its collection stays as it is.
+
+    Example: entrenous view remove energy/electricity/load-curve/view-monthly-energy
+    """
+    async with node_of(options) as client:
+        done = await client.remove_view(path)
+    options.screen.show("view remove", done)
+    options.screen.say(f"{path} is removed ({counted(done.pages, 'page')}).")
+
+
+@view_app.command
+async def release(
+    path: Annotated[str, Parameter(help="The view, as `entrenous views` lists it.")],
+    period: Annotated[str, Parameter(help="The period: 2026-03, or a day.")],
+    /,
+    *,
+    yes: Annotated[bool, Parameter(name=("--yes", "-y"), help="Do not ask.")] = False,
+    options: Options = USUAL,
+) -> int:
+    """Tell a correction of a period that is held back.
+
+    Whoever read the period before learns by subtraction what was corrected, down to the day.
+
+    Example: entrenous view release finance/accounts/transactions/view-monthly-payments 2026-03
+    """
+    screen = options.screen
+    first = UNDATED if period == "undated" else _first_day(period)
+    screen.note("Whoever read this period before can subtract, and learn what was corrected.")
+    if not screen.confirm(f"Tell {period} of {path} as it is now?", yes=yes):
+        screen.note("Nothing was changed.")
+        return Exit.FAILED
+    async with node_of(options) as client:
+        found = await client.release_view(path, first)
+    screen.show("view release", found)
+    if not screen.json:
+        _show(screen, found)
+    return Exit.DONE
+
+
+def _show(screen: Screen, one: ViewInfo) -> None:
+    details = [
+        f"{one.view} of {one.source}{_more(one)}",
+        f"told: {counted(one.periods, 'period')}, {counted(one.records, 'record')}; "
+        "no source signs what a node derives",
+    ]
+    held = [w.name for w in one.waiting if w.why == "held"]
+    waits = [w for w in one.waiting if w.why != "held"]
+    if waits:
+        details.append("not yet: " + ", ".join(f"{w.name} ({w.why})" for w in waits[-3:]))
+    if held:
+        details.append(f"a correction is held back: {', '.join(held[-3:])} (`view release`)")
+    if one.lent:
+        details.append(f"lent under {counted(one.lent, 'grant')}")
+    if one.trouble:
+        details.append(f"not derived: {one.trouble}")
+    screen.entry(one.path, one.schema, *details)
+
+
+def _more(one: ViewInfo) -> str:
+    words = [*one.fields, *one.bands, *([one.figure] if one.figure else [])]
+    return f" ({', '.join(words)})" if words else ""
+
+
+def _band(text: str) -> Band:
+    name, colon, end = text.partition(":")
+    if not colon:
+        return Band(name, None)
+    try:
+        return Band(name, read_decimal(end))
+    except RecordError as error:
+        raise UsageError(f"a band is `name:figure`, as `low:100`; not {text!r}") from error
+
+
+def _first_day(period: str) -> int:
+    try:
+        return day_of_date(f"{period}-01" if len(period) == 7 else period)
+    except RecordError as error:
+        raise UsageError("a period is a month, 2026-03, or a day, 2026-03-01") from error
+
+
+# --- choices --------------------------------------------------------------------------------------
+
+
+async def choices(
+    id: Annotated[str, Parameter(help="The request, or the first characters of its id.")],
+    /,
+    *,
+    options: Options = USUAL,
+) -> int:
+    """Show side by side what each way of answering a request gives away.
+
+    Days, records and sizes are those of your vault now; the example is one row as they would read
+    it.  What is enough for the purpose is by our own reckoning.
+
+    Example: entrenous choices 5hr7q2ka
+    """
+    async with node_of(options) as client:
+        request = request_named(await client.inbox(), id)
+        found = await client.choices(request.id)
+    show_choices(options.screen, request, found)
+    return Exit.DONE
+
+
+def show_choices(screen: Screen, request: RequestInfo, found: Sequence[Choice]) -> None:
+    """Every choice of a request, beside the others."""
+    screen.show_lines("choices", [_as_json(one) for one in found])
+    if screen.json:
+        return
+    screen.say(f"{request.peer} asks for {purpose_in_words(request.purpose)}.  You could give")
+    for collection in dict.fromkeys(one.collection for one in found):
+        some = [one for one in found if one.collection == collection]
+        screen.say()
+        screen.say(collection)
+        screen.table(
+            (
+                Column("choice"),
+                Column("days (UTC)"),
+                Column("records", right=True),
+                Column("bytes", right=True),
+                Column("fields"),
+            ),
+            [
+                [
+                    _called(one),
+                    days_in_words(one.first, one.last),
+                    f"{one.records:,}",
+                    f"{one.bytes:,}",
+                    ", ".join(one.fields),
+                ]
+                for one in some
+            ],
+            "",
+        )
+        for one in some:
+            if (row := _row(one)) is not None:
+                shown = ", ".join(f"{key} {value}" for key, value in row.items() if value)
+                screen.fact(_called(one), f"for example: {shown}")
+            if one.enough is not None:
+                screen.fact(_called(one), f"is enough, by our reckoning: {one.enough}")
+    if not found:
+        screen.say("nothing: your vault holds nothing of what is asked.")
+        return
+    screen.say()
+    screen.say(
+        "`entrenous decide ID grant` gives the whole; `--from … --to …` days of it; "
+        "`--view NAME` a view in its place, which no source signs."
+    )
+
+
+def _called(one: Choice) -> str:
+    return one.choice if one.view is None else one.view
+
+
+def _as_json(one: Choice) -> dict[str, object]:
+    return {
+        "collection": one.collection,
+        "choice": one.choice,
+        "view": one.view,
+        "path": one.path,
+        "made": one.made,
+        "schema": one.schema,
+        "fields": list(one.fields),
+        "first": date_of(one.first),
+        "last": date_of(one.last),
+        "days": one.days,
+        "records": one.records,
+        "bytes": one.bytes,
+        "example": _row(one),
+        "enough": one.enough,
+    }
+
+
+def _row(one: Choice) -> dict[str, Json] | None:
+    if one.example is None:
+        return None
+    batch, _ = read_columns(schema_named(one.schema), one.example, 0, 1)
+    return next(json_rows(batch))
+
+
+# --- granting a view ------------------------------------------------------------------------------
+
+
+def in_views(
+    windows: Sequence[Window], found: Sequence[Choice], names: Sequence[str]
+) -> tuple[list[Window], list[Choice]]:
+    """`windows` with each collection replaced by its view of `names`; and the views that are
+    granted.  Raises UsageError for a name that is none, and where no whole period is left."""
+    given: list[Window] = []
+    chosen: list[Choice] = []
+    for window in windows:
+        some = [
+            one
+            for one in found
+            if one.collection == window.collection
+            and one.view is not None
+            and (one.view in names or one.path in names)
+        ]
+        if not some:
+            known = [one.view for one in found if one.collection == window.collection and one.view]
+            raise UsageError(
+                f"of {window.collection} there is no such view for these days; there are "
+                f"{', '.join(known) or 'none'} (`--only` leaves other collections out)"
+            )
+        for one in some:
+            whole = whole_periods([replace(window, collection=one.path)])
+            if not whole:
+                raise UsageError(f"no whole period of {one.path} lies in these days")
+            given += whole
+            chosen.append(one)
+    return given, chosen
+
+
+async def make_views(client: Client, chosen: Sequence[Choice]) -> None:
+    """Make those of the chosen views that there are not yet."""
+    for one in chosen:
+        if not one.made:
+            assert one.view is not None
+            fields = [name for name in one.fields if name != "time"]
+            await client.add_view(
+                one.view, one.collection, fields=fields if one.choice == "fields" else ()
+            )
+
+
+def say_derived(screen: Screen, paths: Sequence[str]) -> None:
+    """That what is shown is a view, if it is."""
+    if any(map(is_view, paths)):
+        screen.note(f"a view: {NOT_SIGNED}")
