@@ -32,6 +32,7 @@ import outcome
 import trio
 
 from ..protocol.collection import check_domain
+from ..protocol.currency import is_currency
 from ..protocol.day import UNDATED, day_of
 from ..protocol.errors import RecordError
 from ..protocol.record import Batch, concat
@@ -158,6 +159,7 @@ class Declared:
         batch = batch.check()
         if len(batch) > CALL_RECORDS_MAX:
             raise RecordError(f"at most {CALL_RECORDS_MAX} records are added at a time")
+        _check_currencies(batch)
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._nursery is None:
             raise _closing()
@@ -293,6 +295,15 @@ class Declared:
 
 def _days(batch: Batch) -> list[int]:
     return list(map(day_of, batch.times)) if batch.schema.dated else [UNDATED] * len(batch)
+
+
+def _check_currencies(batch: Batch) -> None:
+    """Who tells a record by hand or by program writes its currency as ISO 4217 does; what a file
+    says is its source's own.  Raises RecordError."""
+    column = batch.columns["currency"] if "currency" in batch.schema.by_name else ()
+    for code in set(column):
+        if not is_currency(str(code), past=True):
+            raise RecordError(f"{str(code)[:16]!r} is not a currency of ISO 4217, such as EUR")
 
 
 def _closing() -> NodeError:

@@ -5,8 +5,9 @@
 The names are those of the schema's fields, as `read --format json` prints them, so what was read
 can be told again.  Times are those of `spelled_time.py`; decimals are text or numbers, and keep
 their places: 12.50 is not 12.5.  What may be absent may be left out, and so may a text that may be
-empty; a record without an `id` is given one that follows from all it says, so that who tells the
-same thing twice is told so.  A name that the schema does not have is refused, never ignored.
+empty; a currency is one of ISO 4217, of today or of the past; a record without an `id` is given one
+that follows from all it says, so that who tells the same thing twice is told so.  A name that the
+schema does not have is refused, never ignored.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final, cast
 
+from ..protocol.currency import is_currency
 from ..protocol.errors import RecordError
 from ..protocol.limits import SCALE_MAX
 from ..protocol.reading import record_id
@@ -129,6 +131,8 @@ def _value(field: Field, told: object) -> Value:
             return "" if field.dtype == "str" else 0
         raise RecordError(f"{field.name} is missing")
     try:
+        if field.name == "currency":
+            return _currency(told)
         if field.dtype == "dec":
             return list(_decimal(told))
         return _text(field, told) if field.dtype == "str" else _whole(field, told)
@@ -154,6 +158,13 @@ def _whole(field: Field, told: object) -> int:
     if not field.low <= told <= field.high:
         raise RecordError(f"a number from {field.low:,} to {field.high:,} is needed")
     return told
+
+
+def _currency(told: object) -> str:
+    code = told.strip().upper() if isinstance(told, str) else ""
+    if not is_currency(code, past=True):
+        raise RecordError("a currency of ISO 4217 is needed, such as EUR")
+    return code
 
 
 def _text(field: Field, told: object) -> str:

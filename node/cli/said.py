@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Group, Parameter
 
+from ...protocol.currency import is_currency
 from ...protocol.limits import PROFILE_BYTES_MAX
 from ...protocol.reading import Settings, shown
 from ..errors import UsageError
@@ -54,8 +55,8 @@ class Said:
     def settings(self) -> Settings:
         """Raises UsageError for a profile that cannot be read, or a currency of another form."""
         currency = (self.currency or "").upper()
-        if currency and not (len(currency) == 3 and currency.isascii() and currency.isalpha()):
-            raise UsageError("a currency is three letters, as in --currency EUR")
+        if currency and not is_currency(currency, past=True):
+            raise UsageError("a currency is one of ISO 4217, as in --currency EUR")
         return Settings(
             profile=_profile(self.profile),
             day_first=self.day_first,

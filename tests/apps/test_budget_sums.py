@@ -224,3 +224,24 @@ def test_amounts_for_the_eye_and_in_full() -> None:
     assert median([3, 1, 2]) == 2
     assert median([1, 2]) == 2
     assert median([]) == 0
+
+
+@pytest.mark.parametrize("label", ["VIREMENT", "Transfer", "VIR 12345", "", "MYSTERY"])
+def test_money_in_from_nobody_known_is_no_negative_spending(label: str) -> None:
+    """What has no name is not money back from whoever else has none."""
+    out = "" if label == "MYSTERY" else label
+    lines = [
+        payment("2025-03-02", "-10", out, id="out"),
+        payment("2025-03-20", "50", label, id="in"),
+    ]
+    (found,) = budgets(sort_payments(lines, RULES), MARCH, By.CATEGORY, None, ())
+    assert (found.total.spent, found.total.received, found.income) == (10 * ONE, 0, 50 * ONE)
+
+
+def test_money_back_from_a_name_is_still_money_back() -> None:
+    lines = [
+        payment("2025-03-02", "-10", "VIR SEPA EMIS", who="J DUPONT", id="out"),
+        payment("2025-03-20", "4", "VIR SEPA RECU", who="J DUPONT", id="in"),
+    ]
+    (found,) = budgets(sort_payments(lines, RULES), MARCH, By.CATEGORY, None, ())
+    assert (found.total.spent, found.income) == (6 * ONE, 0)

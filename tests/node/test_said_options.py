@@ -53,7 +53,7 @@ def test_no_more_of_a_huge_file_is_read_than_a_profile_has(tmp_path: Path) -> No
     assert len(Said(profile=str(file)).settings().profile) == PROFILE_BYTES_MAX + 1
 
 
-@pytest.mark.parametrize("currency", ["euro", "€", "E1R", "éur"])
+@pytest.mark.parametrize("currency", ["euro", "€", "E1R", "éur", "XXX", "ABC"])
 def test_a_currency_of_another_form(currency: str) -> None:
-    with pytest.raises(UsageError, match="three letters"):
+    with pytest.raises(UsageError, match="ISO 4217"):
         Said(currency=currency).settings()

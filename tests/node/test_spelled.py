@@ -150,8 +150,10 @@ def test_the_same_told_twice_has_one_id() -> None:
         ({"amount": None}, "amount is missing"),
         ({"amount": True}, "amount: a number"),
         ({"amount": [1, 2]}, "amount: a number"),
-        ({"currency": ""}, "currency: a text of 1"),
-        ({"currency": 3}, "currency: text is needed"),
+        ({"currency": ""}, "currency: a currency of ISO 4217"),
+        ({"currency": 3}, "currency: a currency of ISO 4217"),
+        ({"currency": "euros"}, "currency: a currency of ISO 4217"),
+        ({"currency": "XXX"}, "currency: a currency of ISO 4217"),
         ({"label": "x" * 1025}, "label: a text of 0 to 1024 bytes"),
         ({"label": "\ud800"}, "no UTF-8 form"),
         ({"time": None}, "time is missing"),
@@ -177,7 +179,15 @@ def test_every_schema_can_be_spelled_and_is_told_what_is_missing(schema: object)
         told |= {field.name: "1" for field in one.fields if field.dtype == "dec"}
         if one.dated:
             told["time"] = "2026-03-01T00:00Z"
+        if "currency" in told:
+            told["currency"] = "EUR"
         assert len(Batch.from_rows(one, [spelled(one, told)])) == 1
+
+
+def test_a_currency_is_one_that_there_is_or_was() -> None:
+    transaction = SCHEMAS["transaction/1"]
+    for told, kept in (("eur", "EUR"), (" CHF ", "CHF"), ("FRF", "FRF"), ("XPF", "XPF")):
+        assert spelled(transaction, {**PAYMENT, "currency": told})["currency"] == kept
 
 
 def test_what_was_read_can_be_told_again() -> None:

@@ -7,8 +7,8 @@ several rules the one with the longest words says it, so `uber eats` wins over `
     the person's own rules      budget.toml in their home
     a merchant category code    where a label has one: `MCC 5411`
     built-in rules              rules.toml beside this module
-    how money moved             fees and interest; cash is `other`; what comes in by transfer, and
-                                nobody knows, is income
+    how money moved             fees and interest; cash is `other`; what comes in by transfer, or
+                                nobody says how, from nobody known, is income
 
 What none of these knows is not categorised, and is shown as that.
 """
@@ -153,7 +153,7 @@ def _by_means(means: Means, *, incoming: bool) -> Verdict:
             return Verdict("income" if incoming else "fees", "the bank calls it interest")
         case Means.CASH:
             return Verdict("other", "cash")
-        case Means.TRANSFER | Means.CHECK if incoming:
+        case Means.TRANSFER | Means.CHECK | Means.UNKNOWN if incoming:
             return Verdict("income", "money in, from nobody known")
         case _:
             return NO_VERDICT

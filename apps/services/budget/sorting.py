@@ -14,6 +14,7 @@ from .categories import NOT_SPENDING
 from .payments import Payment
 from .rules import Rules, Verdict
 from .transfers import own_transfers
+from .words import names_somebody
 
 _SAVED = "savings"
 
@@ -64,8 +65,11 @@ def sort_payments(
 
 
 def _comes_back(one: Payment, verdict: Verdict) -> bool:
-    return one.incoming and (
-        verdict.category is None or verdict.how == "money in, from nobody known"
+    """Whether it may be money back: from somebody, whom no rule knows."""
+    return (
+        one.incoming
+        and names_somebody(one.payee)
+        and (verdict.category is None or verdict.how == "money in, from nobody known")
     )
 
 

@@ -75,7 +75,9 @@ _SIGNS: Final = re.compile(r"[\W_]+")
 
 def plain(text: str) -> str:
     """` carte 12 03 lidl paris `: one spelling of a line, a blank at either end."""
-    bare = _ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
+    # A letter of mathematics has a capital under it, and a capital's small form an accent.
+    folded = unicodedata.normalize("NFKD", text).casefold()
+    bare = _ACCENTS.sub("", unicodedata.normalize("NFKD", folded))
     return f" {_SIGNS.sub(' ', bare).strip()} "
 
 
@@ -98,9 +100,17 @@ def payee_of(counterparty: str | None, label: str) -> str:
     """Who it went to or came from, for the eye; the line itself if nothing else is left."""
     if counterparty:
         return counterparty
+    words = _named(label)
+    return words.upper() if words else label
+
+
+def names_somebody(payee: str) -> bool:
+    """Whether a payee is more than the word for how money moved: `VIREMENT` is nobody."""
+    return bool(_named(payee))
+
+
+def _named(label: str) -> str:
     line = plain(label)
     opening, _ = opening_of(line)
     rest = line[len(opening) + 1 :] if opening else line
-    named = _NUMBERS.sub("", _REFERENCE.sub(" ", rest))
-    words = " ".join(named.split())
-    return words.upper() if words else label
+    return " ".join(_NUMBERS.sub("", _REFERENCE.sub(" ", rest)).split())
