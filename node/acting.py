@@ -18,6 +18,8 @@ from ..protocol.command import (
     CardPutArgs,
     DecideArgs,
     DeclineArgs,
+    DeleteArgs,
+    DeletedArgs,
     InvoiceArgs,
     KeysArgs,
     LogAskArgs,
@@ -47,6 +49,7 @@ from ..protocol.wire import Value
 from .borrowing import Borrowing
 from .cards import Cards
 from .deciding_for import DecidingFor
+from .deletion_duty import DeletionDuty
 from .inbox import Asked, Inbox, RequestState
 from .invoices import Invoices
 from .lending import Lending
@@ -108,6 +111,7 @@ class Acting:
         offers: Offers,
         standing_rules: StandingRules,
         renewals: Renewals,
+        deletion_duty: DeletionDuty,
     ) -> None:
         self._offers = offers
         self._standing_rules = standing_rules
@@ -128,6 +132,8 @@ class Acting:
                 _row(KeysArgs, self._keyset),
                 _row(RevokeArgs, self._revoked),
                 _row(RenewArgs, renewals.renewed),
+                _row(DeleteArgs, deletion_duty.asked),
+                _row(DeletedArgs, deletion_duty.heard),
                 _row(CardPutArgs, cards.put),
                 _row(VouchAskArgs, vouches.answer),
                 _row(MandateAskArgs, proxies.asked),

@@ -372,7 +372,12 @@ class Door:
         signature."""
         plan, number, grant = served.plan, served.number, served.grant
         try:
-            pages = self._serving.pages(tx, plan.slices[number])
+            try:
+                pages = self._serving.pages(tx, plan.slices[number])
+            except StoreDamaged:
+                # Encrypted again since the plan was made?  Then they are there, under other names.
+                plan = self._serving.again(tx, plan, number)
+                pages = self._serving.pages(tx, plan.slices[number])
             evidence = self._serving.evidence(tx, plan.read.window, plan.slices[number])
         except StoreDamaged as error:
             log.error("page_damaged", kind=type(error).__name__)
@@ -390,7 +395,8 @@ class Door:
             Subject(Cmd.READ, None, plan.read.window.collection),
         )
         self._checkpoint.reached(ReadStep.SIGNED)
-        first_of_own = number == 0 and len(served.heard.grants) == 1
+        # Also in the middle of a read: the keys may have been turned since it began.
+        own_reader = len(served.heard.grants) == 1
         offer = Offer(
             receipt=receipt.body,
             sig=receipt.signed.signatures[0],
@@ -398,7 +404,7 @@ class Door:
             entries=[page.raw for page in plan.slices[number].pages],
             proofs=evidence.proofs,
             statements=evidence.statements,
-            keysets=self._lending.unacknowledged(grant) if first_of_own else (),
+            keysets=self._lending.unacknowledged(grant) if own_reader else (),
         )
         order = link.chain.number(receipt.cid)
         reading = Reading(served.heard, plan, receipt, number)

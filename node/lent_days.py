@@ -7,7 +7,7 @@ month of a lent collection: its days, each with the numbers of its pages.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from ..protocol.day import month_of
 from ..protocol.wire import Value
@@ -59,6 +59,12 @@ class LentDays:
             if after != before:
                 value: Value = [[day, list(after[day])] for day in sorted(after)]
                 self._objects.put(tx, Kind.LENT_DAYS, [owner, path, month], value)
+
+    def forget(self, tx: Tx, owner: str, path: str, month: int, days: Container[int]) -> None:
+        """What was read of these days of a month is gone."""
+        before = self._of(tx, owner, path, month)
+        value: Value = [[day, list(before[day])] for day in sorted(before) if day not in days]
+        self._objects.put(tx, Kind.LENT_DAYS, [owner, path, month], value)
 
     def current(self, tx: Tx, owner: str, path: str, stored: Sequence[Stored]) -> list[Stored]:
         """Those of `stored` that the last read of their day brought."""
