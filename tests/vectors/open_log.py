@@ -40,7 +40,7 @@ PLACES = {"receipt": 70, "answer": 71}
 
 
 @cache
-def _answered() -> Answer:
+def answered() -> Answer:
     return make_answer(
         PERSON.device, inv=asked().cid, code=Code.BUSY, out=None, t_ms=T_MS, prev=None
     )
@@ -54,7 +54,7 @@ def log_leaves() -> tuple[bytes, ...]:
     leaves[place] = leaf_hash(leaf_data(K_LOG, place, fingerprint(k_r, two_sided().cid)))
     k_r = receipt_key(K_PAIR, asked().cid, 0)
     place = PLACES["answer"]
-    leaves[place] = leaf_hash(leaf_data(K_LOG, place, fingerprint(k_r, _answered().cid)))
+    leaves[place] = leaf_hash(leaf_data(K_LOG, place, fingerprint(k_r, answered().cid)))
     return tuple(leaves)
 
 
@@ -68,7 +68,7 @@ def log() -> Subject:
             GRANT_KEYS["supplier"],
             PLACES["receipt"],
         ),
-        _leaf_case("an answer", _answered().signed.raw, _answered().cid, K_PAIR, PLACES["answer"]),
+        _leaf_case("an answer", answered().signed.raw, answered().cid, K_PAIR, PLACES["answer"]),
     ]
     for first, second in ((BEFORE, SIZE), (1, SIZE), (7, 71), (70, 71), (71, 71), (96, 100)):
         cases.append(

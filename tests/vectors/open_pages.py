@@ -80,6 +80,7 @@ def _page_case(name: str, page: Page) -> Case:
             "sets": _sets(page.entry),
         },
         {
+            "writer": page.entry.writer,
             "salt_d": None if page.salt is None else page.salt.hex(),
             "count": len(page.batch),
             "rows": [plain(row) for row in page.batch.rows()],

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from entrenous.tests.vectors import (
@@ -19,6 +20,7 @@ from entrenous.tests.vectors import (
     open_log,
     open_pages,
     open_people,
+    open_proofs,
     open_reads,
     open_segments,
     open_sources,
@@ -29,7 +31,7 @@ from entrenous.tests.vectors.open_form import Json, Subject
 FOLDER = Path(__file__).resolve().parent / "open"
 INDEX = "index.json"
 
-SUBJECTS: Sequence[Callable[[], Subject]] = (
+_MAKERS: Sequence[Callable[[], Subject]] = (
     open_people.encoding,
     open_people.identity,
     open_people.pairing,
@@ -46,6 +48,7 @@ SUBJECTS: Sequence[Callable[[], Subject]] = (
     open_reads.receipts,
     open_reads.readings,
     open_log.log,
+    open_proofs.proofs,
 )
 
 # Under which class a fault is refused, and what that means.
@@ -82,6 +85,8 @@ CLASSES: Mapping[str, str] = {
     "writer": "written by another device than the one that vouches",
     "subject": "about another persona, or of another statement",
     "proof": "a proof does not lead to its root, or has a hash too many or too few",
+    "note": "not a signed note of a checkpoint in its one spelling, a key id, a witness twice",
+    "log-proof": "the parts of a proof file are not of one log, device and persona",
     "receipt": "not of this call, grant, days, pages or bytes",
 }
 
@@ -140,8 +145,16 @@ KINDS: Mapping[str, str] = {
         "a receipt (`secret`: k_grant) or an answer by `device` (`secret`: k_pair) as leaf "
         "`index` of a log of this size and root"
     ),
+    "checkpoint": "a checkpoint as a signed note; its log, its head, who cosigned it and when",
+    "log-proof": "a proof file; the word, whose log, whether its owner served, the checkpoint",
     "growth": "that the tree of `first` leaves is the beginning of that of `second`",
 }
+
+
+@cache
+def subjects() -> tuple[Subject, ...]:
+    """All of it: made once, signatures take their time."""
+    return tuple(make() for make in _MAKERS)
 
 
 def _shown(value: Json) -> str:
@@ -165,12 +178,11 @@ def _joined(items: Json) -> str:
 
 def rendered() -> dict[str, str]:
     """Every file by its name."""
-    subjects = [make() for make in SUBJECTS]
-    found = {subject.name: _lines(subject) for subject in subjects}
-    classes = Counter(fault.why for subject in subjects for fault in subject.refused)
+    found = {subject.name: _lines(subject) for subject in subjects()}
+    classes = Counter(fault.why for subject in subjects() for fault in subject.refused)
     index: dict[str, Json] = {
         "spec": "entrenous, version 1",
-        "files": {s.name: {"cases": len(s.cases), "refused": len(s.refused)} for s in subjects},
+        "files": {s.name: {"cases": len(s.cases), "refused": len(s.refused)} for s in subjects()},
         "classes": dict(sorted(classes.items())),
     }
     return {INDEX: json.dumps(index, indent=1) + "\n", **found}
@@ -178,14 +190,14 @@ def rendered() -> dict[str, str]:
 
 def classes_table() -> str:
     """The classes of the faults, for the specification."""
-    counted = Counter(fault.why for make in SUBJECTS for fault in make().refused)
+    counted = Counter(fault.why for subject in subjects() for fault in subject.refused)
     rows = [f"| `{name}` | {meaning} | {counted[name]} |" for name, meaning in CLASSES.items()]
     return "| class | refused because | vectors |\n|---|---|---:|\n" + "\n".join(rows) + "\n"
 
 
 def kinds_table() -> str:
     """What each kind of case asks, for the specification."""
-    asked = {case.kind for make in SUBJECTS for case in make().cases}
+    asked = {case.kind for subject in subjects() for case in subject.cases}
     assert asked == set(KINDS)
     rows = [f"| `{kind}` | {meaning} |" for kind, meaning in KINDS.items()]
     return "| kind | input, output |\n|---|---|\n" + "\n".join(rows) + "\n"
@@ -194,8 +206,7 @@ def kinds_table() -> str:
 def files_table() -> str:
     """The files of the folder, for the specification."""
     rows: list[str] = []
-    for make in SUBJECTS:
-        s = make()
+    for s in subjects():
         kinds = ", ".join(f"`{kind}`" for kind in sorted({case.kind for case in s.cases}))
         rows.append(f"| `{s.name}` | {s.about} | {kinds} | {len(s.cases)} | {len(s.refused)} |")
     head = "| file | about | kinds | cases | refused |\n|---|---|---|---:|---:|\n"

@@ -4,6 +4,7 @@ import { ed25519 } from '@noble/curves/ed25519'
 import { exactly } from './body.mjs'
 import { hex, same, unhex } from './bytes.mjs'
 import { decode, encode, plain } from './cbor.mjs'
+import { parseCheckpoint, proof } from './checkpoint.mjs'
 import { cidFromText, cidOf, inText, kdf, label, sha256 } from './digest.mjs'
 import { asAsked, openKeyset, parseBundle, parseRequest } from './granting.mjs'
 import { certificate, inception, readerKey, signedBy, succession } from './identity.mjs'
@@ -185,9 +186,10 @@ const KINDS = {
   },
 
   page({ entry, page, sets }) {
-    const opened = openPage(setsOf(sets), parseEntry(unhex(entry)), unhex(page))
+    const line = parseEntry(unhex(entry))
+    const opened = openPage(setsOf(sets), line, unhex(page))
     const salt = opened.salt === null ? null : hex(opened.salt)
-    return { salt_d: salt, count: opened.count, rows: opened.rows.map(plain), cols: digestOf(opened.cols) }
+    return { writer: line.writer, salt_d: salt, count: opened.count, rows: opened.rows.map(plain), cols: digestOf(opened.cols) }
   },
 
   // Which pages of a whole vault a reader opens: by page_id, and what stands in them.
@@ -301,6 +303,18 @@ const KINDS = {
     const found = logged(word, unhex(secret), key)
     require(same(rootOfPath(size, index, found.leaf, all(path)), unhex(root)), 'proof', 'not in this log')
     return { k_r: hex(found.key), f: hex(found.print), leaf_key: hex(key), data: hex(found.data), leaf: hex(found.leaf) }
+  },
+
+  checkpoint({ note }) {
+    const { key, size, root, cosigned } = parseCheckpoint(new TextEncoder().encode(note))
+    return { log: hex(key), size, root: hex(root), cosigned }
+  },
+
+  // A file that shows one word in a log, to whoever has nothing else.
+  'log-proof'({ file }) {
+    const { word, owner, head, served, index, key } = proof(unhex(file))
+    const { size, cosigned } = head
+    return { word: inText(word.cid), owner: owner.persona, served, log: key, index, size, cosigned }
   },
 
   growth({ first, first_root: firstRoot, second, second_root: secondRoot, proof }) {

@@ -61,11 +61,11 @@ export function verify(key, signature, message, what) {
 }
 
 // A signed object is ["entrenous/1/<type>", body, sig…]; name and signatures are over the first two.
-export function parseSigned(raw, type, keys, signatures = [1]) {
+export function parseSigned(raw, type, keys, signatures = [1], optional = []) {
   require(raw.length <= SIGNED_BYTES_MAX, 'form', `${type} is too large`)
   const parts = list(decode(raw), type, 2)
   require(parts[0] === label(type), 'form', `not a ${type}`)
-  const body = exactly(parts[1], type, keys)
+  const body = exactly(parts[1], type, keys, optional)
   const sigs = parts.slice(2).map((sig) => data(sig, 'a signature', 64))
   require(signatures.includes(sigs.length), 'form', `${type} has ${sigs.length} signatures`)
   const message = encode([parts[0], parts[1]])

@@ -26,7 +26,7 @@ export function parseLink(value, nowMs) {
   for (const one of list(addresses, 'addresses', 1, ADDRESSES_MAX)) text(one, 'an address')
   data(secret, 'the secret', 16)
   integer(exp, 'exp', 0)
-  require(nowMs <= exp * 1000, 'expired', 'the link has ended')
+  require(nowMs < exp * 1000, 'expired', 'the link has ended')
   require(exp * 1000 <= nowMs + INVITE_S_MAX * 1000, 'lifetime', 'the link runs for too long')
   return { device: didOf(device), addresses, secret, exp }
 }

@@ -86,8 +86,14 @@ export function parseReceipt(raw) {
 
 // An answer, to a command or in place of pages; `acted` where it was said for another.
 export function parseAnswer(raw) {
-  const object = parseSigned(raw, 'answer', ['v', 'inv', 'code', 'out', 't_ms', 'prev'])
+  const object = parseSigned(raw, 'answer', ['v', 'inv', 'code', 'out', 't_ms', 'prev'], [1], ['acted'])
   const { body } = object
+  if ('acted' in body) {
+    const { principal, proxy, mandate } = exactly(body.acted, 'acted', ['principal', 'proxy', 'mandate'])
+    keyOf(principal)
+    keyOf(proxy)
+    cid(mandate, 'mandate')
+  }
   cid(body.inv, 'inv')
   require(CODES.includes(text(body.code, 'code')), 'form', 'there is no such code')
   require(body.code === 'ok' || body.out === null || typeof body.out === 'string', 'form', 'a refusal is a sentence')
