@@ -25,7 +25,7 @@ from ..crypto.digest import blake2b128
 from ..protocol.day import DAY_MAX, DAY_MS, UNDATED, month_of
 from ..protocol.errors import RecordError
 from ..protocol.period import first_of_month, last_of, last_of_month
-from ..protocol.view import Known, Step, View, next_step, published
+from ..protocol.view import Known, Step, View, is_closed, next_step, published
 from ..protocol.view_figures import PeriodTold, derive, is_complete
 from ..protocol.window import Window
 from ..protocol.wire import encode
@@ -332,7 +332,8 @@ class Views:
                 gone.add(first)
                 periods[first] = replace(was, out=True)
             if step in (Step.WAIT, Step.HOLD, Step.WITHDRAW):
-                waiting[first] = _why(step, known, was is not None)
+                closed = is_closed(view.every, first, view.late_days, now_ms)
+                waiting[first] = _why(step, closed=closed, told=was is not None)
         self._exchange(tx, view, new, gone & kept.periods.keys())
         stamp = _stamp(found.seen, now_ms // DAY_MS) if waiting else found.seen
         self.kept.put_month(tx, view.path, found.month, MonthKept(stamp, periods, waiting))
@@ -394,12 +395,12 @@ def _stamp(seen: bytes, today: int) -> bytes:
     return seen + today.to_bytes(4, "big")
 
 
-def _why(step: Step, known: Known, was_published: bool) -> str:
+def _why(step: Step, *, closed: bool, told: bool) -> str:
     if step is not Step.WAIT:
         return _HELD
-    if was_published:
+    if told:
         return _SOON
-    return _OPEN if known.complete else _GAPS
+    return _GAPS if closed else _OPEN
 
 
 def _is_derived(stored: Stored) -> bool:

@@ -29,6 +29,7 @@ from .records import Format, between, json_rows, print_batch
 from .said import NOTHING, Said
 from .screen import Column, Screen
 from .sources import brought, show_sources, tell_conflicts, tell_records, told
+from .views import say_derived
 from .words import counted
 
 imports_app = App(name="imports", help="List what was imported, or undo an import.")
@@ -275,6 +276,7 @@ async def read(
     else:
         print_batch(batch, format, every=every)
         tell_conflicts(screen, found)
+        say_derived(screen, [collection])
     return tell_records(screen, len(batch), found.damaged)
 
 

@@ -19,6 +19,7 @@ from .options import USUAL, Options, node_of, zone_of
 from .records import Format, json_rows, print_batch
 from .screen import Screen
 from .sources import tell_records
+from .views import say_derived
 from .words import counted, left_out_sentence
 
 
@@ -216,6 +217,7 @@ def _tell(screen: Screen, found: Fetched, windows: Sequence[Window], *, kept: bo
         screen.note(f"read UTC days {days}: {found.pages:,} pages in {found.windows:,} windows")
     if not found.provenance and found.pages:
         screen.note("no source has signed these records: they are as the lender keeps them")
+    say_derived(screen, [one.collection for one in windows])
     for source in found.provenance:
         span_text = days_in_words(source.first, source.last)
         who = f"statement {short(source.statement)} of …{source.src[-8:]}"

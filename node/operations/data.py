@@ -135,6 +135,7 @@ async def import_(host: Host, args: Args, emit: Emit) -> Value:
         place=await placing(host.node, args),
         settings=_settings(args),
     )
+    await host.node.views.catch_up()
     return to_value(report)
 
 
@@ -175,7 +176,9 @@ async def imports(host: Host, args: Args, emit: Emit) -> Value:
 
 
 async def undo(host: Host, args: Args, emit: Emit) -> Value:
-    return to_value(await host.node.imports.undo(args.text("id")))
+    undone = await host.node.imports.undo(args.text("id"))
+    await host.node.views.catch_up()
+    return to_value(undone)
 
 
 # --- handing back ---------------------------------------------------------------------------------

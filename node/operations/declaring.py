@@ -48,6 +48,7 @@ async def remove(host: Host, args: Args, emit: Emit) -> Value:
     if (name if t_ms is None else t_ms) is None:
         raise UsageError("remove: name the record by its id or its time")
     found = await remove_record(host.node.vault, path, name if name is not None else t_ms or 0)
+    await host.node.views.catch_up()
     id = found.name if isinstance(found.name, str) else None
     at = found.record.times[0] if found.record.schema.dated else None
     return to_value(RecordRemoved(path, id, at))
