@@ -1,9 +1,10 @@
 """IBAN: an account number that can be told from a slip of the pen.
 
 A check of form and of the two check digits: letters become numbers from 10, the first four
-characters go to the end, and the whole leaves 1 when divided by 97.  A digit for another,
-or a letter for another, never passes, and two swapped digits never do.  Lengths by country are not held: the registry changes
-more often than programs do, and the digits already refuse what is cut short, but for one in 97.
+characters go to the end, and the whole leaves 1 when divided by 97.  A digit for another, or a
+letter for another, never passes, and two swapped digits never do.  Lengths by country are not held:
+the registry changes more often than programs do, and the digits already refuse what is cut short,
+but for one in 97.
 
 Source: ISO 13616-1; ISO/IEC 7064, MOD 97-10.
 """

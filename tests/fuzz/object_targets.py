@@ -7,6 +7,7 @@ from dataclasses import fields, is_dataclass
 from typing import Final
 
 from entrenous.crypto.canonical import encode
+from entrenous.crypto.entropy import SeededEntropy
 from entrenous.crypto.errors import BadSignature
 from entrenous.protocol.card import SignedCard, card_from_mapping, parse_card
 from entrenous.protocol.did import did_of
@@ -14,6 +15,19 @@ from entrenous.protocol.errors import CapabilityError, RecordError, WireError
 from entrenous.protocol.keyset import parse_keyset
 from entrenous.protocol.mandate import make_end, make_proxy, parse_end, parse_mandate, parse_proxy
 from entrenous.protocol.parcel_head import parse_head
+from entrenous.protocol.payment import (
+    Counted,
+    Payment,
+    PaymentWord,
+    make_acknowledgement,
+    make_invoice,
+    make_payment,
+    make_waiver,
+    parse_acknowledgement,
+    parse_invoice,
+    parse_payment,
+    parse_waiver,
+)
 from entrenous.protocol.persona import (
     parse_certificate,
     parse_inception,
@@ -101,6 +115,40 @@ def _vouches() -> list[bytes]:
     return [make_vouch(who.person, about=supplier, to=person, t_ms=T_MS).signed.raw]
 
 
+def _payment() -> Payment:
+    who = cast()
+    return make_payment(
+        who.supplier,
+        to=did_of(who.person.public),
+        amount_minor=1250,
+        currency="EUR",
+        note="for March",
+        t_ms=T_MS,
+        entropy=SeededEntropy(b"fuzz payments"),
+    )
+
+
+def _account_words() -> list[bytes]:
+    """A word on a payment, an invoice, a waiver."""
+    who, grant = cast(), example("granting", "delegation: CID")
+    to = did_of(who.supplier.public)
+    word = make_acknowledgement(
+        who.person, _payment(), word=PaymentWord.DISPUTED, reason="nothing came", t_ms=T_MS
+    )
+    invoice = make_invoice(
+        who.person,
+        to=to,
+        currency="EUR",
+        counted=[Counted(grant, 2, 500)],
+        paid_minor=250,
+        name="Ann Example",
+        iban="FR7630006000011234567890189",
+        t_ms=T_MS,
+    )
+    waiver = make_waiver(who.person, to=to, grants=[grant], t_ms=T_MS)
+    return [word.signed.raw, invoice.signed.raw, waiver.signed.raw]
+
+
 def _ends() -> list[bytes]:
     cid = example("granting", "delegation: CID")
     return [make_end(cast().person, mandate=cid, t_ms=T_MS).signed.raw]
@@ -176,6 +224,10 @@ TARGETS = (
     ),
     _row("card", _card, "card", ("card", "card"), errors=_LISTED, weight=2),
     _row("vouch", parse_vouch, "vouch", made=_vouches),
+    _row("payment", parse_payment, "payment", made=lambda: [_payment().signed.raw]),
+    _row("payment-word", parse_acknowledgement, "payment", made=lambda: _account_words()[:1]),
+    _row("invoice", parse_invoice, "payment", made=lambda: _account_words()[1:2]),
+    _row("waiver", parse_waiver, "payment", made=lambda: _account_words()[2:]),
     _row("proxy", parse_proxy, "mandate", made=_proxies),
     _row(
         "mandate",

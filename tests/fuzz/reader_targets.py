@@ -209,7 +209,7 @@ TARGETS = (
     _row(
         "camt",
         _reads(camt.reader),
-        ("apps.readers.camt", "apps.iso20022", "apps.account", "apps.iban", "apps.markup"),
+        ("apps.readers.camt", "apps.iso20022", "apps.account", "protocol.iban", "apps.markup"),
         _camt_seeds,
         (
             *(

@@ -35,6 +35,7 @@ WITHOUT = {
         (
             *("node.allowances", "node.collection", "node.deciding_for", "node.deliveries"),
             *("node.domain_looks", "node.grant_given", "node.grant_held", "node.household"),
+            *("node.invoices", "node.paid_terms", "node.payments"),
             *("node.inbox", "node.journal", "node.lent_on", "node.mandate_kept", "node.meeting"),
             *("node.parcel_book", "node.peers", "node.quotas", "node.reads_by_file"),
             *("node.store.objects", "node.store.sealer", "node.store.transaction"),

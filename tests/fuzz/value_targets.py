@@ -21,9 +21,10 @@ from entrenous.protocol.domain import (
 from entrenous.protocol.errors import CapabilityError, GrantRefused, RecordError, WireError
 from entrenous.protocol.look_alike import look_alike, skeleton
 from entrenous.protocol.policy import parse_policy
+from entrenous.protocol.remuneration import Per, Remuneration
 from entrenous.protocol.request import parse_request
 from entrenous.protocol.selector import Unresolved, parse_selector
-from entrenous.protocol.terms import parse_terms, terms_from_value
+from entrenous.protocol.terms import Terms, parse_terms, terms_from_value
 from entrenous.protocol.well_known import parse_well_known, well_known_text
 from entrenous.protocol.window import Window, check_window, joined, window_from_value, within
 from entrenous.protocol.wire import decode
@@ -320,8 +321,8 @@ TARGETS = (
     Target(
         "terms",
         _terms,
-        ("protocol.terms",),
-        examples(("granting", "terms")),
+        ("protocol.terms", "protocol.remuneration", "protocol.currency"),
+        lambda: [*examples(("granting", "terms"))(), _paid_terms()],
         (WireError,),
         form=Form.VALUE,
     ),
@@ -348,3 +349,8 @@ def _request_example() -> bytes:
     from entrenous.tests.protocol.spec_words import asked
 
     return asked().encode()
+
+
+def _paid_terms() -> bytes:
+    given = Remuneration(250, "EUR", Per.MONTH, 3000)
+    return Terms("dpv:ServiceProvision", 30, (), given, ()).encode()
