@@ -25,6 +25,7 @@ from .calls.acting_for import ActingForCalls
 from .calls.audit import AuditCalls
 from .calls.data import DataCalls
 from .calls.declaring import DeclaringCalls
+from .calls.erasure import ErasureCalls
 from .calls.export import ExportCalls
 from .calls.history import HistoryCalls
 from .calls.household import HouseholdCalls
@@ -48,6 +49,7 @@ class Client(
     ActingForCalls,
     DataCalls,
     DeclaringCalls,
+    ErasureCalls,
     ExportCalls,
     LendingCalls,
     HistoryCalls,

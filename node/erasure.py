@@ -44,7 +44,7 @@ from .deliveries import Received
 from .errors import NotFound, UsageError
 from .facts import TellerKey, facts_on, key_of, shown_first
 from .grant_lines import Happened, Side
-from .journal import Journal
+from .journal import Event, Journal, State, after
 from .left_out import LeftOutDay, record_digest
 from .lending import Lending
 from .mending import ID_CHARS_MIN
@@ -382,6 +382,15 @@ class Erasing:
                     self._objects.delete(tx, Kind.LEFT_OUT, [path, month])
                 self._vault.collections.forget(tx, path)
         self._objects.delete(tx, Kind.ERASING, path)
+
+    def lift(self, tx: Tx, path: str) -> int:
+        """What was erased of `path` may come again, from files imported before too; how much."""
+        now_ms = self._clock.now_ms()
+        for row in self._journal.all(tx):
+            if row.path == path and row.state is State.DONE:
+                reopened = after(row.state, Event.NEIGHBOUR_UNDONE)
+                self._journal.put(tx, replace(row, state=reopened, changed_ms=now_ms))
+        return self._vault.erased.lift(tx, path)
 
     # both
 

@@ -19,6 +19,7 @@ from cyclopts import Group, Parameter
 
 from ..client import Client, NotRunning, connect
 from ..config import default_home
+from ..erasure_home import is_being_erased
 from ..errors import HomeError, NotAllowed, UsageError
 from .days import UTC, Zone
 from .screen import Screen
@@ -153,6 +154,10 @@ def forget_opened() -> None:
 def require_home(home: Path) -> None:
     """Raise HomeError if there is no home at all: a better word than that no node runs on it."""
     if not (home / "keystore").exists():
+        if is_being_erased(home):
+            raise HomeError(
+                f"{home} is being erased: `entrenous erase --everything` brings it to its end"
+            )
         store = home / "store.db"
         if store.exists() and store.stat().st_size:  # an empty one: `init` was interrupted
             raise HomeError(

@@ -218,9 +218,8 @@ async def test_an_import_leaves_it_out_and_says_so_until_that_is_lifted(
         report = await node.imports.commit(tmp_path / "again.ofx")
         assert any("1 record was left out" in note for note in report.imported[0].notes)
         assert first not in await names(node, path)
-        await node.store.database.write(lambda tx: node.vault.erased.lift(tx, path))
-        (tmp_path / "third.ofx").write_text(OFX + "\n\n")
-        report = await node.imports.commit(tmp_path / "third.ofx")
+        assert await node.store.database.write(lambda tx: node.erasing.lift(tx, path)) == 1
+        report = await node.imports.commit(tmp_path / "january.ofx")
         assert not any("you erased" in note for note in report.imported[0].notes)
         assert first in await names(node, path)
 
