@@ -1,5 +1,4 @@
-"""Views: `views`, `view add`, `view remove`, `view release`; and what each answer to a request
-gives away: `choices`, `decide ID` without a verdict, `decide ID grant --view NAME`."""
+"""Views, and choosing: `views`, `view …`, `choices`, `decide ID grant --view NAME`."""
 
 from __future__ import annotations
 
