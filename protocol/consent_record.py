@@ -87,6 +87,7 @@ def consent_document(facts: ConsentFacts, created_ms: int) -> dict[str, Json]:
 
 def consent_record(facts: ConsentFacts) -> dict[str, Json]:
     """What was consented to, by whom, and what became of it."""
+    signed: list[Json] = [_signed(cid, "delegation") for cid in facts.delegations]
     return {
         "@id": _record_id(facts),
         "@type": "dpv:ConsentRecord",
@@ -97,8 +98,7 @@ def consent_record(facts: ConsentFacts) -> dict[str, Json]:
         "dpv:hasLegalBasis": "dpv:ExpressedConsent",
         "dpv:hasProcess": _process(facts),
         "dpv:hasConsentStatus": [_status(facts, event) for event in facts.events],
-        "dct:references": [_signed(cid, "delegation") for cid in facts.delegations]
-        + [_signed(facts.terms.cid, "terms")],
+        "dct:references": [*signed, _signed(facts.terms.cid, "terms")],
     }
 
 
@@ -118,12 +118,13 @@ def consent_receipt(facts: ConsentFacts, created_ms: int) -> dict[str, Json]:
 
 def _process(facts: ConsentFacts) -> dict[str, Json]:
     terms = facts.terms
+    recipients: list[Json] = [{"@id": facts.controller}, *map(_called, terms.recipients)]
     process: dict[str, Json] = {
         "@type": "dpv:Process",
         "dpv:hasPurpose": terms.purpose,
         "dpv:hasProcessing": ["dpv:Access", "dpv:Use"],
         "dpv:hasPersonalData": [_data(window) for window in facts.windows],
-        "dpv:hasRecipient": [{"@id": facts.controller}, *map(_called, terms.recipients)],
+        "dpv:hasRecipient": recipients,
         "dpv:hasStorageCondition": {
             "@type": "dpv:StorageDuration",
             "dpv:hasDuration": _duration(f"P{terms.retention_days}D"),

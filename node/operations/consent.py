@@ -44,7 +44,7 @@ def _facts(node: Node, tx: Tx, grant: GrantGiven | GrantHeld, now_ms: int) -> Co
     delegation = grant.bundle.grant.delegation
     return ConsentFacts(
         grant=grant.cid,
-        subject=delegation.sub,
+        subject=delegation.sub or delegation.iss,
         controller=delegation.aud,
         windows=grant.windows,
         terms=grant.bundle.terms,
@@ -61,7 +61,7 @@ def _events(node: Node, tx: Tx, grant: GrantGiven | GrantHeld, now_ms: int) -> I
     if grant.request is not None and (asked := _asked(node, tx, grant.request)) is not None:
         yield Event(asked.t_ms, ConsentEvent.REQUESTED, controller, grant.request)
     line = node.lending.lines.find(tx, side, grant.cid)
-    events = [] if line is None else line.events
+    events = () if line is None else line.events
     ended = False
     for event in events:
         what = _HAPPENED.get(event.what)
