@@ -12,7 +12,7 @@ All are functions of a transaction over lines and indexes, never over every gran
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ..protocol.command import Cmd
 from ..protocol.receipt import Answer
@@ -35,6 +35,7 @@ from .mentioned import (
 from .peers import Pair
 from .receipts import Way
 from .results_history import HistoryEvent
+from .standing_terms import Judged
 from .store.database import Tx
 
 _DAY_MS = 86_400_000
@@ -75,6 +76,8 @@ class History:
         self._deliveries = deliveries
         self._cards = cards
         self._log = log
+        # What standing rules made of a request when it came.
+        self.judged: Callable[[Tx, bytes], Judged | None] = _not_judged
 
     # one collection
 
@@ -178,6 +181,17 @@ class History:
                     cids=(cid, *cids_of(rows)),
                 )
                 yield asking
+                judged = self.judged(tx, cid) if side is self._inbox else None
+                if judged is not None and judged.rule is not None:
+                    yield HistoryEvent(
+                        t_ms=judged.t_ms,
+                        what=f"rule-{judged.does.value}",
+                        way=way,
+                        peer=pair.name,
+                        purpose=request.purpose,
+                        request=cid,
+                        note=f"{judged.rule}: {judged.why}",
+                    )
                 decided = said.about(Cmd.DECIDE, cid)
                 if asked.state is RequestState.REFUSED:
                     # Of one that was not told yet, the moment is not kept: it came after asking.
@@ -346,6 +360,11 @@ _ENDINGS = (
 def _within(read: ReadMade, windows: Sequence[Window], line: GrantLine) -> bool:
     """Whether a read lay within its grant: its days, and while it held."""
     return within(windows, line.windows) and line.status_at(read.t_ms) is GrantStatus.LIVE
+
+
+def _not_judged(_tx: Tx, _request: bytes) -> Judged | None:
+    """There are no standing rules."""
+    return None
 
 
 def _t_ms(row: Mentioned) -> int:

@@ -285,6 +285,7 @@ class Node:
             cards=self.cards,
             log=keystore.log_number,
         )
+        self.history.judged = self.standing_rules.judged
         self.erasing = Erasing(
             vault=self.vault,
             views=self.views,

@@ -166,6 +166,10 @@ async def test_standing_terms_through_a_client(autojump_clock: trio.abc.Clock) -
         assert found.state == "granted"
         assert found.marks is not None
         assert (found.marks.rule, found.marks.why) == ("advice", "narrowed by the rule advice")
+        made_by = [one for one in await owner.history("shop") if one.what == "rule-grant"]
+        assert [(one.request, one.note) for one in made_by] == [
+            (request, "advice: narrowed by the rule advice")
+        ]
         with pytest.raises(UsageError, match="does is one of"):
             await owner.set_standing_terms({"rules": [{**rule, "does": "sell"}]})
 
