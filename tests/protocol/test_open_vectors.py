@@ -17,7 +17,9 @@ from typing import cast
 
 import pytest
 
-from entrenous.tests.vectors.open_vectors import CLASSES, FOLDER, INDEX, rendered
+from entrenous.crypto.errors import EntrenousError
+from entrenous.tests.vectors.open_judge import JUDGES, changed, judge
+from entrenous.tests.vectors.open_vectors import CLASSES, FOLDER, INDEX, rendered, subjects
 
 INTEROP = Path(__file__).resolve().parents[1] / "interop"
 VERIFIER = INTEROP / "verifier"
@@ -60,6 +62,33 @@ def test_there_are_enough_faults_and_every_class_is_explained() -> None:
     index = cast("dict[str, dict[str, int]]", json.loads((FOLDER / INDEX).read_text("utf-8")))
     assert set(index["classes"]) == set(CLASSES)
     assert sum(index["classes"].values()) >= REFUSED_LEAST
+
+
+def takes(kind: str, given: Mapping[str, object]) -> bool:
+    try:
+        judge(kind, given)
+    except EntrenousError:
+        return False
+    return True
+
+
+def test_the_program_takes_what_is_sound_and_refuses_the_same_faults() -> None:
+    cases = {case.name: case for subject in subjects() for case in subject.cases}
+    for case in cases.values():
+        if case.kind in JUDGES:
+            judge(case.kind, changed(case.input, {}))
+    taken: list[str] = []
+    judged = 0
+    for fault in (fault for subject in subjects() for fault in subject.refused):
+        case = cases[fault.of]
+        # How far ahead an invocation may end is asked at the door (test_trust.py).
+        if case.kind not in JUDGES or fault.why == "lifetime":
+            continue
+        if takes(case.kind, changed(case.input, fault.put)):
+            taken.append(fault.name)
+        judged += 1
+    assert taken == []
+    assert judged >= REFUSED_LEAST
 
 
 def test_another_implementation_opens_verifies_and_refuses_as_the_vectors_say() -> None:
