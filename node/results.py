@@ -426,6 +426,7 @@ class DeliveryInfo:
 
     Of one that was taken in: how many of its records were `new`, the `same` as what others
     (`same_as`) had told, `differing` under the same name, or `ambiguous`; None where not counted.
+    `erased` were left out because the person had erased them.
     """
 
     statement: bytes
@@ -442,6 +443,7 @@ class DeliveryInfo:
     differing: int | None = None
     ambiguous: int | None = None
     same_as: dict[str, int] = field(default_factory=lambda: dict[str, int]())
+    erased: int = 0
 
 
 @dataclass(frozen=True, slots=True)

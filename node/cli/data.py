@@ -338,6 +338,7 @@ async def deliveries(*, options: Options = USUAL) -> None:
             f"{one.state.value}, {counted(one.records, 'record')}",
             f"{one.path}, {days_in_words(one.first, one.last)}"
             f"{told(one.same or 0, one.differing or 0, one.same_as)}",
+            *([f"{counted(one.erased, 'record')} left out: erased here before"] * bool(one.erased)),
         )
     if not found:
         screen.say("Nothing was handed over yet.")

@@ -56,6 +56,7 @@ EXCHANGE: Final[Mapping[str, Shape]] = {
         differing="taken in: records that others had told with other content; null if not counted",
         ambiguous="taken in: records that might be the same as others; null if not counted",
         same_as="who had told those that are the same, and how many",
+        erased="of one that came in, records left out because they had been erased here",
     ),
     "ask": one(
         request="the request",

@@ -260,6 +260,7 @@ async def deliveries(host: Host, args: Args, emit: Emit) -> Value:
                 one.told.differing if one.told else None,
                 one.told.ambiguous if one.told else None,
                 dict(one.told.same_as) if one.told else {},
+                one.erased,
             )
             for one in node.deliveries.received(tx)
         ]
