@@ -10,7 +10,7 @@ import trio
 from ...protocol.cid import cid_of
 from ...protocol.command import Cmd, StandingArgs, parse_out
 from ...protocol.did import Did, check_did
-from ...protocol.errors import Code, ProtocolError
+from ...protocol.errors import Code, ProtocolError, RemoteProtocolError
 from ...protocol.limits import (
     CLAUSES_MAX,
     LINE_CHARS_MAX,
@@ -347,7 +347,7 @@ def _rules(out: bytes) -> tuple[Value, ...]:
         return ()
     told = decode(out, bytes_max=STANDING_BYTES_MAX)
     if not isinstance(told, dict):
-        raise UsageError("the peer told standing terms in another form than this program knows")
+        raise RemoteProtocolError("the peer told standing terms in a form that is none")
     value = standing_value(standing_from_mapping(told))
     assert isinstance(value, dict)
     rules = value["rules"]
