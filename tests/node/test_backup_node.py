@@ -58,7 +58,12 @@ async def home_with_data(tmp_path: Path, days: int = 5) -> tuple[Path, str, Path
 
 async def restored_at(folder: Path, backup: Path, words: str) -> None:
     await restore_home(
-        folder, backup, words, NEW, entropy=SeededEntropy(b"restored"), clock=SystemClock()
+        folder,
+        backup,
+        words,
+        NEW,
+        entropy=SeededEntropy(b"restored" + backup.name.encode() + folder.name.encode()),
+        clock=SystemClock(),
     )
 
 
