@@ -31,7 +31,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_targets_of_make_that_are_named_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
     for page in PAGES:
-        for line in re.findall(r"(?:^ {4}|`)make ([a-z ]+)", page.read_text(), re.MULTILINE):
+        for line in re.findall(r"(?:^ {4}|`)make ([a-z -]+)", page.read_text(), re.MULTILINE):
             named = line.split("  ")[0].split()
             assert set(named) <= targets, (page.name, line)
 
