@@ -1,0 +1,196 @@
+"""`entrenous accounts` in words and as JSON; paid terms say what they are for, everywhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from entrenous.node.account_info import (
+    AccountDifference,
+    AccountInfo,
+    AccountLine,
+    CreditorInfo,
+    GrantOwed,
+    InvoiceInfo,
+    PaidTermsInfo,
+    PaymentInfo,
+    TransferInfo,
+)
+from entrenous.node.cli.shapes import SHAPES
+from entrenous.protocol.remuneration import LICENCE, Per, Remuneration
+from entrenous.tests.node.cli_node import (
+    ASKED,
+    GIVEN,
+    GRANT,
+    INFO,
+    REQUEST,
+    TERMS,
+    CommandLine,
+    FakeNode,
+    install,
+)
+
+Run = Callable[..., tuple[int, str, str]]
+IBAN = "FR7630006000011234567890189"
+T_MS = 1_767_225_600_000
+MONTHLY = Remuneration(250, "EUR", Per.MONTH, 3000)
+PAYMENT = PaymentInfo(
+    REQUEST, "", "volt", "to-me", "4.00", "EUR", "for March", "heard", "", T_MS
+)  # fmt: skip  # one line a kind of thing
+INVOICE = InvoiceInfo(
+    GRANT, T_MS, "6.00", "Ann", IBAN, True, "4.00", "0.00",
+    (AccountDifference(GRANT, 4, "10.00", 3, "7.50"),),
+)  # fmt: skip  # as above
+ACCOUNT = AccountInfo(
+    "volt", "to-me", "EUR", "10.00", "0.00", "4.00", "10.00",
+    (GrantOwed(GRANT, MONTHLY, 4, "10.00", 2, T_MS),), (PAYMENT,), INVOICE,
+)  # fmt: skip  # as above
+LINE = AccountLine("volt", "to-me", GRANT, T_MS, 1, "2.50", "EUR", REQUEST)
+TRANSFER = TransferInfo(
+    "volt", "by-me", "Ann", IBAN, "10.00", "EUR", "entrenous 5hr7q2ka",
+    f"BCD\n002\n1\nSCT\n\nAnn\n{IBAN}\nEUR10.00\n\n\nentrenous 5hr7q2ka",
+)  # fmt: skip  # as above
+
+
+@pytest.fixture
+def node(monkeypatch: pytest.MonkeyPatch) -> FakeNode:
+    node = FakeNode(
+        {
+            "accounts": [ACCOUNT],
+            "account_lines": [LINE],
+            "account_paid": PAYMENT,
+            "account_answer": replace(PAYMENT, state="confirmed"),
+            "invoice": INVOICE,
+            "transfer": TRANSFER,
+            "creditor": CreditorInfo("Ann", IBAN),
+            "set_creditor": CreditorInfo("Ann", IBAN),
+            "paid_terms": PaidTermsInfo(True, 0),
+            "set_paid_terms": PaidTermsInfo(False, 2),
+        }
+    )
+    install(monkeypatch, node)
+    return node
+
+
+@pytest.fixture
+def run(node: FakeNode, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    line = CommandLine(node, tmp_path, capsys)
+
+    def told(*words: str) -> tuple[int, str, str]:
+        done = line(*words)
+        return done.code, done.out, done.err
+
+    return told
+
+
+def test_what_is_owed_line_by_line(node: FakeNode, run: Run) -> None:
+    code, out, _ = run("accounts", "volt")
+    assert code == 0
+    for said in (
+        "volt owes you 10.00 EUR: 10.00 became owed, 0.00 is paid",
+        "2.50 EUR for each month begun, at most 30.00 EUR in all",
+        "nothing more becomes owed since 2026-01-01",
+        "2 windows went out and were never signed for: not counted",
+        "2.50, by receipt",
+        "4.00 EUR, heard",
+        "for March",
+        "`entrenous accounts confirm",
+        "creditor 10.00 (4), debtor 7.50 (3)",
+        "paid: creditor 4.00, debtor 0.00",
+        LICENCE,
+    ):
+        assert said in out, said
+    code, out, _ = run("accounts")
+    assert "4.00 EUR is said to be paid, and waits for a word" in out
+
+
+def test_nothing_is_owed_and_the_switch_is_said(node: FakeNode, run: Run) -> None:
+    node.answers["accounts"] = []
+    node.answers["paid_terms"] = PaidTermsInfo(False, 0)
+    _, out, _ = run("accounts")
+    assert "there is nothing to owe" in out
+    assert "Paid terms are switched off" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "shape", "op"),
+    [(("accounts",), "accounts", "accounts"),
+     (("accounts", "paid", "volt", "4", "eur", "--note", "x"), "accounts paid", "account_paid"),
+     (("accounts", "confirm", "bafyreiabc"), "accounts confirm", "account_answer"),
+     (("accounts", "dispute", "bafyreiabc", "--reason", "x"), "accounts dispute", "account_answer"),
+     (("accounts", "invoice", "volt", "--iban"), "accounts invoice", "invoice"),
+     (("accounts", "qr", "volt", "10.00"), "accounts qr", "transfer"),
+     (("accounts", "iban"), "accounts iban", "creditor"),
+     (("accounts", "off"), "accounts off", "set_paid_terms"),
+     (("accounts", "on"), "accounts on", "set_paid_terms")],
+)  # fmt: skip  # a table
+def test_json_has_the_keys_that_it_says(
+    node: FakeNode, run: Run, words: tuple[str, ...], shape: str, op: str
+) -> None:
+    code, out, _ = run(*words, "--json")
+    assert code == 0
+    assert json.loads(out).keys() == SHAPES[shape].keys.keys()
+    assert op in [name for name, _ in node.calls]
+    code, out, _ = run(*words)
+    assert code == 0
+    assert out.strip()
+
+
+def test_a_code_is_drawn_and_says_what_to_compare(node: FakeNode, run: Run) -> None:
+    _, out, _ = run("accounts", "qr", "volt")
+    assert "█" in out or "▀" in out
+    for said in ("Ann", IBAN, "10.00 EUR", "entrenous 5hr7q2ka", "Compare them"):
+        assert said in out
+    assert "`entrenous accounts paid volt 10.00 EUR`" in out
+
+
+def test_an_iban_and_its_name_go_together(
+    node: FakeNode, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import io
+
+    assert run("accounts", "iban", IBAN)[0] == 2
+    assert run("accounts", "iban", "--name", "Ann")[0] == 2
+    assert run("accounts", "iban", "--forget", "--name", "Ann")[0] == 2
+    monkeypatch.setattr("sys.stdin", io.StringIO(IBAN + "\n"))
+    assert run("accounts", "iban", "-", "--name", "Ann")[0] == 0
+    assert node.calls[-1] == ("set_creditor", {"name": "Ann", "iban": IBAN})
+    assert run("accounts", "iban", "--forget")[0] == 0
+    assert node.calls[-1] == ("set_creditor", {"name": None, "iban": None})
+
+
+@pytest.mark.parametrize("given", [MONTHLY, "a discount"])
+@pytest.mark.parametrize(
+    ("words", "op", "thing"),
+    [(("inbox", "bafyrei"), "inbox", ASKED), (("grants",), "grants", GIVEN)],
+)
+def test_paid_terms_say_licence_never_transfer_wherever_they_are_shown(
+    node: FakeNode,
+    run: Run,
+    given: Remuneration | str,
+    words: tuple[str, ...],
+    op: str,
+    thing: object,
+) -> None:
+    paid = replace(thing, terms=replace(TERMS, remuneration=given))  # type: ignore[type-var]  # both are dataclasses
+    node.answers[op] = [paid]
+    node.answers["collections"] = [INFO]
+    if op == "inbox":
+        from entrenous.protocol.cid import cid_text
+
+        words = ("inbox", cid_text(REQUEST))
+    code, out, err = run(*words)
+    assert code == 0, err
+    assert LICENCE in " ".join(out.split()), out
+    node.answers[op] = [thing]
+    assert LICENCE not in " ".join(run(*words)[1].split())
+    if isinstance(given, Remuneration):
+        node.answers[op] = [paid]
+        shown = json.loads(run(*words, "--json")[1])
+        assert shown["terms"]["remuneration"] == {
+            "amount": "2.50", "currency": "EUR", "per": "month", "cap": "30.00", "for": LICENCE,
+        }  # fmt: skip  # one thing
