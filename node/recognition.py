@@ -29,7 +29,8 @@ Rules of matching by content, each held by a property test:
 Evidence goes from strong to weak: the same words, most words, a word, none in common; and for
 each of these the nearer day first.  What is written alike weighs more than a day, because banks
 book and value on different days, and a whole file differs by one.  Without a shared word a day
-apart is the most: two accounts have the same round amounts.
+apart is the most: two accounts have the same round amounts.  The same holds where both have long
+numbers and share none: an insurer pays back the same sum twice in a week, under two references.
 
 It does not judge who is right.  What of the tellings is shown is the order they are given in.
 """
@@ -68,6 +69,8 @@ OVERLAP_FACTS_MIN: Final = 4
 OVERLAP_DAYS_MIN: Final = 2 * DAYS_APART_MAX
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _TELLING_LETTERS_MIN: Final = 4
+# A reference, a mandate, an account: longer than any date.
+_NUMBER = re.compile(r"\d{9,}")
 
 
 _FilePair = tuple[bytes, bytes]
@@ -142,6 +145,7 @@ class _Named:
     signed: bool
     day: int
     words: frozenset[str]
+    numbers: frozenset[str]
     order: tuple[int, str]
     amount: Hashable
 
@@ -174,6 +178,7 @@ def _described(
                 any(told_by[row].signed for row in rows),
                 days[shown],
                 frozenset(_words(whole, shown)),
+                frozenset(_NUMBER.findall(" ".join(_texts(whole, shown)))),
                 (whole.times[shown], ids[shown]),
                 _amount(whole, shown),
             )
@@ -229,6 +234,7 @@ class _Fact:
     signed: bool
     day: int
     words: frozenset[str]
+    numbers: frozenset[str]
     order: tuple[int, str]
     # Of its files, those that are not to be matched with every other.
     files: frozenset[bytes]
@@ -255,6 +261,7 @@ def _matched(
                 one.signed,
                 one.day,
                 one.words,
+                one.numbers,
                 one.order,
                 one.files & suspects,
             )
@@ -363,13 +370,16 @@ def _classes(facts: Sequence[_Fact]) -> dict[_Class, list[_Fact]]:
 
 
 def _near(
-    left: Iterable[_Class], right: Iterable[_Class], apart: frozenset[_FilePair]
+    left: Mapping[_Class, Sequence[_Fact]],
+    right: Mapping[_Class, Sequence[_Fact]],
+    apart: frozenset[_FilePair],
 ) -> dict[tuple[int, int], list[tuple[_Class, _Class]]] | None:
     """Pairs of classes by the strength of their evidence; None if there are too many."""
     by_day: defaultdict[int, list[_Class]] = defaultdict(list)
     for one in right:
         by_day[one[0]].append(one)
     found: defaultdict[tuple[int, int], list[tuple[_Class, _Class]]] = defaultdict(list)
+    ours, theirs = _numbers(left), _numbers(right)
     pairs = 0
     for one in left:
         for day in range(one[0] - DAYS_APART_MAX, one[0] + DAYS_APART_MAX + 1):
@@ -381,10 +391,19 @@ def _near(
                 if apart and _kept_apart(one[2], two[2], apart):
                     continue
                 unlike, between = _unlike(one[1], two[1]), abs(one[0] - two[0])
+                if ours[one] and theirs[two] and ours[one].isdisjoint(theirs[two]):
+                    unlike = 3
                 worded = unlike < 3 and one[1]  # two that say nothing share nothing
                 if worded or between <= WORDLESS_DAYS_APART_MAX:
                     found[unlike, between].append((one, two))
     return found
+
+
+def _numbers(classes: Mapping[_Class, Sequence[_Fact]]) -> Mapping[_Class, set[str]]:
+    """The long numbers of each class, of all its facts together: those are interchangeable."""
+    return {
+        one: {number for fact in facts for number in fact.numbers} for one, facts in classes.items()
+    }
 
 
 def _kept_apart(

@@ -151,6 +151,24 @@ CASES: dict[str, tuple[list[Said], list[Said], set[frozenset[str]], int]] = {
         {frozenset("ab"), frozenset("cd")},
         0,
     ),
+    "the same words under two references, three days apart": (
+        [("a", 0, (1900, 2), "TRANSFER FROM INSURER MOTIF 24112500034 251215000933")],
+        [("b", 3, (1900, 2), "TRANSFER FROM INSURER MOTIF 15122500038")],
+        {frozenset("a"), frozenset("b")},
+        0,
+    ),
+    "one reference of two is shared, three days apart": (
+        [("a", 0, (1900, 2), "TRANSFER FROM INSURER MOTIF 15122500038 251215000933")],
+        [("b", 3, (1900, 2), "TRANSFER FROM INSURER MOTIF 15122500038")],
+        {frozenset("ab")},
+        0,
+    ),
+    "two references of two banks, the same day": (
+        [("a", 0, (1900, 2), "INSURER 251215000933"), ("c", 0, (1900, 2), "INSURER 251215000934")],
+        [("b", 0, (1900, 2), "INSURER 9988776655"), ("d", 0, (1900, 2), "INSURER 9988776656")],
+        {frozenset("ab"), frozenset("cd")},
+        0,
+    ),
     "one between two that could be either": (
         [("a", 0, (-250, 2), "Metro"), ("c", 2, (-250, 2), "Metro")],
         [("b", 1, (-250, 2), "Metro")],
@@ -185,9 +203,9 @@ def test_facts_made_to_look_alike_cost_no_time_and_are_left_apart() -> None:
     """Thousands of one amount on one day, each with other words, in two files."""
     ours = [(f"a{i}", 0, (-100, 2), _spelt(i)) for i in range(3_000)]
     theirs = [(f"b{i}", 0, (-100, 2), _spelt(i) + " more") for i in range(3_000)]
-    began = time.perf_counter()
+    began = time.process_time()
     facts = recognise(TRANSACTION, [told("file", ours), told("bank", theirs, signed=True)])
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
     assert PAIRS_MAX < 3_000**2
     assert len(facts.rows) == 6_000
     assert len(facts.ambiguous) == 6_000
@@ -198,11 +216,11 @@ def test_what_two_peers_signed_alike_costs_no_time_and_stays_apart() -> None:
     count = 12_000
     ours = [(f"a{i}", 0, (-100, 2), "x") for i in range(count)]
     theirs = [(f"b{i}", 0, (-100, 2), "x") for i in range(count)]
-    began = time.perf_counter()
+    began = time.process_time()
     facts = recognise(
         TRANSACTION, [told("one", ours, signed=True), told("two", theirs, signed=True)]
     )
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
     assert len(facts.rows) == 2 * count
 
 
