@@ -17,7 +17,7 @@ class ViewCalls(Caller):
         """The views of this node, by path."""
         return await self._many(ViewInfo, "views")
 
-    async def add_view(
+    async def view_add(
         self,
         view: str,
         source: str,
@@ -48,11 +48,11 @@ class ViewCalls(Caller):
             again_days=again_days,
         )
 
-    async def remove_view(self, path: str) -> ViewRemoved:
+    async def view_remove(self, path: str) -> ViewRemoved:
         """Remove a view, and overwrite its pages.  Raises NotFound, UsageError while it is lent."""
         return await self._one(ViewRemoved, "view_remove", path=path)
 
-    async def release_view(self, path: str, first: int) -> ViewInfo:
+    async def view_release(self, path: str, first: int) -> ViewInfo:
         """Publish the corrections held back of the period that begins on `first`.
 
         Raises NotFound if there are none.

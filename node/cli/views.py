@@ -27,7 +27,8 @@ from .options import USUAL, Options, node_of
 from .records import json_rows
 from .requests import request_named
 from .screen import Column, Screen
-from .words import counted, purpose_in_words
+from .terms_words import purpose_in_words
+from .words import counted
 
 view_app = App(name="view", help="Make a view of a collection, remove one, or let a correction go.")
 NOT_SIGNED = "derived by the node of the one who lends it: no source signed these figures"
@@ -115,7 +116,7 @@ async def add(
     Example: entrenous view add monthly-energy energy/electricity/load-curve
     """
     async with node_of(options) as client:
-        made = await client.add_view(
+        made = await client.view_add(
             view,
             collection,
             name=name,
@@ -143,7 +144,7 @@ async def remove(
     Example: entrenous view remove energy/electricity/load-curve/view-monthly-energy
     """
     async with node_of(options) as client:
-        done = await client.remove_view(path)
+        done = await client.view_remove(path)
     options.screen.show("view remove", done)
     options.screen.say(f"{path} is removed ({counted(done.pages, 'page')}).")
 
@@ -170,7 +171,7 @@ async def release(
         screen.note("Nothing was changed.")
         return Exit.FAILED
     async with node_of(options) as client:
-        found = await client.release_view(path, first)
+        found = await client.view_release(path, first)
     screen.show("view release", found)
     if not screen.json:
         _show(screen, found)
@@ -356,7 +357,7 @@ async def make_views(client: Client, chosen: Sequence[Choice]) -> None:
         if not one.made:
             assert one.view is not None
             fields = [name for name in one.fields if name != "time"]
-            await client.add_view(
+            await client.view_add(
                 one.view, one.collection, fields=fields if one.choice == "fields" else ()
             )
 

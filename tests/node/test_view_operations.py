@@ -72,7 +72,7 @@ async def test_a_view_is_made_listed_and_removed(autojump_clock: MockClock) -> N
         client = client_of(alice)
         await pay(alice, (JANUARY, -5000, "SHOP"), (FEBRUARY, -100, "SHOP"), (MARCH + 9, -1, "X"))
         bands = (Band("little", (1000, 2)), Band("much", None))
-        made = await client.add_view("monthly-band", PAYMENTS, figure="paid", bands=bands)
+        made = await client.view_add("monthly-band", PAYMENTS, figure="paid", bands=bands)
         assert made.path == f"{PAYMENTS}/view-monthly-band"
         assert (made.periods, made.records, made.bands) == (2, 2, ("little", "much"))
         (listed,) = await client.views()
@@ -82,15 +82,15 @@ async def test_a_view_is_made_listed_and_removed(autojump_clock: MockClock) -> N
         assert [row["band"] for row in read.batch.rows()] == ["much", "little"]
         sourced = await client.read_sources(made.path, JANUARY, MARCH)
         assert [one.how for one in sourced.tellers] == ["derived"]
-        assert (await client.remove_view(made.path)).pages == 2
+        assert (await client.view_remove(made.path)).pages == 2
         assert await client.views() == ()
         for wrong in ("weekly-energy", "daily-energy", "monthly-categories-of"):
             with pytest.raises(UsageError):
-                await client.add_view(wrong, PAYMENTS)
+                await client.view_add(wrong, PAYMENTS)
         with pytest.raises(NotFound):
-            await client.add_view("monthly-energy", CURVE)
+            await client.view_add("monthly-energy", CURVE)
         with pytest.raises(NotFound):
-            await client.remove_view(made.path)
+            await client.view_remove(made.path)
 
 
 async def test_categories_are_those_of_the_budget(autojump_clock: MockClock) -> None:
@@ -104,7 +104,7 @@ async def test_categories_are_those_of_the_budget(autojump_clock: MockClock) -> 
             (JANUARY, -300, "QQQ"),
             (MARCH + 9, -1, "X"),
         )
-        made: ViewInfo = await client.add_view("monthly-categories", PAYMENTS)
+        made: ViewInfo = await client.view_add("monthly-categories", PAYMENTS)
         read = await client.read(made.path, JANUARY, MARCH)
         found = {row["category"]: row["value"] for row in read.batch.rows()}
         assert found["groceries"] == [50, 0]
@@ -154,7 +154,7 @@ async def test_a_view_is_granted_in_place_of_its_collection(autojump_clock: Mock
         found = await client.choices(cid)
         windows, chosen = in_views([Window(CURVE, JANUARY, MARCH - 5)], found, ["monthly-energy"])
         assert windows == [Window(f"{CURVE}/view-monthly-energy", JANUARY, FEBRUARY - 1)]
-        await client.add_view(str(chosen[0].view), CURVE)
+        await client.view_add(str(chosen[0].view), CURVE)
         await client.grant(cid, windows)
         await settle()
         (held,) = [one for one in await client_of(bank).grants() if one.side == "held"]
@@ -173,11 +173,11 @@ async def test_a_view_is_granted_in_place_of_its_collection(autojump_clock: Mock
 async def test_a_correction_is_let_go_by_its_owner_only(autojump_clock: MockClock) -> None:
     async with a_town(b"released") as town:
         alice, _, client, cid = await asked_for_both(town)
-        made = await client.add_view("monthly-payments", PAYMENTS)
+        made = await client.view_add("monthly-payments", PAYMENTS)
         await client.grant(cid, [Window(made.path, JANUARY, MARCH - 1)])
         await settle()
         with pytest.raises(NotFound):
-            await client.release_view(made.path, JANUARY)
+            await client.view_release(made.path, JANUARY)
         batch = payments((JANUARY + 3, -77, "LATE"))
         batch = Batch(batch.schema, {**batch.columns, "id": ["late"]}).check()
         await alice.node.vault.write(PAYMENTS, TRANSACTION, pieces_of(batch), origin=b"late")
@@ -185,7 +185,7 @@ async def test_a_correction_is_let_go_by_its_owner_only(autojump_clock: MockCloc
         assert [(one.name, one.why) for one in held.waiting if one.first == JANUARY] == [
             ("2026-01", "held")
         ]
-        await client.release_view(made.path, JANUARY)
+        await client.view_release(made.path, JANUARY)
         read = await client.read(made.path, JANUARY, JANUARY)
         assert [row["value"] for row in read.batch.rows()] == [[5077, 2]]
 
