@@ -27,7 +27,8 @@ from .errors import HomeError
 from .store.home import Home, sync_folder, write_atomically
 
 MARK: Final = "erasing"
-# In this order; the mark is the last but for the lock.
+# In this order.  Without keys nobody needs the lock any more; while it is gone on with, there is
+# another one.
 _OURS: Final = (
     "keystore",
     ".keystore.new",
@@ -38,6 +39,7 @@ _OURS: Final = (
     "config.toml",
     "control",
     ".*.new",
+    "lock",
     MARK,
 )
 _PIECE_BYTES = 1024 * 1024
@@ -79,7 +81,6 @@ def destroy_home(home: Home, checkpoint: Checkpoint = UNWATCHED) -> Destroyed:
                 sync_folder(home.folder)
                 count += 1
                 checkpoint.reached(Step.FILE)
-            home.lock.unlink(missing_ok=True)
             left = tuple(sorted(one.name for one in home.folder.iterdir()))
             if not left:
                 home.folder.rmdir()

@@ -148,7 +148,7 @@ class KillAt:
             raise Killed
 
 
-@pytest.mark.parametrize("step", range(6))
+@pytest.mark.parametrize("step", range(7))
 def test_destroying_goes_on_wherever_it_was_cut_and_the_keys_go_first(
     step: int, tmp_path: Path
 ) -> None:
@@ -160,12 +160,12 @@ def test_destroying_goes_on_wherever_it_was_cut_and_the_keys_go_first(
     keys = (folder / "keystore").read_bytes()
     with pytest.raises(Killed):
         destroy_home(Home(folder), KillAt(step))
-    assert is_being_erased(folder) is (step < 5)
+    assert is_being_erased(folder) is (step < 6)
     if step >= 1:
         assert not (folder / "keystore").exists()
         for one in folder.iterdir():
             assert keys not in one.read_bytes()
-    if step < 5:
+    if step < 6:
         destroy_home(Home(folder))
     assert [one.name for one in folder.iterdir()] == ["elsewhere"]
     assert (folder / "elsewhere").read_text() == "a friend's"
