@@ -2,7 +2,7 @@
 
 Noting it costs minutes, so it is kept: a test by the digest of its file, and what it reached by the
 text of each function.  A function that moved keeps its tests; one that was edited costs those tests
-that run it, once, and no others.
+that run it, once, and no others.  A module more or less makes all of it new: nobody looked there.
 """
 
 from __future__ import annotations
@@ -23,6 +23,13 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "entrenous"
 
 Line = tuple[str, int]
+
+
+class Known(TypedDict):
+    """The map as it is kept: what was noted of each test, in which modules."""
+
+    modules: list[str]
+    tests: dict[str, Entry]
 
 
 class Entry(TypedDict):
@@ -113,13 +120,15 @@ class Kept:
         self._path = path
         self._units = Units(sources)
         self._files: dict[Path, str] = {}
-        self._entries: dict[str, Entry] = {}
+        self._known = Known(modules=sorted(sources), tests={})
         if path.exists():
-            self._entries = cast("dict[str, Entry]", json.loads(path.read_text("utf-8")))
+            known = cast("Known", json.loads(path.read_text("utf-8")))
+            if known.get("modules") == self._known["modules"]:
+                self._known = known
 
     def get(self, test: str, file: Path) -> tuple[float, list[Line]] | None:
         """What was noted of a test, if neither its file nor what it runs was edited since."""
-        entry = self._entries.get(test)
+        entry = self._known["tests"].get(test)
         if entry is None or entry["file"] != self._digest(file):
             return None
         lines = self._units.lines(entry["lines"])
@@ -127,11 +136,12 @@ class Kept:
 
     def put(self, test: str, file: Path, seconds: float, lines: Iterable[Line]) -> None:
         kept = self._units.kept(lines)
-        self._entries[test] = {"file": self._digest(file), "seconds": seconds, "lines": kept}
+        entry = Entry(file=self._digest(file), seconds=seconds, lines=kept)
+        self._known["tests"][test] = entry
 
     def write(self) -> None:
         self._path.parent.mkdir(exist_ok=True)
-        self._path.write_text(json.dumps(self._entries), "utf-8")
+        self._path.write_text(json.dumps(self._known), "utf-8")
 
     def _digest(self, file: Path) -> str:
         if file not in self._files:

@@ -34,8 +34,8 @@ from entrenous.tests.mutation.server import EXAMPLES, Outcome, Server, options
 MODULES = (
     "protocol/wire", "crypto/canonical", "protocol/envelope", "protocol/delegation",
     "protocol/invocation", "protocol/chain", "protocol/policy", "protocol/selector",
-    "protocol/trust", "protocol/grant_status", "crypto/key_tree", "protocol/session", "protocol/session_calls",
-    "protocol/frame", "protocol/hello", "protocol/send_queue", "protocol/patience",
+    "protocol/trust", "protocol/grant_status", "crypto/key_tree", "protocol/session",
+    "protocol/session_calls", "protocol/frame", "protocol/hello", "protocol/send_queue", "protocol/patience",
     "protocol/message", "protocol/offer", "protocol/call", "protocol/capability", "protocol/cid",
     "protocol/did",
 )  # fmt: skip
