@@ -35,9 +35,9 @@ MODULES = (
     "protocol/wire", "crypto/canonical", "protocol/envelope", "protocol/delegation",
     "protocol/invocation", "protocol/chain", "protocol/policy", "protocol/selector",
     "protocol/trust", "protocol/grant_status", "crypto/key_tree", "protocol/session",
-    "protocol/session_calls", "protocol/frame", "protocol/hello", "protocol/send_queue", "protocol/patience",
-    "protocol/message", "protocol/offer", "protocol/call", "protocol/capability", "protocol/cid",
-    "protocol/did",
+    "protocol/session_calls", "protocol/frame", "protocol/hello", "protocol/send_queue",
+    "protocol/patience", "protocol/message", "protocol/offer", "protocol/call",
+    "protocol/capability", "protocol/cid", "protocol/did",
 )  # fmt: skip
 RESULTS = ROOT / ".mutants" / "results.jsonl"
 # The tests of the two lower floors, without those of what stands on them: a fault that only those
