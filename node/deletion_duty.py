@@ -1,7 +1,7 @@
 """Deletion duty: what was read under a grant goes when the grant ends, where its terms say so.
 
     owner   the end of a grant ──/grant/delete──> reader: noted
-            erasing what was lent ──────────────>
+            erasing what was lent ──────────────>         (`erasure.py`)
     reader  noted ──> rows removed ──> traces overwritten ──> signed ──/grant/deleted──> owner
 
 The reader's node notes the duty by itself when it hears of the revocation, or when the grant runs
@@ -119,34 +119,13 @@ class DeletionDuty:
     def given_ended(self, tx: Tx, grant: GrantGiven, now_ms: int) -> None:
         """A grant that this node gave has ended: its reader is asked, if its terms say so."""
         if has_duty(grant.bundle.terms, Duty.DELETE_AT_END) and grant.keyset is not None:
-            self._ask(tx, grant, grant.windows, now_ms, erased=False)
-
-    def erased(self, tx: Tx, windows: Iterable[Window], now_ms: int) -> int:
-        """The owner has erased what was on these days: readers whose terms hold the duty are told,
-        whether their grants go on or not; how many grants."""
-        windows = tuple(windows)
-        told = 0
-        for line in self._lending.lines.all(tx):
-            if line.side is not Side.GIVEN or not line.delete_at_end:
-                continue
-            some = _shared(line.windows, windows)
-            grant = self._lending.find(tx, line.cid) if some else None
-            if grant is not None and grant.keyset is not None:
-                self._ask(tx, grant, some, now_ms, erased=True)
-                told += 1
-        return told
-
-    def _ask(
-        self, tx: Tx, grant: GrantGiven, windows: Sequence[Window], now_ms: int, *, erased: bool
-    ) -> None:
-        pair = self._peers.find(tx, grant.own, grant.their)
-        if pair is None:
-            return
-        for start in range(0, len(windows), WINDOWS_MAX):
-            some = tuple(windows[start : start + WINDOWS_MAX])
-            args = DeleteArgs(grant.their, grant.cid, some, erased)
+            pair = self._peers.find(tx, grant.own, grant.their)
+            if pair is None:
+                return
+            # A grant has no more windows than one word of this kind.
+            args = DeleteArgs(grant.their, grant.cid, grant.windows, erased=False)
             self._outgoing.put(tx, pair, Cmd.DELETE, args.value(), now_ms)
-        self._lending.lines.happened(tx, Side.GIVEN, grant.cid, Happened.DELETE_ASKED, now_ms)
+            self._lending.lines.happened(tx, Side.GIVEN, grant.cid, Happened.DELETE_ASKED, now_ms)
 
     def heard(self, tx: Tx, pair: Pair, args: DeletedArgs, now_ms: int) -> Value:
         """A reader says that it has deleted: its word is kept.  Raises GrantRefused."""

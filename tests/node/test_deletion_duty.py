@@ -162,12 +162,12 @@ async def test_what_its_owner_erased_goes_whatever_else_holds(autojump_clock: Mo
         given = await lent(alice, bank, ALL)
         await lend(alice, bank, TEN)
         await read(bank, ALL)
-        told = await alice.write(
-            lambda tx: alice.node.deletion_duty.erased(
-                tx, [Window(CURVE, DAY - 38, DAY - 37)], alice.now_ms
-            )
+        pair = await alice.peer("bank")
+        two = Window(CURVE, DAY - 38, DAY - 37)
+        args = DeleteArgs(pair.their, given.cid, (two,), erased=True)
+        await alice.write(
+            lambda tx: alice.node.outgoing.put(tx, pair, Cmd.DELETE, args.value(), alice.now_ms)
         )
-        assert told == 1
         await settle()
         gone = {DAY - 38, DAY - 37}
         assert await kept_days(bank) == [d for d in range(DAY - 40, DAY) if d not in gone]
