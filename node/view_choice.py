@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One way of answering.  `records`, `days` and `bytes` are what there is now.
+    """One way of answering.  `records`, `days` and `size` (bytes) are what there is now.
 
     `choice` is `whole`, `days`, `fields` or `view`; `view` the word that names it, `path` where it
     is kept; `example` the columns of one row.  `enough` says why it is enough for the purpose.
@@ -24,6 +24,6 @@ class Choice:
     last: int
     days: int
     records: int
-    bytes: int
+    size: int
     example: bytes | None
     enough: str | None = None

@@ -265,7 +265,7 @@ def show_choices(screen: Screen, request: RequestInfo, found: Sequence[Choice]) 
                     _called(one),
                     days_in_words(one.first, one.last),
                     f"{one.records:,}",
-                    f"{one.bytes:,}",
+                    f"{one.size:,}",
                     ", ".join(one.fields),
                 ]
                 for one in some
@@ -305,7 +305,7 @@ def _as_json(one: Choice) -> dict[str, object]:
         "last": date_of(one.last),
         "days": one.days,
         "records": one.records,
-        "bytes": one.bytes,
+        "bytes": one.size,
         "example": _row(one),
         "enough": one.enough,
     }

@@ -134,8 +134,8 @@ async def test_choices_stand_side_by_side(autojump_clock: MockClock) -> None:
         assert list(curve) == ["whole", "days", "daily-energy", "monthly-energy"]
         assert [one.records for one in curve.values()] == [59 * 24, 30 * 24, 59, 2]
         assert [one.days for one in curve.values()] == [59, 30, 59, 59]
-        assert curve["whole"].bytes == 59 * 2048
-        assert curve["monthly-energy"].bytes == 2 * 1024
+        assert curve["whole"].size == 59 * 2048
+        assert curve["monthly-energy"].size == 2 * 1024
         # what is enough is said of one only, and why
         assert [one.view for one in curve.values() if one.enough] == ["daily-energy"]
         money = {one.view or one.choice: one for one in found if one.collection == PAYMENTS}
