@@ -24,6 +24,7 @@ from entrenous.node.results import (
     Revoked,
     Source,
 )
+from entrenous.node.results_history import HistoryEvent, Renewed
 from entrenous.node.results_log import CheckpointInfo, ForkInfo, WitnessInfo
 from entrenous.protocol.cid import cid_of, cid_text
 from entrenous.protocol.window import Window
@@ -355,8 +356,58 @@ def test_a_name_cannot_move_the_cursor(run: CommandLine) -> None:
         assert "\r" not in done.out + done.err
 
 
+# --- the past, and how long a grant goes on -------------------------------------------------------
+
+
+def test_who_says_in_words_what_shows_it(run: CommandLine) -> None:
+    run.node.answers["who"] = [
+        replace(READ_ONCE, what="may-read", pages=None, bytes=None),
+        READ_ONCE,
+    ]
+    done = run("who", PATH)
+    assert done.code == 0
+    assert "May read it now" in done.out
+    assert "log 7, 8" in done.out
+    assert "30 pages" in done.out
+    run.node.answers["who"] = []
+    assert "Nobody may read it now." in run("who", PATH).out
+
+
+def test_history_is_cut_to_the_times_asked_for(run: CommandLine) -> None:
+    run.node.answers["history"] = [READ_ONCE, replace(READ_ONCE, within=False)]
+    done = run("history", "volt", "--from", "2023-01-01")
+    assert "1 read did not lie within a grant" in done.out
+    assert "Nothing has happened" in run("history", "volt", "--from", "2024-01-01").out
+    assert run("history", "volt", "--from", "someday").code == 2
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        (),
+        ("--never", "--until", "2030-01-01"),
+        ("--until", "2030-01-01", "--each", "3"),
+        ("--until", "2030-01-01", "--always", "--each", "0"),
+    ],
+)
+def test_a_renewal_that_says_too_little_or_too_much(
+    run: CommandLine, tokens: tuple[str, ...]
+) -> None:
+    assert run("renew", short(GRANT), *tokens).code == 2
+
+
+def test_grants_as_of_asks_for_that_moment(run: CommandLine) -> None:
+    assert run("grants", "--as-of", "2026-03-01T18:30Z").code == 0
+    assert run.node.asked("grants")["at_ms"] == 1_772_389_800_000
+    assert run("grants", "--as-of", "later").code == 2
+
+
 # --- JSON and docs --------------------------------------------------------------------------------
 
+READ_ONCE = HistoryEvent(
+    1_700_000_000_000, "read", "given", "volt", GIVEN.windows, GIVEN.purpose, GRANT,
+    pages=30, bytes=61_440, within=True, delete_by_ms=1_702_592_000_000, log=("7", "8"),
+)  # fmt: skip
 ANSWERS: dict[str, object] = {
     "revoke": Revoked((cid_of(b"r"),), 0, ()),
     "ask": {"request": REQUEST},
@@ -373,6 +424,9 @@ ANSWERS: dict[str, object] = {
     "fetch": Items([columns_of(readings("2025-01-01", 2))], FETCHED),
     "deliver": [DELIVERED],
     "keep": None,
+    "who": [READ_ONCE],
+    "history": [READ_ONCE],
+    "renew": Renewed(OTHER_GRANT, GRANT, None, GIVEN.windows, 4_000_000_000, None),
 }
 AS_JSON = {
     "status": (),
@@ -386,6 +440,9 @@ AS_JSON = {
     "decide": (ID, "grant"),
     "revoke": ("volt",),
     "keep": (short(GRANT),),
+    "who": (PATH,),
+    "history": ("volt",),
+    "renew": (short(GRANT), "--until", "2030-01-01", "--yes"),
     "log verify": (),
     "log checkpoint": (),
     "log witnesses": (),
