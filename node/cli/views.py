@@ -275,9 +275,9 @@ def show_choices(screen: Screen, request: RequestInfo, found: Sequence[Choice]) 
         for one in some:
             if (row := _row(one)) is not None:
                 shown = ", ".join(f"{key} {value}" for key, value in row.items() if value)
-                screen.fact(_called(one), f"for example: {shown}")
+                screen.fact("", f"{_called(one)}, for example: {shown}")
             if one.enough is not None:
-                screen.fact(_called(one), f"is enough, by our reckoning: {one.enough}")
+                screen.fact("", f"{_called(one)} is enough, by our reckoning: {one.enough}")
     if not found:
         screen.say("nothing: your vault holds nothing of what is asked.")
         return
