@@ -239,12 +239,12 @@ def terms(node: Node, tx: Tx) -> Iterator[bytes]:
         for _, one in inbox.all(tx):
             agreed = parse_request(one.raw).terms
             found[agreed.cid] = agreed
-    for cid, one in sorted(found.items()):
+    for cid in sorted(found):
         yield write_object(
             {
                 "terms": cid_text(cid),
-                "content": one.value(),
-                "dag_cbor": base64_text(one.encode()),
+                "content": found[cid].value(),
+                "dag_cbor": base64_text(found[cid].encode()),
             }
         )
 

@@ -111,12 +111,12 @@ def lines_of(vault: Vault, gathered: Gathered, sources: SourceOf, *, as_csv: boo
     for rows in chosen.rows:
         seq = chosen.pages_of[rows[0]].seq
         shown[seq].add(rows[0] - starts[seq])
-    within = [one for one in opened if first <= one[0].day <= last]
-    within.sort(key=lambda one: one[0].seq)
-    lines.pages = len(within)
-    lines.records = sum(len(batch) for _, batch in within)
+    pages = [one for one in opened if first <= one[0].day <= last]
+    pages.sort(key=lambda one: one[0].seq)
+    lines.pages = len(pages)
+    lines.records = sum(len(batch) for _, batch in pages)
     lines.facts = len(chosen.rows)
-    lines.jsonl = "".join(_json_lines(within, shown, sources)).encode()
+    lines.jsonl = "".join(_json_lines(pages, shown, sources)).encode()
     if as_csv:
         lines.csv = _csv_lines(chosen.whole, [rows[0] for rows in chosen.rows])
     return lines

@@ -121,7 +121,7 @@ def page_records(inside: Inside, schema: Schema, path: str, page: PlannedPage) -
     if page.first == page.end:
         return Batch.empty(schema)
     raw = inside.between(records_file(path), page.first, page.end)
-    rows = [_record(line)[0] for line in raw.splitlines(keepends=True)]
+    rows = [read_record(line)[0] for line in raw.splitlines(keepends=True)]
     return _whole(schema, rows, page.day)
 
 
@@ -160,8 +160,7 @@ class _Planning:
             if not place.startswith("statements/"):
                 continue
             with self._inside.open(place) as file:
-                raw = file.read(STATEMENT_BYTES_MAX + 1)
-            found = _statement(read_object(raw, "a statement", bytes_max=STATEMENT_BYTES_MAX))
+                found = read_statement(file.read(STATEMENT_BYTES_MAX + 1))
             if place != statement_file(cid_text(found.statement.cid)):
                 raise WireError("a statement lies under the name of another one")
             if found.path not in paths:
@@ -287,7 +286,7 @@ class _Planning:
 
         end = 0
         for at, line in self._inside.lines(place):
-            row, source, number, again = _record(line)
+            row, source, number, again = read_record(line)
             if key is not None and key != (source, number):
                 yield page(at)
                 rows, shown, first = [], 0, at
@@ -330,7 +329,7 @@ class _Planning:
 # --- one thing at a time --------------------------------------------------------------------------
 
 
-def _record(line: bytes) -> tuple[dict[str, object], int, int, bool]:
+def read_record(line: bytes) -> tuple[dict[str, object], int, int, bool]:
     """The fields of a record, its source, its page, and whether it is shown elsewhere."""
     found: dict[str, object] = dict(read_object(line, "a record", bytes_max=LINE_BYTES_MAX))
     source, page = found.pop("_source", None), found.pop("_page", None)
@@ -382,10 +381,17 @@ _STATEMENT_KEYS = (
 )
 
 
-def _statement(value: Mapping[str, Value]) -> PlannedStatement:
-    """A statement with the salts of its days.  Raises WireError, RecordError, CryptoError."""
+def read_statement(raw: bytes) -> PlannedStatement:
+    """A statement with the salts of its days.
+
+    Raises WireError, RecordError, CryptoError, StoreDamaged.
+    """
+    value = read_object(raw, "a statement", bytes_max=STATEMENT_BYTES_MAX)
     body = Body.open(dict(value), "a statement", _STATEMENT_KEYS)
-    signed = base64.b64decode(body.text("signed", chars_max=16_384), validate=True)
+    try:
+        signed = base64.b64decode(body.text("signed", chars_max=16_384), validate=True)
+    except ValueError:
+        raise WireError("a statement is not written in base64") from None
     statement = parse_statement(signed)
     path = check_path(body.text("kept_under"))
     if cid_from_text(body.text("statement")) != statement.cid:

@@ -7,7 +7,7 @@ Depth and length are bounded; what nests too deeply for the parser is refused li
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import cast
 
 from .errors import WireError
@@ -32,6 +32,8 @@ def read_object(raw: bytes, what: str, *, bytes_max: int) -> Mapping[str, Value]
             parse_float=_no,
             parse_constant=_no,
         )
+        if "\\u" in text:  # half of a surrogate pair is no text
+            json.dumps(found, ensure_ascii=False).encode()
     except UnicodeDecodeError:
         raise WireError(f"{what} is not UTF-8 text") from None
     except (ValueError, RecursionError):
@@ -51,6 +53,7 @@ def _depth(value: object, most: int = _DEPTH_MAX + 1) -> int:
     """How deeply `value` nests, as far as `most`."""
     if most == 0:
         return 0
+    inner: Iterable[object]
     if isinstance(value, dict):
         inner = cast("Mapping[str, object]", value).values()
     elif isinstance(value, list):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from . import (
+    export_targets,
     node_targets,
     object_targets,
     reader_targets,
@@ -26,5 +27,6 @@ _ROWS: Final = (
     *stream_targets.TARGETS,
     *node_targets.TARGETS,
     *reader_targets.TARGETS,
+    *export_targets.TARGETS,
 )
 TARGETS: Final[Mapping[str, Target]] = {target.name: target for target in _ROWS}
