@@ -23,7 +23,7 @@ Source: docs/adr/0019-paid-terms.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ..crypto.entropy import Entropy
@@ -33,7 +33,6 @@ from .cid import CID_BYTES, check_cid
 from .currency import amount_from_value, amount_value, check_currency
 from .did import Did, check_did, did_of, public_of
 from .errors import CapabilityError, Code, WireError
-from .iban import iban_of
 from .limits import (
     ACCOUNT_BYTES_MAX,
     ACCOUNT_GRANTS_MAX,
@@ -41,6 +40,7 @@ from .limits import (
     PAYMENT_BYTES_MAX,
     PAYMENT_NOTE_CHARS_MAX,
 )
+from .sepa import Creditor, check_creditor
 from .signed import SignedObject, parse, sign
 from .wire import VERSION, Body, Value
 
@@ -109,13 +109,19 @@ class Invoice:
     counted: tuple[Counted, ...]
     paid_minor: int
     name: str | None
-    iban: str | None
+    iban: str | None = field(repr=False)
     t_ms: int
-    signed: SignedObject
+    signed: SignedObject = field(repr=False)
 
     @property
     def cid(self) -> bytes:
         return self.signed.cid
+
+    @property
+    def creditor(self) -> Creditor | None:
+        if self.name is None or self.iban is None:
+            return None
+        return Creditor(self.name, self.iban)
 
     @property
     def open_minor(self) -> int:
@@ -251,8 +257,8 @@ def parse_invoice(raw: bytes) -> Invoice:
     name, iban = body.maybe_text("name", chars_max=CREDITOR_CHARS_MAX), body.maybe_text("iban")
     if (name is None) != (iban is None) or name == "":
         raise WireError("an invoice names its creditor and an IBAN, or neither")
-    if iban is not None and iban_of(iban) != iban:
-        raise WireError("an invoice: its IBAN is none")
+    if name is not None and iban is not None:
+        _check_named(Creditor(name, iban))
     found = Invoice(
         check_did(body.text("by")),
         check_did(body.text("to")),
@@ -266,6 +272,12 @@ def parse_invoice(raw: bytes) -> Invoice:
     )
     signed.verify(public_of(found.by))
     return found
+
+
+def _check_named(creditor: Creditor) -> None:
+    """A name of two lines would be two fields of a payment code."""
+    if check_creditor(creditor.name, creditor.iban) != creditor:
+        raise WireError("an invoice: its creditor is not in the one form")
 
 
 def counted_from_value(value: Value, what: str) -> tuple[Counted, ...]:

@@ -11,7 +11,7 @@ from ...protocol.did import Did
 from ...protocol.errors import ProtocolError
 from ...protocol.limits import PAYMENT_NOTE_CHARS_MAX
 from ...protocol.payment import PaymentWord
-from ...protocol.sepa import check_creditor, transfer_payload
+from ...protocol.sepa import Creditor, check_creditor, transfer_payload
 from ...protocol.wire import Value
 from ..account_info import (
     AccountDifference,
@@ -139,29 +139,25 @@ def _transfer(node: Node, tx: Tx, peer: str, amount: int | None, now_ms: int) ->
             "the code of a SEPA transfer is for EUR only"
         )
     own = Did(pair.own)
-    came = node.invoices.find(tx, own, pair.their, Owed.BY_ME, "EUR")
-    if came is not None and came.invoice.iban is not None and came.invoice.name is not None:
-        owed, kept = Owed.BY_ME, came
-        creditor = _usage(lambda: check_creditor(came.invoice.name or "", came.invoice.iban or ""))
-    else:
+    owed, kept = Owed.BY_ME, node.invoices.find(tx, own, pair.their, Owed.BY_ME, "EUR")
+    creditor = None if kept is None else kept.invoice.creditor
+    if creditor is None and any(sheet.owed is Owed.TO_ME for sheet in sheets):
         owed, kept = Owed.TO_ME, node.invoices.find(tx, own, pair.their, Owed.TO_ME, "EUR")
-        found = node.invoices.creditor(tx)
-        if found is None or not any(sheet.owed is Owed.TO_ME for sheet in sheets):
-            raise NotFound(
-                f"nobody's IBAN is known here for what is owed with {peer}: the one who is paid "
-                "sends it, by `entrenous accounts invoice PEER --iban`"
-            )
-        creditor = found
+        creditor = node.invoices.creditor(tx)
+    if creditor is None:
+        raise NotFound(
+            f"nobody's IBAN is known here for what is owed with {peer}: the one who is paid "
+            "sends it, by `entrenous accounts invoice PEER --iban`"
+        )
+    payee = creditor
     sheet = node.accounts.sheet(tx, now_ms, own, pair.their, owed, "EUR")
     due = sheet.open_minor if amount is None else amount
     if due < 1:
         raise UsageError(f"nothing is open with {peer}: give an amount to pay ahead")
     reference = "entrenous" if kept is None else f"entrenous {_short(kept.invoice.cid)}"
-    payload = _usage(lambda: transfer_payload(creditor, due, reference))
+    payload = _usage(lambda: transfer_payload(payee, due, reference))
     text = amount_text(due, "EUR")
-    return TransferInfo(
-        peer, owed.value, creditor.name, creditor.iban, text, "EUR", reference, payload
-    )
+    return TransferInfo(peer, owed.value, payee.name, payee.iban, text, "EUR", reference, payload)
 
 
 # --- whom to pay, and whether anything is paid at all ---------------------------------------------
@@ -170,7 +166,7 @@ def _transfer(node: Node, tx: Tx, peer: str, amount: int | None, now_ms: int) ->
 async def creditor(host: Host, args: Args, emit: Emit) -> Value:
     node = host.node
     found = await node.store.database.read(node.invoices.creditor)
-    return to_value(CreditorInfo(found and found.name, found and found.iban))
+    return to_value(_creditor(found))
 
 
 async def set_creditor(host: Host, args: Args, emit: Emit) -> Value:
@@ -179,7 +175,11 @@ async def set_creditor(host: Host, args: Args, emit: Emit) -> Value:
         raise UsageError("a name goes with an IBAN")
     wanted = None if name is None or iban is None else _usage(lambda: check_creditor(name, iban))
     await node.store.database.write(lambda tx: node.invoices.set_creditor(tx, wanted))
-    return to_value(CreditorInfo(wanted and wanted.name, wanted and wanted.iban))
+    return to_value(_creditor(wanted))
+
+
+def _creditor(one: Creditor | None) -> CreditorInfo:
+    return CreditorInfo(None, None) if one is None else CreditorInfo(one.name, one.iban)
 
 
 async def paid_terms(host: Host, args: Args, emit: Emit) -> Value:
