@@ -34,6 +34,7 @@ WITHOUT = {
     **dict.fromkeys(
         (
             *("node.allowances", "node.collection", "node.deciding_for", "node.deliveries"),
+            *("node.erasure", "node.reimport"),
             *("node.domain_looks", "node.grant_given", "node.grant_held", "node.household"),
             *("node.invoices", "node.paid_terms", "node.payments"),
             *("node.inbox", "node.journal", "node.lent_on", "node.mandate_kept", "node.meeting"),
