@@ -23,7 +23,7 @@ from entrenous.crypto.key_tree import collection_key, day_key, derive_cover, tre
 from entrenous.crypto.keys import VaultSecret
 from entrenous.crypto.page import page_key
 from entrenous.crypto.unlock import Cost, seal_with_passphrase
-from entrenous.node import lending
+from entrenous.node import keys_sent
 from entrenous.node.collection import Collections
 from entrenous.node.store.database import Tx
 from entrenous.node.store.objects import Kind
@@ -101,7 +101,7 @@ async def test_it_finds_a_keyset_that_is_a_day_too_wide(
         wide = [Window(w.collection, w.first, w.last + 1) for w in windows]
         return path_keys(vault, windows=wide, **rest)
 
-    monkeypatch.setattr(lending, "path_keys", wider)
+    monkeypatch.setattr(keys_sent, "path_keys", wider)
     async with history(tmp_path, seed=1) as lived:
         await lent_three_days(lived)
         found = attacked(lived, "bank")
@@ -123,7 +123,7 @@ async def test_it_finds_a_keyset_of_another_path(
         stray = derive_cover(root, TODAY - 20, TODAY - 20)
         return replace(keys, nodes=(*stray, *keys.nodes))
 
-    monkeypatch.setattr(lending, "path_keys", all_of_the_purse)
+    monkeypatch.setattr(keys_sent, "path_keys", all_of_the_purse)
     async with history(tmp_path, seed=1) as lived:
         await lived.write(PATHS[1], [TODAY - 20])
         await lent_three_days(lived)
