@@ -8,7 +8,7 @@ whoever has the signed objects can hold the record against them; the record itse
 The data subject is named by the persona under which this one peer knows them, so two records of one
 person at two organisations do not show that they are of one person.
 
-Source: ISO/IEC TS 27560:2023; W3C DPVCG, "Consent Records and Receipts"; docs/adr/0021-witnessed-log.md.
+Source: ISO/IEC TS 27560:2023; W3C DPVCG, "Consent Records and Receipts".
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .terms import Terms
 from .terms_enforced import LICENCE
 from .window import Window
 
-Json: TypeAlias = "str | int | bool | None | list[Json] | dict[str, Json]"
+Json: TypeAlias = "str | int | bool | list[Json] | dict[str, Json]"
 
 _CONTEXT: Final[dict[str, Json]] = {
     "dpv": "https://w3id.org/dpv#",
@@ -119,17 +119,19 @@ def consent_receipt(facts: ConsentFacts, created_ms: int) -> dict[str, Json]:
 def _process(facts: ConsentFacts) -> dict[str, Json]:
     terms = facts.terms
     recipients: list[Json] = [{"@id": facts.controller}, *map(_called, terms.recipients)]
+    data: list[Json] = [_data(window) for window in facts.windows]
+    storage: dict[str, Json] = {
+        "@type": "dpv:StorageDuration",
+        "dpv:hasDuration": _duration(f"P{terms.retention_days}D"),
+        "dct:description": "counted from each read",
+    }
     process: dict[str, Json] = {
         "@type": "dpv:Process",
         "dpv:hasPurpose": terms.purpose,
         "dpv:hasProcessing": ["dpv:Access", "dpv:Use"],
-        "dpv:hasPersonalData": [_data(window) for window in facts.windows],
+        "dpv:hasPersonalData": data,
         "dpv:hasRecipient": recipients,
-        "dpv:hasStorageCondition": {
-            "@type": "dpv:StorageDuration",
-            "dpv:hasDuration": _duration(f"P{terms.retention_days}D"),
-            "dct:description": "counted from each read",
-        },
+        "dpv:hasStorageCondition": storage,
         "dct:rights": LICENCE,
     }
     clauses: list[Json] = [

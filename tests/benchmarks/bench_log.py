@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -101,15 +102,15 @@ def _grouped_per_s(connection: Any, log: Log, first: int, appends: int) -> float
     """As the node does it: an append in the unit of its receipt, many units a transaction."""
     begin = time.perf_counter()
     for low in range(first, first + appends, BATCH):
-
-        def one(tx: Tx, low: int = low, place: int = 0) -> int:
-            name = b"%d" % (low + place)
-            return log.append(tx, name, sha256(name), ROW)
-
-        units = [(lambda tx, place=place, one=one: one(tx, place=place)) for place in range(BATCH)]
+        units = [_one(log, place) for place in range(low, low + BATCH)]
         for answer in commit_group(connection, units):
             answer.unwrap()
     return appends / (time.perf_counter() - begin)
+
+
+def _one(log: Log, place: int) -> Callable[[Tx], int]:
+    name = b"%d" % place
+    return lambda tx: log.append(tx, name, sha256(name), ROW)
 
 
 def _grow(connection: Any, log: Log, leaves: int) -> None:

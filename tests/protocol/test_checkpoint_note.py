@@ -126,7 +126,7 @@ FORMS = {
     "an extension line": signed(f"{ORIGIN}\n128\n{B64}\nmore\n"),
     "a leading zero": signed(f"{ORIGIN}\n0128\n{B64}\n"),
     "a sign": signed(f"{ORIGIN}\n+128\n{B64}\n"),
-    "digits of another script": signed(f"{ORIGIN}\n١٢٨\n{B64}\n"),
+    "digits of another script": signed(f"{ORIGIN}\n\u0661\u0662\u0668\n{B64}\n"),
     "more than any log": signed(f"{ORIGIN}\n{2**64}\n{B64}\n"),
     "a root that is short": signed(f"{ORIGIN}\n128\nAAAA\n"),
     "another base64": signed(f"{ORIGIN}\n128\n{B64[:-2]}B=\n"),
