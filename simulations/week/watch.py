@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 from ...crypto.errors import EntrenousError
@@ -67,8 +67,8 @@ class Watch:
         self._before: dict[bytes, set[bytes]] = {}
         # When the person's machine burnt; what was said before may be known to one side only.
         self._fire_ms = 0
-        self._backed_up = set[Pairing]()
-        self._burning = set[Pairing]()
+        self._backed_up: Set[Pairing] = set()
+        self._burning: Set[Pairing] = set()
         # Pairings that burnt with it, as the other side knows them still.
         self.burnt = set[Pairing]()
 
