@@ -9,7 +9,7 @@ DEV    := $(VENV)/.ready-dev
 FUZZ   := $(VENV)/.ready-fuzz
 NODE   := tests/interop/node_modules/.ready
 
-.PHONY: demo run test check bench kills sim mutants fuzz docs lock interop-deps help clean
+.PHONY: demo run test check bench kills sim model mutants fuzz docs lock interop-deps help clean
 
 demo: $(READY)  ## three nodes, two organisations, one person: the whole story in about a minute
 	@$(BIN)/entrenous demo $(ARGS)
@@ -36,6 +36,9 @@ kills: $(DEV)  ## real nodes killed inside every step: make kills KILLS=100
 
 sim: $(DEV)  ## simulated weeks: make sim ARGS="--seeds 100"
 	$(BIN)/python -m entrenous.simulations $(ARGS)
+
+model: $(DEV)  ## a state machine on real nodes against a model, ten minutes: make model ARGS=--smoke is one
+	$(BIN)/python -m entrenous.tests.model $(ARGS)
 
 mutants: $(DEV)  ## small faults put into the core, and how many the tests catch: make mutants ARGS="protocol/wire"
 	$(BIN)/python -m entrenous.tests.mutation.run $(ARGS)

@@ -1,0 +1,218 @@
+"""Real disks, keys and doors against the model.
+
+After every step: what lies on the disks is what the model says was written; no reader's keys open
+a page that the model says they do not open, and once everything has been said they open every page
+of each grant that holds; how a grant is kept is how the model has it; and the door of each owner
+lets in exactly who may read, with the code that says why not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from entrenous.node.grant_held import GrantHeld
+from entrenous.node.node import Node
+from entrenous.node.store.database import Tx
+from entrenous.node.stored import Stored
+from entrenous.protocol.day import day_of
+from entrenous.protocol.errors import Code
+from entrenous.protocol.keyset import GrantKeys
+from entrenous.protocol.page import PageEntry, open_page, parse_entry
+from entrenous.protocol.trust import GrantStatus
+from entrenous.protocol.window import Window
+from entrenous.simulations.invariants import day_keys, opens
+
+from .town import NAMES, OWNERS, SERVED, Town, slots_of
+from .who_may import NEVER, Grant, WhoMay
+
+Name = tuple[str, str, int, int]
+
+
+class Difference(AssertionError):
+    """The nodes and the model disagree."""
+
+
+@dataclass
+class Seen:
+    """What was worked out before, so that a step costs what is new in it."""
+
+    pages: dict[bytes, tuple[PageEntry, bytes, Name]] = field(
+        default_factory=dict[bytes, tuple[PageEntry, bytes, Name]]
+    )
+    opened: dict[tuple[bytes, tuple[int, ...], bytes], bool] = field(
+        default_factory=dict[tuple[bytes, tuple[int, ...], bytes], bool]
+    )
+
+
+class Comparison:
+    """Holds a town against a model."""
+
+    def __init__(self, town: Town, model: WhoMay, reached: Counter[str]) -> None:
+        self._town = town
+        self._model = model
+        self._reached = reached
+        self._seen = Seen()
+        self._turn = 0
+
+    async def hold(self) -> None:
+        """Everything that must be so after a step.  Raises Difference."""
+        quiet = not await self._town.waiting()
+        self._reached["compared, all said" if quiet else "compared, words on their way"] += 1
+        pages = {owner: await self._pages(owner) for owner in OWNERS}
+        for owner in OWNERS:
+            self._as_written(owner, pages[owner])
+            await self._as_kept(owner)
+        for reader in NAMES:
+            await self._keys(reader, pages, quiet=quiet)
+        await self._doors()
+
+    def known(self) -> dict[bytes, Name]:
+        """Every page seen, by the SHA-256 of its ciphertext."""
+        return {entry.digest: name for entry, _, name in self._seen.pages.values()}
+
+    # disks
+
+    async def _pages(self, owner: str) -> list[bytes]:
+        """The ids of an owner's own pages; each is opened once, with its owner's keys."""
+        node = self._town.at_rest(owner)
+
+        def look(tx: Tx) -> list[bytes]:
+            found: list[bytes] = []
+            for collection in node.vault.collections.all(tx):
+                stored = node.vault.stored(tx, collection.path, 0, 65_535)
+                unknown: list[Stored] = []
+                for one in stored:
+                    entry = parse_entry(one.raw)
+                    found.append(entry.page_id)
+                    if entry.page_id not in self._seen.pages:
+                        unknown.append(one)
+                for one, ciphertext in node.vault.ciphertexts(tx, unknown):
+                    entry = parse_entry(one.raw)
+                    if ciphertext is None:
+                        raise Difference(f"{owner} has lost a page of day {entry.day}")
+                    key = node.vault.keys_of(entry).key(entry.day)
+                    ((day, slot),) = slots_of(open_page(entry, ciphertext, key).batch)
+                    name = (owner, entry.path, day, slot)
+                    self._seen.pages[entry.page_id] = entry, ciphertext, name
+            return found
+
+        return await self._town.machines[owner].disk.read(look)
+
+    def _as_written(self, owner: str, pages: list[bytes]) -> None:
+        found = Counter(self._seen.pages[page][2] for page in pages)
+        wanted = Counter(page.name for page in self._model.pages if page.owner == owner)
+        if found != wanted:
+            raise Difference(
+                f"{owner} holds {sorted((found - wanted).elements())} that nobody wrote, "
+                f"and not {sorted((wanted - found).elements())} that was confirmed"
+            )
+
+    async def _as_kept(self, owner: str) -> None:
+        node = self._town.at_rest(owner)
+        given = await self._town.machines[owner].disk.read(node.lending.all)
+        kept = {grant.cid: grant.kept for grant in given}
+        wanted = {
+            cid: status_in(grant)
+            for cid, grant in self._model.grants.items()
+            if grant.owner == owner and not grant.lost
+        }
+        if kept != wanted:
+            raise Difference(f"{owner} keeps {_told(kept)}; it should be {_told(wanted)}")
+
+    # keys
+
+    async def _keys(self, reader: str, pages: dict[str, list[bytes]], *, quiet: bool) -> None:
+        node = self._town.at_rest(reader)
+        held = await self._town.machines[reader].disk.read(lambda tx: _held(node, tx))
+        for grant in self._model.grants.values():
+            if grant.reader != reader:
+                continue
+            opened = set[Name]()
+            if grant.cid in held:
+                opened = self._opened(*held[grant.cid], pages[grant.owner])
+            may = {page.name for page in self._model.pages if grant.opens(page)}
+            if opened - may:
+                raise Difference(f"{reader} opens {sorted(opened - may)} with {_words(grant)}")
+            now_ms = self._town.now_ms(grant.owner)
+            if quiet and grant.live and now_ms <= grant.exp_ms and may - opened:
+                raise Difference(f"{reader} does not open {sorted(may - opened)}: {_words(grant)}")
+            self._reached["pages opened"] += len(opened)
+
+    def _opened(self, held: GrantHeld, keys: GrantKeys, pages: list[bytes]) -> set[Name]:
+        names = set[Name]()
+        for page in pages:
+            entry, ciphertext, name = self._seen.pages[page]
+            at = (held.cid, held.keysets, page)
+            if at not in self._seen.opened:
+                found = any(opens(entry, ciphertext, key) for key in day_keys(keys, entry.day))
+                self._seen.opened[at] = found
+            if self._seen.opened[at]:
+                names.add(name)
+        return names
+
+    # doors
+
+    async def _doors(self) -> None:
+        """Ask at each door under each grant, for one day: its first, its last, or one beside it."""
+        self._turn += 1
+        for grant in list(self._model.grants.values()):
+            on = self._town.is_on(grant.owner) and self._town.is_on(grant.reader)
+            if on:
+                beside = (grant.first, grant.last, grant.last + 1, grant.first - 1)
+                await self.door(grant, beside[self._turn % 4])
+
+    async def door(self, grant: Grant, day: int) -> None:
+        """Ask for one day under one grant.  Raises Difference."""
+        window = Window(grant.path, day, day)
+        said = await self._town.probe(grant.reader, grant.owner, grant.cid, window)
+        if said is None:
+            return
+        self._reached[f"door: {said}"] += 1
+        wanted = code_for(grant, day, self._town.now_ms(grant.owner))
+        if said != wanted:
+            raise Difference(f"the door says {said} and not {wanted}: day {day} of {_words(grant)}")
+
+
+def status_in(grant: Grant) -> GrantStatus:
+    """How an owner keeps a grant (one that has run out stays as it was)."""
+    if grant.revoked:
+        return GrantStatus.REVOKED
+    return GrantStatus.LIVE if grant.suspended == NEVER else GrantStatus.SUSPENDED
+
+
+def code_for(grant: Grant, day: int, now_ms: int) -> str:
+    """What a door should say to a read of one day."""
+    if now_ms > grant.exp_ms:
+        return Code.EXPIRED
+    if not grant.first <= day <= min(grant.last, day_of(grant.exp_ms)):
+        return Code.DAYS
+    if grant.lost:
+        return Code.UNKNOWN_GRANT
+    if grant.revoked:
+        return Code.REVOKED
+    return SERVED if grant.may_read(day, day, now_ms) else Code.SUSPENDED
+
+
+def _held(node: Node, tx: Tx) -> dict[bytes, tuple[GrantHeld, GrantKeys]]:
+    return {
+        held.cid: (held, node.borrowing.keys(tx, held))
+        for held in node.borrowing.all(tx)
+        if held.keysets
+    }
+
+
+def _told(kept: dict[bytes, GrantStatus]) -> str:
+    return ", ".join(f"{cid.hex()[-6:]} {status.value}" for cid, status in sorted(kept.items()))
+
+
+def _words(grant: Grant) -> str:
+    return (
+        f"grant {grant.cid.hex()[-6:]} of {grant.owner} to {grant.reader}, {grant.path}, "
+        f"days {grant.first} to {grant.last}, given {grant.given}, ended {_tick(grant.ended)}, "
+        f"suspended {_tick(grant.suspended)}{', lost' if grant.lost else ''}"
+    )
+
+
+def _tick(tick: int) -> str:
+    return "never" if tick == NEVER else str(tick)

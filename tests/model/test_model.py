@@ -1,0 +1,69 @@
+"""The state machine: a few histories of it, and that it finds what is wrong.
+
+`make model` lives histories for ten minutes, `make model ARGS=--smoke` for one.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from entrenous.tests.model.compare import Difference
+from entrenous.tests.model.planted import PLANTED, RARE
+from entrenous.tests.model.running import run
+from entrenous.tests.model.town import Impatient
+from entrenous.tests.model.who_may import Grant, WhoMay
+
+GRANT = Grant(b"g", "ana", "volt", "energy/gas/load-curve", 46_000, 46_102, 1_800_000_000_000, 0)
+
+
+def test_nodes_do_as_the_model_says() -> None:
+    reached = run(1, 2, steps=15)
+    assert reached["door: served"]
+    assert reached["pages opened"]
+    assert reached["keys tried by the adversary"]
+
+
+def test_the_same_seed_gives_the_same_histories() -> None:
+    assert run(7, 1, steps=6) == run(7, 1, steps=6)
+
+
+@pytest.mark.parametrize("name", sorted(PLANTED.keys() - RARE))
+def test_a_planted_fault_is_found(name: str) -> None:
+    planted = PLANTED[name]
+    with planted.fault(), pytest.raises((Difference, Impatient)):
+        run(1, 40, steps=12, kinds=planted.kinds)
+
+
+# --- the model itself -----------------------------------------------------------------------------
+
+
+def test_what_came_after_the_end_does_not_open() -> None:
+    model = WhoMay()
+    model.lend(GRANT)
+    model.write("ana", GRANT.path, range(46_101, 46_104), 0, 0)
+    model.take_back(b"g")
+    model.write("ana", GRANT.path, range(46_101, 46_104), 1, 0)
+    ended = model.grants[b"g"]
+    assert [page.name[2:] for page in model.pages if ended.opens(page)] == [
+        (46_101, 0),
+        (46_102, 0),
+    ]
+    assert not ended.may_read(46_101, 46_101, 0)
+
+
+def test_a_restored_owner_has_forgotten_and_waits() -> None:
+    model = WhoMay()
+    model.lend(GRANT)
+    then = model.photograph("ana")
+    model.take_back(b"g")
+    model.write("ana", GRANT.path, range(46_101, 46_102), 0, 0)
+    model.restore("ana", then)
+    model.write("ana", GRANT.path, range(46_101, 46_102), 1, 0)
+    waiting = model.grants[b"g"]
+    assert [page.slot for page in model.pages] == [1]
+    assert not waiting.revoked
+    assert not waiting.may_read(46_101, 46_101, 0)
+    assert not waiting.opens(model.pages[0])
+    model.keep(b"g")
+    assert model.grants[b"g"].may_read(46_101, 46_101, 0)
+    assert model.grants[b"g"].opens(model.pages[0])
