@@ -20,7 +20,7 @@ from ..protocol.request import parse_request
 from ..protocol.trust import GrantStatus
 from ..protocol.window import Window, within
 from .cards import Cards
-from .deliveries import Deliveries
+from .deliveries import Deliveries, Made, Received
 from .evidence import ReadMade, Said, cids_of, names_of_rows, reads_in
 from .grant_lines import Event, GrantLine, GrantLines, Happened, Side
 from .inbox import Inbox, RequestState
@@ -208,9 +208,11 @@ class History:
                     )
 
     def _delivered(self, tx: Tx, pair: Pair, said: Said) -> Iterator[HistoryEvent]:
-        came = ((one, one.src, "taken", None) for one in self._deliveries.received(tx))
-        made = ((one, one.to, "given", one.state) for one in self._deliveries.made(tx))
-        for one, who, way, note in (*came, *made):
+        found: list[tuple[Received | Made, str, str, str | None]] = [
+            (one, one.src, "taken", None) for one in self._deliveries.received(tx)
+        ]
+        found += [(one, one.to, "given", one.state) for one in self._deliveries.made(tx)]
+        for one, who, way, note in found:
             if who != pair.their:
                 continue
             rows = said.about(Cmd.DELIVER, one.statement)

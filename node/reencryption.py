@@ -92,11 +92,12 @@ class Claim:
     def from_value(cls, value: Value) -> Claim:
         keys = ("path", "first", "last", "gens", "after", "segments", "left")
         body = Body.open(value, "a claim on pages", keys)
+        after: tuple[int, int] | None = None
         match body.value("after"):
             case [int(day), int(seq)]:
                 after = (day, seq)
             case _:
-                after = None
+                pass
         segments = body.items("segments", items_max=SEGMENTS_MAX)
         return cls(
             body.text("path"),

@@ -49,11 +49,13 @@ def as_it_stood(info: GrantInfo, lines: Lines, at_ms: int | None) -> GrantInfo:
     if line is None:
         return info
     renewed = [one for one in line.events if one.what is Happened.RENEWED]
+    deletion, deletion_ms = _deletion(line)
     info = replace(
         info,
         renews=line.renews,
         renewed_by=renewed[-1].cid if renewed else None,
-        **_deletion(line),
+        deletion=deletion,
+        deletion_ms=deletion_ms,
     )
     if at_ms is None:
         return info
@@ -63,12 +65,12 @@ def as_it_stood(info: GrantInfo, lines: Lines, at_ms: int | None) -> GrantInfo:
     return replace(info, status=status.value, ended_ms=line.ended_ms(at_ms))
 
 
-def _deletion(line: GrantLine) -> dict[str, str | int | None]:
+def _deletion(line: GrantLine) -> tuple[str | None, int | None]:
     """Whether its reader owes a deletion, or says that it was done, and since when."""
     for what, word in ((Happened.DELETED, "said"), (Happened.DELETE_ASKED, "owed")):
         if (t_ms := line.last(what)) is not None:
-            return {"deletion": word, "deletion_ms": t_ms}
-    return {}
+            return word, t_ms
+    return None, None
 
 
 def lent_on_stood(node: Node, tx: Tx, info: GrantInfo, at_ms: int | None) -> bool:
