@@ -23,7 +23,7 @@ from .currency import amount_text
 from .day import UNDATED, date_of
 from .did import Did
 from .remuneration import Remuneration
-from .terms import Terms
+from .terms import Clause, Terms
 from .terms_enforced import LICENCE
 from .window import Window
 
@@ -134,9 +134,7 @@ def _process(facts: ConsentFacts) -> dict[str, Json]:
         "dpv:hasStorageCondition": storage,
         "dct:rights": LICENCE,
     }
-    clauses: list[Json] = [
-        {"dct:description": clause.text, "dct:type": clause.force.value} for clause in terms.clauses
-    ]
+    clauses: list[Json] = [_clause(one) for one in terms.clauses]
     if clauses:
         process["entrenous:clause"] = clauses
     if terms.remuneration:
@@ -174,6 +172,10 @@ def _data(window: Window) -> dict[str, Json]:
             "dcat:endDate": {"@type": "xsd:date", "@value": date_of(window.last)},
         }
     return data
+
+
+def _clause(clause: Clause) -> Json:
+    return {"dct:description": clause.text, "dct:type": clause.force.value}
 
 
 def _called(name: str) -> Json:
