@@ -118,7 +118,8 @@ def consent_receipt(facts: ConsentFacts, created_ms: int) -> dict[str, Json]:
 
 def _process(facts: ConsentFacts) -> dict[str, Json]:
     terms = facts.terms
-    recipients: list[Json] = [{"@id": facts.controller}, *map(_called, terms.recipients)]
+    controller: dict[str, Json] = {"@id": facts.controller}
+    recipients: list[Json] = [controller, *map(_called, terms.recipients)]
     data: list[Json] = [_data(window) for window in facts.windows]
     storage: dict[str, Json] = {
         "@type": "dpv:StorageDuration",
@@ -132,7 +133,7 @@ def _process(facts: ConsentFacts) -> dict[str, Json]:
         "dpv:hasPersonalData": data,
         "dpv:hasRecipient": recipients,
         "dpv:hasStorageCondition": storage,
-        "dct:rights": LICENCE,
+        "dct:rights": LICENCE["en"],
     }
     clauses: list[Json] = [_clause(one) for one in terms.clauses]
     if clauses:
