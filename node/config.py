@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Self, cast
@@ -79,7 +79,7 @@ class Config:
     push_group: str = "none"
     peer_quota: str = "4 GiB"
     identity: IdentitySettings = IdentitySettings()
-    terms: TermsSettings = TermsSettings()
+    terms: TermsSettings = field(default_factory=TermsSettings)
 
     @classmethod
     def read(cls, home: Path, environment: Mapping[str, str] = os.environ) -> Self:
@@ -122,11 +122,11 @@ class Config:
     def text(self) -> str:
         """These settings as TOML, to be written by `init`."""
         lines = ["# Settings of this node.  Each can also be given as ENTRENOUS_<NAME>."]
-        names = [field.name for field in fields(self) if field.name not in (_IDENTITY, _TERMS)]
+        names = [one.name for one in fields(self) if one.name not in (_IDENTITY, _TERMS)]
         lines += [f"{name} = {_toml_string(str(getattr(self, name)))}" for name in names]
         lines += ["", f"[{_IDENTITY}]  # as ENTRENOUS_IDENTITY_<NAME>"]
-        for field in fields(self.identity):
-            lines.append(f"{field.name} = {str(getattr(self.identity, field.name)).lower()}")
+        for one in fields(self.identity):
+            lines.append(f"{one.name} = {str(getattr(self.identity, one.name)).lower()}")
         lines += self.terms.lines()
         return "\n".join(lines) + "\n"
 

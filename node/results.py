@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeAlias
 
 from ..protocol.card import Card, Change
 from ..protocol.record import Batch
@@ -68,6 +69,10 @@ __all__ = [
     "VouchAnswer",
     "VouchInfo",
 ]
+
+
+# Where a field is named `bytes`, the type is named otherwise.
+Cid: TypeAlias = bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -563,7 +568,7 @@ class LogInfo:
     kind: str
     peer: str
     way: str
-    grant: bytes | None
+    grant: Cid | None
     collections: tuple[str, ...]
     window: int | None
     first: int | None
@@ -576,7 +581,7 @@ class LogInfo:
     # Who acted for whom, if someone did.
     principal: str | None = None
     proxy: str | None = None
-    id: bytes | None = None
+    id: Cid | None = None
 
 
 @dataclass(frozen=True, slots=True)

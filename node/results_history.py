@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from ..protocol.window import Window
+
+# Beside a field that is named `bytes`.
+Cid: TypeAlias = bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +29,8 @@ class HistoryEvent:
     peer: str
     windows: tuple[Window, ...] = ()
     purpose: str | None = None
-    grant: bytes | None = None
-    request: bytes | None = None
+    grant: Cid | None = None
+    request: Cid | None = None
     until_ms: int | None = None
     pages: int | None = None
     bytes: int | None = None
@@ -34,7 +38,7 @@ class HistoryEvent:
     delete_by_ms: int | None = None
     note: str | None = None
     log: tuple[str, ...] = ()
-    cids: tuple[bytes, ...] = ()
+    cids: tuple[Cid, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

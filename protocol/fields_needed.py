@@ -43,8 +43,8 @@ class FieldsNeeded:
         return None if found is None else tuple(one for one in counted(schema) if one in found)
 
     def _row(self, purpose: str, schema: str) -> frozenset[str] | None:
-        if (row := self.table.get(purpose)) is not None:
-            return frozenset(row.get(schema, ()))
+        if (own := self.table.get(purpose)) is not None:
+            return frozenset(own.get(schema, ()))
         known = self.purposes.by_id.get(purpose)
         above = () if known is None else known.under
         rows = [row for wider in above if (row := self._row(wider, schema)) is not None]

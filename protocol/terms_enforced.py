@@ -14,6 +14,7 @@ Source: docs/terms.md, ADR 18.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -41,7 +42,7 @@ class Held(StrEnum):
 
 
 # The sentence for each; the first is how it is shown, all are taken in a clause.
-SENTENCES: Final = {
+SENTENCES: Final[Mapping[Held, Mapping[str, tuple[str, ...]]]] = {
     Held.COLLECTIONS: {
         "en": ("Only the collections that are named can be read",),
         "fr": ("Seules les collections nommées peuvent être lues",),

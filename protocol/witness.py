@@ -41,7 +41,7 @@ from .checkpoint_note import TreeHead
 from .errors import WireError
 from .limits import LOG_SUCCESSION_BYTES_MAX, LOG_SUCCESSIONS_MAX
 from .signed import SignedObject, parse, sign
-from .wire import VERSION, Body
+from .wire import VERSION, Body, Value
 
 # Only a size that is a multiple of this leaves a node (formats.md).
 SHOWN_IN = 64
@@ -102,7 +102,7 @@ class LogSuccession:
 
 def make_log_succession(old: LogSigningKey, new: LogSigningKey) -> LogSuccession:
     """Sign, with both keys, that the log of `new` follows that of `old`."""
-    body = {"v": VERSION, "old": old.public, "new": new.public}
+    body: dict[str, Value] = {"v": VERSION, "old": old.public, "new": new.public}
     return parse_log_succession(sign(Signed.LOG_SUCCESSION, body, old, new).raw)
 
 

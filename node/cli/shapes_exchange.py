@@ -15,8 +15,8 @@ _REQUEST = {
     "purpose": "what for, a DPV term",
     "terms": "`purpose`, `retention_days`, `recipients`, `remuneration`, `clauses`",
     "exp_s": "until when it is asked for",
-    "state": "`waiting`, `granted`, `refused`; `offered` with other terms, `declined`; asked for another, `ended` with its mandate; "
-    "decided for another, `sent`, or `failed` and why",
+    "state": "`waiting`, `granted`, `refused`; `offered` with other terms, `declined`; asked for "
+    "another, `ended` with its mandate; decided for another, `sent`, or `failed` and why",
     "t_ms": "when it was asked",
     "refusal": "what follows from a no, in the asker's words",
     "grant": "the grant that came of it, or null",
@@ -25,8 +25,8 @@ _REQUEST = {
     "people": "for whom of the house this peer knows this node; empty: the home",
     "principal": "for whom this node asked, or decides; null if for itself",
     "decided_by": "who decided it for the owner of this node, null if the owner did",
-    "marks": "`label` of the purpose, `tied`, `asked` and `refused` (how often), `rule` and `why` of "
-    "the standing terms, `changes`, `frugality`; null for what waits elsewhere",
+    "marks": "`label` of the purpose, `tied`, `asked` and `refused` (how often), `rule` and `why` "
+    "of the standing terms, `changes`, `frugality`; null for what waits elsewhere",
 }
 
 EXCHANGE: Final[Mapping[str, Shape]] = {

@@ -11,17 +11,6 @@ from dataclasses import replace
 
 import pytest
 import trio
-from entrenous.tests.node.two_nodes import (
-    CURVE,
-    DAY,
-    TERMS,
-    Party,
-    Town,
-    a_town,
-    ask,
-    meet,
-    settle,
-)
 
 from entrenous.node.config import Config
 from entrenous.node.errors import NotAllowed, NotFound, UsageError
@@ -34,6 +23,17 @@ from entrenous.protocol.terms import Clause, Force, Terms
 from entrenous.protocol.terms_narrowing import narrowed
 from entrenous.protocol.trust import GrantStatus
 from entrenous.protocol.window import Window
+from entrenous.tests.node.two_nodes import (
+    CURVE,
+    DAY,
+    TERMS,
+    Party,
+    Town,
+    a_town,
+    ask,
+    meet,
+    settle,
+)
 
 pytestmark = pytest.mark.trio
 

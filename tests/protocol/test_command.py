@@ -173,6 +173,7 @@ COUNTED: Mapping[str, Value] = {"invoice": CID, "counted": [[CID, 2, 500]], "pai
 
 def test_what_a_debtor_counted_comes_back() -> None:
     out = parse_out(Cmd.INVOICE, COUNTED)
+    assert isinstance(out, InvoiceOut)
     assert out == InvoiceOut(CID, (Counted(CID, 2, 500),), 250)
     assert out.value() == COUNTED
 
