@@ -7,6 +7,7 @@ from typing import Final
 
 from . import (
     export_targets,
+    log_targets,
     node_targets,
     object_targets,
     reader_targets,
@@ -28,5 +29,6 @@ _ROWS: Final = (
     *node_targets.TARGETS,
     *reader_targets.TARGETS,
     *export_targets.TARGETS,
+    *log_targets.TARGETS,
 )
 TARGETS: Final[Mapping[str, Target]] = {target.name: target for target in _ROWS}
