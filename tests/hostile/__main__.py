@@ -44,8 +44,8 @@ async def attack(name: str, target: Target) -> dict[str, int]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    (name,) = arguments
-    os.nice(19)
+    name, nice = arguments
+    os.nice(int(nice))
     target = Target.read(sys.stdin.readline())
     print("ready", flush=True)
     print(json.dumps(trio.run(partial(attack, name, target))), flush=True)

@@ -26,7 +26,7 @@ from entrenous.tests.hostile.victim import Victim
 from entrenous.tests.node.daemon_process import REPOSITORY
 
 SETTLE_S = 20.0
-ATTACK_S = 30.0
+ATTACK_S = 90.0
 END_S = 20.0
 
 
@@ -135,6 +135,7 @@ async def measure(
     each: int,
     warm_s: float = 1.0,
     source: str = "127.0.0.2",
+    nice: int = 19,
     until: Callable[[Counter[str]], bool] = lambda got: True,
 ) -> Cost:
     """`rounds` of `each` reads quiet, then as many while `attack` goes on.
@@ -147,7 +148,7 @@ async def measure(
     node.forget_peak()
     for _ in range(rounds):
         _add(cost.quiet, await reads(reader, each))
-        await _attacked(node, reader, cost, each, warm_s, source, until)
+        await _attacked(node, reader, cost, each, warm_s, source, nice, until)
         await settle(node, files, tasks)
     cost.peak_mib = node.memory_mib("VmHWM") - before_mib
     cost.log_lines = node.log_lines() - lines
@@ -168,11 +169,12 @@ async def _attacked(
     each: int,
     warm_s: float,
     source: str,
+    nice: int,
     until: Callable[[Counter[str]], bool],
 ) -> None:
     """One round under attack: begun `warm_s` before the reads and ended with them."""
     target = await node.target(1, source)
-    async with attacking(cost.attack, target) as attacker:
+    async with attacking(cost.attack, target, nice) as attacker:
         await trio.sleep(warm_s)
         began_s, cpu_s = trio.current_time(), node.cpu_s()
         async with trio.open_nursery() as nursery:
@@ -193,9 +195,9 @@ async def _watch_files(node: Victim, cost: Cost) -> None:
 
 
 @asynccontextmanager
-async def attacking(attack: str, target: Target) -> AsyncGenerator[Line]:
-    """The attack in its own process; it begins at once."""
-    line = Line("entrenous.tests.hostile", attack)
+async def attacking(attack: str, target: Target, nice: int = 19) -> AsyncGenerator[Line]:
+    """The attack in its own process, that much nicer than this one; it begins at once."""
+    line = Line("entrenous.tests.hostile", attack, str(nice))
     try:
         line.tell(target.text())
         with trio.fail_after(60):
