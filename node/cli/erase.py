@@ -13,17 +13,15 @@ from ...protocol.errors import RecordError
 from ...protocol.schema import SCHEMAS
 from ..client import Client, NotRunning, connect
 from ..erasure_results import Erased, LeaveTaken
-from ..errors import Exit, HomeInUse, NodeError, UsageError
+from ..errors import Exit, UsageError
 from ..spelled_time import read_moment
 from .days import days_in_words, moment
 from .options import USUAL, Options, node_of, zone_of
 from .screen import Screen
+from .stopping import until_stopped
 from .words import counted
 
 erased_app = App(name="erased", help="List what was erased, or let it come again.")
-
-_STOP_LOOK_S = 0.1
-_STOP_LOOKS = 300
 
 
 async def erase(
@@ -141,33 +139,16 @@ async def _everything(options: Options, wait: int, yes: bool) -> int:
 
 
 async def _stopped(folder: Path) -> None:
-    """Stop the node that runs on `folder`, if one does."""
+    """Stop the node that runs on `folder`, if one does.
+
+    Raises NodeError: it does not stop, and nothing was destroyed.
+    """
     try:
         async with connect(folder) as client:
             await client.stop()
     except NotRunning:
         return
-    for _ in range(_STOP_LOOKS):
-        if not await _runs(folder):
-            return
-        await trio.sleep(_STOP_LOOK_S)
-    raise NodeError("the node was asked to stop and has not stopped yet: nothing was destroyed")
-
-
-async def _runs(folder: Path) -> bool:
-    """Whether a node still answers, or still holds the home while it closes."""
-    from ..store.home import Home
-
-    try:
-        async with connect(folder):
-            return True
-    except NotRunning:
-        pass
-    try:
-        with Home(folder).locked():
-            return False
-    except HomeInUse:
-        return True
+    await until_stopped(folder)
 
 
 # --- what was erased ------------------------------------------------------------------------------

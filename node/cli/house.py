@@ -6,16 +6,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import trio
 from cyclopts import Parameter
 
-from ..client import NotRunning, connect
+from ..client import connect
 from ..config import Config, Role
-from ..errors import HomeInUse, NodeError, UsageError
-from ..store.home import Home
+from ..errors import NodeError, UsageError
 from .days import moment
 from .options import USUAL, Options, keep_unlock, keystore_of, node_of, require_home
 from .screen import Screen
+from .stopping import until_stopped
 from .words import counted
 
 if TYPE_CHECKING:
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from ..opening import Unlock
 
 _WORDS_IN_ROW = 3
-_STOP_LOOK_S = 0.05
-_STOP_LOOKS = 300
 
 
 async def init(
@@ -160,28 +157,9 @@ async def stop(*, options: Options = USUAL) -> None:
     require_home(folder)
     async with connect(folder) as client:
         await client.stop()
-    for _ in range(_STOP_LOOKS):
-        if not await _runs(folder):
-            break
-        await trio.sleep(_STOP_LOOK_S)
-    else:
-        raise NodeError("the node was asked to stop and has not stopped yet")
+    await until_stopped(folder)
     options.screen.show("stop", {"stopped": True})
     options.screen.say("The node is stopped.")
-
-
-async def _runs(folder: Path) -> bool:
-    """Whether a node still answers, or still holds the home while it closes."""
-    try:
-        async with connect(folder):
-            return True
-    except NotRunning:
-        pass
-    try:
-        with Home(folder).locked():
-            return False
-    except HomeInUse:
-        return True
 
 
 async def status(*, options: Options = USUAL) -> None:

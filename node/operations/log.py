@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ...protocol.checkpoint_note import CheckpointNote
 from ...protocol.limits import TEXT_CHARS_MAX
@@ -10,6 +10,7 @@ from ...protocol.wire import Value
 from ..errors import NotAllowed, NotFound
 from ..log_head import HeadState
 from ..node import Node
+from ..peers import Pair
 from ..receipts import Logged, logged_of
 from ..results_log import CheckpointInfo, ForkInfo, ProofMade, WitnessInfo
 from ..shape import to_value
@@ -20,47 +21,39 @@ from .operation import Args, Emit, Host, named
 
 async def witness_add(host: Host, args: Args, emit: Emit) -> Value:
     """Ask a peer to witness this log."""
-    node, peer = host.node, args.text("peer")
-    now_ms = node.clock.now_ms()
-    await node.store.database.write(
-        lambda tx: node.witnesses.add(tx, node.peers.named(tx, peer), now_ms)
-    )
-    node.outgoing.notify()
+    await _with_peer(host.node, args, host.node.witnesses.add)
     return None
 
 
 async def witness_remove(host: Host, args: Args, emit: Emit) -> Value:
     """Show a peer no more checkpoints."""
-    node, peer = host.node, args.text("peer")
-    now_ms = node.clock.now_ms()
-    await node.store.database.write(
-        lambda tx: node.witnesses.remove(tx, node.peers.named(tx, peer), now_ms)
-    )
-    node.outgoing.notify()
+    await _with_peer(host.node, args, host.node.witnesses.remove)
     return None
 
 
 async def witness_allow(host: Host, args: Args, emit: Emit) -> Value:
     """Witness the log of a peer that asked."""
-    node, peer = host.node, args.text("peer")
-    now_ms = node.clock.now_ms()
-    await node.store.database.write(
-        lambda tx: node.witnessing.allow(tx, node.peers.named(tx, peer), now_ms)
-    )
-    node.outgoing.notify()
+    await _with_peer(host.node, args, host.node.witnessing.allow)
     return None
 
 
 async def witness_refuse(host: Host, args: Args, emit: Emit) -> Value:
     """Witness it not, or not any more."""
-    node, peer = host.node, args.text("peer")
-    reason = args.maybe_text("reason", TEXT_CHARS_MAX)
-    now_ms = node.clock.now_ms()
-    await node.store.database.write(
-        lambda tx: node.witnessing.refuse(tx, node.peers.named(tx, peer), reason, now_ms)
+    node, reason = host.node, args.maybe_text("reason", TEXT_CHARS_MAX)
+    await _with_peer(
+        node, args, lambda tx, pair, now_ms: node.witnessing.refuse(tx, pair, reason, now_ms)
     )
-    node.outgoing.notify()
     return None
+
+
+async def _with_peer(node: Node, args: Args, step: Callable[[Tx, Pair, int], None]) -> None:
+    """One `step` with the peer that is named, in one commit; what it has to send goes out.
+
+    Raises NotFound and what `step` raises.
+    """
+    peer, now_ms = args.text("peer"), node.clock.now_ms()
+    await node.store.database.write(lambda tx: step(tx, node.peers.named(tx, peer), now_ms))
+    node.outgoing.notify()
 
 
 async def witnesses(host: Host, args: Args, emit: Emit) -> Value:

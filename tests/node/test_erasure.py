@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from killing import KillAt, Killed
 from trio.testing import MockClock
 
 from entrenous.crypto.entropy import SeededEntropy
@@ -339,27 +340,12 @@ async def test_a_grant_on_an_erased_collection_stays_true_and_serves_nothing(
 # --- a collection ---------------------------------------------------------------------------------
 
 
-class Killed(BaseException):
-    """The process ends here."""
-
-
-class KillAt:
-    def __init__(self, step: int) -> None:
-        self.left = step
-
-    def reached(self, step: str) -> None:
-        if step.startswith("erase"):
-            self.left -= 1
-            if self.left < 0:
-                raise Killed
-
-
 @pytest.mark.parametrize("again", ["asked again", "kept house"])
 @pytest.mark.parametrize("step", range(5))
 async def test_a_collection_cut_at_any_step_goes_in_the_end(
     step: int, again: str, tmp_path: Path, autojump_clock: MockClock
 ) -> None:
-    async with on_disk(tmp_path, checkpoint=KillAt(step)) as node:
+    async with on_disk(tmp_path, checkpoint=KillAt(step, of="erase")) as node:
         await put(node, readings(DAY, 70), CURVE)
         await put(node, readings(DAY, 1), GAS)
         with pytest.raises(Killed):
@@ -383,7 +369,7 @@ async def test_a_collection_cut_at_any_step_goes_in_the_end(
 
 
 async def test_what_comes_after_the_claim_stays(tmp_path: Path, autojump_clock: MockClock) -> None:
-    async with on_disk(tmp_path, checkpoint=KillAt(0)) as node:
+    async with on_disk(tmp_path, checkpoint=KillAt(0, of="erase")) as node:
         await put(node, readings(DAY, 3), CURVE)
         with pytest.raises(Killed):
             await node.erasing.erase_collection(CURVE)

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from killing import KillAt, Killed
 from trio.testing import MockClock
 
 from entrenous.crypto.merkle import tree_hash
@@ -118,20 +119,6 @@ async def test_a_fact_told_twice_is_one_line_shown_and_one_again(
         assert {one["_source"] for one in again} == {2}
         table = (tmp_path / "e/collections" / CURVE / "records.csv").read_text().splitlines()
         assert len(table) == len(reading.batch) + 1
-
-
-class Killed(BaseException):
-    """The process ends here."""
-
-
-class KillAt:
-    def __init__(self, step: int) -> None:
-        self.left = step
-
-    def reached(self, step: str) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise Killed
 
 
 @pytest.mark.parametrize("step", range(5))

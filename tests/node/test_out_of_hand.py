@@ -9,6 +9,7 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
 import pytest
+from killing import KillAt, Killed
 
 from entrenous.crypto.entropy import SystemEntropy
 from entrenous.node import cli
@@ -132,20 +133,6 @@ def test_everything_goes_of_a_running_node_and_what_is_not_ours_stays(tmp_path: 
     code, _, err = entrenous(home, "status", passphrase=PHRASE)
     assert code != 0
     assert "there is no home" in err
-
-
-class Killed(BaseException):
-    """The process ends here."""
-
-
-class KillAt:
-    def __init__(self, step: int) -> None:
-        self.left = step
-
-    def reached(self, step: str) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise Killed
 
 
 @pytest.mark.parametrize("step", range(7))

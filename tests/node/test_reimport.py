@@ -13,6 +13,7 @@ import pytest
 import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from killing import KillAt, Killed
 from trio.testing import MockClock
 
 from entrenous.crypto.digest import sha256
@@ -279,20 +280,6 @@ async def test_an_import_that_moved_can_be_undone(
         with pytest.raises(NodeError):
             await new.vault.read("energy/nothing", 0, UNDATED)
         assert not len((await new.vault.read(CURVE, 0, UNDATED)).batch)
-
-
-class Killed(BaseException):
-    """The process ends here."""
-
-
-class KillAt:
-    def __init__(self, step: int) -> None:
-        self.left = step
-
-    def reached(self, step: str) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise Killed
 
 
 @pytest.mark.parametrize("step", range(12))

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
+from killing import Killed, KillIn
 from trio.testing import MockClock
 
 from entrenous.node.errors import NotFound, Refused, UsageError
@@ -227,21 +228,6 @@ async def test_bands_and_chosen_fields(town: Town, alice: Party) -> None:
 # --- killed and removed ---------------------------------------------------------------------------
 
 
-class Killed(BaseException):
-    """The process ends here."""
-
-
-class Kill:
-    """Ends the work at one step."""
-
-    def __init__(self, step: str) -> None:
-        self.step = step
-
-    def reached(self, step: str) -> None:
-        if step == self.step:
-            raise Killed(step)
-
-
 @in_town
 @pytest.mark.parametrize("step", list(ViewStep))
 async def test_killed_at_any_step_the_next_look_makes_it_right(
@@ -251,7 +237,7 @@ async def test_killed_at_any_step_the_next_look_makes_it_right(
     go_to(town, MARCH + 20)
     await alice.down()
     views = alice.node.views
-    monkeypatch.setattr(views, "_checkpoint", Kill(step))
+    monkeypatch.setattr(views, "_checkpoint", KillIn(step))
     with pytest.raises(Killed):
         await views.add(SUMS)
     monkeypatch.undo()
@@ -259,7 +245,7 @@ async def test_killed_at_any_step_the_next_look_makes_it_right(
     assert await told(alice, SUMS) == {"2026-01/001": [1, 0], "2026-02/001": [2, 0]}
     # A month again, over what is published.
     await pay(alice, (JANUARY, -50), origin=b"more")
-    monkeypatch.setattr(views, "_checkpoint", Kill(step))
+    monkeypatch.setattr(views, "_checkpoint", KillIn(step))
     with pytest.raises(Killed):
         await views.catch_up()
     monkeypatch.undo()
