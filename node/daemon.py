@@ -40,15 +40,15 @@ from .node import Ground, Node
 from .offload import ThreadOffload
 from .opening import open_home, unlock_from
 from .operations import Host
+from .peers.well_known import LoadedLater, over_https
 from .program import VERSION
-from .push import Push
-from .push_socket import push_path, push_socket, socket_path
+from .push.push import Push
+from .push.socket import push_path, push_socket, socket_path
 from .store.aiosqlite import AiosqliteDatabase
 from .store.database import Database, Tx
 from .store.home import Home
 from .store.objects import Kind, Objects
 from .store.sealer import Sealer
-from .well_known import LoadedLater, over_https
 
 log = structlog.get_logger()
 

@@ -19,7 +19,7 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from .errors import HomeError
-from .log_leave import Sparing, SparingFilter
+from .log.space import Sparing, SparingFilter
 from .store.home import FILE_MODE
 
 # About ten thousand lines; a quiet node writes a few a day.

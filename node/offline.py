@@ -26,10 +26,10 @@ from .node import Ground, Node
 from .offload import ThreadOffload
 from .opening import Unlock, open_home
 from .operations import Host, perform
+from .peers.well_known import LoadedLater, over_https
 from .program import VERSION
 from .store.home import Home
 from .store.inline import InlineDatabase
-from .well_known import LoadedLater, over_https
 
 
 class NoNetwork:

@@ -16,13 +16,13 @@ from ..protocol.record import Batch
 from ..protocol.terms import Terms
 from ..protocol.window import Window
 from ..protocol.wire import Value
-from .import_report import Preview as ImportPreview
-from .import_report import Progress as ImportProgress
-from .import_report import Report as ImportReport
-from .import_report import Skipped as ImportSkipped
-from .import_report import Source as ImportSource
-from .import_report import Undone
-from .terms_report import Frugality, RequestMarks
+from .grants.terms_report import Frugality, RequestMarks
+from .imports.report import Preview as ImportPreview
+from .imports.report import Progress as ImportProgress
+from .imports.report import Report as ImportReport
+from .imports.report import Skipped as ImportSkipped
+from .imports.report import Source as ImportSource
+from .imports.report import Undone
 
 __all__ = [
     "AllowanceInfo",

@@ -5,7 +5,7 @@ went into it.  A purpose without a table takes that of what it is a special case
 are above it, what any of them needs counts as needed.  Where none has one, nothing is reckoned.
 
 The table stands in `fields_needed.toml` beside this file; who reads it is above this floor
-(`node/vocabulary.py`).
+(`node/grants/vocabulary.py`).
 
 Source: docs/terms.md, ADR 18.
 """

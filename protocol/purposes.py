@@ -7,7 +7,7 @@ itself.  So a rule for `dpv:Marketing` covers `dpv:TargetedAdvertising`, and a r
 one's own covers exactly that word.
 
 The words stand in `purposes.toml` beside this file; who reads it is above this floor
-(`node/vocabulary.py`).
+(`node/grants/vocabulary.py`).
 
 Source: Data Privacy Vocabulary 2.1, https://w3id.org/dpv.
 """

@@ -18,7 +18,7 @@ A chain may be longer than one: a program may hand on less than it has.  The fir
 that the owner signed, in exactly the form above, read back and compared; every link's time bounds
 the session.
 
-Whether the delegation is still one of this node's is not seen here (`node/allowances.py`).
+Whether the delegation is still one of this node's is not seen here (`node/push/allowances.py`).
 
 Source: docs/push.md.
 """

@@ -21,14 +21,14 @@ from collections.abc import Callable, Iterator, Sequence, Set
 
 from ..crypto.errors import CryptoError, EntrenousError
 from ..crypto.keys import DayKey
-from ..node.grant_given import GrantGiven
-from ..node.grant_held import GrantHeld
+from ..node.exchange.outgoing import message_of
+from ..node.grants.grant_given import GrantGiven
+from ..node.grants.grant_held import GrantHeld
+from ..node.log.receipts import Way
 from ..node.node import Node
-from ..node.outgoing import message_of
-from ..node.receipts import Way
 from ..node.store.database import Tx
 from ..node.store.objects import Kind
-from ..node.stored import Stored
+from ..node.vault.stored import Stored
 from ..protocol.day import day_of
 from ..protocol.keyset import GrantKeys
 from ..protocol.page import PageEntry, open_page, parse_entry

@@ -21,12 +21,12 @@ _STEP = re.compile(r"^\| [^|]+ \| `([a-z_.A-Z]+)` \|", re.MULTILINE)
 
 
 def modules(floor: str) -> dict[str, str]:
-    """Path of each module of a floor that has code → the first line of its docstring."""
+    """Path of each module and package of a floor → the first line of its docstring."""
     found: dict[str, str] = {}
     for path in sorted((REPOSITORY / floor).rglob("*.py")):
         tree = ast.parse(path.read_text())
         if tree.body:
-            name = path.relative_to(REPOSITORY).as_posix()
+            name = path.relative_to(REPOSITORY).as_posix().removesuffix("__init__.py")
             found[name] = (ast.get_docstring(tree) or "").partition("\n")[0]
     return found
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..account_info import (
+from ..channel import Caller
+from ..money.account_info import (
     AccountInfo,
     AccountLine,
     CreditorInfo,
@@ -13,7 +14,6 @@ from ..account_info import (
     PaymentInfo,
     TransferInfo,
 )
-from ..channel import Caller
 
 
 class AccountCalls(Caller):

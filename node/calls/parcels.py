@@ -7,7 +7,7 @@ from pathlib import Path
 from ..channel import (
     Caller,
 )
-from ..parcel_report import ParcelTaken, ParcelWritten, Waiting
+from ..parcels.report import ParcelTaken, ParcelWritten, Waiting
 from .answers import path_text
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ...protocol.view import Band
 from ..channel import Caller
 from ..results import ViewInfo, ViewRemoved
-from ..view_choice import Choice
+from ..views.choice import Choice
 
 
 class ViewCalls(Caller):

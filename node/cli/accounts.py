@@ -11,8 +11,8 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from ...protocol.remuneration import LICENCE
-from ..account_info import AccountInfo, AccountLine, InvoiceInfo, PaymentInfo, TransferInfo
 from ..errors import Exit, UsageError
+from ..money.account_info import AccountInfo, AccountLine, InvoiceInfo, PaymentInfo, TransferInfo
 from .days import moment
 from .names import HEAD, SHORT_CHARS, short
 from .options import USUAL, Options, node_of

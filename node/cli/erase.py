@@ -12,9 +12,9 @@ from cyclopts import App, Parameter
 from ...protocol.errors import RecordError
 from ...protocol.schema import SCHEMAS
 from ..client import Client, NotRunning, connect
-from ..erasure_results import Erased, LeaveTaken
+from ..erasure.results import Erased, LeaveTaken
 from ..errors import Exit, UsageError
-from ..spelled_time import read_moment
+from ..imports.spelled_time import read_moment
 from .days import days_in_words, moment
 from .options import USUAL, Options, node_of, zone_of
 from .screen import Screen
@@ -94,7 +94,7 @@ def _show(screen: Screen, done: Erased) -> None:
 
 
 async def _everything(options: Options, wait: int, yes: bool) -> int:
-    from ..erasure_home import destroy_home, is_being_erased
+    from ..erasure.home import destroy_home, is_being_erased
     from ..store.home import Home
 
     screen, folder = options.screen, options.folder

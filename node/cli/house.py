@@ -55,7 +55,7 @@ async def init(
     # The cipher library is loaded by the few commands that open or make a home.
     from ...crypto.entropy import SystemEntropy
     from ..opening import init_home
-    from ..peers import clean_name
+    from ..peers.peers import clean_name
 
     entropy = SystemEntropy()
     config = Config(name=clean_name(name), role=role)

@@ -19,7 +19,7 @@ from cyclopts import Group, Parameter
 
 from ..client import Client, NotRunning, connect
 from ..config import default_home
-from ..erasure_home import is_being_erased
+from ..erasure.home import is_being_erased
 from ..errors import HomeError, NotAllowed, UsageError
 from .days import UTC, Zone
 from .screen import Screen

@@ -17,8 +17,8 @@ from ...protocol.did import did_of
 from ...protocol.errors import RecordError
 from ...protocol.wire import Value
 from ..errors import Exit, NodeError, NotAllowed, UsageError
+from ..imports.spelled import LINE_BYTES_MAX
 from ..results import AllowanceInfo
-from ..spelled import LINE_BYTES_MAX
 from .days import end_of_day_s, moment
 from .json_form import plain
 from .options import USUAL, Options, node_of
@@ -26,7 +26,7 @@ from .screen import Screen
 from .words import counted
 
 if TYPE_CHECKING:
-    from ..push_client import PushClient
+    from ..push.client import PushClient
 
 YEAR_S = 366 * 86_400
 PER_MINUTE = 600
@@ -103,8 +103,8 @@ async def _with_token(
     token: Path | None,
 ) -> tuple[AllowanceInfo, Path]:
     """Make a key, have it allowed, and write both; the file is there first, or nothing is done."""
-    from ..push_client import PushToken, new_program_key
-    from ..push_token import new_token_file
+    from ..push.client import PushToken, new_program_key
+    from ..push.token import new_token_file
 
     key = new_program_key()
     target = token or Path(f"{_file_name(name)}.token")
@@ -211,8 +211,8 @@ def push(
 
     Example: entrenous push --token meter.token < readings.jsonl
     """
-    from ..push_client import PushClient, PushToken
-    from ..spelled import read_line, spelled
+    from ..imports.spelled import read_line, spelled
+    from ..push.client import PushClient, PushToken
 
     screen = options.screen
     read = PushToken.read(token)
@@ -251,7 +251,7 @@ def _push_rows(
 
     What the node refuses together is pushed line by line, so that each fails for itself.
     """
-    from ..push_client import PushRefused
+    from ..push.client import PushRefused
 
     if not rows:
         return 0, 0

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..errors import Exit
-from ..import_report import Imported, PreviewItem
+from ..imports.report import Imported, PreviewItem
 from ..results import Records, Sourced, ToldBy
 from .json_form import Json
 from .names import short

@@ -18,9 +18,9 @@ from ...protocol.view_words import WORDS
 from ...protocol.window import Window
 from ..client import Client
 from ..errors import Exit, NotFound, UsageError
+from ..imports.spelled import read_decimal
 from ..results import RequestInfo, ViewInfo
-from ..spelled import read_decimal
-from ..view_choice import Choice
+from ..views.choice import Choice
 from .days import days_in_words
 from .json_form import Json
 from .options import USUAL, Options, node_of

@@ -26,7 +26,7 @@ from ...protocol.domain import check_domain_name
 from ...protocol.errors import WireError
 from ...protocol.limits import WELL_KNOWN_BYTES_MAX
 from ...protocol.well_known import CONTENT_TYPE, PATH
-from ..well_known import DomainSilent, DomainWithout
+from ..peers.well_known import DomainSilent, DomainWithout
 from .public_address import is_public
 
 LOOK_S = 5.0

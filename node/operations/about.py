@@ -10,7 +10,7 @@ from ...protocol.pairing import parse_link
 from ...protocol.trust import GrantStatus
 from ...protocol.wire import Value
 from ..errors import NodeError, UsageError
-from ..log_head import HeadState
+from ..log.head import HeadState
 from ..results import Invitation, Paired, Peer, Status
 from ..shape import to_value
 from ..store.database import Tx

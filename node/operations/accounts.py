@@ -13,7 +13,8 @@ from ...protocol.limits import PAYMENT_NOTE_CHARS_MAX
 from ...protocol.payment import PaymentWord
 from ...protocol.sepa import Creditor, check_creditor, transfer_payload
 from ...protocol.wire import Value
-from ..account_info import (
+from ..errors import NotFound, UsageError
+from ..money.account_info import (
     AccountDifference,
     AccountInfo,
     AccountLine,
@@ -24,12 +25,11 @@ from ..account_info import (
     PaymentInfo,
     TransferInfo,
 )
-from ..accounts import Owed, Sheet
-from ..errors import NotFound, UsageError
-from ..invoices import InvoiceKept
+from ..money.accounts import Owed, Sheet
+from ..money.invoices import InvoiceKept
+from ..money.payments import PaymentKept
 from ..node import Node
-from ..payments import PaymentKept
-from ..peers import Pair
+from ..peers.peers import Pair
 from ..shape import to_value
 from ..store.database import Tx
 from .operation import Args, Emit, Host, shorts

@@ -9,15 +9,15 @@ from ...protocol.trust import GrantStatus
 from ...protocol.window import within
 from ...protocol.wire import Value
 from ..errors import NotAllowed, NotFound, UsageError
-from ..exchange import refusal_of
-from ..household import HOME
-from ..mandate_kept import MandateKept
+from ..exchange.exchange import refusal_of
+from ..household.household import HOME
+from ..household.mandate_kept import MandateKept
+from ..household.waiting_for import WaitingFor
 from ..node import Node
-from ..peers import Pair
+from ..peers.peers import Pair
 from ..results import RequestInfo
 from ..shape import to_value
 from ..store.database import Tx
-from ..waiting_for import WaitingFor
 from .operation import Args, Emit, Host, shorts
 
 # More pages than this of what waits are not a person's inbox.

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ...protocol.trust import GrantStatus
-from ..grant_given import GrantGiven
-from ..grant_held import GrantHeld
-from ..grant_lines import GrantLine, Happened, Side
-from ..history import standing_at
-from ..mentioned import reads_named
+from ..grants.grant_given import GrantGiven
+from ..grants.grant_held import GrantHeld
+from ..grants.grant_lines import GrantLine, Happened, Side
+from ..log.history import standing_at
+from ..log.mentioned import reads_named
 from ..node import Node
 from ..results import GrantInfo
 from ..store.database import Tx

@@ -8,8 +8,8 @@ from ...protocol.did import Did
 from ...protocol.receipt import Receipt
 from ...protocol.wire import Value
 from ..backup import write_backup
+from ..log.receipts import Logged, LogReport
 from ..node import Node
-from ..receipts import Logged, LogReport
 from ..results import BackedUp, LogInfo, LogSummary
 from ..shape import to_value
 from ..store.database import Tx

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from ...protocol.consent_record import ConsentEvent, ConsentFacts, Event, consent_document
 from ...protocol.wire import Value
-from ..grant_given import GrantGiven
-from ..grant_held import GrantHeld
-from ..grant_lines import Happened, Side
-from ..inbox import Asked
+from ..grants.grant_given import GrantGiven
+from ..grants.grant_held import GrantHeld
+from ..grants.grant_lines import Happened, Side
+from ..grants.inbox import Asked
 from ..node import Node
 from ..results_log import ConsentWritten
 from ..shape import to_value

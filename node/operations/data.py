@@ -13,18 +13,18 @@ from ...protocol.limits import PAGE_ROWS_MAX
 from ...protocol.reading import UNSAID, Settings
 from ...protocol.record import Batch
 from ...protocol.wire import Value
-from ..collection import Collection
-from ..deliveries import Sent
 from ..errors import UsageError
-from ..export_inside import is_export
-from ..files import handed_in
-from ..import_plan import Placing, ReadFile, installed_readers, read_file, unmoved
+from ..exchange.deliveries import Sent
+from ..export.inside import is_export
+from ..export.reimport import Reimporting
+from ..imports.files import handed_in
+from ..imports.plan import Placing, ReadFile, installed_readers, read_file, unmoved
 from ..node import Node
-from ..reimport import Reimporting
 from ..results import CollectionInfo, Delivered, DeliveryInfo, DeliveryState
 from ..shape import from_value, to_value
 from ..store.database import Tx
-from ..stored import told_once
+from ..vault.collection import Collection
+from ..vault.stored import told_once
 from .household import NAMES_CHARS_MAX, whose_names
 from .operation import Args, Emit, Host
 

@@ -9,9 +9,9 @@ from ...protocol.limits import PAGE_PLAIN_BYTES_MAX, PUSH_PER_MINUTE_MAX
 from ...protocol.record import Batch
 from ...protocol.schema import Schema, schema_named
 from ...protocol.wire import Value
-from ..allowances import Row
 from ..errors import NodeError, UsageError
-from ..mending import remove_record
+from ..imports.mending import remove_record
+from ..push.allowances import Row
 from ..results import AllowanceInfo, RecordRemoved, RecordsAdded
 from ..shape import to_value
 from ..store.database import Tx

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...protocol.wire import Value
-from ..erasure import Erasure
-from ..erasure_results import Erased, ErasedItem, LeaveTaken, Lifted
+from ..erasure.erasure import Erasure
+from ..erasure.leave_taking import take_leave
+from ..erasure.results import Erased, ErasedItem, LeaveTaken, Lifted
 from ..errors import UsageError
-from ..leave_taking import take_leave
-from ..read_back import read_back
 from ..shape import to_value
 from ..store.errors import StoreError
+from ..vault.read_back import read_back
 from .operation import Args, Emit, Host
 
 WAIT_S_MAX = 600

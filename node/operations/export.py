@@ -8,7 +8,7 @@ from ...protocol.errors import RecordError
 from ...protocol.export_manifest import COLLECTIONS_MAX
 from ...protocol.wire import Value
 from ..errors import UsageError
-from ..export import Exporting, Wanted
+from ..export.export import Exporting, Wanted
 from ..shape import to_value
 from .operation import Args, Emit, Host
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from ...crypto.errors import EntrenousError
 from ...protocol.trust import GrantStatus
 from ...protocol.wire import Value
-from ..log_head import HeadState
+from ..log.head import HeadState
+from ..log.witnessing import Consent
 from ..results import Finding, State
 from ..shape import to_value
 from ..sizes import spelled_size
 from ..store.database import Tx
 from ..store.objects import Kind
-from ..witnessing import Consent
 from .audit import BACKED_UP
 from .operation import Args, Emit, Host
 

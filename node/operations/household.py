@@ -12,11 +12,11 @@ from ...protocol.mandate_limits import Limits
 from ...protocol.trust import GrantStatus
 from ...protocol.wire import Value
 from ..errors import NotAllowed, NotFound, UsageError
-from ..household import HOME, People
-from ..lent_on import LentOnSide
-from ..mandate_kept import MandateKept, Side
+from ..grants.lent_on import LentOnSide
+from ..household.household import HOME, People
+from ..household.mandate_kept import MandateKept, Side
 from ..node import Node
-from ..peers import Pair
+from ..peers.peers import Pair
 from ..results import MandateInfo, PersonInfo, ProxyInfo
 from ..shape import to_value
 from ..store.database import Tx

@@ -14,12 +14,12 @@ from ...protocol.errors import Code, ProtocolError
 from ...protocol.vouch import ASK_NONCE_BYTES, blinded
 from ...protocol.well_known import well_known_text
 from ...protocol.wire import Value
-from ..cards import ShownCard
 from ..config import Role
-from ..domain_looks import Claim
 from ..errors import NodeError, NotAllowed, NotFound, UsageError
 from ..node import Node
-from ..peers import Pair
+from ..peers.cards import ShownCard
+from ..peers.domain_looks import Claim
+from ..peers.peers import Pair
 from ..results import CardInfo, CardVersion, StandingInfo, VouchAnswer, VouchInfo
 from ..shape import to_value
 from ..store.database import Tx

@@ -22,13 +22,13 @@ from ...protocol.trust import GrantStatus
 from ...protocol.window import Window
 from ...protocol.wire import Value
 from ..errors import UsageError
-from ..expansion import expanded
-from ..grant_given import GrantGiven
-from ..grant_held import GrantHeld
-from ..inbox import Asked, Inbox, RequestState
-from ..mandate_kept import Side
+from ..grants.expansion import expanded
+from ..grants.grant_given import GrantGiven
+from ..grants.grant_held import GrantHeld
+from ..grants.inbox import Asked, Inbox, RequestState
+from ..household.mandate_kept import Side
 from ..node import Node
-from ..peers import Pair
+from ..peers.peers import Pair
 from ..results import GrantInfo, Invoked, RequestInfo, Revoked, StandingInfo
 from ..shape import to_value
 from ..steps import GrantStep, RevokeStep

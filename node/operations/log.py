@@ -8,14 +8,14 @@ from ...protocol.checkpoint_note import CheckpointNote
 from ...protocol.limits import TEXT_CHARS_MAX
 from ...protocol.wire import Value
 from ..errors import NotAllowed, NotFound
-from ..log_head import HeadState
+from ..log.head import HeadState
+from ..log.receipts import Logged, logged_of
+from ..log.witnesses import cosigners
 from ..node import Node
-from ..peers import Pair
-from ..receipts import Logged, logged_of
+from ..peers.peers import Pair
 from ..results_log import CheckpointInfo, ForkInfo, ProofMade, WitnessInfo
 from ..shape import to_value
 from ..store.database import Tx
-from ..witnesses import cosigners
 from .operation import Args, Emit, Host, named
 
 
@@ -46,7 +46,7 @@ async def witness_refuse(host: Host, args: Args, emit: Emit) -> Value:
     return None
 
 
-async def _with_peer(node: Node, args: Args, step: Callable[[Tx, Pair, int], None]) -> None:
+async def _with_peer(node: Node, args: Args, step: Callable[[Tx, Pair, int], object]) -> None:
     """One `step` with the peer that is named, in one commit; what it has to send goes out.
 
     Raises NotFound and what `step` raises.

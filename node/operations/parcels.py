@@ -7,10 +7,10 @@ from dataclasses import replace
 from ...protocol.command import Cmd, DeliverArgs, parse_args
 from ...protocol.wire import Value
 from ..errors import NotAllowed
+from ..exchange.outgoing import Message, message_of
 from ..node import Node
-from ..outgoing import Message, message_of
-from ..parcel_report import Waiting
-from ..peers import Pair
+from ..parcels.report import Waiting
+from ..peers.peers import Pair
 from ..shape import to_value
 from ..store.database import Tx
 from .operation import Args, Emit, Host

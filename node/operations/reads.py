@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...protocol.wire import Value
-from ..lent_windows import Lent
 from ..node import Node
+from ..reads.lent_windows import Lent
 from ..results import AskedByFile, Source
 from ..shape import to_value
 from ..store.database import Tx

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...protocol.wire import Value
 from ..errors import UsageError
-from ..renewal import Renewing
+from ..grants.renewal import Renewing
 from ..results_history import Renewed
 from ..shape import to_value
 from ..store.database import Tx

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ...protocol.wire import Value
 from ..results import ToldBy
 from ..shape import to_value
-from ..tellers import How, Teller, Telling, Tellings
+from ..vault.tellers import How, Teller, Telling, Tellings
 from .data import ROWS_AT_A_TIME, emit_batch, placing
 from .operation import Args, Emit, Host
 

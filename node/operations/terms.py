@@ -27,23 +27,23 @@ from ...protocol.terms_odrl import Agreed, Policy, odrl
 from ...protocol.window import Window
 from ...protocol.wire import Value, decode
 from ..errors import Away, NotAllowed, UsageError
-from ..grant_given import GrantGiven
-from ..grant_held import GrantHeld
-from ..inbox import Asked, Inbox, RequestState
-from ..node import Node
-from ..offered import Offered
-from ..peers import Pair
-from ..shape import to_value
-from ..store.database import Tx
-from ..terms_report import (
+from ..grants.grant_given import GrantGiven
+from ..grants.grant_held import GrantHeld
+from ..grants.inbox import Asked, Inbox, RequestState
+from ..grants.offered import Offered
+from ..grants.terms_report import (
     ClauseInfo,
     JudgementInfo,
     RequestMarks,
     StandingTold,
     TermsInfo,
 )
-from ..tying import is_same, ties
-from ..vocabulary import purposes
+from ..grants.tying import is_same, ties
+from ..grants.vocabulary import purposes
+from ..node import Node
+from ..peers.peers import Pair
+from ..shape import to_value
+from ..store.database import Tx
 from .operation import Args, Emit, Host
 
 # A peer that is asked for its standing terms answers at once or is away.

@@ -13,13 +13,13 @@ from ...protocol.view_words import view_of_words, word_of
 from ...protocol.window import Window
 from ...protocol.wire import Value
 from ..errors import NotFound, UsageError
-from ..expansion import expanded
+from ..grants.expansion import expanded
 from ..node import Node
 from ..results import ViewInfo, ViewRemoved, ViewWaiting
 from ..shape import to_value
 from ..store.database import Tx
-from ..view_choices import choices as choices_of
-from ..view_kept import ViewKept
+from ..views.choices import choices as choices_of
+from ..views.kept import ViewKept
 from .operation import Args, Emit, Host
 
 

@@ -1,0 +1,1 @@
+"""The store: one database file, its units of work, its migrations."""

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Self
 
 from ...crypto.entropy import Entropy
-from ...node.grant_held import GrantHeld
+from ...node.grants.grant_held import GrantHeld
 from ...node.keystore import Keystore
-from ...node.peers import OwnPersona, Pair
+from ...node.peers.peers import OwnPersona, Pair
 from ...node.store.connection import open_reader
 from ...node.store.home import Home
 from ...node.store.objects import Kind, Objects

@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from ...node.errors import UsageError
-from ...node.import_plan import installed_readers
+from ...node.imports.plan import installed_readers
 from ...protocol.errors import ReaderError
 from ...protocol.reading import reader_for
 from ..household import SEED_MAX, generate

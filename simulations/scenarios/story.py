@@ -30,10 +30,10 @@ from ...apps.readers.ofx import reader as ofx
 from ...crypto.errors import EntrenousError
 from ...crypto.keys import PersonaKey
 from ...node.errors import Away, NotAllowed, NotFound, Refused, UsageError
-from ...node.inbox import Asked, RequestState
-from ...node.lent_windows import Lent
+from ...node.grants.inbox import Asked, RequestState
 from ...node.node import Node
-from ...node.peers import Pair
+from ...node.peers.peers import Pair
+from ...node.reads.lent_windows import Lent
 from ...protocol.command import AcceptArgs, Cmd
 from ...protocol.day import day_of_date
 from ...protocol.did import did_of

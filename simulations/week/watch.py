@@ -27,10 +27,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 from ...crypto.errors import EntrenousError
-from ...node.acting import REQUESTS_WAITING_MAX
 from ...node.errors import NotFound
-from ...node.inbox import RequestState
-from ...node.receipts import Logged, Way
+from ...node.exchange.acting import REQUESTS_WAITING_MAX
+from ...node.grants.inbox import RequestState
+from ...node.log.receipts import Logged, Way
 from ...node.store.database import Tx
 from ...protocol.errors import Code
 from ...protocol.receipt import Answer, Receipt

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import trio
 
-from entrenous.node.lent_windows import Lent
+from entrenous.node.reads.lent_windows import Lent
 from entrenous.protocol.window import Window
 from entrenous.tests.benchmarks.bench_stream import bare_stream_bytes_per_s, stream_bytes_per_s
 from entrenous.tests.benchmarks.figure import Figure

@@ -16,14 +16,14 @@ import trio
 
 from entrenous.crypto.entropy import SystemEntropy
 from entrenous.crypto.keys import RecoverySecret
-from entrenous.node.declared import Declared
+from entrenous.node.imports.declared import Declared
 from entrenous.node.keystore import Keystore
 from entrenous.node.offload import ThreadOffload
 from entrenous.node.store.aiosqlite import AiosqliteDatabase
 from entrenous.node.store.connection import open_writer
 from entrenous.node.store.database import Tx
 from entrenous.node.store.store import Store
-from entrenous.node.vault import Vault
+from entrenous.node.vault.vault import Vault
 from entrenous.protocol.record import Batch
 from entrenous.protocol.schema import TRANSACTION
 from entrenous.tests.benchmarks.figure import Figure, in_folder, medians

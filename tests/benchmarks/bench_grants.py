@@ -32,18 +32,18 @@ from entrenous.crypto.entropy import SystemEntropy
 from entrenous.crypto.keys import RecoverySecret
 from entrenous.node.clock import SystemClock
 from entrenous.node.config import Config, Role
-from entrenous.node.grant_given import GrantGiven
-from entrenous.node.history import standing_at
+from entrenous.node.grants.grant_given import GrantGiven
 from entrenous.node.keystore import Keystore
+from entrenous.node.log.history import standing_at
 from entrenous.node.network.memory import MemoryNetwork, MemoryWorld
 from entrenous.node.node import Ground, Node
 from entrenous.node.offload import ThreadOffload
 from entrenous.node.operations.history import ready
 from entrenous.node.operations.household import names_of
-from entrenous.node.peers import Pair
+from entrenous.node.peers.peers import Pair
 from entrenous.node.store.aiosqlite import AiosqliteDatabase
 from entrenous.node.store.database import Tx
-from entrenous.node.vault import pieces_of
+from entrenous.node.vault.vault import pieces_of
 from entrenous.protocol.command import AcceptArgs
 from entrenous.protocol.request import Request
 from entrenous.protocol.schema import METER_READING

@@ -21,7 +21,7 @@ from entrenous.node.offload import ThreadOffload
 from entrenous.node.store.aiosqlite import AiosqliteDatabase
 from entrenous.node.store.connection import open_writer
 from entrenous.node.store.store import Store
-from entrenous.node.vault import CHUNK_PAGES, Vault, pieces_of
+from entrenous.node.vault.vault import CHUNK_PAGES, Vault, pieces_of
 from entrenous.protocol.columns import write_columns
 from entrenous.protocol.day import DAY_MS, TIME_MIN_MS
 from entrenous.protocol.record import Batch

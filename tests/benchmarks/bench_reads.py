@@ -18,7 +18,7 @@ from statistics import median
 import trio
 
 from entrenous.node.node import Node
-from entrenous.node.peers import Pair
+from entrenous.node.peers.peers import Pair
 from entrenous.protocol.window import Window
 from entrenous.tests.benchmarks.figure import Figure
 from entrenous.tests.benchmarks.two_homes import FIRST_DAY, HALF_HOURS, METER, Fill, lender, reader

@@ -29,9 +29,9 @@ from entrenous.node.keystore import Keystore
 from entrenous.node.network.libp2p import Libp2pNetwork
 from entrenous.node.node import Ground, Node
 from entrenous.node.offload import ThreadOffload
-from entrenous.node.peers import Pair
+from entrenous.node.peers.peers import Pair
 from entrenous.node.store.aiosqlite import AiosqliteDatabase
-from entrenous.node.vault import pieces_of
+from entrenous.node.vault.vault import pieces_of
 from entrenous.protocol.day import DAY_MS, start_ms
 from entrenous.protocol.pairing import parse_link
 from entrenous.protocol.record import Batch

@@ -23,9 +23,9 @@ from entrenous.node.keystore import Keystore
 from entrenous.node.network.memory import MemoryNetwork, MemoryWorld
 from entrenous.node.node import Ground, Node
 from entrenous.node.offload import InlineOffload
-from entrenous.node.peers import Pair
+from entrenous.node.peers.peers import Pair
 from entrenous.node.store.inline import InlineDatabase
-from entrenous.node.vault import pieces_of
+from entrenous.node.vault.vault import pieces_of
 from entrenous.protocol.day import day_of, start_ms
 from entrenous.protocol.page import parse_entry
 from entrenous.protocol.record import Batch

@@ -23,10 +23,10 @@ from entrenous.crypto.key_tree import collection_key, day_key, derive_cover, tre
 from entrenous.crypto.keys import VaultSecret
 from entrenous.crypto.page import page_key
 from entrenous.crypto.unlock import Cost, seal_with_passphrase
-from entrenous.node import keys_sent
-from entrenous.node.collection import Collections
+from entrenous.node.grants import keys_sent
 from entrenous.node.store.database import Tx
 from entrenous.node.store.objects import Kind
+from entrenous.node.vault.collection import Collections
 from entrenous.protocol.keyset import PathKeys, path_keys
 from entrenous.protocol.window import Window
 from entrenous.protocol.wire import Value, decode

@@ -20,7 +20,7 @@ import pytest
 from entrenous.node.client import Client
 from entrenous.node.config import Role
 from entrenous.node.errors import NodeError, Refused
-from entrenous.node.imports import Step as ImportStep
+from entrenous.node.imports.imports import Step as ImportStep
 from entrenous.node.steps import GrantStep, ReadStep, RevokeStep
 from entrenous.protocol.day import DAY_MAX
 from entrenous.simulations.files import energy_file

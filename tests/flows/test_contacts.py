@@ -11,9 +11,9 @@ import pytest
 import trio.testing
 
 from entrenous.apps.readers.vcard import PATH, reader
-from entrenous.node.compaction import compact
 from entrenous.node.config import Role
 from entrenous.node.errors import NodeError
+from entrenous.node.vault.compaction import compact
 from entrenous.protocol.day import UNDATED
 from entrenous.protocol.window import Window
 from entrenous.tests.node.two_nodes import a_town, lend, meet, revoke, settle

@@ -23,7 +23,7 @@ from entrenous.node.client import connect
 from entrenous.node.clock import SystemClock
 from entrenous.node.config import Config
 from entrenous.node.opening import Passphrase, init_home
-from entrenous.node.push_client import PushAway, PushClient, PushToken, new_program_key
+from entrenous.node.push.client import PushAway, PushClient, PushToken, new_program_key
 from entrenous.protocol.did import did_of
 from entrenous.protocol.wire import Value
 from entrenous.tests.node.daemon_process import PASSPHRASE, Daemon, daemon

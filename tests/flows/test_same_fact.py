@@ -17,8 +17,8 @@ import trio.testing
 
 from entrenous.apps.readers import ofx
 from entrenous.node.config import Role
-from entrenous.node.stored import Reading
-from entrenous.node.tellers import How
+from entrenous.node.vault.stored import Reading
+from entrenous.node.vault.tellers import How
 from entrenous.protocol.day import DAY_MS, UNDATED, day_of
 from entrenous.protocol.record import Batch
 from entrenous.protocol.schema import TRANSACTION

@@ -20,13 +20,13 @@ from entrenous.node.cli.terms_file import read_terms
 from entrenous.node.cli.written_file import read_mapping
 from entrenous.node.config import Config
 from entrenous.node.errors import HomeError, NotFound, UsageError
-from entrenous.node.files import handed_in
+from entrenous.node.imports.files import handed_in
+from entrenous.node.imports.spelled import read_decimal, read_line, spelled
+from entrenous.node.imports.spelled_time import Moment, read_moment
 from entrenous.node.operations.operation import Args
-from entrenous.node.push_token import PushToken
+from entrenous.node.push.token import PushToken
 from entrenous.node.shape import from_value, to_value
 from entrenous.node.sizes import size_of
-from entrenous.node.spelled import read_decimal, read_line, spelled
-from entrenous.node.spelled_time import Moment, read_moment
 from entrenous.protocol.address import check_addresses
 from entrenous.protocol.card import card_from_mapping
 from entrenous.protocol.did import did_of

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import trio
 
 from entrenous.node.node import Node
-from entrenous.node.peers import Pair
+from entrenous.node.peers.peers import Pair
 from entrenous.protocol.command import Cmd, RequestArgs
 from entrenous.protocol.request import Request
 from entrenous.protocol.terms import Clause, Force, Terms

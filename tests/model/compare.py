@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from entrenous.node.grant_held import GrantHeld
+from entrenous.node.grants.grant_held import GrantHeld
 from entrenous.node.node import Node
 from entrenous.node.store.database import Tx
-from entrenous.node.stored import Stored
+from entrenous.node.vault.stored import Stored
 from entrenous.protocol.day import day_of
 from entrenous.protocol.errors import Code
 from entrenous.protocol.keyset import GrantKeys

@@ -13,13 +13,13 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from entrenous.crypto.keys import VaultSecret
-from entrenous.node import keys_sent
-from entrenous.node.collection import Collections
-from entrenous.node.grant_given import GrantGiven
-from entrenous.node.lending import Lending, TakenBack
+from entrenous.node.grants import keys_sent
+from entrenous.node.grants.grant_given import GrantGiven
+from entrenous.node.grants.lending import Lending, TakenBack
 from entrenous.node.node import Node
 from entrenous.node.store.database import Tx
 from entrenous.node.store.inline import InlineDatabase
+from entrenous.node.vault.collection import Collections
 from entrenous.protocol.keyset import PathKeys, path_keys
 from entrenous.protocol.trust import GrantStatus
 from entrenous.protocol.window import Window

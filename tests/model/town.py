@@ -26,10 +26,10 @@ from entrenous.node.errors import Away, NodeError, NotAllowed, NotFound, Refused
 from entrenous.node.node import Node
 from entrenous.node.offload import InlineOffload
 from entrenous.node.opening import make_key_file, open_home
-from entrenous.node.peers import Pair
+from entrenous.node.peers.peers import Pair
 from entrenous.node.restoring import restore_home
 from entrenous.node.store.home import Home as HomeFolder
-from entrenous.node.vault import pieces_of
+from entrenous.node.vault.vault import pieces_of
 from entrenous.protocol.day import start_ms
 from entrenous.protocol.errors import Code
 from entrenous.protocol.record import Batch

@@ -9,7 +9,7 @@ from pathlib import Path
 from entrenous.crypto.entropy import SeededEntropy
 from entrenous.crypto.keys import DeviceKey, PersonaKey
 from entrenous.crypto.stream import encrypt_stream
-from entrenous.node.peers import Pair
+from entrenous.node.peers.peers import Pair
 from entrenous.node.store.database import Tx
 from entrenous.protocol.command import Cmd, RequestArgs
 from entrenous.protocol.counter import CounterWindow, counter_meta

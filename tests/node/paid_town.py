@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from entrenous.node.account_info import AccountInfo
 from entrenous.node.client import Client
-from entrenous.node.grant_given import GrantGiven
+from entrenous.node.grants.grant_given import GrantGiven
+from entrenous.node.money.account_info import AccountInfo
 from entrenous.node.offline import DirectChannel
 from entrenous.node.operations import Host
 from entrenous.node.store.home import Home

@@ -26,9 +26,9 @@ from entrenous.node.node import Ground, Node
 from entrenous.node.offline import NoNetwork
 from entrenous.node.offload import InlineOffload
 from entrenous.node.operations import Host
-from entrenous.node.push import Push
-from entrenous.node.push_client import PushClient, PushToken, new_program_key
-from entrenous.node.push_socket import push_path, push_socket, socket_path
+from entrenous.node.push.client import PushClient, PushToken, new_program_key
+from entrenous.node.push.push import Push
+from entrenous.node.push.socket import push_path, push_socket, socket_path
 from entrenous.node.store.home import Home
 from entrenous.node.store.inline import InlineDatabase
 from entrenous.protocol.day import start_ms

@@ -9,7 +9,7 @@ import pytest
 from trio.testing import MockClock
 
 from entrenous.node.errors import NodeError
-from entrenous.node.grant_given import GrantGiven
+from entrenous.node.grants.grant_given import GrantGiven
 from entrenous.node.store.database import Tx
 from entrenous.protocol.remuneration import Per, Remuneration
 from entrenous.protocol.window import Window

@@ -20,7 +20,7 @@ from entrenous.node.cli.failure import failure
 from entrenous.node.cli.options import forget_opened
 from entrenous.node.control import control_socket
 from entrenous.node.errors import NotFound
-from entrenous.node.files import handed_in
+from entrenous.node.imports.files import handed_in
 from entrenous.node.store.home import Home
 from entrenous.protocol.cid import cid_of
 from entrenous.protocol.did import did_of, public_of

@@ -9,7 +9,7 @@ import pytest
 
 from entrenous.apps.account import PATH as ACCOUNTS
 from entrenous.apps.readers import bank_csv, camt, ofx
-from entrenous.node.imports import Imports
+from entrenous.node.imports.imports import Imports
 from entrenous.protocol.day import UNDATED
 from entrenous.protocol.errors import ReaderError
 from entrenous.protocol.reading import Settings

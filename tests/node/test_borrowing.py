@@ -13,7 +13,7 @@ from entrenous.crypto.keys import DeviceKey, PersonaKey
 from entrenous.crypto.labels import Signed
 from entrenous.node.config import Role
 from entrenous.node.errors import Away
-from entrenous.node.serving import Evidence, ReadPlan, Slice
+from entrenous.node.reads.serving import Evidence, ReadPlan, Slice
 from entrenous.node.store.database import Tx
 from entrenous.protocol.command import DecideArgs
 from entrenous.protocol.errors import GrantRefused, ProtocolError

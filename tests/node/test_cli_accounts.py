@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from entrenous.node.account_info import (
+from entrenous.node.cli.shapes import SHAPES
+from entrenous.node.money.account_info import (
     AccountDifference,
     AccountInfo,
     AccountLine,
@@ -20,7 +21,6 @@ from entrenous.node.account_info import (
     PaymentInfo,
     TransferInfo,
 )
-from entrenous.node.cli.shapes import SHAPES
 from entrenous.protocol.remuneration import LICENCE, Per, Remuneration
 from entrenous.tests.node.cli_node import (
     ASKED,

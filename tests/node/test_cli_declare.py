@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from entrenous.node.cli.declare import USUAL_PATHS
-from entrenous.node.push_token import PushToken
+from entrenous.node.push.token import PushToken
 from entrenous.node.results import AllowanceInfo, RecordRemoved, RecordsAdded
 from entrenous.protocol.cid import cid_of
 from entrenous.protocol.collection import check_domain

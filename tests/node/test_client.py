@@ -13,7 +13,7 @@ from entrenous.node.channel import error_from_value
 from entrenous.node.client import Client
 from entrenous.node.control_frame import ControlError
 from entrenous.node.errors import Away, Exit, NodeError, NotAllowed, NotFound, Refused, UsageError
-from entrenous.node.import_report import Imported, Skipped
+from entrenous.node.imports.report import Imported, Skipped
 from entrenous.node.operations import data
 from entrenous.node.operations.operation import error_value
 from entrenous.node.results import (

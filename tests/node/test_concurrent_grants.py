@@ -7,7 +7,7 @@ import trio
 from trio.testing import MockClock
 
 from entrenous.node.errors import Refused
-from entrenous.node.grant_given import GrantGiven
+from entrenous.node.grants.grant_given import GrantGiven
 from entrenous.protocol.window import Window
 from entrenous.tests.node.two_nodes import (
     CURVE,

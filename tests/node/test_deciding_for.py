@@ -12,9 +12,9 @@ import pytest
 import trio
 
 from entrenous.node.errors import NotAllowed
-from entrenous.node.inbox import RequestState
-from entrenous.node.mandate_kept import MandateKept
-from entrenous.node.waiting_for import Stage, WaitingFor
+from entrenous.node.grants.inbox import RequestState
+from entrenous.node.household.mandate_kept import MandateKept
+from entrenous.node.household.waiting_for import Stage, WaitingFor
 from entrenous.protocol.command import (
     Cmd,
     MandateDecideArgs,

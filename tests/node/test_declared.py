@@ -10,10 +10,10 @@ import pytest
 import trio
 import trio.testing
 
-from entrenous.node.compaction import PAGES_MIN
-from entrenous.node.declared import Added, Declared
 from entrenous.node.errors import NodeError
+from entrenous.node.imports.declared import Added, Declared
 from entrenous.node.store.database import Tx
+from entrenous.node.vault.compaction import PAGES_MIN
 from entrenous.protocol.day import DAY_MAX, day_of, start_ms
 from entrenous.protocol.errors import RecordError
 from entrenous.protocol.record import Batch

@@ -12,9 +12,9 @@ import trio
 
 from entrenous.node.client import Client, connect
 from entrenous.node.errors import NodeError, NotFound, UsageError
+from entrenous.node.imports.spelled import spelled
 from entrenous.node.offline import DirectChannel
 from entrenous.node.operations import Host
-from entrenous.node.spelled import spelled
 from entrenous.node.store.home import Home
 from entrenous.protocol.day import day_of
 from entrenous.protocol.record import Batch

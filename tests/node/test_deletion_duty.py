@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from trio.testing import MockClock
 
-from entrenous.node.grant_given import GrantGiven
-from entrenous.node.grant_lines import Happened, Side
+from entrenous.node.grants.grant_given import GrantGiven
+from entrenous.node.grants.grant_lines import Happened, Side
 from entrenous.node.steps import DeleteStep
 from entrenous.node.store.objects import Kind
 from entrenous.protocol.command import Cmd, DeleteArgs, DeletedArgs

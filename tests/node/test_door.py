@@ -11,7 +11,7 @@ from entrenous.crypto.canonical import encode
 from entrenous.crypto.keys import DeviceKey, GrantKey, PersonaKey
 from entrenous.crypto.labels import Signed
 from entrenous.crypto.seal import seal
-from entrenous.node.visit import LEAVE_MAX, PART_S
+from entrenous.node.exchange.visit import LEAVE_MAX, PART_S
 from entrenous.protocol.cid import cid_of
 from entrenous.protocol.command import (
     AcceptArgs,

@@ -12,21 +12,21 @@ from trio.testing import MockClock
 
 from entrenous.crypto.entropy import SeededEntropy
 from entrenous.node.config import Config
-from entrenous.node.erasure import Erasing
+from entrenous.node.erasure.erasure import Erasing
 from entrenous.node.errors import NotFound, UsageError
-from entrenous.node.export import Exporting, Wanted
-from entrenous.node.journal import Import, State
+from entrenous.node.export.export import Exporting, Wanted
+from entrenous.node.export.reimport import Reimporting
+from entrenous.node.imports.journal import Import, State
 from entrenous.node.network.memory import MemoryNetwork, MemoryWorld
 from entrenous.node.node import Ground, Node
 from entrenous.node.offload import InlineOffload
-from entrenous.node.origin import DECLARED, origin_of
-from entrenous.node.read_back import read_back
-from entrenous.node.reimport import Reimporting
 from entrenous.node.store.errors import StoreError
 from entrenous.node.store.inline import InlineDatabase
 from entrenous.node.store.objects import Kind
-from entrenous.node.tellers import How
-from entrenous.node.vault import pieces_of
+from entrenous.node.vault.origin import DECLARED, origin_of
+from entrenous.node.vault.read_back import read_back
+from entrenous.node.vault.tellers import How
+from entrenous.node.vault.vault import pieces_of
 from entrenous.protocol.command import Cmd
 from entrenous.protocol.day import UNDATED, start_ms
 from entrenous.protocol.record import Batch

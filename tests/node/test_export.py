@@ -11,8 +11,8 @@ from killing import KillAt, Killed
 from trio.testing import MockClock
 
 from entrenous.crypto.merkle import tree_hash
-from entrenous.node.export import Exporting, Wanted
-from entrenous.node.export_folder import UNFINISHED, ExportError
+from entrenous.node.export.export import Exporting, Wanted
+from entrenous.node.export.folder import UNFINISHED, ExportError
 from entrenous.protocol.cid import cid_text
 from entrenous.protocol.export_manifest import parse_manifest
 from entrenous.protocol.record_text import batch_of_texts, field_names

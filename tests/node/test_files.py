@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from entrenous.node import files
-from entrenous.node.files import handed_in
+from entrenous.node.imports import files
+from entrenous.node.imports.files import handed_in
 from entrenous.protocol.errors import ReaderError
 
 

@@ -10,7 +10,7 @@ import trio
 import trio.testing
 
 from entrenous.crypto.keys import DeviceKey
-from entrenous.node.post import FAULTS_MAX
+from entrenous.node.exchange.post import FAULTS_MAX
 from entrenous.node.store.errors import StoreError
 from entrenous.protocol.command import Cmd, RequestArgs
 from entrenous.protocol.errors import Code

@@ -15,9 +15,9 @@ from trio.testing import MockClock
 from entrenous.crypto.entropy import SeededEntropy
 from entrenous.crypto.errors import CryptoError
 from entrenous.crypto.labels import Signed
-from entrenous.node.grant_held import GrantHeld
-from entrenous.node.parcel_report import Fate, ParcelTaken
-from entrenous.node.reads_by_file import READS_MAX
+from entrenous.node.grants.grant_held import GrantHeld
+from entrenous.node.parcels.reads_by_file import READS_MAX
+from entrenous.node.parcels.report import Fate, ParcelTaken
 from entrenous.protocol.cid import cid_of
 from entrenous.protocol.command import Cmd
 from entrenous.protocol.errors import WireError

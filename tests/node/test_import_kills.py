@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from entrenous.node.imports import Imports, Step
+from entrenous.node.imports.imports import Imports, Step
 from entrenous.node.store.database import Tx
 from entrenous.protocol.day import DAY_MAX
 from entrenous.simulations.files import energy_file

@@ -13,8 +13,8 @@ import pytest
 
 from entrenous.apps.readers import espi, ofx
 from entrenous.node.errors import NotFound, UsageError
-from entrenous.node.imports import Imports, Progress
-from entrenous.node.journal import TRANSITIONS, Event, Journal, State, after
+from entrenous.node.imports.imports import Imports, Progress
+from entrenous.node.imports.journal import TRANSITIONS, Event, Journal, State, after
 from entrenous.node.store.database import Tx
 from entrenous.node.store.errors import StoreDamaged
 from entrenous.protocol.day import UNDATED

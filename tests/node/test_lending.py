@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from entrenous.crypto.key_tree import NoKey
 from entrenous.node.errors import NotAllowed, Refused, UsageError
-from entrenous.node.grant_given import GrantGiven
+from entrenous.node.grants.grant_given import GrantGiven
 from entrenous.node.store.database import Tx
 from entrenous.protocol.errors import Code, GrantRefused
 from entrenous.protocol.page import parse_entry

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from entrenous.node.errors import NodeError, NotAllowed, NotFound, UsageError
-from entrenous.node.lent_on import LentOn, LentOnSide
+from entrenous.node.grants.lent_on import LentOn, LentOnSide
 from entrenous.node.store.database import Tx
 from entrenous.protocol.command import Cmd, MandateLendArgs, RevokeArgs
 from entrenous.protocol.did import Did

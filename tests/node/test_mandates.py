@@ -16,9 +16,9 @@ from entrenous.crypto.entropy import SystemEntropy
 from entrenous.crypto.keys import PersonaKey
 from entrenous.node.config import Role
 from entrenous.node.errors import NotAllowed, UsageError
-from entrenous.node.inbox import RequestState
-from entrenous.node.mandate_kept import MandateKept, Side
-from entrenous.node.receipts import Logged, Way
+from entrenous.node.grants.inbox import RequestState
+from entrenous.node.household.mandate_kept import MandateKept, Side
+from entrenous.node.log.receipts import Logged, Way
 from entrenous.node.store.database import Tx
 from entrenous.protocol.command import (
     Cmd,

@@ -14,8 +14,8 @@ import trio
 
 from entrenous.node.config import Config
 from entrenous.node.errors import NotAllowed, NotFound, UsageError
-from entrenous.node.grant_given import GrantGiven
-from entrenous.node.inbox import RequestState
+from entrenous.node.grants.grant_given import GrantGiven
+from entrenous.node.grants.inbox import RequestState
 from entrenous.protocol.command import DecideArgs, DeclineArgs
 from entrenous.protocol.errors import Code, GrantRefused
 from entrenous.protocol.grant import issue_grant, make_bundle

@@ -15,7 +15,7 @@ from entrenous.crypto.entropy import SystemEntropy
 from entrenous.node import cli
 from entrenous.node.cli import options
 from entrenous.node.config import Config
-from entrenous.node.erasure_home import destroy_home, is_being_erased
+from entrenous.node.erasure.home import destroy_home, is_being_erased
 from entrenous.node.opening import Passphrase, init_home
 from entrenous.node.store.home import Home
 from entrenous.simulations.files import bank_file

@@ -9,7 +9,7 @@ import pytest
 from trio.testing import MockClock
 
 from entrenous.node.errors import Exit
-from entrenous.node.paid_terms import PaidTermsOff
+from entrenous.node.money.paid_terms import PaidTermsOff
 from entrenous.protocol.command import Cmd, WaiveArgs
 from entrenous.protocol.errors import Code
 from entrenous.protocol.payment import make_waiver

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from entrenous.node.errors import NotFound
-from entrenous.node.parcel_book import (
+from entrenous.node.parcels.book import (
     DEVICES_KEPT_MAX,
     TRIES_KEPT_MAX,
     ParcelBook,

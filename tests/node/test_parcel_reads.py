@@ -11,11 +11,11 @@ from trio.testing import MockClock
 
 from entrenous.crypto.keys import DeviceKey
 from entrenous.node.errors import NotFound, UsageError
-from entrenous.node.grant_given import GrantGiven
-from entrenous.node.parcel_report import Fate, ParcelTaken, ParcelWindow
-from entrenous.node.peers import Pair
-from entrenous.node.reads_by_file import PATIENCE_MS, READS_MAX, ReadsByFile
-from entrenous.node.receipts import Logged, Way
+from entrenous.node.grants.grant_given import GrantGiven
+from entrenous.node.log.receipts import Logged, Way
+from entrenous.node.parcels.reads_by_file import PATIENCE_MS, READS_MAX, ReadsByFile
+from entrenous.node.parcels.report import Fate, ParcelTaken, ParcelWindow
+from entrenous.node.peers.peers import Pair
 from entrenous.node.store.database import Tx
 from entrenous.protocol.command import Cmd
 from entrenous.protocol.day import month_of

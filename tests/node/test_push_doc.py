@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from entrenous.node.push_token import new_token_file
+from entrenous.node.push.token import new_token_file
 from entrenous.protocol.limits import PUSH_BYTES_MAX
 from entrenous.protocol.push import PushCode
 from entrenous.tests.node.push_node import served

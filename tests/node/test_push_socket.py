@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 import trio
 
-from entrenous.node import push
 from entrenous.node.client import connect
 from entrenous.node.config import Config
 from entrenous.node.control_frame import frame
-from entrenous.node.declared import Declared
 from entrenous.node.errors import HomeError, NodeError, NotFound, UsageError
-from entrenous.node.push_client import PushAway, PushClient, PushRefused, PushToken
-from entrenous.node.push_socket import push_path
-from entrenous.node.push_token import new_token_file
-from entrenous.node.rate import Rate
+from entrenous.node.exchange.rate import Rate
+from entrenous.node.imports.declared import Declared
+from entrenous.node.push import push
+from entrenous.node.push.client import PushAway, PushClient, PushRefused, PushToken
+from entrenous.node.push.socket import push_path
+from entrenous.node.push.token import new_token_file
 from entrenous.node.store.errors import StoreError
 from entrenous.protocol.errors import CapabilityError, RecordError
 from entrenous.protocol.limits import PUSH_BYTES_MAX

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entrenous.node.recognition import DAYS_APART_MAX, PAIRS_MAX, Facts, Told, recognise
+from entrenous.node.vault.recognition import DAYS_APART_MAX, PAIRS_MAX, Facts, Told, recognise
 from entrenous.protocol.day import DAY_MS
 from entrenous.protocol.record import Batch, concat
 from entrenous.protocol.schema import METER_READING, TRANSACTION

@@ -14,12 +14,12 @@ import trio.lowlevel
 from trio.testing import MockClock
 
 from entrenous.crypto.key_tree import NoKey
-from entrenous.node.outgoing import Outgoing
-from entrenous.node.reencryption import GENERATIONS_KEPT, PAGES_A_UNIT, Reencryption
+from entrenous.node.exchange.outgoing import Outgoing
 from entrenous.node.steps import AgainStep
 from entrenous.node.store.database import Tx
-from entrenous.node.stored import Stored, entry_of
-from entrenous.node.vault import pieces_of
+from entrenous.node.vault.reencryption import GENERATIONS_KEPT, PAGES_A_UNIT, Reencryption
+from entrenous.node.vault.stored import Stored, entry_of
+from entrenous.node.vault.vault import pieces_of
 from entrenous.protocol.day import UNDATED
 from entrenous.protocol.duty import Duty
 from entrenous.protocol.schema import METER_READING

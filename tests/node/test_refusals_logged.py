@@ -14,9 +14,9 @@ import pytest
 from trio.testing import MockClock
 
 from entrenous.crypto.keys import PersonaKey
-from entrenous.node.grant_given import GrantGiven
-from entrenous.node.peers import Pair
-from entrenous.node.receipts import Way
+from entrenous.node.grants.grant_given import GrantGiven
+from entrenous.node.log.receipts import Way
+from entrenous.node.peers.peers import Pair
 from entrenous.protocol.cid import cid_of, cid_text
 from entrenous.protocol.command import AcceptArgs, Cmd, DeliverArgs
 from entrenous.protocol.did import Did, did_of

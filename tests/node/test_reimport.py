@@ -20,22 +20,22 @@ from entrenous.crypto.digest import sha256
 from entrenous.crypto.entropy import SeededEntropy
 from entrenous.crypto.keys import PersonaKey
 from entrenous.node.config import Config
-from entrenous.node.deliveries import Received
 from entrenous.node.errors import NodeError
-from entrenous.node.export import Exporting, Wanted
-from entrenous.node.export_inside import is_export
-from entrenous.node.journal import Import, State
-from entrenous.node.left_out import LeftOutDay
+from entrenous.node.exchange.deliveries import Received
+from entrenous.node.export.export import Exporting, Wanted
+from entrenous.node.export.inside import is_export
+from entrenous.node.export.reimport import Reimporting
+from entrenous.node.imports.journal import Import, State
+from entrenous.node.imports.left_out import LeftOutDay
 from entrenous.node.network.memory import MemoryNetwork, MemoryWorld
 from entrenous.node.node import Ground, Node
 from entrenous.node.offload import InlineOffload
-from entrenous.node.origin import DECLARED, origin_of
-from entrenous.node.reimport import Reimporting
-from entrenous.node.serving import statement_value
+from entrenous.node.reads.serving import statement_value
 from entrenous.node.store.database import Tx
 from entrenous.node.store.inline import InlineDatabase
 from entrenous.node.store.objects import Kind
-from entrenous.node.vault import Piece, Reading, pieces_of
+from entrenous.node.vault.origin import DECLARED, origin_of
+from entrenous.node.vault.vault import Piece, Reading, pieces_of
 from entrenous.protocol.day import UNDATED
 from entrenous.protocol.errors import ReaderError
 from entrenous.protocol.export_manifest import parse_manifest, records_file

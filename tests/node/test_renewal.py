@@ -8,8 +8,8 @@ import pytest
 from trio.testing import MockClock
 
 from entrenous.node.errors import NotAllowed, Refused, UsageError
-from entrenous.node.grant_given import GrantGiven
-from entrenous.node.renewal import Renewing
+from entrenous.node.grants.grant_given import GrantGiven
+from entrenous.node.grants.renewal import Renewing
 from entrenous.protocol.command import Cmd, RenewArgs
 from entrenous.protocol.errors import CapabilityError, GrantRefused
 from entrenous.protocol.grant import issue_grant, make_bundle

@@ -12,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from entrenous.node.cli.records import decimal_text, json_rows
-from entrenous.node.spelled import read_decimal, read_line, spelled
-from entrenous.node.spelled_time import Moment, moment_here, read_moment
+from entrenous.node.imports.spelled import read_decimal, read_line, spelled
+from entrenous.node.imports.spelled_time import Moment, moment_here, read_moment
 from entrenous.protocol.day import TIME_MAX_MS, TIME_MIN_MS
 from entrenous.protocol.errors import RecordError
 from entrenous.protocol.limits import SCALE_MAX

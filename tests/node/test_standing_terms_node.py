@@ -13,8 +13,8 @@ import pytest
 import trio
 
 from entrenous.node.errors import UsageError
-from entrenous.node.inbox import Asked, RequestState
-from entrenous.node.standing_terms import Judged
+from entrenous.node.grants.inbox import Asked, RequestState
+from entrenous.node.grants.standing_terms import Judged
 from entrenous.node.store.database import Tx
 from entrenous.protocol.command import Cmd, StandingArgs, parse_out
 from entrenous.protocol.did import check_did

@@ -13,7 +13,7 @@ import trio
 
 from entrenous.node.client import Client
 from entrenous.node.errors import NotAllowed, NotFound, UsageError
-from entrenous.node.tying import costs
+from entrenous.node.grants.tying import costs
 from entrenous.protocol.terms_enforced import LICENCE
 from entrenous.protocol.window import Window
 from entrenous.protocol.wire import Value

@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from entrenous.node.turns import ALL_AT_ONCE, ALONE_S, AT_ONCE, Turns
+from entrenous.node.exchange.turns import ALL_AT_ONCE, ALONE_S, AT_ONCE, Turns
 
 PIECE_S = 0.01
 

@@ -10,14 +10,14 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entrenous.node.compaction import PAGES_MIN, compact
-from entrenous.node.doubles import Known, sift
 from entrenous.node.errors import NotFound
-from entrenous.node.origin import DECLARED
-from entrenous.node.overlap import overlapped
-from entrenous.node.sealing import Piece
+from entrenous.node.imports.doubles import Known, sift
+from entrenous.node.imports.overlap import overlapped
 from entrenous.node.store.database import Tx
-from entrenous.node.vault import CHUNK_PAGES, Vault, Written, pieces_of
+from entrenous.node.vault.compaction import PAGES_MIN, compact
+from entrenous.node.vault.origin import DECLARED
+from entrenous.node.vault.sealing import Piece
+from entrenous.node.vault.vault import CHUNK_PAGES, Vault, Written, pieces_of
 from entrenous.protocol.day import DAY_MAX, date_of, day_of, start_ms
 from entrenous.protocol.errors import RecordError
 from entrenous.protocol.page import parse_entry
@@ -98,7 +98,7 @@ async def test_what_is_written_is_read(home: Home) -> None:
 
 
 async def test_chunks_report_what_is_committed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("entrenous.node.vault.CHUNK_PAGES", 4)
+    monkeypatch.setattr("entrenous.node.vault.vault.CHUNK_PAGES", 4)
     inside: list[Written] = []
     after: list[Written] = []
     pieces = pieces_of(readings(DAY, 10))

@@ -15,8 +15,8 @@ from entrenous.node.offline import DirectChannel
 from entrenous.node.operations import Host
 from entrenous.node.results import ViewInfo
 from entrenous.node.store.home import Home
-from entrenous.node.vault import pieces_of
-from entrenous.node.view_choices import views_enough
+from entrenous.node.vault.vault import pieces_of
+from entrenous.node.views.choices import views_enough
 from entrenous.protocol.columns import read_columns
 from entrenous.protocol.day import DAY_MS, day_of_date, start_ms
 from entrenous.protocol.errors import WireError

@@ -15,9 +15,9 @@ from killing import Killed, KillIn
 from trio.testing import MockClock
 
 from entrenous.node.errors import NotFound, Refused, UsageError
-from entrenous.node.grant_given import GrantGiven
+from entrenous.node.grants.grant_given import GrantGiven
 from entrenous.node.steps import ViewStep
-from entrenous.node.vault import pieces_of
+from entrenous.node.vault.vault import pieces_of
 from entrenous.protocol.day import DAY_MS, UNDATED, day_of_date, start_ms
 from entrenous.protocol.errors import RecordError
 from entrenous.protocol.record import Batch

@@ -17,17 +17,17 @@ from entrenous.crypto.errors import BadSignature, CryptoError
 from entrenous.crypto.keys import PersonaKey
 from entrenous.crypto.merkle import EMPTY_ROOT, HASH_BYTES
 from entrenous.node.errors import NodeError, NotAllowed
-from entrenous.node.log_head import HeadState
+from entrenous.node.log.head import HeadState
+from entrenous.node.log.witnesses import Witnesses
+from entrenous.node.log.witnessing import COSIGNED_A_DAY_MAX, Consent
 from entrenous.node.network.memory import MemoryNetwork
 from entrenous.node.node import Ground, Node
 from entrenous.node.offload import InlineOffload
-from entrenous.node.peers import Pair
+from entrenous.node.peers.peers import Pair
 from entrenous.node.store.database import Tx
 from entrenous.node.store.errors import LogBroken
 from entrenous.node.store.inline import InlineDatabase
 from entrenous.node.store.objects import Kind
-from entrenous.node.witnesses import Witnesses
-from entrenous.node.witnessing import COSIGNED_A_DAY_MAX, Consent
 from entrenous.protocol.checkpoint_note import (
     CheckpointNote,
     cosign,

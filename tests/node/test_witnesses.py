@@ -9,9 +9,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from entrenous.node.log_head import HeadState
-from entrenous.node.witnesses import WitnessState
-from entrenous.node.witnessing import Consent
+from entrenous.node.log.head import HeadState
+from entrenous.node.log.witnesses import WitnessState
+from entrenous.node.log.witnessing import Consent
 from entrenous.protocol.checkpoint_note import CheckpointNote
 from entrenous.protocol.did import public_of
 from entrenous.tests.node.two_nodes import Party, Town, a_town, both_logs_hold, meet, settle

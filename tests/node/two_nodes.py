@@ -20,17 +20,17 @@ import trio
 from entrenous.crypto.entropy import SeededEntropy
 from entrenous.crypto.keys import DeviceKey, PersonaKey, ReaderSecret, RecoverySecret
 from entrenous.node.config import Config, IdentitySettings, Role
-from entrenous.node.grant_given import GrantGiven
+from entrenous.node.grants.grant_given import GrantGiven
 from entrenous.node.keystore import Keystore
 from entrenous.node.network.memory import MemoryNetwork, MemoryWorld
 from entrenous.node.network.transport import Stream, TransportError
 from entrenous.node.node import Ground, Node
 from entrenous.node.offload import InlineOffload
-from entrenous.node.peers import Pair
+from entrenous.node.peers.peers import Pair
+from entrenous.node.peers.well_known import WellKnown
 from entrenous.node.store.database import Tx
 from entrenous.node.store.inline import InlineDatabase
-from entrenous.node.vault import pieces_of
-from entrenous.node.well_known import WellKnown
+from entrenous.node.vault.vault import pieces_of
 from entrenous.protocol.command import Cmd, PairAnswer, PairOpenArgs, parse_out
 from entrenous.protocol.day import day_of, start_ms
 from entrenous.protocol.did import Did, did_of, public_of

@@ -15,7 +15,7 @@ from entrenous.node.store.aiosqlite import AiosqliteDatabase
 from entrenous.node.store.database import Database
 from entrenous.node.store.inline import InlineDatabase
 from entrenous.node.store.store import Store
-from entrenous.node.vault import Vault
+from entrenous.node.vault.vault import Vault
 
 KEYSTORE = Keystore.create(RecoverySecret(b"r" * 32), SeededEntropy(b"keystore"))
 

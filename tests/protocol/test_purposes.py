@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from entrenous.node.vocabulary import purposes
+from entrenous.node.grants.vocabulary import purposes
 from entrenous.protocol.errors import WireError
 from entrenous.protocol.purposes import LANGUAGES, parse_purposes
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entrenous.node.vocabulary import purposes
+from entrenous.node.grants.vocabulary import purposes
 from entrenous.protocol.errors import WireError
 from entrenous.protocol.standing_terms import (
     Asking,

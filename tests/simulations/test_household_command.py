@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from entrenous.node.import_plan import installed_readers
+from entrenous.node.imports.plan import installed_readers
 from entrenous.protocol.reading import reader_for
 from entrenous.simulations.household import SEED_MAX, generate
 from entrenous.tests.simulations.household_files import (

@@ -14,14 +14,14 @@ from contextlib import suppress
 
 import pytest
 
-from entrenous.node.borrowing import Borrowing
-from entrenous.node.collection import Collections
-from entrenous.node.lending import Lending
-from entrenous.node.outgoing import Outgoing
-from entrenous.node.receipts import Receipts
+from entrenous.node.exchange.outgoing import Outgoing
+from entrenous.node.grants.lending import Lending
+from entrenous.node.log.receipts import Receipts
+from entrenous.node.reads.borrowing import Borrowing
 from entrenous.node.store.database import Tx
 from entrenous.node.store.inline import InlineDatabase
 from entrenous.node.store.ledger import Ledger
+from entrenous.node.vault.collection import Collections
 from entrenous.simulations.dice import Dice
 from entrenous.simulations.faults import CALM, ROUGH, STORMY, Climate
 from entrenous.simulations.scenarios.town import Town

@@ -16,21 +16,21 @@ from typing import Any
 import pytest
 import structlog
 
-import entrenous.node.acting
 import entrenous.protocol.trust
-from entrenous.node.borrowing import Borrowing
 from entrenous.node.client import Client
-from entrenous.node.collection import Collections
 from entrenous.node.config import Role
-from entrenous.node.imports import Imports
-from entrenous.node.mandates import Mandates
+from entrenous.node.exchange import acting
+from entrenous.node.household.mandates import Mandates
+from entrenous.node.imports.imports import Imports
+from entrenous.node.log.receipts import Receipts
 from entrenous.node.node import Node
-from entrenous.node.receipts import Receipts
+from entrenous.node.reads.borrowing import Borrowing
 from entrenous.node.store.database import Tx
 from entrenous.node.store.errors import StoreError
 from entrenous.node.store.ledger import Ledger
 from entrenous.node.store.log import Log
 from entrenous.node.store.objects import Kind
+from entrenous.node.vault.collection import Collections
 from entrenous.protocol.command import AcceptArgs
 from entrenous.protocol.day import start_ms
 from entrenous.protocol.did import check_did
@@ -244,7 +244,11 @@ PLANTED = [
         entrenous.protocol.trust, "check_standing", nothing, "was taken back", id="taken back"
     ),
     pytest.param(
-        entrenous.node.acting, "REQUESTS_WAITING_MAX", 10_000, "waiting than it may", id="quota"
+        acting,
+        "REQUESTS_WAITING_MAX",
+        10_000,
+        "waiting than it may",
+        id="quota",
     ),
     pytest.param(Log, "append", _wrong_fingerprint(Log.append), "not verify", id="log"),
     pytest.param(Imports, "commit", _logging(Imports.commit), "in clear in a log", id="in clear"),

@@ -1,0 +1,1 @@
+"""Erasure: a record, a collection or a home, gone from the files of this node."""

@@ -1,0 +1,470 @@
+"""Erasing: one record, or a whole collection, gone from the files of this node.
+
+    find ──> claim: readers told, what must go is noted ──> months, one unit each ──> the rest
+
+A page that holds an erased record is written again without it, under the present generation; its
+old ciphertext is overwritten, and with the row of the catalogue goes its salt, so that every copy
+of the old page that lies elsewhere opens for nobody.  A day that a source had signed is not whole
+any more: what is left of it says who delivered it and carries no signature, and the statement is
+shown for the days around it.
+
+A record told by several is one fact: all its tellings go.  What remains is a tombstone without
+content (`erased.py`), so that a delivery or an import does not bring it back unnoticed.
+
+Whoever was lent the days is told, and asked to delete what they read (`/grant/delete`).  A grant on
+them goes on, and serves what is left.  Out of reach are backups that were made before, and what
+readers keep in spite of it: the command says so.
+
+A collection goes month by month, each in a unit of its own; a claim in the store brings what was
+cut short to its end.  What comes to the collection after the claim is another matter and stays.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import partial
+
+from ...protocol.command import Cmd
+from ...protocol.command_after import DeleteArgs
+from ...protocol.day import UNDATED, month_of
+from ...protocol.limits import WINDOWS_MAX
+from ...protocol.record import Batch
+from ...protocol.schema import Schema
+from ...protocol.view_path import is_view, source_of
+from ...protocol.window import Window
+from ...protocol.wire import Body, Value
+from ..checkpoint import UNWATCHED, Checkpoint
+from ..clock import Clock
+from ..errors import NotFound, UsageError
+from ..exchange.deliveries import Received
+from ..exchange.outgoing import Outgoing
+from ..grants.grant_lines import Happened, Side
+from ..grants.lending import Lending
+from ..imports.journal import Event, Journal, State, after
+from ..imports.left_out import LeftOutDay, record_digest
+from ..imports.mending import ID_CHARS_MIN
+from ..peers.peers import Peers
+from ..reads.serving import Serving, mark_gone
+from ..store.database import Tx
+from ..store.objects import Kind
+from ..vault.compaction import emptied
+from ..vault.facts import TellerKey, facts_on, key_of, shown_first
+from ..vault.recognition import MARGIN_DAYS, matched_by_content
+from ..vault.sealing import Piece
+from ..vault.stored import Damaged, Stored, entry_of, names_of, open_stored, rows_of
+from ..vault.tellers import Teller
+from ..vault.vault import PAGE_COUNTER, Vault
+from ..views.views import Views
+
+# Pieces of what was overwritten, by which the files are read back afterwards.
+NEEDLES_MAX = 64
+_NEEDLE_BYTES = 48
+
+
+class Step(StrEnum):
+    """The numbered steps of erasing a collection, as a `Checkpoint` is told them."""
+
+    CLAIMED = "erase 1 claimed"
+    MONTH = "erase 2 month"
+    DONE = "erase 3 done"
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What was erased: `records` and `tellings` of them on `pages` pages of `path`.
+
+    `told` are the grants whose readers are told.  `needles` are bytes that were in the files.
+    """
+
+    path: str
+    records: int
+    tellings: int
+    pages: int
+    told: tuple[bytes, ...]
+    needles: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A collection that is being erased: its pages with a number below `below`."""
+
+    path: str
+    below: int
+    t_ms: int
+
+    def value(self) -> Value:
+        return {"v": 1, "path": self.path, "below": self.below, "t_ms": self.t_ms}
+
+    @classmethod
+    def from_value(cls, value: Value) -> Claim:
+        body = Body.open(value, "an erasure in the store", ("v", "path", "below", "t_ms"))
+        return cls(body.text("path"), body.integer("below"), body.integer("t_ms"))
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFact:
+    """A record as it was asked for: every telling of it, as rows of pages, and its names by day.
+
+    `record` is the telling that is shown.
+    """
+
+    path: str
+    record: Batch
+    rows: Mapping[int, frozenset[int]]
+    names: Mapping[int, frozenset[Hashable]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """Pages of a collection, and who told each."""
+
+    schema: Schema
+    pages: Sequence[tuple[Stored, bytes | None]]
+    tellers: Mapping[TellerKey, Teller]
+
+
+@dataclass(slots=True)
+class _Gone:
+    """What a unit took out, while it does."""
+
+    tellings: int = 0
+    pages: int = 0
+    names: defaultdict[int, set[Hashable]] = field(
+        default_factory=lambda: defaultdict[int, set[Hashable]](set)
+    )
+    needles: list[bytes] = field(default_factory=lambda: list[bytes]())
+
+    @property
+    def records(self) -> int:
+        return sum(map(len, self.names.values()))
+
+    def page(self, ciphertext: bytes | None) -> None:
+        self.pages += 1
+        if ciphertext is not None and len(self.needles) < NEEDLES_MAX:
+            middle = len(ciphertext) // 2
+            self.needles.append(ciphertext[middle : middle + _NEEDLE_BYTES])
+
+
+class _MovedError(Exception):
+    """A page was written anew between looking and erasing."""
+
+
+class Erasing:
+    """Erases from one vault."""
+
+    def __init__(
+        self,
+        *,
+        vault: Vault,
+        views: Views,
+        lending: Lending,
+        peers: Peers,
+        outgoing: Outgoing,
+        serving: Serving,
+        clock: Clock,
+        checkpoint: Checkpoint = UNWATCHED,
+    ) -> None:
+        self._vault = vault
+        self._views = views
+        self._lending = lending
+        self._peers = peers
+        self._outgoing = outgoing
+        self._serving = serving
+        self._clock = clock
+        self._checkpoint = checkpoint
+        self._store = vault.store
+        self._database = vault.store.database
+        self._objects = vault.store.objects
+        self._journal = Journal(vault.store.objects)
+
+    # one record
+
+    async def find(self, path: str, name: str | int) -> FoundFact:
+        """The one fact of `path` that `name` names: an id or its beginning, or a time.
+
+        Raises NotFound, UsageError for several, or where it is a view.
+        """
+        _check_own(path)
+        around = await self._database.read(partial(self._around, path))
+        return await self._vault.offload.run(lambda: self._fact(path, around, name))
+
+    async def erase_record(self, path: str, name: str | int) -> Erasure:
+        """Erase one record, however many told it.  Raises as `find`, and StoreError."""
+        async with self._vault.alone_on(path):
+            while True:
+                fact = await self.find(path, name)
+                with suppress(_MovedError):
+                    done = await self._database.erase(partial(self._without, fact))
+                    break
+            self._settled(path)
+        self._outgoing.notify()
+        return done
+
+    def _around(self, path: str, tx: Tx) -> _Around:
+        schema = self._vault.collections.get(tx, path).schema
+        stored = self._vault.stored(tx, path, 0, UNDATED)
+        tellers = {key: self._vault.tellers.of(tx, *key) for key in set(map(key_of, stored))}
+        return _Around(schema, self._vault.ciphertexts(tx, stored), tellers)
+
+    def _fact(self, path: str, around: _Around, name: str | int) -> FoundFact:
+        opened: list[tuple[Stored, Batch]] = []
+        for stored, ciphertext in shown_first(around.schema, around.pages):
+            batch = open_stored(stored, ciphertext, self._vault.keys_of)
+            if not isinstance(batch, Damaged):
+                opened.append((stored, batch))
+        named = [
+            (stored.day, one)
+            for stored, batch in opened
+            for one in names_of(batch)
+            if _is_named(one, name)
+        ]
+        found = {one for _, one in named}
+        if not found:
+            raise NotFound(f"{path} has no such record")
+        if len(found) > 1:
+            raise UsageError(f"{len(found)} records begin like this: give more of the id")
+        margin = MARGIN_DAYS if matched_by_content(around.schema) else 0
+        low, high = min(day for day, _ in named) - margin, max(day for day, _ in named) + margin
+        near = [one for one in opened if low <= one[0].day <= high]
+        return _fact_of(path, around, near, found.pop())
+
+    def _without(self, fact: FoundFact, tx: Tx) -> Erasure:
+        """The pages that hold the record, again without it."""
+        gone, path = _Gone(), fact.path
+        days = sorted(fact.names)
+        stored = [
+            one
+            for day in days
+            for one in self._vault.stored(tx, path, day, day)
+            if one.seq in fact.rows
+        ]
+        if len(stored) != len(fact.rows):
+            raise _MovedError
+        for one, ciphertext in self._vault.ciphertexts(tx, stored):
+            opened = open_stored(one, ciphertext, self._vault.keys_of)
+            if isinstance(opened, Damaged):
+                raise _MovedError
+            self._rewrite(tx, one, opened, fact.rows[one.seq])
+            gone.page(ciphertext)
+            gone.tellings += len(fact.rows[one.seq])
+        for day in days:
+            self._vault.remove_of_day(tx, path, day, lambda page: page.seq in fact.rows)
+        self._vault.erased.add(tx, path, fact.names, self._clock.now_ms())
+        told = self._tell(tx, path, [(day, day) for day in days])
+        return Erasure(path, 1, gone.tellings, gone.pages, told, tuple(gone.needles))
+
+    def _rewrite(self, tx: Tx, page: Stored, batch: Batch, rows: frozenset[int]) -> None:
+        """What of a page stays, as a page of its own; and what was noted of the rest."""
+        kept = [row for row in range(len(batch)) if row not in rows]
+        digests = frozenset(record_digest(batch, row) for row in rows)
+        noted = LeftOutDay(page.day, digests)
+        for origin in self._vault.left_out.of(tx, page.path, (month_of(page.day),)):
+            self._vault.left_out.take(tx, page.path, origin, [noted])
+        if page.statement is not None:
+            mark_gone(self._objects, tx, page.statement, page.day)
+        if (row_of := self._journal.find(tx, page.origin)) is not None:
+            fewer = max(0, row_of.records - len(rows))
+            self._journal.put(tx, replace(row_of, records=fewer, changed_ms=self._clock.now_ms()))
+        if kept:
+            self._vault.write_now(
+                tx,
+                page.path,
+                batch.schema,
+                [Piece(page.day, rows_of(batch, kept))],
+                origin=page.origin,
+                supersedes=emptied(self._vault, tx, [page]),
+            )
+
+    # a collection
+
+    async def erase_collection(self, path: str) -> Erasure:
+        """Erase a whole collection, and the views of it.  Raises NotFound, StoreError.
+
+        What was cut short goes on when it is asked for again, or when the node next keeps house.
+        """
+        _check_own(path)
+        claim, told = await self._database.write(partial(self._claim, path))
+        self._outgoing.notify()
+        self._checkpoint.reached(Step.CLAIMED)
+        return replace(await self._carry_out(claim), told=told)
+
+    async def go_on(self) -> int:
+        """Bring to their end the erasures that were cut short; how many.  Raises StoreError."""
+        claims = await self._database.read(
+            lambda tx: [Claim.from_value(one) for _, one in self._objects.all(tx, Kind.ERASING)]
+        )
+        for claim in claims:
+            await self._carry_out(claim)
+        return len(claims)
+
+    def _claim(self, path: str, tx: Tx) -> tuple[Claim, tuple[bytes, ...]]:
+        value = self._objects.get(tx, Kind.ERASING, path)
+        if value is not None:
+            return Claim.from_value(value), ()
+        self._vault.collections.get(tx, path)
+        now_ms = self._clock.now_ms()
+        claim = Claim(path, self._store.ledger.counter(tx, PAGE_COUNTER), now_ms)
+        self._objects.put(tx, Kind.ERASING, path, claim.value())
+        return claim, self._tell(tx, path, [(0, UNDATED)])
+
+    async def _carry_out(self, claim: Claim) -> Erasure:
+        """Take out all that a claim names, month by month."""
+        whole = _Gone()
+        records = 0
+        async with self._vault.alone_on(claim.path):
+            paths = await self._database.read(partial(self._with_views, claim.path))
+            for path, months in paths:
+                for month in months:
+                    unit = partial(self._month, claim, path, month)
+                    gone = await self._database.erase(unit)
+                    records += gone.records if path == claim.path else 0
+                    whole.tellings += gone.tellings if path == claim.path else 0
+                    whole.pages += gone.pages
+                    whole.needles += gone.needles[: NEEDLES_MAX - len(whole.needles)]
+                    self._settled(path)
+                    self._checkpoint.reached(Step.MONTH)
+            await self._database.erase(partial(self._rest, claim))
+            self._settled(claim.path)
+        self._checkpoint.reached(Step.DONE)
+        return Erasure(claim.path, records, whole.tellings, whole.pages, (), tuple(whole.needles))
+
+    def _with_views(self, path: str, tx: Tx) -> list[tuple[str, tuple[int, ...]]]:
+        """The collection and the views of it, with the months of each."""
+        return [
+            (one.path, one.months)
+            for one in self._vault.collections.all(tx)
+            if one.path == path or (is_view(one.path) and source_of(one.path) == path)
+        ]
+
+    def _month(self, claim: Claim, path: str, month: int, tx: Tx) -> _Gone:
+        """Take out the pages of one month, and note the names of what was on them."""
+        gone = _Gone()
+        doomed = [
+            one
+            for one in self._vault.stored_of_month(tx, path, month)
+            if path != claim.path or one.seq < claim.below
+        ]
+        for stored, ciphertext in self._vault.ciphertexts(tx, doomed):
+            gone.page(ciphertext)
+            opened = open_stored(stored, ciphertext, self._vault.keys_of)
+            if not isinstance(opened, Damaged):
+                gone.tellings += len(opened)
+                gone.names[stored.day].update(names_of(opened))
+        numbers = {one.seq for one in doomed}
+        self._vault.remove_of_month(tx, path, month, lambda page: page.seq in numbers)
+        if path == claim.path:
+            self._vault.erased.add(tx, path, gone.names, claim.t_ms)
+        else:
+            self._views.kept.take_out(tx, path, month)
+        return gone
+
+    def _rest(self, claim: Claim, tx: Tx) -> None:
+        """What was kept about the pages that are gone."""
+        path, collection = claim.path, self._vault.collections.find(tx, claim.path)
+        if collection is not None:
+            left = self._vault.stored(tx, path, 0, UNDATED)
+            standing = {one.statement for one in left} | {one.origin for one in left}
+            for row in self._journal.all(tx):
+                if row.path == path and row.id not in standing:
+                    self._objects.delete(tx, Kind.IMPORT, row.id)
+            for name, value in self._objects.all(tx, Kind.DELIVERY):
+                if isinstance(name, list) and name[:1] == ["in"]:
+                    one = Received.from_value(value)
+                    if one.path == path and one.statement not in standing:
+                        self._objects.delete(tx, Kind.DELIVERY, name)
+                        self._objects.delete(tx, Kind.STATEMENT, one.statement)
+            if not left:
+                for month in collection.months:
+                    self._objects.delete(tx, Kind.LEFT_OUT, [path, month])
+                self._vault.collections.forget(tx, path)
+        self._objects.delete(tx, Kind.ERASING, path)
+
+    def lift(self, tx: Tx, path: str) -> int:
+        """What was erased of `path` may come again, from files imported before too; how much."""
+        now_ms = self._clock.now_ms()
+        for row in self._journal.all(tx):
+            if row.path == path and row.state is State.DONE:
+                reopened = after(row.state, Event.NEIGHBOUR_UNDONE)
+                self._journal.put(tx, replace(row, state=reopened, changed_ms=now_ms))
+        return self._vault.erased.lift(tx, path)
+
+    # both
+
+    def _tell(self, tx: Tx, path: str, days: Sequence[tuple[int, int]]) -> tuple[bytes, ...]:
+        """Ask whoever was ever lent these days to delete them; the grants under which they were."""
+        now_ms = self._clock.now_ms()
+        told: list[bytes] = []
+        for grant in self._lending.all(tx):
+            windows = tuple(_overlaps(grant.windows, path, days))
+            pair = self._peers.find(tx, grant.own, grant.their)
+            if not windows or grant.keyset is None or pair is None:
+                continue
+            args = DeleteArgs(grant.their, grant.cid, windows, True)
+            self._outgoing.put(tx, pair, Cmd.DELETE, args.value(), now_ms)
+            self._lending.lines.happened(tx, Side.GIVEN, grant.cid, Happened.DELETE_ASKED, now_ms)
+            told.append(grant.cid)
+        return tuple(told)
+
+    def _settled(self, path: str) -> None:
+        """Nothing that was read before is remembered."""
+        self._vault.changed(path)
+        self._serving.forget()
+        self._store.sealer.forget()
+        entry_of.cache_clear()
+
+
+def _fact_of(
+    path: str, around: _Around, near: Sequence[tuple[Stored, Batch]], name: Hashable
+) -> FoundFact:
+    """The fact of which a telling is called `name`."""
+    chosen = facts_on(around.schema, near, around.tellers, (0, UNDATED))
+    names = names_of(chosen.whole)
+    rows = next(rows for rows in chosen.rows if any(names[row] == name for row in rows))
+    starts: dict[int, int] = {}
+    at = 0
+    for stored, batch in near:
+        starts[stored.seq] = at
+        at += len(batch)
+    of_page: defaultdict[int, set[int]] = defaultdict(set)
+    by_day: defaultdict[int, set[Hashable]] = defaultdict(set)
+    for row in rows:
+        page = chosen.pages_of[row]
+        of_page[page.seq].add(row - starts[page.seq])
+        by_day[page.day].add(names[row])
+    return FoundFact(
+        path,
+        rows_of(chosen.whole, rows[:1]) if len(chosen.whole) > 1 else chosen.whole,
+        {seq: frozenset(some) for seq, some in of_page.items()},
+        {day: frozenset(some) for day, some in by_day.items()},
+    )
+
+
+def _is_named(one: Hashable, name: str | int) -> bool:
+    if isinstance(one, str) and isinstance(name, str):
+        return one == name or (len(name) >= ID_CHARS_MIN and one.startswith(name))
+    return one == name
+
+
+def _check_own(path: str) -> None:
+    if is_view(path):
+        raise UsageError(f"{path} is a view: erase what it is made from, or `view remove` it")
+
+
+def _overlaps(
+    windows: Iterable[Window], path: str, days: Sequence[tuple[int, int]]
+) -> list[Window]:
+    """The parts of `windows` of `path` that lie on `days`; too many are told as one span."""
+    found = [
+        Window(path, max(window.first, first), min(window.last, last))
+        for window in windows
+        if window.collection == path
+        for first, last in days
+        if window.first <= last and first <= window.last
+    ]
+    if len(found) <= WINDOWS_MAX:
+        return found
+    return [Window(path, min(one.first for one in found), max(one.last for one in found))]

@@ -1,0 +1,516 @@
+"""The exchange: the links to peers, and asking over them.
+
+There is one link for each pair of personas, whoever dialled it.  `link_to` gives the one that is
+open or dials.  If both sides greet each other at once, the stream that the lower device key dialled
+stays; a peer that greets later than that has lost the old stream, and its new one replaces it.  A
+link ends with the certificates that were shown on it, and the next one shows newer ones.  At each
+hello both sides say how far they have come in the other's words, and go on from there; a peer that
+names a word which this device signed and does not know shows that this node was set back, and
+nothing is served to it.
+
+What is read over a link is `fetcher.py`, what waits in the outbox `post.py`, what peers ask
+`door.py`.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+import trio
+
+from ...crypto.entropy import Entropy
+from ...crypto.keys import DeviceKey
+from ...protocol.command import (
+    Cmd,
+    PairAnswer,
+    parse_out,
+)
+from ...protocol.errors import Code, RemoteProtocolError
+from ...protocol.hello import stays
+from ...protocol.invocation import Invocation
+from ...protocol.limits import INVOCATION_LIFE_S
+from ...protocol.pairing import Invite, check_invite
+from ...protocol.persona import Certificate, parse_certificate
+from ...protocol.receipt import Answer, parse_answer
+from ...protocol.session import Session
+from ...protocol.session_event import (
+    AnswerReceived,
+    CallTimedOut,
+    Ending,
+    HelloReceived,
+    PagesAltered,
+    RefuseReceived,
+    WindowReceived,
+)
+from ...protocol.wire import Value
+from ..clock import Clock
+from ..errors import Away, Refused, UsageError
+from ..household.household import People
+from ..household.mandate_kept import MandateKept
+from ..household.mandates import Mandates
+from ..log.receipts import Receipts, Way
+from ..log.subject import subject_of
+from ..network.transport import Network, Stream, TransportError
+from ..peers.meeting import Meeting
+from ..peers.peers import OwnPersona, Pair, Peers
+from ..store.database import Tx
+from ..store.errors import StoreError
+from ..store.store import Store
+from .door import Door
+from .leave import Leaves
+from .link import Arrived, Greet, Link
+from .outgoing import Outgoing
+from .saying import sign_command
+from .turns import Turns
+
+log = structlog.get_logger()
+
+DIAL_S = 15.0
+HELLO_S = 15.0
+# Two that dialled each other greet within this; whoever greets later has lost the first stream.
+AT_ONCE_S = DIAL_S + HELLO_S
+# Streams that others opened, at one time: each holds about 100 KB.
+INBOUND_MAX = 2_048
+# Of these, streams that have not (yet) shown who they are, and how long each may stay.
+STRANGERS_MAX = 256
+STRANGER_S = 60.0
+# Streams that one device may open to greet: a household with many personas behind it, and then one
+# every two seconds.  Each greeting costs two units of work.
+GREETINGS_MOST, GREETINGS_PER_S = 32.0, 0.5
+GREETERS_MAX = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a peer answered to a command."""
+
+    invocation: Invocation
+    answer: Answer
+
+
+class Exchange:
+    """Every link of this node."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        device: DeviceKey,
+        clock: Clock,
+        entropy: Entropy,
+        network: Network,
+        peers: Peers,
+        receipts: Receipts,
+        meeting: Meeting,
+        outgoing: Outgoing,
+        door: Door,
+        turns: Turns,
+        mandates: Mandates,
+    ) -> None:
+        self._store = store
+        self._device = device
+        self._clock = clock
+        self._entropy = entropy
+        self._network = network
+        self._peers = peers
+        self._receipts = receipts
+        self._meeting = meeting
+        self._outgoing = outgoing
+        self._door = door
+        self._turns = turns
+        self._mandates = mandates
+        # The link of each pair, from the moment at which one was chosen: greeting, then open.
+        self._links: dict[tuple[str, str], Link] = {}
+        self._inbound_open: set[Link] = set()
+        self._strangers = 0
+        self._greetings = Leaves(GREETINGS_MOST, GREETINGS_PER_S, GREETERS_MAX)
+        self._dialling: dict[tuple[str, str], trio.Lock] = {}
+        self._nursery: trio.Nursery | None = None
+        # Pairs whose peer holds a word of ours that we do not know: this node was set back.
+        self.contradicted: set[tuple[str, str]] = set()
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve and say until cancelled.  Started once it can dial."""
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                task_status.started()
+                await self._network.serve(self._inbound)
+        finally:
+            self._nursery = None
+
+    @property
+    def connected(self) -> frozenset[tuple[str, str]]:
+        """The pairs (own, their) whose link is open."""
+        return frozenset(
+            name for name, link in self._links.items() if link.pair is not None and not link.ended
+        )
+
+    def contradict(self, pair: Pair) -> None:
+        """A peer holds a word of ours that this node does not know."""
+        self.contradicted.add((pair.own, pair.their))
+        log.error("rolled_back")
+
+    # links
+
+    async def _inbound(self, stream: Stream) -> None:
+        full = len(self._inbound_open) >= INBOUND_MAX or self._strangers >= STRANGERS_MAX
+        if full or not self._greetings.take(stream.remote_key, trio.current_time()):
+            await stream.reset()
+            return
+        session = Session.listener(stream.remote_key, self._clock.now_ms())
+        link = Link(stream, session, self._clock)
+        self._inbound_open.add(link)
+        self._strangers += 1
+        try:
+            await self._run(link, self._greet)
+        finally:
+            self._inbound_open.discard(link)
+            self._strangers -= link.pair is None
+
+    async def _run(self, link: Link, greet: Greet) -> None:
+        try:
+            async with trio.open_nursery() as nursery:
+                if not link.dialled:
+                    nursery.start_soon(self._hurry_stranger, link)
+                await link.run(greet, lambda link, event: self._door.demand(link, event, nursery))
+                self._door.forget(link)
+                nursery.cancel_scope.deadline = trio.current_time() + 10
+        finally:
+            self._door.forget(link)
+            for name in [name for name, chosen in self._links.items() if chosen is link]:
+                del self._links[name]
+        if link.ending is not None and link.ending.ending is Ending.FAULT:
+            log.warning("link_fault", reason=link.ending.sentence)
+        elif link.ending is not None and link.ending.ending is Ending.SILENT:
+            log.info("link_silent", reason=link.ending.sentence)
+
+    async def _run_dialled(self, link: Link, greet: Greet) -> None:
+        """As `transport.Network.serve` does for those that others dialled: what goes wrong on one
+        link ends that link, and is told."""
+        try:
+            await self._run(link, greet)
+        except Exception as error:
+            # Not its text nor its variables: they may hold what a log must not.
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            log.error("link_failed", kind=type(error).__name__, at=f"{frame.name}:{frame.lineno}")
+
+    @staticmethod
+    async def _hurry_stranger(link: Link) -> None:
+        """Who does not say who it is has a minute for what a stranger may do."""
+        with trio.move_on_after(STRANGER_S):
+            await link.closed.wait()
+        if link.pair is None and not link.closed.is_set():
+            link.close("a stranger stayed too long")
+
+    async def _greet(self, link: Link, hello: HelloReceived) -> None:
+        """Decide on a dialler's hello: a stranger may open a pairing, a pair goes on."""
+        if hello.cert is None:
+            link.session.accept(None, None)
+            return
+        async with self._turns.of(link.turn):
+            found = await self._store.database.read(lambda tx: self._recognise(tx, hello))
+        if found is None:
+            link.session.refuse(0, Code.UNPAIRED, "the two personas are not paired here")
+            return
+        pair, persona, last = found
+        if not self._wins(link, pair):
+            link.session.refuse(0, Code.BUSY, "there is a stream between these two already")
+            return
+        # Chosen before anything is waited for, so that what is dialled meanwhile gives way.
+        self._links[pair.own, pair.their] = link
+        link.own_certificate = persona.certificate
+        if not await self._resume(link, pair, hello.cert, hello.last, last):
+            return
+        link.session.accept(persona.certificate, last)
+        self._registered(link, pair)
+
+    def _recognise(
+        self, tx: Tx, hello: HelloReceived
+    ) -> tuple[Pair, OwnPersona, bytes | None] | None:
+        if hello.cert is None or hello.peer is None:
+            return None
+        pair = self._peers.find(tx, hello.peer, hello.cert.persona)
+        if pair is None:
+            return None
+        last = self._peers.last_taken(tx, pair, hello.cert.device)
+        return pair, self._peers.persona(tx, pair.own), last
+
+    def _wins(self, link: Link, pair: Pair) -> bool:
+        """Whether an inbound stream replaces what there is: see `protocol.hello.stays`."""
+        old = self._links.get((pair.own, pair.their))
+        if old is None or old.ended:
+            return True
+        at_once = trio.current_time() - old.began_s < AT_ONCE_S
+        if old.dialled and at_once and not stays(link.remote_key, self._device.public):
+            return False
+        old.close("the peer opened a new stream")
+        return True
+
+    async def _resume(
+        self,
+        link: Link,
+        pair: Pair,
+        certificate: Certificate,
+        theirs: bytes | None,
+        ours: bytes | None,
+    ) -> bool:
+        """Go on from the last word that each side has of the other.
+
+        False, and the session refused, if the peer holds a word of ours that we do not know.
+        """
+
+        def unit(tx: Tx) -> bool:
+            fresh = self._peers.pair(tx, pair.own, pair.their)
+            # The newest says which device serves; of one second, the one that is here.
+            if certificate.exp_s >= fresh.certificate.exp_s:
+                self._peers.save(tx, replace(fresh, certificate=certificate))
+            self._store.outbox.hurry(tx, pair.their, self._clock.now_ms())
+            return theirs is None or self._receipts.gave(tx, pair.own, pair.their, theirs)
+
+        try:
+            known = await self._store.database.write(unit)
+        except StoreError as error:
+            # A full disk, most likely: this link ends, and the peer tries again later.
+            log.error("greeting_store", kind=type(error).__name__)
+            link.close("this node could not keep what was said")
+            return False
+        if not known:
+            sentence = (
+                "the other side holds a receipt that this node signed and does not know: this "
+                "node was set back to an older state and serves nothing to it"
+            )
+            self.contradict(pair)
+            if not link.ended:
+                link.session.refuse(0, Code.SUSPENDED, sentence)
+            return False
+        if link.ended:
+            return False
+        link.certificate = certificate
+        link.chain.given = theirs
+        link.chain.taken = ours
+        return True
+
+    def _registered(self, link: Link, pair: Pair) -> None:
+        if not link.dialled:
+            self._strangers -= 1
+        link.pair = pair
+        self._outgoing.notify()
+
+    async def link_to(self, pair: Pair) -> Link:
+        """The open link to a peer, dialled if need be.  Raises Away, Refused."""
+        name = (pair.own, pair.their)
+        async with self._dialling.setdefault(name, trio.Lock()):
+            return await self._present(pair) or await self._dial(pair)
+
+    async def _present(self, pair: Pair) -> Link | None:
+        """The link that there is, once it is open; None if there is none, or it came to nothing."""
+        while (link := self._links.get((pair.own, pair.their))) is not None and not link.ended:
+            if link.pair is None:
+                with trio.move_on_after(HELLO_S):
+                    await link.opened.wait()
+                if link.pair is None:
+                    return None
+            elif link.holds(self._clock.now_ms()):
+                return link
+            else:
+                link.close("the certificates shown on a link have run out")
+        return None
+
+    async def _dial(self, pair: Pair) -> Link:
+        nursery = self._nursery
+        if nursery is None:
+            raise Away("this node is not on the network: start it with `entrenous up`")
+        name = (pair.own, pair.their)
+        link = await self._open(pair.device, pair.addresses, pair.name)
+        persona, last = await self._store.database.read(
+            lambda tx: (self._peers.persona(tx, pair.own), self._peers.last_taken(tx, pair))
+        )
+        # The peer may have dialled meanwhile: what was chosen then stays.
+        if (present := await self._present(pair)) is not None:
+            await link.leave()
+            return present
+
+        async def greet(link: Link, hello: HelloReceived) -> None:
+            if hello.cert is not None and await self._resume(
+                link, pair, hello.cert, hello.last, last
+            ):
+                self._registered(link, pair)
+
+        self._links[name] = link
+        link.own_certificate = persona.certificate
+        link.session.hello(persona.certificate, pair.their, last)
+        nursery.start_soon(self._run_dialled, link, greet)
+        try:
+            await self._until_open(link, pair.name)
+        except Away:
+            # Ours gave way to the one that the peer dialled at the same moment.
+            if (present := await self._present(pair)) is None:
+                raise
+            return present
+        return link
+
+    async def _open(self, device: bytes, addresses: Sequence[str], name: str) -> Link:
+        try:
+            stream = await self._network.dial(device, addresses, DIAL_S)
+        except TransportError as error:
+            raise Away(f"{name} is away: {error}") from error
+        session = Session.dialler(stream.remote_key, self._clock.now_ms())
+        return Link(stream, session, self._clock, dialled=True)
+
+    @staticmethod
+    async def _until_open(link: Link, name: str) -> None:
+        with trio.move_on_after(HELLO_S):
+            await link.opened.wait()
+        if link.closed.is_set() or not link.opened.is_set():
+            link.close()
+            ending = link.ending
+            if ending is not None and ending.code is not None and ending.code is not Code.BUSY:
+                raise Refused(f"{name} refuses: {ending.sentence}", ending.code.value)
+            raise Away(f"{name} did not answer")
+
+    # pairing
+
+    async def pair(self, invite: Invite, name: str | None, people: People = ()) -> Pair:
+        """Answer an invite that was scanned, in the name of `people` of the house.
+
+        Raises GrantRefused, Away, Refused.
+        """
+        now_ms = self._clock.now_ms()
+        check_invite(invite, now_ms)
+        if invite.device == self._device.public:
+            raise UsageError("this invite is this node's own: another node scans it")
+        scanning = await self._store.database.write(
+            lambda tx: self._meeting.scan(tx, invite, name, now_ms, people)
+        )
+        nursery = self._nursery
+        if nursery is None:
+            raise Away("this node is not on the network: start it with `entrenous up`")
+        link = await self._open(invite.device, invite.addresses, "the inviter")
+        link.session.hello(None, None, None)
+        nursery.start_soon(self._run_dialled, link, _no_greeting)
+        asked = self._meeting.ask(scanning, self._network.addresses, now_ms)
+        try:
+            await self._until_open(link, "the inviter")
+            with await link.ask(asked.raw) as asking:
+                answer = answer_of(await asking.reply())
+        finally:
+            link.close()
+        if answer.code is not Code.OK:
+            raise refusal_of(answer, "the inviter")
+        out = parse_out(Cmd.PAIR_OPEN, answer.out)
+        assert isinstance(out, PairAnswer)
+        answer.verify(parse_certificate(out.cert), asked.cid)
+        pair = await self._store.database.write(
+            lambda tx: self._meeting.answered(tx, scanning, out, now_ms)
+        )
+        self._outgoing.notify()
+        return pair
+
+    # asking
+
+    async def say(
+        self,
+        pair: Pair,
+        cmd: str,
+        args: Mapping[str, Value],
+        *,
+        parts: Sequence[bytes] = (),
+        mandate: bytes | None = None,
+    ) -> Said:
+        """Say a command in one's own name, or in that of the principal of a mandate that is held;
+        the answer, whatever its code, is logged.
+
+        Raises Away, Refused for a refusal without a signed word.
+        """
+        link = await self.link_to(pair)
+
+        def look(tx: Tx) -> tuple[OwnPersona, MandateKept | None]:
+            held = None if mandate is None else self._mandates.held(tx, mandate)
+            return self._peers.persona(tx, pair.own), held
+
+        persona, held = await self._store.database.read(look)
+        invocation, proofs = sign_command(
+            persona,
+            held,
+            cmd,
+            args,
+            aud=link.server.device,
+            exp_s=self._clock.now_ms() // 1000 + INVOCATION_LIFE_S,
+            entropy=self._entropy,
+        )
+        return await self.invoke(pair, invocation, proofs, parts=parts)
+
+    async def invoke(
+        self,
+        pair: Pair,
+        invocation: Invocation,
+        proofs: Sequence[bytes],
+        *,
+        parts: Sequence[bytes] = (),
+    ) -> Said:
+        """Send an invocation that is signed already, and log the answer.
+
+        Raises as `say`; a read that is answered with pages is not asked this way: Refused.
+        """
+        link = await self.link_to(pair)
+        with await link.ask(invocation.raw, proofs, parts) as asking:
+            arrived = await asking.reply()
+            if isinstance(arrived.event, WindowReceived):
+                sentence = "the other side offers pages: fetch them instead"
+                link.withdraw(asking.number, Code.COMMAND, sentence)
+                raise Refused(sentence, Code.OK.value)
+            answer = answer_of(arrived)
+        await self.keep_answer(link, pair, arrived.number, invocation, answer)
+        return Said(invocation, answer)
+
+    async def keep_answer(
+        self, link: Link, pair: Pair, number: int, invocation: Invocation, answer: Answer
+    ) -> None:
+        """Verify and log what the peer answered.  Raises BadSignature, CapabilityError."""
+        certificate = link.server
+        answer.verify(certificate, invocation.cid)
+
+        def unit(tx: Tx) -> None:
+            subject = subject_of(invocation.cmd, invocation.args)
+            self._receipts.add(
+                tx, Way.TAKEN, pair.own, pair.their, answer, pair.key, certificate, subject
+            )
+            if link.chain.keeps(number):
+                self._peers.took(tx, pair, answer.cid)
+
+        await self._store.database.write(unit)
+
+
+async def _no_greeting(_link: Link, _hello: HelloReceived) -> None:
+    """A stranger's hello says nothing that must be decided on."""
+
+
+def answer_of(arrived: Arrived) -> Answer:
+    """The signed answer that ends a call, not yet verified.
+
+    Raises Refused for an unsigned refusal, Away for silence, RemoteProtocolError for pages that
+    are not those offered or that nobody asked for.
+    """
+    match arrived.event:
+        case AnswerReceived(raw=raw):
+            return parse_answer(raw)
+        case RefuseReceived(code=code, sentence=sentence):
+            raise Refused(f"refused: {sentence}", code.value)
+        case CallTimedOut():
+            raise Away("the other side did not answer in time; try again")
+        case PagesAltered(places=places):
+            raise RemoteProtocolError(
+                f"{len(places)} pages came altered: the other side's disk or program is damaged"
+            )
+        case WindowReceived():
+            raise RemoteProtocolError("pages came in answer to a command")
+
+
+def refusal_of(answer: Answer, name: str) -> Refused:
+    """What an answer that is not `ok` means, in a sentence."""
+    reason = answer.out if isinstance(answer.out, str) else answer.code.value
+    return Refused(f"{name} refuses: {reason[:300]}", answer.code.value)

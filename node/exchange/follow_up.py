@@ -1,0 +1,137 @@
+"""What follows from an answer: the other half of everything that was said by way of the outbox.
+
+The answer may have come over a link or in a parcel; what it changes here is the same, and is done
+in the unit of work that takes the item out of the outbox.
+"""
+
+from __future__ import annotations
+
+from ...protocol.command import (
+    AcceptArgs,
+    Cmd,
+    DeliverArgs,
+    InvoiceArgs,
+    KeysArgs,
+    LogWitnessArgs,
+    MandateDecideArgs,
+    PaidArgs,
+    RequestArgs,
+    parse_args,
+    parse_out,
+)
+from ...protocol.errors import Code
+from ...protocol.keyset import grant_of, parse_keyset
+from ...protocol.limits import TEXT_CHARS_MAX
+from ...protocol.receipt import Answer
+from ..grants.inbox import Inbox, RequestState
+from ..grants.lending import Lending
+from ..grants.lending_on import LendingOn
+from ..household.waiting_for import WaitingElsewhere
+from ..log.witnesses import Witnesses
+from ..money.invoices import Invoices
+from ..money.payments import Payments, refusal_of
+from ..peers.cards import Cards
+from ..peers.peers import Pair
+from ..reads.borrowing import Borrowing
+from ..store.database import Tx
+from .deliveries import Deliveries
+from .outgoing import Message
+
+
+class FollowUp:
+    """Knows what each command of ours leads to."""
+
+    def __init__(
+        self,
+        *,
+        asked: Inbox,
+        lending: Lending,
+        lending_on: LendingOn,
+        borrowing: Borrowing,
+        deliveries: Deliveries,
+        cards: Cards,
+        waiting: WaitingElsewhere,
+        payments: Payments,
+        invoices: Invoices,
+        witnesses: Witnesses,
+    ) -> None:
+        self._asked = asked
+        self._lending = lending
+        self._lending_on = lending_on
+        self._borrowing = borrowing
+        self._deliveries = deliveries
+        self._cards = cards
+        self._waiting = waiting
+        self._payments = payments
+        self._invoices = invoices
+        self._witnesses = witnesses
+
+    def answered(self, tx: Tx, pair: Pair, message: Message, answer: Answer) -> None:
+        """What the answer to one of our own messages changes here."""
+        args = parse_args(message.cmd, message.args)
+        match args:
+            case DeliverArgs():
+                refused = None if answer.code is Code.OK else _reason(answer)
+                self._deliveries.taken(tx, args, refused)
+            case AcceptArgs() if answer.code is Code.OK:
+                keyset = parse_out(message.cmd, answer.out)
+                assert isinstance(keyset, bytes)
+                self._borrowing.keyset(tx, pair, keyset)
+            case KeysArgs() if answer.code is Code.OK:
+                grant = grant_of(args.keyset)
+                if (on := self._lending_on.given(tx, grant)) is not None:
+                    sent = parse_keyset(args.keyset, on.giver)
+                    self._lending_on.acknowledged(tx, grant, sent.n)
+                else:
+                    sent = parse_keyset(args.keyset, pair.own)
+                    self._lending.acknowledged(tx, grant, sent.n)
+            case RequestArgs() if answer.code is not Code.OK:
+                cid = args.request.cid
+                self._asked.decided(tx, cid, RequestState.REFUSED, None, _reason(answer))
+            case LogWitnessArgs():
+                self._witnesses.answered(tx, pair, args, answer)
+            case PaidArgs():
+                self._payments.answered(tx, args, refusal_of(answer))
+            case InvoiceArgs():
+                self._invoices.answered(tx, pair, args, answer)
+            case MandateDecideArgs():
+                self._waiting.answered(tx, pair, args, answer)
+            case _:
+                return
+
+    def stale(self, tx: Tx, message: Message) -> bool:
+        """Whether a card, checkpoint or keyset waits that a newer one, or the end of its grant, has
+        made useless."""
+        if message.cmd is Cmd.CARD_PUT:
+            return self._cards.stale(tx, message)
+        if message.cmd is Cmd.LOG_WITNESS:
+            shown = parse_args(message.cmd, message.args)
+            assert isinstance(shown, LogWitnessArgs)
+            return self._witnesses.stale(tx, message.own, message.their, shown)
+        if message.cmd is not Cmd.KEYS:
+            return False
+        args = parse_args(message.cmd, message.args)
+        assert isinstance(args, KeysArgs)
+        overtaken = self._lending_on.stale(tx, grant_of(args.keyset), args.keyset)
+        if overtaken is not None:
+            return overtaken
+        keyset = parse_keyset(args.keyset, message.own)
+        grant = self._lending.find(tx, keyset.grant)
+        return grant is None or grant.ended_ms is not None or grant.n != keyset.n
+
+
+def _reason(answer: Answer) -> str:
+    """Why the peer refused: its sentence, which may be as long as it liked."""
+    said = answer.out if isinstance(answer.out, str) else ""
+    return said[:TEXT_CHARS_MAX] or answer.code.value
+
+
+def again(cmd: Cmd, code: Code) -> bool:
+    """Whether the same command may be answered otherwise later.
+
+    `expired` and `not-yet` are about our invocation, so about the two clocks; only an acceptance
+    can come too late for its grant.
+    """
+    if code is Code.EXPIRED:
+        return cmd not in (Cmd.ACCEPT, Cmd.REQUEST, Cmd.DECIDE)
+    return code in (Code.BUSY, Code.NOT_YET, Code.SUSPENDED)

@@ -1,0 +1,1 @@
+"""Exports: a whole vault as files that anybody can read, and the way back in."""

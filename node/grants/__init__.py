@@ -1,0 +1,1 @@
+"""Grants: what is asked, decided, given, renewed and taken back, as both sides keep it."""

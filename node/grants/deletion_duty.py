@@ -1,0 +1,342 @@
+"""Deletion duty: what was read under a grant goes when the grant ends, where its terms say so.
+
+    owner   the end of a grant ──/grant/delete──> reader: noted
+            erasing what was lent ──────────────>         (`erasure.py`)
+    reader  noted ──> rows removed ──> traces overwritten ──> signed ──/grant/deleted──> owner
+
+The reader's node notes the duty by itself when it hears of the revocation, or when the grant runs
+out; the owner's word is for one that did not hear.  It removes the pages of these days, with the
+salts without which no copy of them opens, and the grant's keys if nothing is left that they open.
+Days that another grant of the same owner opens, which holds, stay; not those whose owner erased
+the data itself.  Then it says so, signed by the persona that read: a statement, not a proof.
+
+Each step is durable before the next, and each can be done again, so a node that is killed anywhere
+goes on where it was.  What a peer cannot ask for: deleting under terms that have no such duty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import structlog
+
+from ...protocol.cid import CID_BYTES
+from ...protocol.command import Cmd, DeleteArgs, DeletedArgs
+from ...protocol.day import month_of
+from ...protocol.deletion import make_deletion
+from ...protocol.duty import Duty, has_duty
+from ...protocol.errors import Code, GrantRefused
+from ...protocol.limits import TIME_S_MAX, WINDOWS_MAX
+from ...protocol.trust import GrantStatus
+from ...protocol.window import Window, joined, window_from_value
+from ...protocol.wire import Body, Value
+from ..checkpoint import UNWATCHED, Checkpoint
+from ..clock import Clock
+from ..exchange.outgoing import Outgoing
+from ..peers.peers import Pair, Peers
+from ..reads.borrowing import Borrowing
+from ..steps import DeleteStep
+from ..store.database import Tx
+from ..store.errors import StoreError
+from ..store.objects import Kind
+from ..store.store import Store
+from ..vault.collection import Collections
+from ..vault.stored import Stored
+from .grant_given import GrantGiven
+from .grant_held import GrantHeld
+from .grant_lines import GrantLine, Happened, Side
+from .lending import Lending
+
+log = structlog.get_logger()
+
+# When the first grant with this duty runs out.
+_NEXT = "next-duty-ends"
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What this node is to delete of what it read under `grant`; `pages` are gone already."""
+
+    grant: bytes
+    windows: tuple[Window, ...]
+    erased: bool
+    t_ms: int
+    pages: int = 0
+
+    def value(self) -> Value:
+        return {
+            "grant": self.grant,
+            "windows": [window.value() for window in self.windows],
+            "erased": self.erased,
+            "t_ms": self.t_ms,
+            "pages": self.pages,
+        }
+
+    @classmethod
+    def from_value(cls, value: Value) -> Due:
+        body = Body.open(value, "a duty", ("grant", "windows", "erased", "t_ms", "pages"))
+        windows = body.items("windows", items_max=2 * WINDOWS_MAX)
+        return cls(
+            body.data("grant", length=CID_BYTES),
+            tuple(window_from_value(item, body.what) for item in windows),
+            body.flag("erased"),
+            body.integer("t_ms"),
+            body.integer("pages"),
+        )
+
+
+class DeletionDuty:
+    """Both sides of deleting what was read."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        peers: Peers,
+        collections: Collections,
+        lending: Lending,
+        borrowing: Borrowing,
+        outgoing: Outgoing,
+        clock: Clock,
+        checkpoint: Checkpoint = UNWATCHED,
+    ) -> None:
+        self._store = store
+        self._objects = store.objects
+        self._peers = peers
+        self._collections = collections
+        self._lending = lending
+        self._borrowing = borrowing
+        self._outgoing = outgoing
+        self._clock = clock
+        self._checkpoint = checkpoint
+        # Whether something may be due; set in units of work, which run in another thread.
+        self._noted = True
+
+    # the owner
+
+    def given_ended(self, tx: Tx, grant: GrantGiven, now_ms: int) -> None:
+        """A grant that this node gave has ended: its reader is asked, if its terms say so."""
+        if has_duty(grant.bundle.terms, Duty.DELETE_AT_END) and grant.keyset is not None:
+            pair = self._peers.find(tx, grant.own, grant.their)
+            if pair is None:
+                return
+            # A grant has no more windows than one word of this kind.
+            args = DeleteArgs(grant.their, grant.cid, grant.windows, erased=False)
+            self._outgoing.put(tx, pair, Cmd.DELETE, args.value(), now_ms)
+            self._lending.lines.happened(tx, Side.GIVEN, grant.cid, Happened.DELETE_ASKED, now_ms)
+
+    def heard(self, tx: Tx, pair: Pair, args: DeletedArgs, now_ms: int) -> Value:
+        """A reader says that it has deleted: its word is kept.  Raises GrantRefused."""
+        deletion = args.deletion
+        grant = self._lending.find(tx, deletion.dlg)
+        if grant is None or (grant.own, grant.their) != (pair.own, pair.their):
+            raise GrantRefused("this grant is not one that this node gave", Code.UNKNOWN_GRANT)
+        if deletion.by != pair.their:
+            raise GrantRefused("a deletion is signed by another persona", Code.AUDIENCE)
+        raw = deletion.signed.raw
+        if self._objects.add_if_new(tx, Kind.DELETION, deletion.cid, raw):
+            self._lending.lines.happened(
+                tx, Side.GIVEN, grant.cid, Happened.DELETED, deletion.t_ms, deletion.cid
+            )
+        return "known"
+
+    # the reader
+
+    def asked(self, tx: Tx, pair: Pair, args: DeleteArgs, now_ms: int) -> Value:
+        """The owner asks for it.  Raises GrantRefused if the terms do not hold this duty."""
+        held = self._borrowing.find(tx, args.grant)
+        if held is None or (held.own, held.their) != (pair.own, pair.their):
+            raise GrantRefused("this is about a grant that is not held", Code.UNKNOWN_GRANT)
+        if not has_duty(held.bundle.terms, Duty.DELETE_AT_END):
+            raise GrantRefused("the terms of this grant do not ask for deletion", Code.TERMS)
+        if not args.erased and held.status(now_ms) is GrantStatus.LIVE:
+            raise GrantRefused("this grant holds: what was read under it stays", Code.UNKNOWN_GRANT)
+        windows = _shared(args.windows, held.windows)
+        line = self._borrowing.lines.find(tx, Side.HELD, held.cid)
+        done = line is not None and line.last(Happened.DELETED) is not None
+        if windows and (args.erased or not done):
+            self._note(tx, held, windows, now_ms, erased=args.erased)
+        return "noted"
+
+    def held_ended(self, tx: Tx, held: GrantHeld, now_ms: int) -> None:
+        """A grant that is held has ended: its own terms may say what follows."""
+        if has_duty(held.bundle.terms, Duty.DELETE_AT_END):
+            self._note(tx, held, held.windows, now_ms, erased=False)
+
+    def run_out(self, tx: Tx, now_ms: int) -> int:
+        """Note the duty of grants that have run out by the clock; how many."""
+        if now_ms <= self._next_end_s(tx) * 1000:
+            return 0
+        noted, next_s = 0, TIME_S_MAX
+        for line in self._borrowing.lines.all(tx):
+            if line.side is not Side.HELD or not line.delete_at_end or _seen_to(line):
+                continue
+            if now_ms <= line.exp_s * 1000:
+                next_s = min(next_s, line.exp_s)
+                continue
+            held = self._borrowing.find(tx, line.cid)
+            if held is not None:
+                self.held_ended(tx, held, now_ms)
+                noted += 1
+        self._objects.put(tx, Kind.SETTING, _NEXT, next_s)
+        return noted
+
+    def held_began(self, tx: Tx, held: GrantHeld) -> None:
+        """A grant came: the clock is looked at no later than its end."""
+        if has_duty(held.bundle.terms, Duty.DELETE_AT_END):
+            end_s = min(self._next_end_s(tx), held.bundle.grant.exp_s)
+            self._objects.put(tx, Kind.SETTING, _NEXT, end_s)
+
+    def _next_end_s(self, tx: Tx) -> int:
+        value = self._objects.get(tx, Kind.SETTING, _NEXT)
+        return value if isinstance(value, int) else 0
+
+    def _note(
+        self, tx: Tx, held: GrantHeld, windows: Sequence[Window], now_ms: int, *, erased: bool
+    ) -> None:
+        name: Value = [held.cid, erased]
+        before = self._objects.read(tx, Kind.DELETE_DUE, name, Due.from_value)
+        if before is not None:
+            windows = joined([*before.windows, *windows])
+        pages = 0 if before is None else before.pages
+        due = Due(held.cid, tuple(windows), erased, now_ms, pages)
+        self._objects.put(tx, Kind.DELETE_DUE, name, due.value())
+        self._noted = True
+        self._borrowing.lines.happened(tx, Side.HELD, held.cid, Happened.DELETE_ASKED, now_ms)
+
+    # doing it
+
+    async def run(self) -> None:
+        """Do what is due, until cancelled; looked at whenever there may be something to say."""
+        while True:
+            changed = self._outgoing.changed
+            if self._noted:
+                self._noted = False
+                try:
+                    await self.work()
+                except StoreError as error:
+                    # Nothing was half done, and the duty stands.
+                    self._noted = True
+                    log.error("not_deleted", kind=type(error).__name__)
+            await changed.wait()
+
+    def waiting(self, tx: Tx) -> list[tuple[Value, Due]]:
+        """What is due and not done."""
+        return self._objects.read_all(tx, Kind.DELETE_DUE, Due.from_value)
+
+    async def work(self) -> int:
+        """Do everything that is due; how many duties.  Raises StoreError."""
+        done = 0
+        database = self._store.database
+        while waiting := await database.read(self.waiting):
+            self._checkpoint.reached(DeleteStep.NOTED)
+            for name, _ in waiting:
+                while await database.write(partial(self._remove, name)):
+                    self._checkpoint.reached(DeleteStep.REMOVED)
+                # Only then is it said: whoever is killed here comes by again.
+                await database.erase(_nothing)
+                self._checkpoint.reached(DeleteStep.ERASED)
+                done += await database.write(partial(self._say, name))
+                self._checkpoint.reached(DeleteStep.SIGNED)
+                self._outgoing.notify()
+        return done
+
+    def _remove(self, name: Value, tx: Tx) -> bool:
+        """Remove the pages of one month; False if there are none left to remove."""
+        due = self._objects.read(tx, Kind.DELETE_DUE, name, Due.from_value)
+        held = None if due is None else self._borrowing.find(tx, due.grant)
+        if due is None or held is None:
+            return False
+        stays = () if due.erased else self._stays(tx, held)
+        for window in due.windows:
+            collection = self._collections.find(tx, window.collection, held.their)
+            months = () if collection is None else collection.months
+            for month in months:
+                if not month_of(window.first) <= month <= month_of(window.last):
+                    continue
+                gone = self._borrowing.forget_pages(
+                    tx, held.their, window, month, partial(_stays_on, stays)
+                )
+                if gone:
+                    fresh = replace(due, pages=due.pages + gone)
+                    self._objects.put(tx, Kind.DELETE_DUE, name, fresh.value())
+                    return True
+        return False
+
+    def _stays(self, tx: Tx, held: GrantHeld) -> tuple[Window, ...]:
+        """The days that other grants of the same owner open, which hold."""
+        now_ms = self._clock.now_ms()
+        holding = (GrantStatus.LIVE, GrantStatus.NOT_YET, GrantStatus.SUSPENDED)
+        return joined(
+            window
+            for line in self._borrowing.lines.all(tx)
+            if line.side is Side.HELD and line.their == held.their and line.cid != held.cid
+            if line.status_at(now_ms) in holding
+            for window in line.windows
+        )
+
+    def _say(self, name: Value, tx: Tx) -> bool:
+        """What is due is done: say so to the owner, signed; False if it was said before."""
+        due = self._objects.read(tx, Kind.DELETE_DUE, name, Due.from_value)
+        if due is None:
+            return False
+        self._objects.delete(tx, Kind.DELETE_DUE, name)
+        held = self._borrowing.find(tx, due.grant)
+        pair = None if held is None else self._peers.find(tx, held.own, held.their)
+        if held is None or pair is None:
+            return False
+        stays = () if due.erased else self._stays(tx, held)
+        left = sum(
+            self._borrowing.count_pages(tx, held.their, window, partial(_stays_on, stays))
+            for window in due.windows
+        )
+        if not left and not due.erased:
+            self._borrowing.forget_keys(tx, held)
+        now_ms = self._clock.now_ms()
+        deletion = make_deletion(
+            self._peers.persona(tx, held.own).key,
+            dlg=held.cid,
+            pages=due.pages,
+            left=left,
+            t_ms=now_ms,
+        )
+        self._borrowing.lines.happened(
+            tx, Side.HELD, held.cid, Happened.DELETED, now_ms, deletion.cid
+        )
+        # Who read for another was granted by them: the owner of the data knows no such grant.
+        if held.via is None:
+            args = DeletedArgs(held.their, deletion)
+            self._outgoing.put(tx, pair, Cmd.DELETED, args.value(), now_ms)
+        return True
+
+
+Stays = Callable[[Stored], bool]
+
+
+def _stays_on(windows: Sequence[Window], stored: Stored) -> bool:
+    return any(
+        stored.path == window.collection and window.first <= stored.day <= window.last
+        for window in windows
+    )
+
+
+def _seen_to(line: GrantLine) -> bool:
+    return line.last(Happened.DELETE_ASKED) is not None
+
+
+def _shared(some: Iterable[Window], others: Iterable[Window]) -> tuple[Window, ...]:
+    """The days that are in both."""
+    others = tuple(others)
+    return joined(
+        Window(one.collection, max(one.first, other.first), min(one.last, other.last))
+        for one in some
+        for other in others
+        if one.collection == other.collection
+        if max(one.first, other.first) <= min(one.last, other.last)
+    )
+
+
+def _nothing(_tx: Tx) -> None:
+    """Nothing more is deleted; what was is overwritten."""

@@ -1,0 +1,304 @@
+"""Grant lines: what became of each grant, and when, in one small row.
+
+A grant is kept whole, with tokens and keys, and says how it stands now.  Who asks how it stood in
+March, or which of ten thousand named a collection, needs little of it: who, which days, what for,
+until when, and what happened at which moment, each with the CID of what was signed then.
+
+    given ── suspended ── kept ── renewed ── revoked ── delete-asked ── deleted
+                                     └────── expired
+
+A line is written in the unit of work of what it tells.  Grants of homes that older versions wrote
+get theirs from what is known of them (`fill`): of these a suspension has left no trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from ...protocol.cid import CID_BYTES
+from ...protocol.did import Did, check_did
+from ...protocol.duty import Duty, has_duty
+from ...protocol.limits import WINDOWS_MAX
+from ...protocol.trust import GrantStatus
+from ...protocol.window import Window, window_from_value
+from ...protocol.wire import Body, Value
+from ..store.database import Tx
+from ..store.errors import StoreDamaged
+from ..store.objects import Kind, Objects
+from .grant_given import GrantGiven
+from .grant_held import GrantHeld
+
+# A suspension for each restore, a renewal a grant: nobody comes near it.
+EVENTS_MAX = 1_024
+
+
+class Side(StrEnum):
+    """Whose grant it is here: one that this node gave, or holds."""
+
+    GIVEN = "given"
+    HELD = "held"
+
+
+class Happened(StrEnum):
+    """What can become of a grant."""
+
+    GIVEN = "given"
+    ACCEPTED = "accepted"
+    SUSPENDED = "suspended"
+    KEPT = "kept"
+    RENEWED = "renewed"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+    DELETE_ASKED = "delete-asked"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened at `t_ms`, and the CID of what was signed then, if anything was."""
+
+    t_ms: int
+    what: Happened
+    cid: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GrantLine:
+    """One grant.  `own` and `their` are the pair over which it goes; `root` its root delegation.
+
+    `request` is what it answers; `renews` the grant that it goes on from.  `retention_days` and
+    `delete_at_end` are of its terms.
+    """
+
+    cid: bytes
+    side: Side
+    own: Did
+    their: Did
+    windows: tuple[Window, ...]
+    purpose: str
+    exp_s: int
+    root: bytes
+    request: bytes | None
+    renews: bytes | None
+    retention_days: int
+    delete_at_end: bool
+    events: tuple[Event, ...]
+
+    @property
+    def begins_ms(self) -> int:
+        return self.events[0].t_ms if self.events else 0
+
+    def status_at(self, t_ms: int) -> GrantStatus | None:
+        """How it stood at `t_ms`; None if it was not there yet."""
+        if t_ms < self.begins_ms:
+            return None
+        suspended = False
+        for event in self.events:
+            if event.t_ms > t_ms:
+                continue
+            if event.what is Happened.REVOKED:
+                return GrantStatus.REVOKED
+            if event.what in (Happened.SUSPENDED, Happened.KEPT):
+                suspended = event.what is Happened.SUSPENDED
+        if t_ms > self.exp_s * 1000:
+            return GrantStatus.EXPIRED
+        return GrantStatus.SUSPENDED if suspended else GrantStatus.LIVE
+
+    def ended_ms(self, t_ms: int) -> int | None:
+        """When it had ended, as seen from `t_ms`."""
+        match self.status_at(t_ms):
+            case GrantStatus.REVOKED:
+                return self.last(Happened.REVOKED)
+            case GrantStatus.EXPIRED:
+                return self.exp_s * 1000
+            case _:
+                return None
+
+    def last(self, what: Happened) -> int | None:
+        """When that last happened."""
+        return max((one.t_ms for one in self.events if one.what is what), default=None)
+
+    def names(self, path: str) -> bool:
+        return any(window.collection == path for window in self.windows)
+
+    def value(self) -> Value:
+        return {
+            "own": self.own,
+            "their": self.their,
+            "windows": [window.value() for window in self.windows],
+            "purpose": self.purpose,
+            "exp_s": self.exp_s,
+            "root": self.root,
+            "request": self.request,
+            "renews": self.renews,
+            "retention_days": self.retention_days,
+            "delete_at_end": self.delete_at_end,
+            "events": [[one.t_ms, one.what.value, one.cid] for one in self.events],
+        }
+
+
+_KEYS = (
+    "own",
+    "their",
+    "windows",
+    "purpose",
+    "exp_s",
+    "root",
+    "request",
+    "renews",
+    "retention_days",
+    "delete_at_end",
+    "events",
+)
+
+
+def _line(name: Value, value: Value) -> GrantLine:
+    match name:
+        case [str(side), bytes(cid)]:
+            body = Body.open(value, "a line of a grant", _KEYS)
+        case _:
+            raise StoreDamaged("the line of a grant in the store has not the name of one")
+    return GrantLine(
+        cid,
+        Side(side),
+        check_did(body.text("own")),
+        check_did(body.text("their")),
+        tuple(
+            window_from_value(item, body.what)
+            for item in body.items("windows", items_max=WINDOWS_MAX)
+        ),
+        body.text("purpose"),
+        body.integer("exp_s"),
+        body.data("root", length=CID_BYTES),
+        body.maybe_data("request", length=CID_BYTES),
+        body.maybe_data("renews", length=CID_BYTES),
+        body.integer("retention_days"),
+        body.flag("delete_at_end"),
+        tuple(_event(item) for item in body.items("events", items_max=EVENTS_MAX)),
+    )
+
+
+def _event(item: Value) -> Event:
+    match item:
+        case [int(t_ms), str(what), bytes() | None as cid]:
+            return Event(t_ms, Happened(what), cid)
+        case _:
+            raise StoreDamaged("the line of a grant in the store tells in another form")
+
+
+class GrantLines:
+    """The line of every grant that this node gave or holds.
+
+    What is lent on is little, and says itself when it began and ended (`lent_on.py`).
+    """
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+
+    def all(self, tx: Tx) -> list[GrantLine]:
+        """Every line, the oldest grant first."""
+        return [_line(name, value) for name, value in self._objects.all(tx, Kind.GRANT_LINE)]
+
+    def find(self, tx: Tx, side: Side, cid: bytes) -> GrantLine | None:
+        name: Value = [side.value, cid]
+        value = self._objects.get(tx, Kind.GRANT_LINE, name)
+        return None if value is None else _line(name, value)
+
+    def begin(self, tx: Tx, line: GrantLine) -> None:
+        """A grant is new here."""
+        self._objects.put(tx, Kind.GRANT_LINE, [line.side.value, line.cid], line.value())
+
+    def happened(
+        self,
+        tx: Tx,
+        side: Side,
+        cid: bytes,
+        what: Happened,
+        t_ms: int,
+        signed: bytes | None = None,
+    ) -> None:
+        """Something became of a grant.  Told twice, it is told once.
+
+        A grant that has no line yet gets it from `fill`, which knows how it stands.
+        """
+        line = self.find(tx, side, cid)
+        if line is None or len(line.events) >= EVENTS_MAX:
+            return
+        event = Event(t_ms, what, signed)
+        if event not in line.events:
+            self.begin(tx, replace(line, events=(*line.events, event)))
+
+    # homes of older versions
+
+    def complete(self, tx: Tx) -> bool:
+        """Whether every grant of this home has its line.  Three counts, no row is opened."""
+        kinds = (Kind.GRANT_GIVEN, Kind.GRANT_HELD)
+        grants = sum(self._objects.count(tx, kind) for kind in kinds)
+        return self._objects.count(tx, Kind.GRANT_LINE) >= grants
+
+    def fill(
+        self,
+        tx: Tx,
+        given: Iterable[GrantGiven],
+        held: Iterable[tuple[GrantHeld, int]],
+    ) -> int:
+        """Make the lines that are missing; how many.
+
+        Beside each grant held, when it was asked for: when it came is not known any more.
+        """
+        lines = [
+            *map(line_of_given, given),
+            *(line_of_held(one, t_ms) for one, t_ms in held),
+        ]
+        missing = [line for line in lines if self.find(tx, line.side, line.cid) is None]
+        for line in missing:
+            self.begin(tx, line)
+        return len(missing)
+
+
+def line_of_given(one: GrantGiven, renews: bytes | None = None) -> GrantLine:
+    """The line of a grant that this node gave, as it stands."""
+    events = [Event(one.issued_ms, Happened.GIVEN, one.cid)]
+    return GrantLine(
+        one.cid,
+        Side.GIVEN,
+        one.own,
+        one.their,
+        one.windows,
+        one.bundle.terms.purpose,
+        one.exp_s,
+        one.cid,
+        one.request,
+        renews,
+        one.bundle.terms.retention_days,
+        has_duty(one.bundle.terms, Duty.DELETE_AT_END),
+        tuple([*events, *_ended(one.kept, one.ended_ms)]),
+    )
+
+
+def line_of_held(one: GrantHeld, t_ms: int, renews: bytes | None = None) -> GrantLine:
+    """The line of a grant that came at `t_ms`, as it stands."""
+    events = [Event(t_ms, Happened.GIVEN, one.cid)]
+    return GrantLine(
+        one.cid,
+        Side.HELD,
+        one.own,
+        one.their,
+        one.windows,
+        one.bundle.terms.purpose,
+        one.bundle.grant.exp_s,
+        one.bundle.root.cid,
+        one.request,
+        renews,
+        one.bundle.terms.retention_days,
+        has_duty(one.bundle.terms, Duty.DELETE_AT_END),
+        tuple([*events, *_ended(one.kept, one.ended_ms)]),
+    )
+
+
+def _ended(kept: GrantStatus, ended_ms: int | None) -> list[Event]:
+    if kept is not GrantStatus.REVOKED or ended_ms is None:
+        return []
+    return [Event(ended_ms, Happened.REVOKED)]

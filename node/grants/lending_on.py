@@ -1,0 +1,319 @@
+"""Lending on: who was granted something lets a proxy read of it, for them.
+
+    principal ── /mandate/lend ──> owner of the data     so that it knows, and can end it
+              └─ /mandate/lend ──> proxy ── /grant/accept ──> principal: the keys of just these days
+    proxy ── /record/read, two delegations ──> owner     its receipts name the proxy, and by the
+                                                         grant the principal
+    principal or owner ── /grant/revoke ──> the others   the owner turns the keys, as for any grant
+
+The sub-delegation is under the principal's own terms.  Its keys are derived from those that the
+principal holds (`protocol/keys_lent_on.py`); when the owner sends the principal new ones, the
+principal's node sends the proxy its part of them.  What was lent on is not lent on again.
+
+Everything here is a function of a transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+
+from ...crypto.entropy import Entropy
+from ...protocol.chain import verify_delegations
+from ...protocol.command import AcceptArgs, Cmd, KeysArgs, MandateLendArgs, RevokeArgs
+from ...protocol.did import Did
+from ...protocol.errors import Code, GrantRefused, LocalProtocolError
+from ...protocol.grant import Bundle, issue_sub_grant, make_bundle
+from ...protocol.keys_lent_on import keys_lent_on
+from ...protocol.keyset import GrantKeys, make_keyset, next_n
+from ...protocol.limits import LENT_ON_MAX
+from ...protocol.revocation import (
+    Revocation,
+    check_revocation,
+    make_revocation,
+    parse_revocation,
+)
+from ...protocol.trust import GrantStatus, check_standing
+from ...protocol.window import Window, opened_until, within
+from ..errors import NotAllowed, NotFound, UsageError
+from ..exchange.outgoing import Outgoing
+from ..peers.peers import Pair, Peers
+from ..store.database import Tx
+from ..store.objects import Kind, Objects
+from .grant_held import GrantHeld
+from .lending import Lending
+from .lent_on import LentOn, LentOnSide
+
+log = structlog.get_logger()
+
+NONCE_BYTES = 16
+
+
+class LendingOn:
+    """Both ends of a grant lent on that are not its reader."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        peers: Peers,
+        lending: Lending,
+        outgoing: Outgoing,
+        entropy: Entropy,
+    ) -> None:
+        self._objects = objects
+        self._peers = peers
+        self._lending = lending
+        self._outgoing = outgoing
+        self._entropy = entropy
+
+    # looking
+
+    def all(self, tx: Tx) -> list[LentOn]:
+        return [one for _, one in self._objects.read_all(tx, Kind.LENT_ON, LentOn.from_value)]
+
+    def find(self, tx: Tx, side: LentOnSide, cid: bytes) -> LentOn | None:
+        return self._objects.read(tx, Kind.LENT_ON, [side.value, cid], LentOn.from_value)
+
+    def given(self, tx: Tx, cid: bytes) -> LentOn | None:
+        """What this node lends on under the delegation `cid`."""
+        return self.find(tx, LentOnSide.GIVEN, cid)
+
+    def status(self, tx: Tx, one: LentOn, now_ms: int) -> GrantStatus:
+        """How it stands: also what it was lent on from may have ended."""
+        own = one.status(now_ms)
+        root = self._lending.find(tx, one.root)
+        if own is not GrantStatus.LIVE or root is None:
+            return own
+        return root.status(now_ms)
+
+    # at the principal
+
+    def lend_on(
+        self,
+        tx: Tx,
+        held: GrantHeld,
+        keys: GrantKeys,
+        to: Pair,
+        reader: Did,
+        *,
+        windows: Sequence[Window],
+        exp_s: int,
+        now_ms: int,
+    ) -> LentOn:
+        """Let `reader`, which is how the owner of the data knows the peer `to`, read `windows` of
+        what `held` opens; told to both and kept.
+
+        Raises NotAllowed for more than is held, UsageError.
+        """
+        if held.via is not None:
+            raise NotAllowed("what you read for another is not lent on")
+        if held.status(now_ms) is not GrantStatus.LIVE:
+            raise NotAllowed(f"that grant is {held.status(now_ms).value}: nothing can be lent on")
+        if not within(windows, held.windows) or exp_s > held.bundle.grant.exp_s:
+            raise NotAllowed("these are more days, or for longer, than you were granted")
+        if not now_ms < exp_s * 1000:
+            raise UsageError("what is lent on ends in the future")
+        windows = opened_until(windows, exp_s)
+        if not windows:
+            raise UsageError("this would end before the first of its days")
+        of_root = sum(one.root == held.cid for one in self.all(tx))
+        if of_root >= LENT_ON_MAX:
+            raise UsageError(f"this grant was lent on {of_root} times already")
+        persona = self._peers.persona(tx, held.own)
+        links = held.bundle.links
+        issued = issue_sub_grant(
+            persona.key,
+            links,
+            aud=reader,
+            windows=windows,
+            terms=held.bundle.terms,
+            exp_s=exp_s,
+            nonce=self._entropy.random_bytes(NONCE_BYTES),
+        )
+        bundle = make_bundle(
+            persona.key,
+            issued,
+            terms=held.bundle.terms,
+            reader_key=to.inception.reader_key,
+            chain=links,
+        )
+        new = LentOn(LentOnSide.GIVEN, to.own, to.their, bundle, now_ms)
+        new = self._keyed(tx, new, held, keys, now_ms)
+        self._save(tx, new)
+        owner = self._peers.pair(tx, held.own, held.their)
+        for pair in (owner, to):
+            args = MandateLendArgs(pair.their, bundle.signed.raw)
+            self._outgoing.put(tx, pair, Cmd.MANDATE_LEND, args.value(), now_ms)
+        return new
+
+    def _keyed(self, tx: Tx, one: LentOn, held: GrantHeld, keys: GrantKeys, now_ms: int) -> LentOn:
+        """`one` with a keyset of what `keys` open of its days."""
+        n = next_n(one.n or None, now_ms)
+        keyset = make_keyset(
+            self._peers.persona(tx, held.own).key,
+            one.bundle.sealing(),
+            n=n,
+            k_grant=keys.k_grant,
+            sets=keys_lent_on(keys.sets, one.windows, one.bundle.grant.exp_s),
+            entropy=self._entropy,
+        )
+        return replace(one, keyset=keyset.signed.raw, n=n)
+
+    def accepted(self, tx: Tx, pair: Pair, args: AcceptArgs, now_ms: int) -> bytes:
+        """The proxy accepts what was lent on, and its terms: the keyset, as signed.
+
+        Raises GrantRefused.
+        """
+        one = self.given(tx, args.grant)
+        if one is None or (one.own, one.their) != (pair.own, pair.their):
+            raise GrantRefused("this grant is not one that this node gave", Code.UNKNOWN_GRANT)
+        check_standing(one.status(now_ms))
+        if args.terms != one.bundle.terms.cid:
+            raise GrantRefused("these are not the terms of this grant", Code.TERMS)
+        self._save(tx, replace(one, accepted=True))
+        assert one.keyset is not None
+        return one.keyset
+
+    def acknowledged(self, tx: Tx, cid: bytes, n: int) -> None:
+        """The proxy says that it holds keyset `n`."""
+        one = self.given(tx, cid)
+        if one is not None and one.acknowledged < n <= one.n:
+            self._save(tx, replace(one, acknowledged=n))
+
+    def renew(self, tx: Tx, held: GrantHeld, keys: GrantKeys, now_ms: int) -> None:
+        """The owner has sent new keys of `held`: those who read of it get their part of them."""
+        for one in self.all(tx):
+            if one.side is not LentOnSide.GIVEN or one.root != held.cid:
+                continue
+            if one.status(now_ms) is not GrantStatus.LIVE:
+                continue
+            try:
+                fresh = self._keyed(tx, one, held, keys, now_ms)
+            except LocalProtocolError as error:
+                log.error("proxy_without_keys", reason=str(error))
+                continue
+            self._save(tx, fresh)
+            pair = self._peers.find(tx, one.own, one.their)
+            if one.accepted and pair is not None:
+                assert fresh.keyset is not None
+                args = KeysArgs(pair.their, fresh.keyset)
+                self._outgoing.put(tx, pair, Cmd.KEYS, args.value(), now_ms)
+
+    def stale(self, tx: Tx, cid: bytes, keyset: bytes) -> bool | None:
+        """Whether a keyset that waits was overtaken; None for one of another kind of grant."""
+        one = self.given(tx, cid)
+        return None if one is None else one.ended_ms is not None or one.keyset != keyset
+
+    def root_ended(self, tx: Tx, held: GrantHeld, revocation: Revocation) -> None:
+        """What `held` opens was taken back by its owner: so is what was lent on of it."""
+        for one in self.all(tx):
+            if one.side is LentOnSide.GIVEN and one.root == held.cid and one.ended_ms is None:
+                self._save(tx, replace(one, ended_ms=revocation.t_ms))
+                self._pass_on(tx, one, revocation)
+
+    def _pass_on(self, tx: Tx, one: LentOn, revocation: Revocation) -> None:
+        pair = self._peers.find(tx, one.own, one.their)
+        if pair is not None:
+            args = RevokeArgs(pair.their, revocation.signed.raw)
+            self._outgoing.put(tx, pair, Cmd.REVOKE, args.value(), revocation.t_ms)
+
+    # at the owner of the data
+
+    def lodge(self, tx: Tx, pair: Pair, bundle: Bundle, now_ms: int) -> None:
+        """A reader of ours shows what it lends on.  Raises GrantRefused, CapabilityError."""
+        if len(bundle.chain) != 1:
+            raise GrantRefused("what was lent on is not lent on again", Code.COMMAND)
+        root = self._lending.find(tx, bundle.root.cid)
+        if root is None or (root.own, root.their) != (pair.own, pair.their):
+            raise GrantRefused("this grant is not one that this node gave", Code.UNKNOWN_GRANT)
+        check_standing(root.status(now_ms))
+        verify_delegations([link.delegation for link in bundle.links], now_ms=now_ms)
+        check_within(bundle)
+        if self._objects.has(tx, Kind.REVOCATION, bundle.grant.cid):
+            raise GrantRefused("this has been taken back", Code.REVOKED)
+        if self._peers.find(tx, pair.own, bundle.grant.delegation.aud) is None:
+            raise GrantRefused("the one who would read is not paired here", Code.UNPAIRED)
+        if self.find(tx, LentOnSide.HERE, bundle.grant.cid) is not None:
+            return
+        of_root = sum(one.side is LentOnSide.HERE and one.root == root.cid for one in self.all(tx))
+        if of_root >= LENT_ON_MAX:
+            raise GrantRefused(f"this grant was lent on {of_root} times already", Code.TOO_MUCH)
+        self._save(tx, LentOn(LentOnSide.HERE, pair.own, pair.their, bundle, now_ms))
+
+    # ending
+
+    def revoke(self, tx: Tx, cid: bytes, now_ms: int) -> tuple[Revocation, int]:
+        """Take back what was lent on, as its giver or as the owner of the data; who must know is
+        told.  With the number of grants that got new keys.  Raises NotFound, UsageError."""
+        one = self.given(tx, cid) or self.find(tx, LentOnSide.HERE, cid)
+        if one is None:
+            raise NotFound("nothing was lent on under this: see `entrenous grants`")
+        if one.ended_ms is not None:
+            raise UsageError("this was taken back already")
+        signer = one.giver if one.side is LentOnSide.GIVEN else one.owner
+        revocation = make_revocation(
+            self._peers.persona(tx, signer).key,
+            dlg=cid,
+            paths=one.bundle.grant.paths,
+            t_ms=now_ms,
+        )
+        self._save(tx, replace(one, ended_ms=now_ms))
+        here = one.side is LentOnSide.HERE
+        if not here:
+            self._pass_on(tx, one, revocation)
+        ours, theirs = (one.own, one.their) if here else (one.giver, one.owner)
+        tell = self._peers.find(tx, ours, theirs)
+        # Before the new keys, of which the giver would else send the proxy its part.
+        if tell is not None:
+            args = RevokeArgs(tell.their, revocation.signed.raw)
+            self._outgoing.put(tx, tell, Cmd.REVOKE, args.value(), now_ms)
+        survivors = self._turned(tx, one, revocation, now_ms) if here else 0
+        return revocation, survivors
+
+    def revoked(self, tx: Tx, pair: Pair, raw: bytes, now_ms: int) -> bool:
+        """Someone takes back what was lent on; False if `raw` is about something else.
+
+        To the owner the giver says it, to the giver the owner.  Raises GrantRefused,
+        CapabilityError, BadSignature.
+        """
+        revocation = parse_revocation(raw)
+        one = self.find(tx, LentOnSide.HERE, revocation.dlg)
+        if one is not None and (one.own, one.their) == (pair.own, pair.their):
+            self._check(one, revocation)
+            if one.ended_ms is None:
+                self._save(tx, replace(one, ended_ms=revocation.t_ms))
+                self._turned(tx, one, revocation, now_ms)
+            return True
+        one = self.given(tx, revocation.dlg)
+        if one is not None and (one.giver, one.owner) == (pair.own, pair.their):
+            self._check(one, revocation)
+            if one.ended_ms is None:
+                self._save(tx, replace(one, ended_ms=revocation.t_ms))
+                self._pass_on(tx, one, revocation)
+            return True
+        return False
+
+    @staticmethod
+    def _check(one: LentOn, revocation: Revocation) -> None:
+        # Only the paths that were lent on: else their reader could turn the keys of others.
+        chain = [link.delegation for link in one.bundle.links]
+        check_revocation(revocation, chain, one.bundle.grant.paths)
+
+    def _turned(self, tx: Tx, one: LentOn, revocation: Revocation, now_ms: int) -> int:
+        """At the owner: nothing is served any more, and what comes is under new keys."""
+        self._objects.add_if_new(tx, Kind.REVOCATION, revocation.dlg, revocation.signed.raw)
+        return self._lending.rotate(tx, one.bundle.grant.paths, revocation.cid, now_ms)
+
+    def _save(self, tx: Tx, one: LentOn) -> None:
+        self._objects.put(tx, Kind.LENT_ON, [one.side.value, one.cid], one.value())
+
+
+def check_within(bundle: Bundle) -> None:
+    """Accept a sub-delegation that opens no more than the one above.  Raises GrantRefused."""
+    above = bundle.chain[-1]
+    if not within(bundle.grant.windows, above.windows):
+        raise GrantRefused("more days are lent on than were granted", Code.DAYS)
+    if bundle.grant.exp_s > above.exp_s:
+        raise GrantRefused("this is lent on for longer than it was granted", Code.EXPIRED)

@@ -1,0 +1,252 @@
+"""Renewal: a grant goes on for longer, as a new delegation that names the one before it.
+
+    owner   renew ──/grant/renew──> reader: the same terms, no wider days? then held and accepted
+                                      └──/grant/accept──> keyset: the next nodes of the tree
+    reader  asks to go on: an ordinary request, for what it holds, until later
+
+A delegation ends when it says it ends, and no cover of keys passes that day, so to go on is to give
+again: a new delegation, its own key, its own keyset.  The old one stays until its end, so that the
+reader has no gap.  Days that the old one cut off at its end go on to the new end, as far as they
+were asked for; days that the owner narrowed stay as narrow.
+
+A grant is renewed by itself only where its owner said so (`always`): so long at a time, at most
+until a day that they chose, and never one that was taken back or is suspended.
+
+Everything here is a function of a transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from ...crypto.errors import EntrenousError
+from ...protocol.command import Cmd, RenewArgs
+from ...protocol.day import TIME_MAX_MS, day_of
+from ...protocol.grant import was_asked
+from ...protocol.request import Request, parse_request
+from ...protocol.trust import GrantStatus
+from ...protocol.window import Window, opened_until
+from ...protocol.wire import Body, Value
+from ..errors import NotAllowed, UsageError
+from ..exchange.outgoing import Outgoing
+from ..peers.peers import Pair, Peers
+from ..reads.borrowing import Borrowing
+from ..store.database import Tx
+from ..store.objects import Kind, Objects
+from .grant_given import GrantGiven
+from .grant_lines import Happened, Side
+from .inbox import Inbox
+from .lending import GRANT_LIFE_S_MAX, Lending
+
+log = structlog.get_logger()
+
+_DAY_S = 86_400
+# A renewal that comes by itself comes while the old grant still has this long: a reader that is
+# away for a few days has the new keys before the old ones end.
+AHEAD_S_MAX = 7 * _DAY_S
+EACH_S_MIN = _DAY_S
+
+
+@dataclass(frozen=True, slots=True)
+class Renewing:
+    """What an owner said once: renew by itself, `each_s` at a time, never beyond `until_s`."""
+
+    each_s: int
+    until_s: int
+
+    def value(self) -> Value:
+        return {"each_s": self.each_s, "until_s": self.until_s}
+
+    @classmethod
+    def from_value(cls, value: Value) -> Renewing:
+        body = Body.open(value, "a renewal in the store", ("each_s", "until_s"))
+        return cls(body.integer("each_s"), body.integer("until_s"))
+
+    @property
+    def ahead_s(self) -> int:
+        """How long before its end a grant is renewed."""
+        return min(self.each_s // 4, AHEAD_S_MAX)
+
+
+class Renewals:
+    """Both sides of going on with a grant."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        peers: Peers,
+        lending: Lending,
+        borrowing: Borrowing,
+        inbox: Inbox,
+        asked: Inbox,
+        outgoing: Outgoing,
+    ) -> None:
+        self._objects = objects
+        self._peers = peers
+        self._lending = lending
+        self._borrowing = borrowing
+        self._inbox = inbox
+        self._asked = asked
+        self._outgoing = outgoing
+
+    # the owner
+
+    def renew(self, tx: Tx, cid: bytes, exp_s: int, now_ms: int) -> GrantGiven:
+        """Go on with a grant that this node gave, until `exp_s`; its reader is told.
+
+        Raises NotFound, UsageError for one that was taken back, or for no longer than it holds.
+        """
+        old = self._lending.get(tx, cid)
+        self._check(tx, old, exp_s, now_ms)
+        windows = self.windows(tx, old, exp_s)
+        if not windows:
+            raise UsageError("none of the days of this grant would be left")
+        pair = self._peers.pair(tx, old.own, old.their)
+        terms = old.bundle.terms
+        new = self._lending.give(
+            tx, pair, windows, terms, exp_s, old.request, now_ms, renews=old.cid
+        )
+        self._lending.lines.happened(tx, Side.GIVEN, old.cid, Happened.RENEWED, now_ms, new.cid)
+        args = RenewArgs(old.their, old.cid, new.bundle.signed.raw)
+        self._outgoing.put(tx, pair, Cmd.RENEW, args.value(), now_ms)
+        standing = self.standing(tx, cid)
+        if standing is not None:
+            self._objects.delete(tx, Kind.RENEWING, cid)
+            self._objects.put(tx, Kind.RENEWING, new.cid, standing.value())
+        return new
+
+    def _check(self, tx: Tx, old: GrantGiven, exp_s: int, now_ms: int) -> None:
+        status = old.status(now_ms)
+        if status in (GrantStatus.REVOKED, GrantStatus.SUSPENDED):
+            raise UsageError(f"this grant is {status.value}: it is not renewed")
+        if old.request is None:
+            raise UsageError("this grant answers no request: nothing says how far it may go on")
+        if self.renewed_by(tx, old.cid) is not None:
+            raise UsageError("this grant was renewed already: renew the one that goes on from it")
+        if exp_s <= old.exp_s:
+            raise UsageError("a renewal ends later than the grant does")
+        if not now_ms < exp_s * 1000 <= now_ms + GRANT_LIFE_S_MAX * 1000:
+            raise UsageError("a grant ends in the future, and within ten years")
+
+    def renewed_by(self, tx: Tx, cid: bytes) -> bytes | None:
+        """The grant that goes on from the one given as `cid`."""
+        line = self._lending.lines.find(tx, Side.GIVEN, cid)
+        events = () if line is None else line.events
+        return next((one.cid for one in events if one.what is Happened.RENEWED), None)
+
+    def family(self, tx: Tx, cid: bytes, now_ms: int) -> list[bytes]:
+        """The grant given as `cid`, and of those that it goes on from, or that go on from it, each
+        that still holds: for whoever takes it back they are one."""
+        lines = {one.cid: one for one in self._lending.lines.all(tx) if one.side is Side.GIVEN}
+        found = [cid]
+        before = lines.get(cid)
+        while before is not None and before.renews is not None:
+            found.append(before.renews)
+            before = lines.get(before.renews)
+        after = self.renewed_by(tx, cid)
+        while after is not None:
+            found.append(after)
+            after = self.renewed_by(tx, after)
+        ended = (GrantStatus.REVOKED, GrantStatus.EXPIRED)
+        return [
+            one
+            for one in found
+            if one == cid or self._lending.get(tx, one).status(now_ms) not in ended
+        ]
+
+    def windows(self, tx: Tx, old: GrantGiven, exp_s: int) -> tuple[Window, ...]:
+        """The days of a renewal until `exp_s`: those of `old`; what its end cut off goes on, as
+        far as it was asked for."""
+        asked = None if old.request is None else self._inbox.find(tx, old.request)
+        items = () if asked is None else parse_request(asked.raw).items
+        cut = day_of(min(old.exp_s * 1000, TIME_MAX_MS))
+        windows = tuple(
+            replace(window, last=_asked_until(window, items))
+            if not window.undated and window.last == cut
+            else window
+            for window in old.windows
+        )
+        return opened_until(windows, exp_s)
+
+    # by itself
+
+    def standing(self, tx: Tx, cid: bytes) -> Renewing | None:
+        """How the grant given as `cid` is renewed by itself."""
+        return self._objects.read(tx, Kind.RENEWING, cid, Renewing.from_value)
+
+    def always(self, tx: Tx, cid: bytes, rule: Renewing | None, now_ms: int) -> None:
+        """Renew a grant by itself from now on, or no more.  Raises NotFound, UsageError."""
+        old = self._lending.get(tx, cid)
+        if rule is None:
+            if not self._objects.delete(tx, Kind.RENEWING, cid):
+                raise UsageError("this grant is not renewed by itself")
+            return
+        if rule.each_s < EACH_S_MIN:
+            raise UsageError("a grant is renewed for a day at a time, or more")
+        self._check(tx, old, rule.until_s, now_ms)
+        self._objects.put(tx, Kind.RENEWING, cid, rule.value())
+
+    def renew_due(self, tx: Tx, now_ms: int) -> int:
+        """Renew what its owner said is renewed by itself, and is about to end; how many."""
+        renewed = 0
+        for cid, rule in self._objects.read_all(tx, Kind.RENEWING, Renewing.from_value):
+            old = self._lending.find(tx, cid) if isinstance(cid, bytes) else None
+            if old is None or old.status(now_ms) is GrantStatus.REVOKED:
+                self._objects.delete(tx, Kind.RENEWING, cid)
+                continue
+            if now_ms < (old.exp_s - rule.ahead_s) * 1000:
+                continue
+            exp_s = min(max(old.exp_s, now_ms // 1000) + rule.each_s, rule.until_s)
+            if exp_s <= old.exp_s or exp_s * 1000 <= now_ms:
+                self._objects.delete(tx, Kind.RENEWING, cid)  # as far as its owner wanted
+                continue
+            if old.status(now_ms) is GrantStatus.SUSPENDED:
+                continue
+            try:
+                self.renew(tx, old.cid, exp_s, now_ms)
+                renewed += 1
+            except EntrenousError as error:
+                # It cannot go on; whoever keeps house has more to do than this one.
+                self._objects.delete(tx, Kind.RENEWING, cid)
+                log.warning("not_renewed", reason=str(error))
+        return renewed
+
+    # the reader
+
+    def ask(self, tx: Tx, cid: bytes, exp_s: int, now_ms: int) -> bytes:
+        """Ask the owner to go on with a grant that is held, until `exp_s`; the request's CID.
+
+        It is a request like any other, for what was asked before and on the terms that hold.
+        Raises NotFound, UsageError, NotAllowed for what is read for another.
+        """
+        held = self._borrowing.get(tx, cid)
+        if held.via is not None:
+            raise NotAllowed("this is read for another: they ask for it to go on")
+        if exp_s <= held.bundle.grant.exp_s or exp_s * 1000 <= now_ms:
+            raise UsageError("a renewal ends later than the grant does")
+        asked = None if held.request is None else self._asked.find(tx, held.request)
+        before = None if asked is None else parse_request(asked.raw)
+        terms = held.bundle.terms
+        request = Request(
+            held.own,
+            held.windows if before is None else before.items,
+            terms.purpose,
+            terms,
+            exp_s,
+            "" if before is None else before.refusal,
+        )
+        pair = self._peers.pair(tx, held.own, held.their)
+        return self._borrowing.ask(tx, pair, request, now_ms)
+
+    def renewed(self, tx: Tx, pair: Pair, args: RenewArgs, now_ms: int) -> Value:
+        """The owner goes on with a grant that is held: see `Borrowing.renewed`."""
+        return self._borrowing.renewed(tx, pair, args, now_ms)
+
+
+def _asked_until(window: Window, items: Sequence[Window]) -> int:
+    """The last day up to which what `window` begins was asked for."""
+    first = replace(window, last=window.first)
+    return max((item.last for item in items if was_asked([first], [item])), default=window.last)

@@ -1,0 +1,1 @@
+"""A household: collections of several people, and acting for one another."""

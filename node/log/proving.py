@@ -1,0 +1,83 @@
+"""Proving: one word of this node's log, as a file that a stranger can check.
+
+A proof leaves the node, so it stands on a checkpoint that leaves it too: a padded one.  Where none
+covers the word yet, one is made now, and shown to the witnesses; their cosignatures are in the
+files that are written after they have answered.
+"""
+
+from __future__ import annotations
+
+from ...protocol.checkpoint_note import CheckpointNote
+from ...protocol.log_proof import LogProof, check_log_proof, make_log_owner
+from ...protocol.persona import Certificate, parse_certificate
+from ..errors import NotAllowed
+from ..keystore import Keystore
+from ..peers.peers import Peers
+from ..store.database import Tx
+from ..store.errors import StoreDamaged
+from ..store.objects import Kind
+from ..store.store import Store
+from .head import HeadState, LogHead
+from .receipts import Logged, Way
+from .witnesses import Witnesses
+
+
+class LogProving:
+    """Makes proofs of what stands in the log."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        peers: Peers,
+        witnesses: Witnesses,
+        keystore: Keystore,
+        head: LogHead,
+    ) -> None:
+        self._store = store
+        self._peers = peers
+        self._witnesses = witnesses
+        self._keystore = keystore
+        self._head = head
+
+    def prove(self, tx: Tx, logged: Logged, now_ms: int) -> LogProof:
+        """The proof of one word, verified as a stranger would.
+
+        Raises NotAllowed on an old copy of a home, StoreDamaged, BadProof.
+        """
+        note = self._witnesses.covering(tx, logged.index) or self.publish(tx, now_ms)
+        tree = self._store.log.tree(tx, note.head.size)
+        proof = LogProof(
+            index=logged.index,
+            leaf_key=self._store.log.leaf_key(logged.index),
+            k_r=logged.k_r,
+            word=logged.word,
+            certificate=self._certificate(tx, logged.certificate),
+            owner=self._owner(tx, logged),
+            log=make_log_owner(self._keystore.device, self._keystore.log_signing),
+            path=tuple(tree.inclusion_proof(logged.index)),
+            checkpoint=note,
+        )
+        check_log_proof(proof)
+        return proof
+
+    def publish(self, tx: Tx, now_ms: int) -> CheckpointNote:
+        """A padded checkpoint of the log as it is now, on its way to the witnesses.
+
+        Raises NotAllowed on an old copy: it would contradict what the newer one has shown.
+        """
+        if self._head.state is HeadState.BEHIND or self._witnesses.behind(tx) is not None:
+            raise NotAllowed("this home is an old copy: its log is not shown to anybody")
+        return self._witnesses.publish(tx, now_ms)
+
+    def _owner(self, tx: Tx, logged: Logged) -> Certificate:
+        """The certificate of this device for the persona that acted."""
+        if logged.way is Way.GIVEN:
+            return self._certificate(tx, logged.certificate)
+        return self._peers.persona(tx, logged.own).certificate
+
+    def _certificate(self, tx: Tx, cid: bytes) -> Certificate:
+        raw = self._store.objects.get(tx, Kind.CERTIFICATE, cid)
+        if not isinstance(raw, bytes):
+            raise StoreDamaged("the certificate of a receipt is missing")
+        return parse_certificate(raw)

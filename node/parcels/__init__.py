@@ -1,0 +1,1 @@
+"""Parcels: the exchange without a network, in files."""

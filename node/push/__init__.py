@@ -1,0 +1,1 @@
+"""Pushing: local programs add records over a socket of their own."""

@@ -1,0 +1,1 @@
+"""Reads: pages served under a grant, fetched, verified and kept."""

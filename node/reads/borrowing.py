@@ -1,0 +1,549 @@
+"""Borrowing: what this node asks for and is lent, and where what it reads is kept.
+
+    ask ──> decision with a bundle ──accept──> keyset ──fetch──> windows: verified, stored, signed
+
+A bundle that answers our request with the same terms and no wider days is accepted without asking
+anyone, and becomes a grant held (`grant_held.py`); one whose terms bind us harder waits for the
+operator (`offered.py`).  A window that comes is held against everything
+it claims (`lent_windows.py`), stored, and only then countersigned; opening the pages may come
+later.  What was fetched stays readable after the grant has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from ...crypto.entropy import Entropy
+from ...protocol.chain import verify_delegations
+from ...protocol.command import AcceptArgs, Cmd, DecideArgs, RenewArgs, RequestArgs
+from ...protocol.day import month_of
+from ...protocol.did import Did
+from ...protocol.errors import Code, GrantRefused, RemoteProtocolError
+from ...protocol.grant import Bundle, check_bundle, parse_bundle
+from ...protocol.invocation import Invocation, issue_invocation
+from ...protocol.keyset import GrantKeys, grant_of, open_keyset, parse_keyset
+from ...protocol.limits import INVOCATION_LIFE_S, MANDATES_OF_ONE_MAX
+from ...protocol.page import PageEntry
+from ...protocol.receipt import Asked as AskedRead
+from ...protocol.request import Request, parse_request
+from ...protocol.revocation import check_revocation, parse_revocation
+from ...protocol.schema import schema_named
+from ...protocol.trust import GrantStatus
+from ...protocol.window import Window
+from ...protocol.wire import Value
+from ..errors import NotAllowed, NotFound
+from ..exchange.outgoing import Outgoing
+from ..grants.grant_held import KEYSETS_KEPT_MAX, GrantHeld
+from ..grants.grant_lines import GrantLines, Happened, Side, line_of_held
+from ..grants.inbox import Asked, Inbox, RequestState
+from ..grants.lending_on import LendingOn, check_within
+from ..household.mandate_kept import ProxyKept
+from ..money.paid_terms import check_paid_terms, paid_terms_on, refuse_paid_terms
+from ..peers.peers import OwnPersona, Pair, Peers
+from ..store.database import Tx
+from ..store.errors import StoreDamaged
+from ..store.objects import Kind
+from ..store.store import Store
+from ..vault.collection import Collection, Collections
+from ..vault.stored import Stored
+from .lent_days import LentDays
+from .lent_proofs import keep_proof
+from .lent_windows import CheckedWindow, Fetching
+
+NONCE_BYTES = 16
+_PAGE_COUNTER = "page"
+
+
+class Borrowing:
+    """The reader's side of every grant."""
+
+    def __init__(
+        self,
+        store: Store,
+        peers: Peers,
+        collections: Collections,
+        inbox: Inbox,
+        outgoing: Outgoing,
+        lending_on: LendingOn,
+        device: bytes,
+        entropy: Entropy,
+    ) -> None:
+        self._store = store
+        self._peers = peers
+        self._collections = collections
+        self._inbox = inbox
+        self._outgoing = outgoing
+        self._lending_on = lending_on
+        self._device = device
+        self._entropy = entropy
+        self.days = LentDays(store.objects)
+        self.lines = GrantLines(store.objects)
+        # Is told of each grant that was taken back, in the same unit of work.
+        self.ended: Callable[[Tx, GrantHeld, int], None] = _no_duty
+        # Is told of each grant that came.
+        self.began: Callable[[Tx, GrantHeld], None] = _no_clock
+        # Keeps what binds us harder than we asked, for the operator; without it that is taken.
+        self.offered: Callable[[Tx, Pair, Bundle, bytes, int], None] | None = None
+        self._keys: dict[tuple[bytes, tuple[int, ...]], GrantKeys] = {}
+
+    # asking
+
+    def ask(
+        self,
+        tx: Tx,
+        pair: Pair,
+        request: Request,
+        now_ms: int,
+        mandate: bytes | None = None,
+    ) -> bytes:
+        """Keep a request and put it in the outbox; its CID.
+
+        Under a `mandate`, the request is its principal's, and so is what comes of it.
+        """
+        check_paid_terms(self._store.objects, tx, request.terms)
+        asked = Asked(
+            pair.own, pair.their, request.encode(), RequestState.WAITING, now_ms, None, None
+        )
+        if self._inbox.add(tx, request.cid, asked):
+            args = RequestArgs(pair.their, request)
+            self._outgoing.put(tx, pair, Cmd.REQUEST, args.value(), now_ms, mandate)
+        return request.cid
+
+    def decided(self, tx: Tx, pair: Pair, args: DecideArgs, now_ms: int) -> None:
+        """The owner has decided.  Raises GrantRefused for an answer to what was never asked, or
+        a bundle that is not what was asked for; nothing is changed then."""
+        asked = self._inbox.find(tx, args.request)
+        if asked is None or (asked.own, asked.their) != (pair.own, pair.their):
+            raise GrantRefused("this answers a request that was not made", Code.UNKNOWN_GRANT)
+        if args.bundle is None:
+            if asked.state is RequestState.WAITING:
+                state = RequestState.REFUSED
+                self._inbox.decided(tx, args.request, state, None, args.reason)
+            return
+        bundle = parse_bundle(args.bundle)
+        if asked.state is not RequestState.WAITING:
+            if asked.grant == bundle.grant.cid:
+                return
+            raise GrantRefused("this request was decided already", Code.REPLAY)
+        refuse_paid_terms(self._store.objects, tx, bundle.terms)
+        persona = self._peers.persona(tx, pair.own)
+        if bundle.grant.delegation.iss != pair.their:
+            raise GrantRefused("a bundle is signed by another persona", Code.AUDIENCE)
+        request = parse_request(asked.raw)
+        check_bundle(bundle, request, reader_key=persona.reader.public, now_ms=now_ms)
+        if bundle.terms != request.terms and self.offered is not None:
+            self.offered(tx, pair, bundle, args.request, now_ms)
+            return
+        self.take(tx, pair, bundle, args.request, now_ms)
+
+    def take(self, tx: Tx, pair: Pair, bundle: Bundle, request: bytes, now_ms: int) -> None:
+        """Agree to a bundle that was checked: it becomes a grant held, its keys are asked for."""
+        held = GrantHeld(pair.own, pair.their, bundle, request, GrantStatus.LIVE, None, ())
+        if self._hold(tx, held, now_ms):
+            self._inbox.decided(tx, request, RequestState.GRANTED, held.cid, None)
+
+    def renewed(self, tx: Tx, pair: Pair, args: RenewArgs, now_ms: int) -> Value:
+        """The owner goes on with a grant that is held, for longer: accepted without asking anyone,
+        if it is on the same terms and its days are not wider than those once asked for.
+
+        Raises GrantRefused, CapabilityError, BadSignature.
+        """
+        old = self.find(tx, args.grant)
+        if old is None or (old.own, old.their, old.via) != (pair.own, pair.their, None):
+            raise GrantRefused("this renews a grant that is not held", Code.UNKNOWN_GRANT)
+        bundle = parse_bundle(args.bundle)
+        if self.find(tx, bundle.grant.cid) is not None:
+            return "kept"
+        if bundle.grant.delegation.iss != pair.their:
+            raise GrantRefused("a bundle is signed by another persona", Code.AUDIENCE)
+        if old.status(now_ms) is GrantStatus.REVOKED:
+            raise GrantRefused("this renews a grant that was taken back", Code.REVOKED)
+        refuse_paid_terms(self._store.objects, tx, bundle.terms)
+        asked = None if old.request is None else self._inbox.find(tx, old.request)
+        if asked is None:
+            raise GrantRefused("this renews what was never asked for", Code.UNKNOWN_GRANT)
+        # What was agreed, which may be less than what was asked.
+        wanted = replace(parse_request(asked.raw), terms=old.bundle.terms)
+        reader_key = self._peers.persona(tx, pair.own).reader.public
+        check_bundle(bundle, wanted, reader_key=reader_key, now_ms=now_ms)
+        held = GrantHeld(pair.own, pair.their, bundle, old.request, GrantStatus.LIVE, None, ())
+        self._hold(tx, held, now_ms, renews=old.cid)
+        self.lines.happened(tx, Side.HELD, old.cid, Happened.RENEWED, now_ms, held.cid)
+        return "kept"
+
+    def _hold(self, tx: Tx, held: GrantHeld, now_ms: int, renews: bytes | None = None) -> bool:
+        """Keep a grant that came, and accept it; False if it is held already."""
+        if not self._store.objects.add_if_new(tx, Kind.GRANT_HELD, held.cid, held.value()):
+            return False
+        self.lines.begin(tx, line_of_held(held, now_ms, renews))
+        self.began(tx, held)
+        accept = AcceptArgs(held.keyed[1], held.cid, held.bundle.terms.cid)
+        pair = self._peers.pair(tx, *held.keyed)
+        self._outgoing.put(tx, pair, Cmd.ACCEPT, accept.value(), now_ms)
+        return True
+
+    def lent(self, tx: Tx, pair: Pair, bundle: Bundle, now_ms: int) -> None:
+        """The peer lets this node read, for it, what it was granted: accepted, because this node
+        said that it would act for it there.  Raises GrantRefused, CapabilityError."""
+        if not bundle.chain:
+            raise GrantRefused("nothing stands above what is lent on", Code.UNKNOWN_GRANT)
+        own, owner = bundle.grant.delegation.aud, bundle.root.delegation.iss
+        value = self._store.objects.get(tx, Kind.PROXY, ["out", own, pair.their])
+        if value is None or ProxyKept.from_value(value).proxy.at != owner:
+            raise GrantRefused("nobody here asked to read for this peer", Code.UNKNOWN_GRANT)
+        if self._peers.find(tx, own, owner) is None:
+            raise GrantRefused("the owner of the data is not paired with this node", Code.UNPAIRED)
+        verify_delegations([link.delegation for link in bundle.links], now_ms=now_ms)
+        check_within(bundle)
+        if bundle.reader_key != self._peers.persona(tx, pair.own).reader.public:
+            raise GrantRefused("this is for another reader key than the present", Code.AUDIENCE)
+        via = (pair.own, pair.their)
+        if sum(held.via == via for held in self.all(tx)) >= MANDATES_OF_ONE_MAX:
+            raise GrantRefused("too much of one peer is read here already", Code.TOO_MUCH)
+        held = GrantHeld(own, owner, bundle, None, GrantStatus.LIVE, None, (), via)
+        self._hold(tx, held, now_ms)
+
+    def get(self, tx: Tx, cid: bytes) -> GrantHeld:
+        """Raises NotFound."""
+        held = self.find(tx, cid)
+        if held is None:
+            raise NotFound("this node holds no such grant: see `entrenous grants`")
+        return held
+
+    def all(self, tx: Tx) -> list[GrantHeld]:
+        found = self._store.objects.read_all(tx, Kind.GRANT_HELD, GrantHeld.from_value)
+        return [held for _, held in found]
+
+    def find(self, tx: Tx, cid: bytes) -> GrantHeld | None:
+        return self._store.objects.read(tx, Kind.GRANT_HELD, cid, GrantHeld.from_value)
+
+    # keys
+
+    def keyset(self, tx: Tx, pair: Pair, raw: bytes) -> int:
+        """Keep a keyset that came; its number.  One that is held already changes nothing.
+
+        Raises GrantRefused, WireError, CryptoError if it is not for a grant of this pair.
+        """
+        held = self.find(tx, grant_of(raw))
+        if held is None or held.keyed != (pair.own, pair.their):
+            raise GrantRefused("a keyset is for a grant that is not held", Code.UNKNOWN_GRANT)
+        keyset = parse_keyset(raw, held.giver)
+        if keyset.n in held.keysets:
+            if self._store.objects.get(tx, Kind.KEYSET_HELD, [held.cid, keyset.n]) != raw:
+                raise GrantRefused(
+                    f"another keyset with the number {keyset.n} was already received", Code.REPLAY
+                )
+            return keyset.n
+        if len(held.keysets) >= KEYSETS_KEPT_MAX:
+            raise GrantRefused("this grant has had all the keysets that are kept", Code.TOO_MUCH)
+        persona = self._peers.persona(tx, held.keyed[0])
+        opened = open_keyset(keyset, held.bundle.sealing(), persona.reader)
+        if not held.keysets:
+            # By the owner's clock, as the keyset says: the answer to our acceptance.
+            self.lines.happened(tx, Side.HELD, held.cid, Happened.ACCEPTED, keyset.n)
+        if held.keysets:
+            # Refused now if it contradicts what is held, rather than at each read.
+            self.keys(tx, held).with_keys(opened)
+        self._store.objects.put(tx, Kind.KEYSET_HELD, [held.cid, keyset.n], raw)
+        fresh = replace(held, keysets=(*held.keysets, keyset.n))
+        self._save(tx, fresh)
+        # The number of a keyset is the time at which it was made, by the owner's clock.
+        self._lending_on.renew(tx, fresh, self.keys(tx, fresh), keyset.n)
+        return keyset.n
+
+    def keys(self, tx: Tx, held: GrantHeld) -> GrantKeys:
+        """Everything that the keysets of a grant open.  Raises NotAllowed if none came yet."""
+        name = (held.cid, held.keysets)
+        keys = self._keys.get(name)
+        if keys is None:
+            persona = self._peers.persona(tx, held.keyed[0])
+            for n in held.keysets:
+                raw = self._store.objects.get(tx, Kind.KEYSET_HELD, [held.cid, n])
+                if not isinstance(raw, bytes):
+                    raise StoreDamaged("a keyset is missing from the store")
+                opened = _opened_keyset(raw, held, persona)
+                keys = opened if keys is None else keys.with_keys(opened)
+            if keys is None:
+                raise NotAllowed("the keys of this grant have not come yet: try again shortly")
+            if len(self._keys) >= 1024:
+                self._keys.clear()
+            self._keys[name] = keys
+        return keys
+
+    def revoked(self, tx: Tx, pair: Pair, raw: bytes, now_ms: int) -> None:
+        """The owner has taken a grant back.  Raises GrantRefused, BadSignature."""
+        revocation = parse_revocation(raw)
+        # Of what is read for another, the grant above may be taken back.
+        gone = [
+            held
+            for held in self.all(tx)
+            if held.keyed == (pair.own, pair.their)
+            and any(revocation.dlg == link.cid for link in held.bundle.links)
+        ]
+        if not gone:
+            raise GrantRefused("this takes back a grant that is not held", Code.UNKNOWN_GRANT)
+        for held in gone:
+            chain = [link.delegation for link in held.bundle.links]
+            check_revocation(revocation, chain, held.bundle.root.paths)
+            if held.kept is not GrantStatus.REVOKED:
+                # An owner whose clock runs ahead has not ended it later than it was heard.
+                ended_ms = min(revocation.t_ms, now_ms)
+                ended = replace(held, kept=GrantStatus.REVOKED, ended_ms=ended_ms)
+                self._save(tx, ended)
+                self.lines.happened(
+                    tx, Side.HELD, held.cid, Happened.REVOKED, revocation.t_ms, revocation.cid
+                )
+                self._lending_on.root_ended(tx, ended, revocation)
+                self.ended(tx, ended, now_ms)
+
+    def _save(self, tx: Tx, held: GrantHeld) -> None:
+        self._store.objects.put(tx, Kind.GRANT_HELD, held.cid, held.value())
+
+    # reading
+
+    def begin(
+        self,
+        tx: Tx,
+        pair: Pair,
+        window: Window,
+        server: Did,
+        now_ms: int,
+        principal: Pair | None = None,
+    ) -> tuple[Fetching, Invocation]:
+        """A read that begins, for the peer `principal` if it is not our own, and its invocation,
+        signed for the device `server`.
+
+        The grant is the one that opens `window`; failing that, any on this collection, so that
+        the owner says why not.  Raises NotAllowed if there is none.
+        """
+        held = self.grant_for(tx, pair, window, now_ms, principal)
+        exp_s = now_ms // 1000 + INVOCATION_LIFE_S
+        invocation = self.sign_read(tx, held, window, server, exp_s)
+        return self.fetching(tx, held, window, server, invocation.cid), invocation
+
+    def sign_read(
+        self,
+        tx: Tx,
+        held: GrantHeld,
+        window: Window,
+        server: Did,
+        exp_s: int,
+        meta: Mapping[str, Value] | None = None,
+    ) -> Invocation:
+        """The invocation of a read under a grant that is held, for the device `server`.
+
+        Raises PaidTermsOff for one on paid terms.
+        """
+        check_paid_terms(self._store.objects, tx, held.bundle.terms)
+        return issue_invocation(
+            self._peers.persona(tx, held.own).key,
+            sub=held.bundle.root.delegation.iss,
+            cmd=Cmd.READ,
+            args=held.bundle.args(window).value(),
+            prf=[link.cid for link in held.bundle.links],
+            exp=exp_s,
+            nonce=self._entropy.random_bytes(NONCE_BYTES),
+            aud=server,
+            meta=meta,
+        )
+
+    def fetching(
+        self, tx: Tx, held: GrantHeld, window: Window, server: Did, inv: bytes
+    ) -> Fetching:
+        """What the windows of a read are held against.  Raises NotAllowed if no keys came yet."""
+        keys = self.keys(tx, held).apart()
+        persona = self._peers.persona(tx, held.own)
+        root = held.bundle.root.cid
+        asked = AskedRead(inv, root, server, persona.did, window.first, window.last)
+        return Fetching(held, persona, keys, window, asked)
+
+    def grant_for(
+        self,
+        tx: Tx,
+        pair: Pair,
+        window: Window,
+        now_ms: int,
+        principal: Pair | None = None,
+    ) -> GrantHeld:
+        """The grant under which to read `window`: see `begin`.  Raises NotAllowed."""
+        via = None if principal is None else (principal.own, principal.their)
+        granted = [
+            held
+            for held in self.all(tx)
+            if (held.own, held.their, held.via) == (pair.own, pair.their, via)
+        ]
+        of_pair = [held for held in granted if held.keysets]
+        # Of several that open the same, the one under which reading costs nothing.
+        of_pair.sort(
+            key=lambda held: (
+                held.status(now_ms) is not GrantStatus.LIVE,
+                held.bundle.terms.paid and not paid_terms_on(self._store.objects, tx),
+                held.bundle.terms.paid_by_read,
+            )
+        )
+        same = [
+            held
+            for held in of_pair
+            if any(window.collection == granted.collection for granted in held.windows)
+        ]
+        for held in same:
+            if any(window in granted for granted in held.windows):
+                return held
+        for held in (*same, *of_pair):
+            return held
+        if granted:
+            raise NotAllowed("the keys of this grant have not come yet: try again shortly")
+        if principal is not None:
+            raise NotAllowed(f"{principal.name} lets this node read nothing of {pair.name}")
+        raise NotAllowed(f"{pair.name} has granted nothing to this node: ask first")
+
+    def keep(self, tx: Tx, fetching: Fetching, checked: CheckedWindow) -> int | None:
+        """Store a window's pages and keysets; the newest keyset's number, if there is one."""
+        owner = fetching.grant.their
+        path = fetching.window.collection
+        if checked.keysets:
+            pair = self._peers.pair(tx, fetching.grant.own, owner)
+            for raw in checked.keysets:
+                if parse_keyset(raw, owner).grant != fetching.grant.cid:
+                    raise RemoteProtocolError("a window brings the keys of another grant")
+                self.keyset(tx, pair, raw)
+            fetching.grant = self.get(tx, fetching.grant.cid)
+            fetching.keys = self.keys(tx, fetching.grant).apart()
+        newest = max(fetching.grant.keysets, default=None)
+        pages = self._put_pages(tx, owner, path, checked)
+        self._put_days(tx, owner, fetching, checked, pages)
+        for proof in checked.statements:
+            keep_proof(self._store.objects, tx, proof)
+        # A window that was on its way when the grant was taken back: what follows from the end
+        # follows for it too.
+        now = self.get(tx, fetching.grant.cid)
+        if now.kept is GrantStatus.REVOKED:
+            self.ended(tx, now, checked.receipt.body.t_ms)
+        return newest
+
+    def _put_days(
+        self,
+        tx: Tx,
+        owner: str,
+        fetching: Fetching,
+        checked: CheckedWindow,
+        pages: list[tuple[int, int]],
+    ) -> None:
+        """Keep which pages the days of a window have now."""
+        path, body, before = fetching.window.collection, checked.receipt.body, fetching.previous
+        collection = self._collections.find(tx, path, owner)
+        if collection is not None:
+            goes_on = before is not None and before.last_day == body.first
+            days, months = (body.first, body.last_day), collection.months
+            self.days.came(tx, owner, path, days, pages, months=months, goes_on=goes_on)
+
+    def _put_pages(
+        self, tx: Tx, owner: str, path: str, checked: CheckedWindow
+    ) -> list[tuple[int, int]]:
+        """Keep the pages of a window, each as (day, number); one that was fetched before stays
+        where it is."""
+        if not checked.entries:
+            return []
+        wanted = sorted({month_of(entry.day) for entry in checked.entries})
+        known = {
+            one.raw: one
+            for one in self._store.catalogue.read(tx, owner, path, wanted, Stored.from_value)
+        }
+        next_seq = first_seq = self._store.ledger.counter(tx, _PAGE_COUNTER)
+        months: dict[int, list[Value]] = {}
+        rows: list[tuple[str, int, bytes, int, bytes]] = []
+        for entry, raw, page in zip(checked.entries, checked.raws, checked.pages, strict=True):
+            stored = known.get(raw)
+            if stored is None:
+                stored = self._stored(owner, path, entry, raw, next_seq)
+                next_seq += 1
+                months.setdefault(month_of(entry.day), []).append(stored.value())
+            # Also one that is known: should its bytes be damaged here, they are whole again.
+            at = stored.place()
+            rows.append((at.path, at.day, at.device, at.seq, page))
+        self._store.pages.put_many(tx, rows)
+        brought = [(day, seq) for _, day, _, seq, _ in rows]
+        if not months:
+            return brought
+        self._store.ledger.raise_to(tx, _PAGE_COUNTER, next_seq)
+        for month, values in months.items():
+            self._store.catalogue.append(tx, owner, path, month, values)
+        collection = self._collections.find(tx, path, owner)
+        if collection is None:
+            collection = Collection.new(path, schema_named(checked.entries[0].schema), 0)
+        pages = {(b"", b""): next_seq - first_seq}
+        self._collections.put(tx, collection.grown(months=months, records=0, pages=pages), owner)
+        return brought
+
+    # forgetting
+
+    def forget_pages(
+        self, tx: Tx, owner: str, window: Window, month: int, stays: Callable[[Stored], bool]
+    ) -> int:
+        """Remove what was read of `window` in one month, but for what `stays`: ciphertexts, and
+        the salts without which no copy opens; how many pages."""
+        path = window.collection
+        rows = self._store.catalogue.rows(tx, owner, path, (month,))
+        kept: list[Value] = []
+        gone: list[Stored] = []
+        for value in rows:
+            stored = Stored.from_value(owner, path, value)
+            if window.first <= stored.day <= window.last and not stays(stored):
+                gone.append(stored)
+            else:
+                kept.append(value)
+        if not gone:
+            return 0
+        self._store.catalogue.replace(tx, owner, path, month, kept)
+        self._store.pages.delete(tx, [one.place() for one in gone])
+        self.days.forget(tx, owner, path, month, {one.day for one in gone})
+        collection = self._collections.get(tx, path, owner)
+        pages = {(b"", b""): -len(gone)}
+        self._collections.put(tx, collection.grown(months=(), records=0, pages=pages), owner)
+        return len(gone)
+
+    def count_pages(
+        self, tx: Tx, owner: str, window: Window, counted: Callable[[Stored], bool]
+    ) -> int:
+        """How many pages of `window` are kept here, of those that `counted` takes."""
+        collection = self._collections.find(tx, window.collection, owner)
+        months = [] if collection is None else list(collection.months)
+        wanted = [one for one in months if month_of(window.first) <= one <= month_of(window.last)]
+        found = self._store.catalogue.read(tx, owner, window.collection, wanted, Stored.from_value)
+        return sum(window.first <= one.day <= window.last and counted(one) for one in found)
+
+    def forget_keys(self, tx: Tx, held: GrantHeld) -> None:
+        """Remove the keysets of a grant that has ended, of which nothing is kept."""
+        for n in held.keysets:
+            self._store.objects.delete(tx, Kind.KEYSET_HELD, [held.cid, n])
+        self._keys.pop((held.cid, held.keysets), None)
+        self._save(tx, replace(held, keysets=()))
+
+    def _stored(self, owner: str, path: str, entry: PageEntry, raw: bytes, seq: int) -> Stored:
+        return Stored(
+            owner=owner,
+            path=path,
+            day=entry.day,
+            seq=seq,
+            segment=-1,
+            index=-1,
+            length=entry.length,
+            statement=entry.statement,
+            origin=b"",
+            writer=self._device,
+            raw=raw,
+        )
+
+
+def _no_duty(_tx: Tx, _held: GrantHeld, _now_ms: int) -> None:
+    """Nothing follows from the end of a grant."""
+
+
+def _no_clock(_tx: Tx, _held: GrantHeld) -> None:
+    """Nobody looks at the clock for a grant."""
+
+
+def _opened_keyset(raw: bytes, held: GrantHeld, persona: OwnPersona) -> GrantKeys:
+    keyset = parse_keyset(raw, held.giver)
+    return open_keyset(keyset, held.bundle.sealing(), persona.reader)

@@ -1,0 +1,171 @@
+"""Fetching: reading what a peer lends, window by window.
+
+    begin → ask → [ window → check → store → countersign → open ]…
+
+A window is stored before it is countersigned, so what this node has signed for it has.  Opening
+comes after that, while the next window is on its way, and may fail on a page without losing the
+others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from ...crypto.errors import CryptoError
+from ...protocol.command import Cmd
+from ...protocol.errors import Code, ProtocolError
+from ...protocol.invocation import Invocation
+from ...protocol.offer import Offer
+from ...protocol.receipt import countersign, with_countersignature
+from ...protocol.session_event import WindowReceived
+from ...protocol.window import Window
+from ..checkpoint import Checkpoint
+from ..clock import Clock
+from ..errors import Away
+from ..exchange.exchange import Exchange, answer_of, refusal_of
+from ..exchange.link import Arrived, Link
+from ..log.receipts import Receipts, Way
+from ..log.subject import Subject
+from ..offload import Offload
+from ..peers.peers import Pair, Peers
+from ..steps import ReadStep
+from ..store.database import Tx
+from ..store.store import Store
+from .borrowing import Borrowing
+from .lent_windows import (
+    CheckedWindow,
+    Fetching,
+    Lent,
+    check_window,
+    lent,
+    open_window,
+    shared_key,
+    went_by,
+)
+
+T = TypeVar("T")
+
+# Work on so many bytes of pages takes about as long as handing it to a thread and back.
+AT_ONCE_BYTES_MAX = 32 * 1024
+
+
+class Fetcher:
+    """Reads under grants held."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        offload: Offload,
+        peers: Peers,
+        receipts: Receipts,
+        borrowing: Borrowing,
+        exchange: Exchange,
+        checkpoint: Checkpoint,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._offload = offload
+        self._peers = peers
+        self._receipts = receipts
+        self._borrowing = borrowing
+        self._exchange = exchange
+        self._checkpoint = checkpoint
+
+    async def fetch(self, pair: Pair, window: Window, principal: Pair | None = None) -> Lent:
+        """Read what a peer lends, for the peer `principal`, window by window: verify, store,
+        countersign, open.
+
+        Raises Refused with the owner's reason, NotAllowed, Away, ProtocolError.
+        """
+        now_ms = self._clock.now_ms()
+        link = await self._exchange.link_to(pair)
+        fetching, invocation = await self._store.database.read(
+            lambda tx: self._borrowing.begin(
+                tx, pair, window, link.server.device, now_ms, principal
+            )
+        )
+        with await link.ask(invocation.raw, fetching.proofs) as asking:
+            last = False
+            while not last:
+                arrived = await asking.reply()
+                if not isinstance(arrived.event, WindowReceived):
+                    raise await self._refusal(link, pair, arrived, invocation)
+                self._checkpoint.reached(ReadStep.ARRIVED)
+                offer = arrived.event.offer
+                try:
+                    checked, sig, keys = await self._take(
+                        link, pair, fetching, arrived.number, offer, arrived.event.pages
+                    )
+                except (ProtocolError, CryptoError) as error:
+                    link.withdraw(asking.number, Code.MALFORMED, str(error)[:200])
+                    raise
+                self._checkpoint.reached(ReadStep.STORED)
+                last = offer.receipt.last
+                if not link.countersign(asking.number, sig, keys) and not last:
+                    raise Away(f"{pair.name} went away in the middle of a read")
+                self._checkpoint.reached(ReadStep.COUNTERSIGNED)
+                # The next window comes in while this one is opened.
+                await self._open(fetching, checked)
+        return await self._computed(fetching.size, lambda: lent(fetching))
+
+    async def _take(
+        self,
+        link: Link,
+        pair: Pair,
+        fetching: Fetching,
+        number: int,
+        offer: Offer,
+        pages: Sequence[bytes],
+    ) -> tuple[CheckedWindow, bytes, int | None]:
+        """Verify and store one window; our signature and the newest keyset's number."""
+        certificate = link.server
+        persona = fetching.persona
+
+        def check() -> tuple[CheckedWindow, bytes]:
+            checked = check_window(fetching, offer, pages, certificate)
+            return checked, countersign(checked.receipt, persona.key)
+
+        checked, sig = await self._computed(offer.receipt.size, check)
+        receipt = with_countersignature(checked.receipt, sig)
+
+        def unit(tx: Tx) -> int | None:
+            newest = self._borrowing.keep(tx, fetching, checked)
+            self._receipts.add(
+                tx,
+                Way.TAKEN,
+                pair.own,
+                pair.their,
+                receipt,
+                shared_key(fetching),
+                certificate,
+                Subject(Cmd.READ, None, fetching.window.collection),
+            )
+            if link.chain.keeps(number):
+                self._peers.took(tx, pair, receipt.cid)
+            return newest
+
+        newest = await self._store.database.write(unit)
+        went_by(fetching, checked)
+        return checked, sig, newest
+
+    async def _refusal(
+        self, link: Link, pair: Pair, arrived: Arrived, invocation: Invocation
+    ) -> Exception:
+        """What a reply that is no window means; a signed refusal is logged first."""
+        answer = answer_of(arrived)
+        await self._exchange.keep_answer(link, pair, arrived.number, invocation, answer)
+        return refusal_of(answer, pair.name)
+
+    async def _open(self, fetching: Fetching, checked: CheckedWindow) -> None:
+        opened, damaged = await self._computed(
+            checked.receipt.body.size, lambda: open_window(fetching.keys, checked)
+        )
+        fetching.opened += opened
+        fetching.damaged += damaged
+
+    async def _computed(self, size: int, work: Callable[[], T]) -> T:
+        """What `work` on `size` bytes of pages gives: of few bytes at once, of many in a thread."""
+        return work() if size <= AT_ONCE_BYTES_MAX else await self._offload.run(work)

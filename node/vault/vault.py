@@ -1,0 +1,498 @@
+"""The vault: records in, encrypted pages on disk; pages out, records again.
+
+    batch → (day, records) → page + entry → pages, catalogue and segment in one transaction
+
+A write encrypts outside the transaction and commits in chunks, the next one encrypted while one is
+committed.  Each chunk is a unit of work: its pages, their rows in the catalogue, the segment by
+which this device vouches for them, the counts of the collection, and whatever the caller adds (an
+import's journal, a delivery's statement).  The unit checks that the generation is still the one
+that was encrypted under; if a revocation came between, the chunk is encrypted again.
+
+A few records (`write_now`) are encrypted inside the unit itself: that costs less than asking for
+the generation first, and nothing can come between.
+
+A read opens what it can: `stored.py`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import trio
+
+from ...crypto.entropy import Entropy
+from ...crypto.key_tree import DayKeys, collection_key, tree_root
+from ...protocol.cid import CID_BYTES
+from ...protocol.collection import check_path
+from ...protocol.day import UNDATED, month_of
+from ...protocol.did import did_of
+from ...protocol.errors import RecordError
+from ...protocol.page import PageEntry, parse_entry
+from ...protocol.schema import Schema
+from ...protocol.segment import make_segment
+from ...protocol.view_path import is_view
+from ...protocol.wire import Value
+from ..erasure.erased import Erased
+from ..errors import NodeError
+from ..imports.left_out import LeftOut, Noted
+from ..imports.overlap import overlapped
+from ..keystore import Keystore
+from ..offload import Offload
+from ..store.database import Tx
+from ..store.store import Store
+from .collection import Collection, Collections
+from .facts import TellerKey, key_of, read_facts
+from .origin import DERIVED
+from .recognition import MARGIN_DAYS, matched_by_content
+from .sealing import Piece, Sealed, SealedPage, Written, interval_of, pieces_of, seal_pieces
+from .stored import Damaged, Reading, Stored, open_pages
+from .tellers import Teller, Tellers
+
+__all__ = [
+    "Damaged",
+    "Piece",
+    "Reading",
+    "Sealed",
+    "Stored",
+    "Vault",
+    "Written",
+    "open_pages",
+    "pieces_of",
+]
+
+# Pages of one unit of work.  Larger units hold the writer longer, smaller ones cost an fsync more
+# often: 1,024 pages are about 2 MiB and 60 ms.
+CHUNK_PAGES = 1_024
+# Trees of days kept at hand: a path has few live generations.
+DAY_KEYS_KEPT = 64
+PAGE_COUNTER = "page"
+
+
+class _Trees(threading.local):
+    """Trees of days, for one thread: a tree remembers the path it last took, so two threads that
+    walked the same one at once would come to a wrong key."""
+
+    def __init__(self) -> None:
+        self.kept: OrderedDict[tuple[str, bytes, bytes], DayKeys] = OrderedDict()
+
+
+Also = Callable[[Tx, Written], None]
+# Takes back the keys of the grants on a path that have run out, inside the unit of a write to it.
+TakeBack = Callable[[Tx, str], None]
+
+
+def _nothing_to_take_back(_tx: Tx, _path: str) -> None:
+    """A vault that lends nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _ToRead:
+    """What one unit of work finds for a read."""
+
+    schema: Schema
+    found: Sequence[tuple[Stored, bytes | None]]
+    tellers: Mapping[TellerKey, Teller]
+    noted: Noted | None
+
+
+class Vault:
+    """All the data of one person, on this device."""
+
+    def __init__(
+        self, store: Store, keystore: Keystore, entropy: Entropy, offload: Offload
+    ) -> None:
+        self._store = store
+        self._keystore = keystore
+        self._entropy = entropy
+        self._offload = offload
+        self._writer = did_of(keystore.device.public)
+        self._trees = _Trees()
+        self._locks: defaultdict[str, trio.Lock] = defaultdict(trio.Lock)
+        self._changes: Counter[str] = Counter()
+        self.collections = Collections(store.objects)
+        self.tellers = Tellers(store.objects)
+        self.left_out = LeftOut(store.objects)
+        self.erased = Erased(store.objects, store.sealer)
+        # Set by the node, which knows the time and the grants.
+        self.take_back: TakeBack = _nothing_to_take_back
+
+    @property
+    def store(self) -> Store:
+        return self._store
+
+    @property
+    def offload(self) -> Offload:
+        return self._offload
+
+    @property
+    def device(self) -> bytes:
+        """The public key of this device, as it stands in `Stored.writer`."""
+        return self._keystore.device.public
+
+    def alone_on(self, path: str) -> trio.Lock:
+        """The lock of those who look at what `path` holds before they write to it."""
+        return self._locks[path]
+
+    def changes(self, path: str) -> int:
+        """A number that differs whenever records of `path` were written or removed."""
+        return self._changes[path]
+
+    def changed(self, path: str) -> None:
+        """Records of `path` were written or removed by a unit of the caller's."""
+        self._changes[path] += 1
+
+    # writing
+
+    async def write(
+        self,
+        path: str,
+        schema: Schema,
+        pieces: Sequence[Piece],
+        *,
+        origin: bytes,
+        statement: bytes | None = None,
+        also: Also | None = None,
+        atomic: bool = False,
+        progress: Callable[[Written], None] | None = None,
+    ) -> int:
+        """Encrypt `pieces`, in ascending days, and commit them; the number of records.
+
+        `also` runs inside each chunk's transaction.  With `atomic` there is one chunk, so that
+        all is there or nothing; else each committed chunk stays, and a caller that keeps a journal
+        in `also` can go on from it.  Raises RecordError (schema, interval), StoreError.
+        """
+        check_path(path)
+        interval_of(schema, pieces)  # of the whole, before any of it is written
+        done = records = 0
+
+        async def seal(chunk: Sequence[Piece]) -> Sealed:
+            return await self.seal(path, schema, chunk, statement=statement)
+
+        async def commit(sealed: Sealed) -> None:
+            nonlocal done, records
+            done += len(sealed.pages)
+            records += sealed.records
+            written = Written(len(sealed.pages), sealed.records, done, len(pieces))
+            more = None if also is None else partial(_with, also, written)
+            await self.commit(sealed, origin=origin, also=more)
+            if progress is not None:
+                progress(written)
+
+        chunks = [pieces] if atomic else _chunks(pieces)
+        await overlapped(chunks, seal, commit)
+        return records
+
+    async def seal(
+        self,
+        path: str,
+        schema: Schema,
+        pieces: Sequence[Piece],
+        *,
+        statement: bytes | None = None,
+    ) -> Sealed:
+        """Encrypt `pieces` under the present generation, in a thread.  Raises RecordError."""
+        gen = await self._store.database.read(lambda tx: self.collections.generation(tx, path))
+        return await self._offload.run(lambda: self._seal(path, schema, pieces, gen, statement))
+
+    async def commit(
+        self, sealed: Sealed, *, origin: bytes, also: Callable[[Tx], None] | None = None
+    ) -> None:
+        """Store what was sealed, and what `also` adds, in one transaction.
+
+        What is encrypted under a generation that has passed is encrypted again first.
+        Raises RecordError (schema, interval), StoreError.
+        """
+
+        def unit(tx: Tx) -> bool:
+            if sealed.pages:
+                # Returned, not raised: a grant that has just run out stays taken back.
+                self.take_back(tx, sealed.path)
+                if self.collections.generation(tx, sealed.path) != sealed.gen:
+                    return False
+                self._put(tx, sealed, origin)
+            if also is not None:
+                also(tx)
+            return True
+
+        while not await self._store.database.write(unit):
+            sealed = await self.seal(
+                sealed.path, sealed.schema, sealed.pieces, statement=sealed.statement
+            )
+        self.changed(sealed.path)
+
+    def write_now(
+        self,
+        tx: Tx,
+        path: str,
+        schema: Schema,
+        pieces: Sequence[Piece],
+        *,
+        origin: bytes,
+        statement: bytes | None = None,
+        supersedes: Sequence[bytes] = (),
+    ) -> int:
+        """Encrypt and store a few pieces inside the caller's unit; the number of records.
+
+        `supersedes`: CIDs of segments of which the caller removes everything in the same unit.
+        The caller says `changed` once the unit is committed.  Raises RecordError.
+        """
+        self.take_back(tx, check_path(path))
+        gen = self.collections.generation(tx, path)
+        sealed = self._seal(path, schema, pieces, gen, statement)
+        self._put(tx, sealed, origin, supersedes)
+        return sealed.records
+
+    def present(self, tx: Tx, path: str) -> tuple[bytes, bytes]:
+        """The epoch and generation under which new pages of `path` are encrypted."""
+        return self._keystore.epoch.name, self.collections.generation(tx, path)
+
+    def _seal(
+        self,
+        path: str,
+        schema: Schema,
+        pieces: Sequence[Piece],
+        gen: bytes,
+        statement: bytes | None,
+    ) -> Sealed:
+        epoch = self._keystore.epoch.name
+        return seal_pieces(
+            path,
+            schema,
+            pieces,
+            keys=self._keys(path, epoch, gen),
+            epoch=epoch,
+            gen=gen,
+            statement=statement,
+            writer=self._writer,
+            entropy=self._entropy,
+        )
+
+    def _put(self, tx: Tx, sealed: Sealed, origin: bytes, supersedes: Sequence[bytes] = ()) -> None:
+        """Pages, segment, catalogue rows and counts of one chunk."""
+        path, pages = sealed.path, sealed.pages
+        if not pages:
+            return
+        collection = self.fitting(tx, path, sealed.schema, sealed.interval_s, origin)
+        device = self._keystore.device.public
+        number = self._store.ledger.counter(tx, PAGE_COUNTER)
+        self._store.ledger.raise_to(tx, PAGE_COUNTER, number + len(pages))
+        segment, index_of = self._vouch(tx, pages, supersedes)
+        months: defaultdict[int, list[Value]] = defaultdict(list)
+        rows: list[tuple[str, int, bytes, int, bytes]] = []
+        for seq, page in enumerate(pages, start=number):
+            entry = page.entry
+            stored = Stored(
+                owner="",
+                path=path,
+                day=entry.day,
+                seq=seq,
+                segment=segment,
+                index=index_of[entry.page_id],
+                length=entry.length,
+                statement=entry.statement,
+                origin=origin,
+                writer=device,
+                raw=page.raw,
+            )
+            months[month_of(entry.day)].append(stored.value())
+            rows.append((path, entry.day, device, seq, page.ciphertext))
+        self._store.pages.put_many(tx, rows)
+        for month, values in months.items():
+            self._store.catalogue.append(tx, "", path, month, values)
+        count = {(self._keystore.epoch.name, sealed.gen): len(pages)}
+        self.collections.put(
+            tx, collection.grown(months=months, pages=count, records=sealed.records)
+        )
+
+    def _vouch(
+        self, tx: Tx, pages: Sequence[SealedPage], supersedes: Sequence[bytes]
+    ) -> tuple[int, dict[bytes, int]]:
+        """Sign a segment over `pages`: its number, and the place of each page id in it."""
+        latest = self._store.segments.latest(tx)
+        seq = 0 if latest is None else latest[0] + 1
+        segment = make_segment(
+            [page.entry for page in pages],
+            encoded=[page.raw for page in pages],
+            device=self._keystore.device,
+            seq=seq,
+            prev=None if latest is None else head_cid(latest[1]),
+            supersedes=supersedes,
+            entropy=self._entropy,
+        )
+        head: Value = [segment.head.cid, segment.head.raw]
+        self._store.segments.append(tx, seq, segment.head.cid, head, segment.leaves)
+        return seq, {entry.page_id: index for index, entry in enumerate(segment.entries)}
+
+    def fitting(
+        self, tx: Tx, path: str, schema: Schema, interval_s: int, origin: bytes | None = None
+    ) -> Collection:
+        """The collection to which such records would be added, new or as it stands.
+
+        Raises RecordError if it holds others, or is a view and these are not derived.
+        """
+        if is_view(path) and origin != DERIVED:
+            raise RecordError(f"{path} is a view: this node derives it, and nothing is put there")
+        found = self.collections.find(tx, path)
+        if found is None:
+            return Collection.new(path, schema, interval_s)
+        if not found.pages:  # emptied: what it held before binds nobody
+            return replace(found, schema=schema, interval_s=interval_s)
+        if found.schema is not schema:
+            raise RecordError(f"{path} holds {found.schema.name}, not {schema.name}")
+        if interval_s and found.interval_s and interval_s != found.interval_s:
+            raise RecordError(
+                f"{path} holds readings every {found.interval_s} s; "
+                f"these are every {interval_s} s: give them another path"
+            )
+        return replace(found, interval_s=found.interval_s or interval_s)
+
+    # reading
+
+    def stored(self, tx: Tx, path: str, first: int, last: int, owner: str = "") -> list[Stored]:
+        """The pages of `path` on days `first … last`, in order of day and number."""
+        collection = self.collections.find(tx, path, owner)
+        if collection is None:
+            return []
+        low, high = month_of(first), month_of(last)
+        months = [month for month in collection.months if low <= month <= high]
+        found = self._store.catalogue.read(tx, owner, path, months, Stored.from_value)
+        return sorted(
+            (one for one in found if first <= one.day <= last), key=lambda one: (one.day, one.seq)
+        )
+
+    def stored_of_month(self, tx: Tx, path: str, month: int) -> list[Stored]:
+        """The pages of one month of this vault, as they were written."""
+        rows = self._store.catalogue.rows(tx, "", path, (month,))
+        return [Stored.from_value("", path, value) for value in rows]
+
+    def ciphertexts(self, tx: Tx, stored: Sequence[Stored]) -> list[tuple[Stored, bytes | None]]:
+        """Each of `stored` with its ciphertext, None where the row is gone."""
+        found = self._store.pages.get_many(tx, [one.place() for one in stored])
+        return list(zip(stored, found, strict=True))
+
+    async def read(self, path: str, first: int, last: int, *, sources: bool = False) -> Reading:
+        """The facts of one's own collection on days `first … last`, in order of time.
+
+        What came from two sources appears once: as its source signed it, if it did (`facts.py`).
+        With `sources`, `Reading.tellings` names everybody who told each.  Raises NotFound.
+        """
+
+        def unit(tx: Tx) -> _ToRead:
+            schema = self.collections.get(tx, path).schema
+            margin = MARGIN_DAYS if matched_by_content(schema) else 0
+            around = self.stored(tx, path, max(first - margin, 0), min(last + margin, UNDATED))
+            within = [one for one in around if first <= one.day <= last] if margin else around
+            keys = set(map(key_of, around))
+            alone = len(keys) <= 1 and not sources
+            tellers = {} if alone else {key: self.tellers.of(tx, *key) for key in keys}
+            several = len({teller.family for teller in tellers.values()}) > 1
+            noted = None
+            if sources:
+                noted = self.left_out.of(tx, path, (month_of(one.day) for one in around))
+                for origin in noted:
+                    tellers.setdefault((origin, None), self.tellers.of(tx, origin, None))
+            found = self.ciphertexts(tx, around if several else within)
+            return _ToRead(schema, found, tellers, noted)
+
+        got = await self._store.database.read(unit)
+        if not got.tellers:
+            return await self._offload.run(lambda: open_pages(got.schema, got.found, self.keys_of))
+        return await self._offload.run(
+            lambda: read_facts(
+                got.schema, got.found, self.keys_of, got.tellers, (first, last), got.noted
+            )
+        )
+
+    def keys_of(self, entry: PageEntry) -> DayKeys:
+        """The tree of days that opens a page of this vault, for this thread.  Raises NoKey."""
+        return self._keys(entry.path, entry.epoch, entry.gen)
+
+    def _keys(self, path: str, epoch: bytes, gen: bytes) -> DayKeys:
+        kept = self._trees.kept
+        name = (path, epoch, gen)
+        keys = kept.get(name)
+        if keys is None:
+            secret = self._keystore.vault_secret(epoch)
+            keys = kept[name] = DayKeys([tree_root(collection_key(secret, path, gen))])
+            if len(kept) > DAY_KEYS_KEPT:
+                kept.popitem(last=False)
+        return keys
+
+    # removing
+
+    def remove(self, tx: Tx, path: str, doomed: Callable[[Stored], bool]) -> int:
+        """Take pages out of a collection: ciphertexts, catalogue rows and so their salts.
+
+        Run inside `Database.erase`, which overwrites them.  The number of pages removed.
+        """
+        return len(self._remove(tx, path, self.collections.get(tx, path).months, doomed))
+
+    def remove_of_day(self, tx: Tx, path: str, day: int, doomed: Callable[[Stored], bool]) -> int:
+        """As `remove`, looking at one day only."""
+        return len(
+            self._remove(
+                tx, path, (month_of(day),), lambda stored: stored.day == day and doomed(stored)
+            )
+        )
+
+    def remove_of_months(
+        self, tx: Tx, path: str, months: Sequence[int], doomed: Callable[[Stored], bool]
+    ) -> int:
+        """As `remove`, looking at these months only."""
+        return len(self._remove(tx, path, months, doomed))
+
+    def remove_of_month(
+        self, tx: Tx, path: str, month: int, doomed: Callable[[Stored], bool]
+    ) -> int:
+        """As `remove`, looking at one month only."""
+        return len(self._remove(tx, path, (month,), doomed))
+
+    def _remove(
+        self, tx: Tx, path: str, months: Sequence[int], doomed: Callable[[Stored], bool]
+    ) -> list[Stored]:
+        removed: list[Stored] = []
+        for month in months:
+            rows = self._store.catalogue.rows(tx, "", path, (month,))
+            kept: list[Value] = []
+            before = len(removed)
+            for value in rows:
+                stored = Stored.from_value("", path, value)
+                if doomed(stored):
+                    removed.append(stored)
+                else:
+                    kept.append(value)
+            if len(removed) > before:
+                self._store.catalogue.replace(tx, "", path, month, kept)
+        self._store.pages.delete(tx, [one.place() for one in removed])
+        entries = [parse_entry(one.raw) for one in removed]
+        lost = Counter((entry.epoch, entry.gen) for entry in entries)
+        collection = self.collections.get(tx, path).grown(
+            months=(),
+            pages={name: -count for name, count in lost.items()},
+            records=-sum(entry.count for entry in entries),
+        )
+        self.collections.put(tx, collection)
+        return removed
+
+
+def _with(also: Also, written: Written, tx: Tx) -> None:
+    also(tx, written)
+
+
+def head_cid(head: Value) -> bytes:
+    """The CID in a segment's head as the store keeps it, `[cid, raw]`."""
+    match head:
+        case [bytes(cid), bytes()] if len(cid) == CID_BYTES:
+            return cid
+        case _:
+            raise NodeError("the head of a segment in the store has not the form of one")
+
+
+def _chunks(pieces: Sequence[Piece]) -> Iterator[Sequence[Piece]]:
+    # No pieces are one empty chunk: what `also` adds is still committed.
+    for start in range(0, max(len(pieces), 1), CHUNK_PAGES):
+        yield pieces[start : start + CHUNK_PAGES]

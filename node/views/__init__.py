@@ -1,0 +1,1 @@
+"""Views: coarser collections that the node derives, and publishes by closed periods."""
