@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from killing import KillAt, Killed
 from trio.testing import MockClock
 
 from entrenous.crypto.entropy import SeededEntropy
@@ -32,6 +31,7 @@ from entrenous.protocol.day import UNDATED, start_ms
 from entrenous.protocol.record import Batch
 from entrenous.protocol.schema import TRANSACTION
 from entrenous.protocol.window import Window
+from entrenous.tests.node.killing import KillAt, Killed
 from entrenous.tests.node.two_nodes import (
     CURVE,
     DAY,

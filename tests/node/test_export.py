@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 import pytest
-from killing import KillAt, Killed
 from trio.testing import MockClock
 
 from entrenous.crypto.merkle import tree_hash
@@ -18,6 +17,7 @@ from entrenous.protocol.export_manifest import parse_manifest
 from entrenous.protocol.record_text import batch_of_texts, field_names
 from entrenous.protocol.statement import day_leaf, parse_statement
 from entrenous.protocol.window import Window
+from entrenous.tests.node.killing import KillAt, Killed
 from entrenous.tests.node.two_nodes import (
     CURVE,
     DAY,

@@ -9,7 +9,6 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
 import pytest
-from killing import KillAt, Killed
 
 from entrenous.crypto.entropy import SystemEntropy
 from entrenous.node import cli
@@ -20,6 +19,7 @@ from entrenous.node.opening import Passphrase, init_home
 from entrenous.node.store.home import Home
 from entrenous.simulations.files import bank_file
 from entrenous.tests.node.daemon_process import daemon
+from entrenous.tests.node.killing import KillAt, Killed
 
 PHRASE = "a phrase"
 

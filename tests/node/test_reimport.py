@@ -13,7 +13,6 @@ import pytest
 import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from killing import KillAt, Killed
 from trio.testing import MockClock
 
 from entrenous.crypto.digest import sha256
@@ -43,6 +42,7 @@ from entrenous.protocol.record import Batch
 from entrenous.protocol.schema import SCHEMAS, Field, Schema
 from entrenous.protocol.statement import make_statement
 from entrenous.protocol.window import Window
+from entrenous.tests.node.killing import KillAt, Killed
 from entrenous.tests.node.two_nodes import (
     CURVE,
     DAY,

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
-from killing import Killed, KillIn
 from trio.testing import MockClock
 
 from entrenous.node.errors import NotFound, Refused, UsageError
@@ -25,6 +24,7 @@ from entrenous.protocol.schema import METER_READING, TRANSACTION
 from entrenous.protocol.view import Band, Figure, Kind, View
 from entrenous.protocol.view_path import Every
 from entrenous.protocol.window import Window
+from entrenous.tests.node.killing import Killed, KillIn
 from entrenous.tests.node.two_nodes import (
     CURVE,
     Party,
