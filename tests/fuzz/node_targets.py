@@ -406,7 +406,7 @@ TARGETS = (
         form=Form.VALUE,
         weight=2,
     ),
-    Target("push-token", _token, ("node.push_token",), _token_seeds, (UsageError,)),
+    Target("push-token", _token, ("node.push.token",), _token_seeds, (UsageError,)),
     Target(
         "control-answer",
         _answer,
@@ -426,7 +426,7 @@ TARGETS = (
     Target(
         "spelled-record",
         _line,
-        ("node.spelled", "node.spelled_time"),
+        ("node.imports.spelled", "node.imports.spelled_time"),
         lambda: list(_LINES),
         (RecordError,),
         words=(b'"time"', b'"amount"', b"1e400", b"\\ud800", b"-0.0", b'"id"', b"null"),
@@ -451,7 +451,7 @@ TARGETS = (
     Target(
         "spelled-decimal",
         _decimal,
-        ("node.spelled",),
+        ("node.imports.spelled",),
         texts("-12.50", "12,5", "+0", "1.000000000000000001"),
         (RecordError,),
         bytes_max=128,
@@ -459,7 +459,7 @@ TARGETS = (
     Target(
         "spelled-time",
         _moment,
-        ("node.spelled_time",),
+        ("node.imports.spelled_time",),
         texts(
             *("p2026-03-29T02:30", "u2026-03-01T18:30:01.5Z", "p2026-10-25 02:30", "u2026-03-01"),
             "u2026-03-01T18:30+01:00",
@@ -498,7 +498,7 @@ TARGETS = (
     Target(
         "archive",
         _archive,
-        ("node.files",),
+        ("node.imports.files",),
         _archive_seeds,
         (ReaderError, NotFound),
         words=(b"PK\3\4", b"PK\1\2", b"PK\5\6", b"PK\6\6", b"PK\6\7"),
