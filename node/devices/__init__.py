@@ -1,0 +1,1 @@
+"""Several devices of one person: enrolled, kept together, and left behind."""
