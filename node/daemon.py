@@ -36,11 +36,11 @@ from .errors import Exit, UsageError, exit_of
 from .keystore import Keystore
 from .network.libp2p import Libp2pNetwork, TcpAddress
 from .network.transport import BadAddress, Network
+from .network.well_known import LoadedLater, over_https
 from .node import Ground, Node
 from .offload import ThreadOffload
 from .opening import open_home, unlock_from
 from .operations import Host
-from .peers.well_known import LoadedLater, over_https
 from .program import VERSION
 from .push.push import Push
 from .push.socket import push_path, push_socket, socket_path

@@ -22,11 +22,11 @@ from .clock import SystemClock
 from .config import Config
 from .keystore import Keystore
 from .network.transport import Handler, PeerAway, Stream
+from .network.well_known import LoadedLater, over_https
 from .node import Ground, Node
 from .offload import ThreadOffload
 from .opening import Unlock, open_home
 from .operations import Host, perform
-from .peers.well_known import LoadedLater, over_https
 from .program import VERSION
 from .store.home import Home
 from .store.inline import InlineDatabase

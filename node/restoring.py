@@ -32,18 +32,18 @@ from .backup import open_backup
 from .clock import Clock
 from .config import Config
 from .errors import HomeError
+from .exchange.meeting import KeptInvite
 from .keystore import NEXT_DIGESTS, Keystore, new_epoch
 from .node import Ground, Node
 from .offline import NoNetwork
 from .offload import Offload, ThreadOffload
 from .opening import Unlock, sealed_keystore
-from .peers.meeting import KeptInvite
 from .store.backup import restore as restore_database
 from .store.database import Tx
 from .store.home import FOLDER_MODE, Home, sync_folder, write_atomically
 from .store.inline import InlineDatabase
 from .store.objects import Kind
-from .vault.vouching_anew import vouch_anew
+from .vouching_anew import vouch_anew
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,11 @@ from collections.abc import Callable, Iterator, Sequence, Set
 
 from ..crypto.errors import CryptoError, EntrenousError
 from ..crypto.keys import DayKey
-from ..node.exchange.outgoing import message_of
 from ..node.grants.grant_given import GrantGiven
 from ..node.grants.grant_held import GrantHeld
 from ..node.log.receipts import Way
 from ..node.node import Node
+from ..node.peers.outgoing import message_of
 from ..node.store.database import Tx
 from ..node.store.objects import Kind
 from ..node.vault.stored import Stored

@@ -41,18 +41,18 @@ from ..checkpoint import UNWATCHED, Checkpoint
 from ..clock import Clock
 from ..errors import NotFound, UsageError
 from ..exchange.deliveries import Received
-from ..exchange.outgoing import Outgoing
 from ..grants.grant_lines import Happened, Side
 from ..grants.lending import Lending
-from ..imports.journal import Event, Journal, State, after
-from ..imports.left_out import LeftOutDay, record_digest
 from ..imports.mending import ID_CHARS_MIN
+from ..peers.outgoing import Outgoing
 from ..peers.peers import Peers
 from ..reads.serving import Serving, mark_gone
 from ..store.database import Tx
 from ..store.objects import Kind
 from ..vault.compaction import emptied
 from ..vault.facts import TellerKey, facts_on, key_of, shown_first
+from ..vault.journal import Event, Journal, State, after
+from ..vault.left_out import LeftOutDay, record_digest
 from ..vault.recognition import MARGIN_DAYS, matched_by_content
 from ..vault.sealing import Piece
 from ..vault.stored import Damaged, Stored, entry_of, names_of, open_stored, rows_of

@@ -46,6 +46,7 @@ from ...protocol.errors import Code, GrantRefused
 from ...protocol.grant import parse_bundle
 from ...protocol.mandate import Acted
 from ...protocol.wire import Value
+from ..grants.borrowing import Borrowing
 from ..grants.deletion_duty import DeletionDuty
 from ..grants.inbox import Asked, Inbox, RequestState
 from ..grants.lending import Lending
@@ -66,7 +67,6 @@ from ..money.payments import Payments
 from ..peers.cards import Cards
 from ..peers.peers import Pair
 from ..peers.vouches import Vouches
-from ..reads.borrowing import Borrowing
 from ..store.database import Tx
 
 # Requests of one peer that wait for a decision: beyond that it is pestering.

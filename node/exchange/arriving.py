@@ -23,10 +23,10 @@ from ..checkpoint import Checkpoint
 from ..peers.peers import Pair
 from ..store.database import Tx
 from ..store.store import Store
-from ..vault.quotas import PAGE_BYTES, Quotas
 from .answering import Answering, Done, attempt
 from .deliveries import Deliveries, check_delivery
 from .link import Link
+from .quotas import PAGE_BYTES, Quotas
 from .turns import Turns
 from .visit import Visit
 

@@ -33,6 +33,7 @@ from ..errors import NotFound, UsageError
 from ..household.household import Household
 from ..imports.told_before import ToldCounts, told_before
 from ..offload import Offload
+from ..peers.outgoing import Outgoing
 from ..peers.peers import OwnPersona, Pair, Peers
 from ..reads.serving import mark_gone, statement_value
 from ..store.database import Tx
@@ -42,7 +43,6 @@ from ..store.store import Store
 from ..vault.sealing import Piece, Written
 from ..vault.tellers import family_of_peer
 from ..vault.vault import Vault
-from .outgoing import Outgoing
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,10 +46,11 @@ from ..clock import Clock
 from ..errors import NodeError
 from ..grants.grant_given import GrantGiven
 from ..grants.lending import Lending
+from ..leave import Leaves
 from ..log.head import LogHead
 from ..log.receipts import Receipts, Way
 from ..log.subject import Subject
-from ..peers.meeting import Meeting
+from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
 from ..reads.serving import ReadPlan, Serving
 from ..steps import ReadStep, said_of
@@ -59,9 +60,8 @@ from ..store.store import Store
 from .acting import Acting
 from .answering import Answering, Done, attempt
 from .arriving import Arriving
-from .leave import Leaves
 from .link import Demand, Link
-from .outgoing import Outgoing
+from .meeting import Meeting
 from .turns import Turns
 from .visit import (
     LEAVE_MAX,

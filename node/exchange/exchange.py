@@ -51,18 +51,18 @@ from ..errors import Away, Refused, UsageError
 from ..household.household import People
 from ..household.mandate_kept import MandateKept
 from ..household.mandates import Mandates
+from ..leave import Leaves
 from ..log.receipts import Receipts, Way
 from ..log.subject import subject_of
 from ..network.transport import Network, Stream, TransportError
-from ..peers.meeting import Meeting
+from ..peers.outgoing import Outgoing
 from ..peers.peers import OwnPersona, Pair, Peers
 from ..store.database import Tx
 from ..store.errors import StoreError
 from ..store.store import Store
 from .door import Door
-from .leave import Leaves
 from .link import Arrived, Greet, Link
-from .outgoing import Outgoing
+from .meeting import Meeting
 from .saying import sign_command
 from .turns import Turns
 

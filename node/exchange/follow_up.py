@@ -23,6 +23,7 @@ from ...protocol.errors import Code
 from ...protocol.keyset import grant_of, parse_keyset
 from ...protocol.limits import TEXT_CHARS_MAX
 from ...protocol.receipt import Answer
+from ..grants.borrowing import Borrowing
 from ..grants.inbox import Inbox, RequestState
 from ..grants.lending import Lending
 from ..grants.lending_on import LendingOn
@@ -31,11 +32,10 @@ from ..log.witnesses import Witnesses
 from ..money.invoices import Invoices
 from ..money.payments import Payments, refusal_of
 from ..peers.cards import Cards
+from ..peers.outgoing import Message
 from ..peers.peers import Pair
-from ..reads.borrowing import Borrowing
 from ..store.database import Tx
 from .deliveries import Deliveries
-from .outgoing import Message
 
 
 class FollowUp:

@@ -24,6 +24,7 @@ from ..checkpoint import Checkpoint
 from ..clock import Clock
 from ..errors import NodeError
 from ..log.head import LogHead
+from ..peers.outgoing import Message, Outgoing, message_of
 from ..peers.peers import Pair, Peers
 from ..steps import said_of
 from ..store.database import Tx
@@ -33,7 +34,6 @@ from ..store.store import Store
 from .deliveries import Deliveries
 from .exchange import Exchange
 from .follow_up import FollowUp, again
-from .outgoing import Message, Outgoing, message_of
 
 log = structlog.get_logger()
 

@@ -20,12 +20,12 @@ from ...protocol.terms import Terms
 from ...protocol.window import Window
 from ...protocol.wire import Value
 from ..exchange.deliveries import Received
-from ..imports.journal import Import, write_same_as
 from ..node import Node
 from ..reads.serving import kept_statement
 from ..store.database import Tx
 from ..store.objects import Kind
 from ..vault.facts import TellerKey
+from ..vault.journal import Import, write_same_as
 from .records import SignedDay
 
 

@@ -39,10 +39,10 @@ from ...protocol.statement import Statement, day_leaf, parse_statement
 from ...protocol.wire import Body, Value
 from ..exchange.deliveries import Received
 from ..household.household import Person
-from ..imports.journal import Import
-from ..imports.left_out import LeftOutDay
 from ..imports.told_before import ToldCounts
 from ..store.errors import StoreDamaged
+from ..vault.journal import Import
+from ..vault.left_out import LeftOutDay
 from .inside import Inside
 
 PEOPLE_FILE = "people.json"

@@ -34,9 +34,8 @@ from ...protocol.window import Window, joined, window_from_value
 from ...protocol.wire import Body, Value
 from ..checkpoint import UNWATCHED, Checkpoint
 from ..clock import Clock
-from ..exchange.outgoing import Outgoing
+from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
-from ..reads.borrowing import Borrowing
 from ..steps import DeleteStep
 from ..store.database import Tx
 from ..store.errors import StoreError
@@ -44,6 +43,7 @@ from ..store.objects import Kind
 from ..store.store import Store
 from ..vault.collection import Collections
 from ..vault.stored import Stored
+from .borrowing import Borrowing
 from .grant_given import GrantGiven
 from .grant_held import GrantHeld
 from .grant_lines import GrantLine, Happened, Side

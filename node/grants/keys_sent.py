@@ -16,8 +16,8 @@ from ...protocol.errors import Code, GrantRefused
 from ...protocol.keyset import PathKeys, make_keyset, next_n, path_keys
 from ...protocol.trust import check_standing
 from ...protocol.wire import Value
-from ..exchange.outgoing import Outgoing
 from ..keystore import Keystore
+from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
 from ..store.database import Tx
 from ..store.objects import Kind, Objects

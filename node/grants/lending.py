@@ -32,10 +32,10 @@ from ...protocol.trust import GrantStatus
 from ...protocol.view_path import whole_periods
 from ...protocol.window import Window, opened_until
 from ..errors import UsageError
-from ..exchange.outgoing import Outgoing
 from ..household.mandate_kept import MandateKept
 from ..keystore import Keystore
 from ..money.paid_terms import check_paid_terms
+from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
 from ..store.database import Tx
 from ..store.objects import Kind, Objects

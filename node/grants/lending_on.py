@@ -38,7 +38,7 @@ from ...protocol.revocation import (
 from ...protocol.trust import GrantStatus, check_standing
 from ...protocol.window import Window, opened_until, within
 from ..errors import NotAllowed, NotFound, UsageError
-from ..exchange.outgoing import Outgoing
+from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
 from ..store.database import Tx
 from ..store.objects import Kind, Objects

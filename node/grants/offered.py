@@ -25,7 +25,7 @@ from ...protocol.request import parse_request
 from ...protocol.revocation import check_revocation, parse_revocation
 from ...protocol.wire import Body, Value
 from ..errors import NotAllowed, NotFound, UsageError
-from ..exchange.outgoing import Outgoing
+from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
 from ..store.database import Tx
 from ..store.objects import Kind, Objects

@@ -31,11 +31,11 @@ from ...protocol.trust import GrantStatus
 from ...protocol.window import Window, opened_until
 from ...protocol.wire import Body, Value
 from ..errors import NotAllowed, UsageError
-from ..exchange.outgoing import Outgoing
+from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
-from ..reads.borrowing import Borrowing
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
+from .borrowing import Borrowing
 from .grant_given import GrantGiven
 from .grant_lines import Happened, Side
 from .inbox import Inbox

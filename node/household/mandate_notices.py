@@ -18,8 +18,8 @@ from ...protocol.invocation import Invocation, parse_invocation
 from ...protocol.mandate import Acted
 from ...protocol.receipt import Answer, parse_answer
 from ...protocol.wire import Value
-from ..exchange.outgoing import Outgoing
 from ..grants.inbox import Asked, Inbox, RequestState
+from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
 from ..store.database import Tx
 from .mandate_kept import MandateKept, Side

@@ -18,8 +18,8 @@ from ...protocol.mandate import Acted, acted_from_value
 from ...protocol.request import parse_request
 from ...protocol.trust import GrantStatus
 from ...protocol.wire import Value
-from ..exchange.outgoing import Outgoing
 from ..grants.inbox import Asked, Inbox, RequestState
+from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
 from ..store.database import Tx
 from ..store.objects import Kind, Objects

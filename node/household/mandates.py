@@ -46,7 +46,7 @@ from ...protocol.receipt import parse_answer
 from ...protocol.trust import GrantStatus
 from ...protocol.wire import Value
 from ..errors import NotAllowed, NotFound, UsageError
-from ..exchange.outgoing import Outgoing
+from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
 from ..store.database import Tx
 from ..store.objects import Kind, Objects

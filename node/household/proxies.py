@@ -15,7 +15,7 @@ from ...protocol.limits import MANDATES_OF_ONE_MAX
 from ...protocol.mandate import make_proxy, parse_proxy
 from ...protocol.wire import Value
 from ..errors import NotFound, UsageError
-from ..exchange.outgoing import Outgoing
+from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
 from ..store.database import Tx
 from ..store.objects import Kind, Objects

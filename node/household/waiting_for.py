@@ -25,7 +25,7 @@ from ...protocol.request import Request, parse_request
 from ...protocol.window import Window
 from ...protocol.wire import Body, Value
 from ..errors import NotAllowed, NotFound, UsageError
-from ..exchange.outgoing import Outgoing
+from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair
 from ..store.database import Tx
 from ..store.objects import Kind, Objects

@@ -36,11 +36,11 @@ from ...protocol.currency import is_currency
 from ...protocol.day import UNDATED, day_of
 from ...protocol.errors import RecordError
 from ...protocol.record import Batch, concat
-from ..erasure.erased import Tombstones
 from ..errors import NodeError
 from ..store.database import Tx
 from ..store.errors import StoreError
 from ..vault.compaction import PAGES_MIN, compact_day
+from ..vault.erased import Tombstones
 from ..vault.origin import DECLARED
 from ..vault.sealing import pieces_of
 from ..vault.stored import Damaged, names_of, open_stored, rows_of

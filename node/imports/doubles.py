@@ -25,11 +25,11 @@ from ...protocol.page import PageEntry
 from ...protocol.record import Batch
 from ...protocol.schema import Schema
 from ..vault.facts import TellerKey, file_of, key_of, shown_first
+from ..vault.left_out import LeftOutDay, record_digest
 from ..vault.recognition import Told, matched_by_content, recognise
 from ..vault.sealing import Piece
 from ..vault.stored import Damaged, Found, names_of, open_stored, rows_of
 from ..vault.tellers import Teller
-from .left_out import LeftOutDay, record_digest
 
 
 @dataclass(frozen=True, slots=True)

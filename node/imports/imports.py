@@ -34,14 +34,14 @@ from ...protocol.errors import ReaderError, RecordError
 from ...protocol.reading import UNSAID, Reader, Settings, refusal, summary
 from ..checkpoint import UNWATCHED, Checkpoint
 from ..clock import Clock
+from ..overlap import overlapped
 from ..store.database import Tx
+from ..vault.journal import Event, Import, Journal, State, after
 from ..vault.sealing import Piece, Sealed
 from ..vault.tellers import family_of_reader
 from ..vault.vault import CHUNK_PAGES, Vault
 from .doubles import Sifted
 from .files import HandedIn, handed_in
-from .journal import Event, Import, Journal, State, after
-from .overlap import overlapped
 from .plan import (
     Chunk,
     Placing,

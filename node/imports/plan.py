@@ -28,9 +28,9 @@ from ...protocol.reading import (
 from ...protocol.schema import Schema
 from ...protocol.wire import Value
 from ..errors import NodeError
+from ..vault.journal import import_id, plan_of
 from ..vault.sealing import Piece, interval_of, pieces_of
 from .files import HandedIn
-from .journal import import_id, plan_of
 
 READERS = "entrenous.readers"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ...protocol.reading import Decimal, ItemSummary
-from .journal import Import
+from ..vault.journal import Import
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from ..store.database import Tx
+from ..vault.left_out import LeftOutDay, record_digest
 from ..vault.sealing import Piece
 from ..vault.stored import Damaged, open_stored, rows_of
 from ..vault.vault import Vault
-from .left_out import LeftOutDay, record_digest
 
 
 def returning(

@@ -16,13 +16,13 @@ from ...protocol.wire import Value
 from ..store.database import Tx
 from ..store.errors import StoreDamaged
 from ..vault.facts import TellerKey, key_of
+from ..vault.journal import read_same_as, write_same_as
 from ..vault.recognition import MARGIN_DAYS, matched_by_content
 from ..vault.sealing import Piece
 from ..vault.stored import Stored
 from ..vault.tellers import Teller
 from ..vault.vault import Vault
 from .doubles import Sifted, known_pages, sift
-from .journal import read_same_as, write_same_as
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from ...protocol.day import month_of
 from ..clock import Clock
 from ..errors import NotFound, UsageError
 from ..store.database import Tx
+from ..vault.journal import Event, Import, Journal, State, after
 from ..vault.vault import Vault
-from .journal import Event, Import, Journal, State, after
 from .returning import give_back, returning
 
 # So much of an id must be given: less is a slip, not a choice.

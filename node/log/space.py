@@ -14,7 +14,7 @@ from collections.abc import Callable
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from ..exchange.leave import Leaves
+from ..leave import Leaves
 
 LINES_MOST = 20.0
 LINES_PER_S = 6 / 60

@@ -44,8 +44,8 @@ from ...protocol.receipt import Answer
 from ...protocol.wire import Body, Value
 from ...protocol.witness import make_log_succession
 from ..errors import NotFound, UsageError
-from ..exchange.outgoing import Outgoing
 from ..keystore import Keystore
+from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
 from ..store.database import Tx
 from ..store.errors import LogBroken, StoreDamaged

@@ -23,7 +23,7 @@ from ...protocol.errors import Code, GrantRefused
 from ...protocol.wire import Body, Value
 from ...protocol.witness import SHOWN_IN, Judgement, follows, judge
 from ..errors import NotFound
-from ..exchange.outgoing import Outgoing
+from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
 from ..store.database import Tx
 from ..store.errors import StoreDamaged

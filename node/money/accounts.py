@@ -24,12 +24,12 @@ from ...protocol.did import Did
 from ...protocol.payment import Counted
 from ...protocol.receipt import Receipt
 from ...protocol.remuneration import Per, Remuneration
+from ..grants.borrowing import Borrowing
 from ..grants.grant_given import GrantGiven
 from ..grants.grant_held import GrantHeld
 from ..grants.grant_lines import Happened, Side
 from ..grants.lending import Lending
 from ..log.receipts import Logged, Way, logged_of
-from ..reads.borrowing import Borrowing
 from ..store.database import Tx
 from ..store.store import Store
 from .paid_terms import PaidTerms

@@ -24,7 +24,7 @@ from ...protocol.receipt import Answer
 from ...protocol.sepa import Creditor
 from ...protocol.wire import Body, Value
 from ..errors import UsageError
-from ..exchange.outgoing import Outgoing
+from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
 from ..store.database import Tx
 from ..store.objects import Kind, Objects

@@ -29,9 +29,9 @@ from ...protocol.terms import Terms
 from ...protocol.trust import GrantStatus
 from ...protocol.wire import Body, Value
 from ..errors import Exit, UsageError
-from ..exchange.outgoing import Outgoing
 from ..grants.grant_given import GrantGiven
 from ..grants.grant_held import GrantHeld
+from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
 from ..store.database import Tx
 from ..store.objects import Kind, Objects

@@ -33,10 +33,10 @@ from ...protocol.remuneration import Remuneration
 from ...protocol.terms import Terms
 from ...protocol.wire import Body, Value
 from ..errors import NotFound, UsageError
-from ..exchange.outgoing import Outgoing
+from ..grants.borrowing import Borrowing
 from ..grants.lending import Lending
+from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
-from ..reads.borrowing import Borrowing
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
 

@@ -22,7 +22,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..exchange.leave import Leave, Leaves
+from ..leave import Leave, Leaves
 
 # Connections that have proved nothing yet.
 UNPROVED_MAX = 32

@@ -26,8 +26,8 @@ from ...protocol.domain import check_domain_name
 from ...protocol.errors import WireError
 from ...protocol.limits import WELL_KNOWN_BYTES_MAX
 from ...protocol.well_known import CONTENT_TYPE, PATH
-from ..peers.well_known import DomainSilent, DomainWithout
 from .public_address import is_public
+from .well_known import DomainSilent, DomainWithout
 
 LOOK_S = 5.0
 # One of two addresses may be dead: the other has still half of the time.

@@ -9,7 +9,7 @@ from ...protocol.trust import GrantStatus
 from ..grants.grant_given import GrantGiven
 from ..grants.grant_held import GrantHeld
 from ..grants.grant_lines import GrantLine, Happened, Side
-from ..log.history import standing_at
+from ..history import standing_at
 from ..log.mentioned import reads_named
 from ..node import Node
 from ..results import GrantInfo

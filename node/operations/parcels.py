@@ -7,9 +7,9 @@ from dataclasses import replace
 from ...protocol.command import Cmd, DeliverArgs, parse_args
 from ...protocol.wire import Value
 from ..errors import NotAllowed
-from ..exchange.outgoing import Message, message_of
 from ..node import Node
 from ..parcels.report import Waiting
+from ..peers.outgoing import Message, message_of
 from ..peers.peers import Pair
 from ..shape import to_value
 from ..store.database import Tx

@@ -26,11 +26,11 @@ from ...protocol.receipt import Answer, countersign, with_countersignature
 from ...protocol.window import Window
 from ...protocol.wire import decode
 from ..errors import NotFound, UsageError
+from ..grants.borrowing import Borrowing
 from ..log.receipts import Receipts, Way
 from ..log.subject import Subject
 from ..offload import Offload
 from ..peers.peers import Pair, Peers
-from ..reads.borrowing import Borrowing
 from ..reads.lent_windows import CheckedWindow, Fetching, check_window, shared_key
 from ..store.database import Tx
 from ..store.store import Store

@@ -57,10 +57,10 @@ from ..exchange.acting import Acting
 from ..exchange.answering import Answering, Done, attempt
 from ..exchange.arriving import Arriving
 from ..exchange.follow_up import FollowUp, again
-from ..exchange.outgoing import Outgoing, message_of
 from ..log.receipts import Receipts, Way
 from ..log.subject import Subject, subject_of
 from ..offload import Offload
+from ..peers.outgoing import Outgoing, message_of
 from ..peers.peers import OwnPersona, Pair, Peers
 from ..steps import ParcelStep
 from ..store.database import Tx

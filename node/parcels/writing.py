@@ -42,12 +42,12 @@ from ..clock import Clock
 from ..errors import NodeError, NotFound
 from ..exchange.deliveries import Deliveries
 from ..exchange.follow_up import FollowUp
-from ..exchange.outgoing import Message, message_of
 from ..exchange.saying import sign_command
 from ..household.mandates import Mandates
 from ..log.receipts import Receipts
 from ..new_file import made_beside, put_in_place
 from ..offload import Offload
+from ..peers.outgoing import Message, message_of
 from ..peers.peers import OwnPersona, Pair, Peers
 from ..steps import ParcelStep
 from ..store.database import Tx

@@ -17,9 +17,9 @@ from ...protocol.errors import Code, GrantRefused, ProtocolError
 from ...protocol.wire import Body, Value
 from ..config import Role
 from ..errors import NotAllowed, UsageError
-from ..exchange.outgoing import Message, Outgoing
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
+from .outgoing import Message, Outgoing
 from .peers import Pair, Peers
 
 # Earlier versions of one peer's card, the one in force included: each is at most 64 KiB.

@@ -21,14 +21,14 @@ from ...protocol.errors import WireError
 from ...protocol.well_known import parse_well_known
 from ...protocol.wire import Body, Value
 from ..clock import Clock
-from ..exchange.outgoing import Outgoing
+from ..network.well_known import DomainSilent, DomainWithout, WellKnown
 from ..store.database import Tx
 from ..store.errors import StoreError
 from ..store.objects import Kind
 from ..store.store import Store
 from .cards import Cards
+from .outgoing import Outgoing
 from .peers import Peers
-from .well_known import DomainSilent, DomainWithout, WellKnown
 
 log = structlog.get_logger()
 

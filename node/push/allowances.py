@@ -37,8 +37,8 @@ from ...protocol.schema import Schema
 from ...protocol.wire import Body, Value
 from ..clock import Clock
 from ..errors import NodeError, NotFound, UsageError
-from ..exchange.rate import Rate
 from ..peers.peers import clean_name
+from ..rate import Rate
 from ..store.database import Tx
 from ..store.errors import StoreError
 from ..store.objects import Kind

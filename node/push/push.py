@@ -42,8 +42,8 @@ from ...protocol.wire import Value
 from ..clock import Clock
 from ..control_frame import ControlError, EndOfFrames, FrameReader, frame, peer_uid
 from ..errors import NodeError
-from ..exchange.rate import Rate
 from ..imports.declared import Declared
+from ..rate import Rate
 from ..store.errors import StoreError
 from ..vault.origin import origin_of
 from .allowances import Allowances, Row, Session, revoked

@@ -15,14 +15,14 @@ from ...protocol.keyset import GrantKeys
 from ...protocol.page import OpenedPage, PageEntry, open_page
 from ...protocol.window import Window
 from ..errors import NotFound
+from ..grants.borrowing import Borrowing
+from ..grants.lent_proofs import lent_proofs
 from ..offload import Offload
 from ..peers.peers import Pair
 from ..store.database import Tx
 from ..store.store import Store
 from ..vault.stored import Damaged, Stored, entry_of
 from ..vault.vault import Vault
-from .borrowing import Borrowing
-from .lent_proofs import lent_proofs
 from .lent_windows import Lent, StatementProof, lent_batch, proven
 
 

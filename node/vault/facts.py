@@ -20,7 +20,7 @@ from ...crypto.key_tree import DayKeys
 from ...protocol.page import PageEntry
 from ...protocol.record import Batch, Cell, concat
 from ...protocol.schema import Schema
-from ..imports.left_out import Noted, record_digest
+from .left_out import Noted, record_digest
 from .origin import is_declared
 from .recognition import VALUES, Told, matched_by_content, recognise
 from .stored import Damaged, Found, Reading, Stored, names_of, open_stored, rows_of

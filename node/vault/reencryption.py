@@ -39,7 +39,7 @@ from ...protocol.page import OpenedPage, open_page
 from ...protocol.window import Window
 from ...protocol.wire import Body, Value
 from ..checkpoint import UNWATCHED, Checkpoint
-from ..exchange.outgoing import Outgoing
+from ..peers.outgoing import Outgoing
 from ..steps import AgainStep
 from ..store.database import Tx
 from ..store.errors import StoreDamaged, StoreError

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ...protocol.cid import CID_BYTES
-from ..imports.journal import Journal
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
+from .journal import Journal
 from .origin import DECLARED, DERIVED, is_declared
 
 

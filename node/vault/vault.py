@@ -36,16 +36,16 @@ from ...protocol.schema import Schema
 from ...protocol.segment import make_segment
 from ...protocol.view_path import is_view
 from ...protocol.wire import Value
-from ..erasure.erased import Erased
 from ..errors import NodeError
-from ..imports.left_out import LeftOut, Noted
-from ..imports.overlap import overlapped
 from ..keystore import Keystore
 from ..offload import Offload
+from ..overlap import overlapped
 from ..store.database import Tx
 from ..store.store import Store
 from .collection import Collection, Collections
+from .erased import Erased
 from .facts import TellerKey, key_of, read_facts
+from .left_out import LeftOut, Noted
 from .origin import DERIVED
 from .recognition import MARGIN_DAYS, matched_by_content
 from .sealing import Piece, Sealed, SealedPage, Written, interval_of, pieces_of, seal_pieces

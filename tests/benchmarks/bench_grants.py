@@ -33,8 +33,8 @@ from entrenous.crypto.keys import RecoverySecret
 from entrenous.node.clock import SystemClock
 from entrenous.node.config import Config, Role
 from entrenous.node.grants.grant_given import GrantGiven
+from entrenous.node.history import standing_at
 from entrenous.node.keystore import Keystore
-from entrenous.node.log.history import standing_at
 from entrenous.node.network.memory import MemoryNetwork, MemoryWorld
 from entrenous.node.node import Ground, Node
 from entrenous.node.offload import ThreadOffload

@@ -38,8 +38,8 @@ from entrenous.node.errors import HomeError
 from entrenous.node.keystore import Keystore
 from entrenous.node.network import https
 from entrenous.node.network.transport import StreamClosed
+from entrenous.node.network.well_known import DomainSilent, DomainWithout
 from entrenous.node.network.yamux import HEADER, Flag, MuxError, Type, Yamux
-from entrenous.node.peers.well_known import DomainSilent, DomainWithout
 from entrenous.protocol import parcel
 from entrenous.protocol.did import did_of
 from entrenous.protocol.errors import RecordError, RemoteProtocolError, WireError

@@ -56,15 +56,15 @@ WITHOUT = {
             *("node.money.invoices", "node.money.paid_terms", "node.money.payments"),
             *(
                 "node.grants.inbox",
-                "node.imports.journal",
+                "node.vault.journal",
                 "node.grants.lent_on",
                 "node.household.mandate_kept",
-                "node.peers.meeting",
+                "node.exchange.meeting",
             ),
             *(
                 "node.parcels.book",
                 "node.peers.peers",
-                "node.vault.quotas",
+                "node.exchange.quotas",
                 "node.parcels.reads_by_file",
             ),
             *("node.store.objects", "node.store.sealer", "node.store.transaction"),

@@ -15,13 +15,13 @@ from entrenous.node.erasure.erasure import Erasing
 from entrenous.node.errors import NotFound, UsageError
 from entrenous.node.export.export import Exporting, Wanted
 from entrenous.node.export.reimport import Reimporting
-from entrenous.node.imports.journal import Import, State
 from entrenous.node.network.memory import MemoryNetwork, MemoryWorld
 from entrenous.node.node import Ground, Node
 from entrenous.node.offload import InlineOffload
 from entrenous.node.store.errors import StoreError
 from entrenous.node.store.inline import InlineDatabase
 from entrenous.node.store.objects import Kind
+from entrenous.node.vault.journal import Import, State
 from entrenous.node.vault.origin import DECLARED, origin_of
 from entrenous.node.vault.read_back import read_back
 from entrenous.node.vault.tellers import How

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from entrenous.node.network.https import HttpsWellKnown, resolve
 from entrenous.node.network.public_address import is_public
-from entrenous.node.peers.well_known import DomainSilent, DomainWithout
+from entrenous.node.network.well_known import DomainSilent, DomainWithout
 from entrenous.protocol.limits import WELL_KNOWN_BYTES_MAX
 from entrenous.tests.node.hostile_https import (
     DOMAIN,

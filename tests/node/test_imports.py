@@ -14,9 +14,9 @@ import pytest
 from entrenous.apps.readers import espi, ofx
 from entrenous.node.errors import NotFound, UsageError
 from entrenous.node.imports.imports import Imports, Progress
-from entrenous.node.imports.journal import TRANSITIONS, Event, Journal, State, after
 from entrenous.node.store.database import Tx
 from entrenous.node.store.errors import StoreDamaged
+from entrenous.node.vault.journal import TRANSITIONS, Event, Journal, State, after
 from entrenous.protocol.day import UNDATED
 from entrenous.protocol.errors import ReaderError, RecordError
 from entrenous.simulations.files import GeneratedFile, bank_file, energy_file

@@ -9,7 +9,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entrenous.node.exchange.leave import Leave, Leaves
+from entrenous.node.leave import Leave, Leaves
 from entrenous.node.log.space import LINES_MOST, Sparing, SparingFilter
 from entrenous.node.network.admission import (
     ADDRESS_MOST,

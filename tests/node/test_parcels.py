@@ -11,11 +11,11 @@ from trio.testing import MockClock
 
 from entrenous.crypto.keys import DeviceKey
 from entrenous.node.errors import NodeError, NotAllowed, NotFound
-from entrenous.node.exchange.outgoing import message_of
 from entrenous.node.grants.grant_given import GrantGiven
 from entrenous.node.grants.inbox import RequestState
 from entrenous.node.log.receipts import Way
 from entrenous.node.parcels.report import Fate, ParcelTaken
+from entrenous.node.peers.outgoing import message_of
 from entrenous.protocol.command import Cmd, DeliverArgs, parse_args
 from entrenous.protocol.mandate import Acted
 from entrenous.protocol.persona import make_certificate

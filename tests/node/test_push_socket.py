@@ -18,12 +18,12 @@ from entrenous.node.client import connect
 from entrenous.node.config import Config
 from entrenous.node.control_frame import frame
 from entrenous.node.errors import HomeError, NodeError, NotFound, UsageError
-from entrenous.node.exchange.rate import Rate
 from entrenous.node.imports.declared import Declared
 from entrenous.node.push import push
 from entrenous.node.push.client import PushAway, PushClient, PushRefused, PushToken
 from entrenous.node.push.socket import push_path
 from entrenous.node.push.token import new_token_file
+from entrenous.node.rate import Rate
 from entrenous.node.store.errors import StoreError
 from entrenous.protocol.errors import CapabilityError, RecordError
 from entrenous.protocol.limits import PUSH_BYTES_MAX

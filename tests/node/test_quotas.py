@@ -11,8 +11,8 @@ import trio.testing
 
 from entrenous.node.config import Config, Role
 from entrenous.node.errors import UsageError
+from entrenous.node.exchange.quotas import PAGE_BYTES
 from entrenous.node.sizes import size_of, spelled_size
-from entrenous.node.vault.quotas import PAGE_BYTES
 from entrenous.protocol.errors import Code
 from entrenous.tests.node.two_nodes import CURVE, DAY, Party, Town, a_town, meet, readings, settle
 

@@ -14,7 +14,7 @@ import trio.lowlevel
 from trio.testing import MockClock
 
 from entrenous.crypto.key_tree import NoKey
-from entrenous.node.exchange.outgoing import Outgoing
+from entrenous.node.peers.outgoing import Outgoing
 from entrenous.node.steps import AgainStep
 from entrenous.node.store.database import Tx
 from entrenous.node.vault.reencryption import GENERATIONS_KEPT, PAGES_A_UNIT, Reencryption

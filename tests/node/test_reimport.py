@@ -24,8 +24,6 @@ from entrenous.node.exchange.deliveries import Received
 from entrenous.node.export.export import Exporting, Wanted
 from entrenous.node.export.inside import is_export
 from entrenous.node.export.reimport import Reimporting
-from entrenous.node.imports.journal import Import, State
-from entrenous.node.imports.left_out import LeftOutDay
 from entrenous.node.network.memory import MemoryNetwork, MemoryWorld
 from entrenous.node.node import Ground, Node
 from entrenous.node.offload import InlineOffload
@@ -33,6 +31,8 @@ from entrenous.node.reads.serving import statement_value
 from entrenous.node.store.database import Tx
 from entrenous.node.store.inline import InlineDatabase
 from entrenous.node.store.objects import Kind
+from entrenous.node.vault.journal import Import, State
+from entrenous.node.vault.left_out import LeftOutDay
 from entrenous.node.vault.origin import DECLARED, origin_of
 from entrenous.node.vault.vault import Piece, Reading, pieces_of
 from entrenous.protocol.day import UNDATED

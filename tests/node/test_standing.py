@@ -19,11 +19,11 @@ from entrenous.crypto.keys import PersonaKey
 from entrenous.node.client import Client
 from entrenous.node.config import IdentitySettings, Role
 from entrenous.node.errors import NotAllowed, NotFound, UsageError
+from entrenous.node.network.well_known import DomainSilent, DomainWithout
 from entrenous.node.offline import DirectChannel
 from entrenous.node.operations import Host
 from entrenous.node.peers.cards import VERSIONS_MAX
 from entrenous.node.peers.domain_looks import PROOF_KEPT_MS
-from entrenous.node.peers.well_known import DomainSilent, DomainWithout
 from entrenous.node.results import CardInfo, Level, StandingInfo, VouchAnswer, VouchInfo
 from entrenous.node.shape import from_value, to_value
 from entrenous.node.store.home import Home

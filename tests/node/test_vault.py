@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from entrenous.node.errors import NotFound
 from entrenous.node.imports.doubles import Known, sift
-from entrenous.node.imports.overlap import overlapped
+from entrenous.node.overlap import overlapped
 from entrenous.node.store.database import Tx
 from entrenous.node.vault.compaction import PAGES_MIN, compact
 from entrenous.node.vault.origin import DECLARED

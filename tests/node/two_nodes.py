@@ -24,10 +24,10 @@ from entrenous.node.grants.grant_given import GrantGiven
 from entrenous.node.keystore import Keystore
 from entrenous.node.network.memory import MemoryNetwork, MemoryWorld
 from entrenous.node.network.transport import Stream, TransportError
+from entrenous.node.network.well_known import WellKnown
 from entrenous.node.node import Ground, Node
 from entrenous.node.offload import InlineOffload
 from entrenous.node.peers.peers import Pair
-from entrenous.node.peers.well_known import WellKnown
 from entrenous.node.store.database import Tx
 from entrenous.node.store.inline import InlineDatabase
 from entrenous.node.vault.vault import pieces_of

@@ -14,10 +14,10 @@ from contextlib import suppress
 
 import pytest
 
-from entrenous.node.exchange.outgoing import Outgoing
+from entrenous.node.grants.borrowing import Borrowing
 from entrenous.node.grants.lending import Lending
 from entrenous.node.log.receipts import Receipts
-from entrenous.node.reads.borrowing import Borrowing
+from entrenous.node.peers.outgoing import Outgoing
 from entrenous.node.store.database import Tx
 from entrenous.node.store.inline import InlineDatabase
 from entrenous.node.store.ledger import Ledger

@@ -20,11 +20,11 @@ import entrenous.protocol.trust
 from entrenous.node.client import Client
 from entrenous.node.config import Role
 from entrenous.node.exchange import acting
+from entrenous.node.grants.borrowing import Borrowing
 from entrenous.node.household.mandates import Mandates
 from entrenous.node.imports.imports import Imports
 from entrenous.node.log.receipts import Receipts
 from entrenous.node.node import Node
-from entrenous.node.reads.borrowing import Borrowing
 from entrenous.node.store.database import Tx
 from entrenous.node.store.errors import StoreError
 from entrenous.node.store.ledger import Ledger

@@ -31,9 +31,9 @@ from ...protocol.trust import VerifiedMeeting
 from ...protocol.wire import Body, Value
 from ..config import Role
 from ..household.household import Household, People, numbers_of
+from ..peers.peers import OwnPersona, Pair, Peers, clean_name, fit_name
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
-from .peers import OwnPersona, Pair, Peers, clean_name, fit_name
 
 INVITE_LIFE_S = 86_400
 # Invites that wait at one time: each is a secret that opens a pairing.

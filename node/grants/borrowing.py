@@ -33,23 +33,23 @@ from ...protocol.trust import GrantStatus
 from ...protocol.window import Window
 from ...protocol.wire import Value
 from ..errors import NotAllowed, NotFound
-from ..exchange.outgoing import Outgoing
-from ..grants.grant_held import KEYSETS_KEPT_MAX, GrantHeld
-from ..grants.grant_lines import GrantLines, Happened, Side, line_of_held
-from ..grants.inbox import Asked, Inbox, RequestState
-from ..grants.lending_on import LendingOn, check_within
 from ..household.mandate_kept import ProxyKept
 from ..money.paid_terms import check_paid_terms, paid_terms_on, refuse_paid_terms
+from ..peers.outgoing import Outgoing
 from ..peers.peers import OwnPersona, Pair, Peers
+from ..reads.lent_windows import CheckedWindow, Fetching
 from ..store.database import Tx
 from ..store.errors import StoreDamaged
 from ..store.objects import Kind
 from ..store.store import Store
 from ..vault.collection import Collection, Collections
 from ..vault.stored import Stored
+from .grant_held import KEYSETS_KEPT_MAX, GrantHeld
+from .grant_lines import GrantLines, Happened, Side, line_of_held
+from .inbox import Asked, Inbox, RequestState
+from .lending_on import LendingOn, check_within
 from .lent_days import LentDays
 from .lent_proofs import keep_proof
-from .lent_windows import CheckedWindow, Fetching
 
 NONCE_BYTES = 16
 _PAGE_COUNTER = "page"

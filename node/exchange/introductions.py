@@ -17,12 +17,12 @@ from ...crypto.errors import CryptoError
 from ...protocol.errors import ProtocolError
 from ...protocol.wire import Value
 from ..errors import NodeError
-from ..exchange.exchange import Exchange
+from ..peers.peers import Pair, Peers
 from ..store.database import Tx
 from ..store.errors import StoreError
 from ..store.objects import Kind
 from ..store.store import Store
-from .peers import Pair, Peers
+from .exchange import Exchange
 
 log = structlog.get_logger()
 

@@ -13,16 +13,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from ...protocol.did import did_of
-from ...protocol.page import parse_entry
-from ...protocol.segment import make_segment
-from ...protocol.wire import Value
-from ..keystore import Keystore
-from ..node import Node
-from ..store.database import Tx
-from ..store.store import Store
-from .stored import Stored
-from .vault import CHUNK_PAGES, head_cid
+from ..protocol.did import did_of
+from ..protocol.page import parse_entry
+from ..protocol.segment import make_segment
+from ..protocol.wire import Value
+from .keystore import Keystore
+from .node import Node
+from .store.database import Tx
+from .store.store import Store
+from .vault.stored import Stored
+from .vault.vault import CHUNK_PAGES, head_cid
 
 
 async def vouch_anew(node: Node) -> int:

@@ -11,11 +11,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ...protocol.did import Did
-from ...protocol.errors import Code
-from ...protocol.receipt import Answer, Receipt
-from .mentioned import Mentioned
-from .receipts import Way
+from ..protocol.did import Did
+from ..protocol.errors import Code
+from ..protocol.receipt import Answer, Receipt
+from .log.mentioned import Mentioned
+from .log.receipts import Way
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,17 +23,12 @@ from ...protocol.window import Window
 from ..checkpoint import Checkpoint
 from ..clock import Clock
 from ..errors import Away
-from ..exchange.exchange import Exchange, answer_of, refusal_of
-from ..exchange.link import Arrived, Link
+from ..grants.borrowing import Borrowing
 from ..log.receipts import Receipts, Way
 from ..log.subject import Subject
 from ..offload import Offload
 from ..peers.peers import Pair, Peers
-from ..steps import ReadStep
-from ..store.database import Tx
-from ..store.store import Store
-from .borrowing import Borrowing
-from .lent_windows import (
+from ..reads.lent_windows import (
     CheckedWindow,
     Fetching,
     Lent,
@@ -43,6 +38,11 @@ from .lent_windows import (
     shared_key,
     went_by,
 )
+from ..steps import ReadStep
+from ..store.database import Tx
+from ..store.store import Store
+from .exchange import Exchange, answer_of, refusal_of
+from .link import Arrived, Link
 
 T = TypeVar("T")
 

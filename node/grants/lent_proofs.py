@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from ...protocol.errors import ProtocolError
 from ...protocol.statement import parse_statement, read_hashes
 from ...protocol.wire import Value
+from ..reads.lent_windows import StatementProof
 from ..store.database import Tx
 from ..store.errors import StoreDamaged
 from ..store.objects import Kind, Objects
-from .lent_windows import StatementProof
 
 # Proofs of one statement: a reader that comes every day for two months, a day more each time.
 PROOFS_KEPT_MAX = 64

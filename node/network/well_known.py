@@ -48,6 +48,6 @@ class LoadedLater:
 
 def over_https() -> WellKnown:
     """What asks domains over HTTPS, on the internet."""
-    from ..network.https import HttpsWellKnown
+    from .https import HttpsWellKnown
 
     return HttpsWellKnown()

@@ -15,10 +15,10 @@ import trio
 from ...protocol.command import Cmd
 from ...protocol.did import Did
 from ...protocol.wire import Value
-from ..peers.peers import Pair
 from ..store.database import Tx
 from ..store.errors import StoreDamaged
 from ..store.outbox import Item, Outbox
+from .peers import Pair
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,29 +14,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from ...protocol.command import Cmd
-from ...protocol.receipt import Answer
-from ...protocol.request import parse_request
-from ...protocol.trust import GrantStatus
-from ...protocol.window import Window, within
-from ..exchange.deliveries import Deliveries, Made, Received
-from ..grants.grant_lines import Event, GrantLine, GrantLines, Happened, Side
-from ..grants.inbox import Inbox, RequestState
-from ..grants.lending_on import LendingOn
-from ..grants.standing_terms import Judged
-from ..peers.cards import Cards
-from ..peers.peers import Pair
-from ..results_history import HistoryEvent
-from ..store.database import Tx
+from ..protocol.command import Cmd
+from ..protocol.receipt import Answer
+from ..protocol.request import parse_request
+from ..protocol.trust import GrantStatus
+from ..protocol.window import Window, within
 from .evidence import ReadMade, Said, cids_of, names_of_rows, reads_in
-from .mentioned import (
+from .exchange.deliveries import Deliveries, Made, Received
+from .grants.grant_lines import Event, GrantLine, GrantLines, Happened, Side
+from .grants.inbox import Inbox, RequestState
+from .grants.lending_on import LendingOn
+from .grants.standing_terms import Judged
+from .log.mentioned import (
     Mentioned,
     MentionedRows,
     collection_named,
     grant_named,
     peer_named,
 )
-from .receipts import Way
+from .log.receipts import Way
+from .peers.cards import Cards
+from .peers.peers import Pair
+from .results_history import HistoryEvent
+from .store.database import Tx
 
 _DAY_MS = 86_400_000
 _WAY = {Side.GIVEN: Way.GIVEN.value, Side.HELD: Way.TAKEN.value}

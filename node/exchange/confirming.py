@@ -13,14 +13,14 @@ from ...crypto.errors import CryptoError
 from ...protocol.command import Cmd
 from ...protocol.errors import ProtocolError
 from ..errors import NodeError
-from ..exchange.exchange import Exchange
-from ..exchange.outgoing import Outgoing
+from ..log.head import HeadState, LogHead
+from ..log.witnesses import Witness, Witnesses
+from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
 from ..store.database import Tx
 from ..store.errors import StoreError
 from ..store.store import Store
-from .head import HeadState, LogHead
-from .witnesses import Witness, Witnesses
+from .exchange import Exchange
 
 log = structlog.get_logger()
 

@@ -21,8 +21,8 @@ from ..store.database import Tx
 from ..store.errors import StoreDamaged
 from ..store.objects import Kind, Objects
 from ..store.sealer import Sealer
-from ..vault.sealing import Piece
-from ..vault.stored import names_of, rows_of
+from .sealing import Piece
+from .stored import names_of, rows_of
 
 _DIGEST_BYTES = 8
 _PATHS: Value = "erased-paths"
