@@ -43,6 +43,7 @@ from .grants.inbox import Asked, Inbox, Side
 from .grants.lending import Lending
 from .grants.lending_on import LendingOn
 from .grants.offered import Offers
+from .grants.reencryption import Reencryption
 from .grants.renewal import Renewals
 from .grants.standing_terms import StandingRules
 from .history import History
@@ -88,7 +89,6 @@ from .sizes import size_of
 from .store.database import Database, Tx
 from .store.errors import StoreError
 from .store.store import Store
-from .vault.reencryption import Reencryption
 from .vault.vault import Vault
 from .views.views import Views
 

@@ -44,7 +44,7 @@ WITHOUT = {
                 "node.grants.deletion_duty",
                 "node.log.subject",
                 "node.grants.offered",
-                "node.vault.reencryption",
+                "node.grants.reencryption",
             ),
             *("node.grants.renewal", "node.grants.standing_terms", "node.views.kept"),
             *(

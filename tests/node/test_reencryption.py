@@ -14,10 +14,10 @@ import trio.lowlevel
 from trio.testing import MockClock
 
 from entrenous.crypto.key_tree import NoKey
+from entrenous.node.grants.reencryption import GENERATIONS_KEPT, PAGES_A_UNIT, Reencryption
 from entrenous.node.peers.outgoing import Outgoing
 from entrenous.node.steps import AgainStep
 from entrenous.node.store.database import Tx
-from entrenous.node.vault.reencryption import GENERATIONS_KEPT, PAGES_A_UNIT, Reencryption
 from entrenous.node.vault.stored import Stored, entry_of
 from entrenous.node.vault.vault import pieces_of
 from entrenous.protocol.day import UNDATED

@@ -44,10 +44,10 @@ from ..steps import AgainStep
 from ..store.database import Tx
 from ..store.errors import StoreDamaged, StoreError
 from ..store.objects import Kind
-from .collection import LIVE_MAX, Collection
-from .sealing import Piece
-from .stored import Stored, entry_of
-from .vault import Vault, head_cid
+from ..vault.collection import LIVE_MAX, Collection
+from ..vault.sealing import Piece
+from ..vault.stored import Stored, entry_of
+from ..vault.vault import Vault, head_cid
 
 log = structlog.get_logger()
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import trio
 
-from ...protocol.command import Cmd
-from ...protocol.command_after import DeleteArgs
-from ...protocol.trust import GrantStatus
-from ..node import Node
-from ..peers.outgoing import message_of
-from ..store.database import Tx
+from ..protocol.command import Cmd
+from ..protocol.command_after import DeleteArgs
+from ..protocol.trust import GrantStatus
+from .node import Node
+from .peers.outgoing import message_of
+from .store.database import Tx
 
 _LAST_WORDS = frozenset((Cmd.REVOKE, Cmd.DELETE))
 
