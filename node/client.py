@@ -4,7 +4,7 @@
         records = await client.read("energy/electricity/load-curve", first, last)
 
 Every method is one operation of `operations/`, written under the same subject in `calls/`; what it
-returns is in `results.py`.  Refusals come
+returns is in `results/`.  Refusals come
 as the errors of `errors.py`, with the sentence that the node said.  Records come as columns, a few
 large pieces and not row by row.
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from ..crypto.errors import EntrenousError
 from .config import ENVIRONMENT_PREFIX, Config
 from .errors import HomeError, HomeInUse
-from .results import Finding, State
+from .results.node import Finding, State
 from .store.health import check_file
 from .store.home import Home
 

@@ -35,7 +35,7 @@ from .log.mentioned import (
 from .log.receipts import Way
 from .peers.cards import Cards
 from .peers.peers import Pair
-from .results_history import HistoryEvent
+from .results.history import HistoryEvent
 from .store.database import Tx
 
 _DAY_MS = 86_400_000

@@ -1,7 +1,7 @@
 """A frozen dataclass as a plain value of the formats, and back, by its annotations.
 
 What crosses the control socket is a map with exactly the fields of its dataclass, so the types in
-`results.py` are the one description of it.  Field types are: int, str, bool, bytes, an enum of
+`results/` are the one description of it.  Field types are: int, str, bool, bytes, an enum of
 text, `Window`, another such dataclass, `tuple[T, …]` of any length, `T | None`, `dict[str, T]`,
 and `Value` (anything, as it is).  One dataclass and plain types may share a field: the map is the
 dataclass.

@@ -5,13 +5,8 @@ from __future__ import annotations
 from ..channel import (
     Caller,
 )
-from ..results import (
-    Finding,
-    Invitation,
-    Paired,
-    Peer,
-    Status,
-)
+from ..results.node import Finding, Status
+from ..results.peers import Invitation, Paired, Peer
 
 
 class AboutCalls(Caller):

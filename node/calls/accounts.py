@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..channel import Caller
-from ..money.account_info import (
+from ..results.accounts import (
     AccountInfo,
     AccountLine,
     CreditorInfo,

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from ...protocol.window import Window
 from ...protocol.wire import Value
 from ..channel import Caller
-from ..results import MandateInfo, RequestInfo
+from ..results.grants import RequestInfo
+from ..results.household import MandateInfo
 from .answers import data_of
 
 

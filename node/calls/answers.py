@@ -13,9 +13,7 @@ from ...protocol.wire import Body, Value
 from ..channel import (
     understood,
 )
-from ..results import (
-    Records,
-)
+from ..results.records import Records
 
 # Damaged pages, statements: of one answer.
 SENTENCES_MAX = 1 << 20

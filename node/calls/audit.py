@@ -7,11 +7,8 @@ from pathlib import Path
 from ..channel import (
     Caller,
 )
-from ..results import (
-    BackedUp,
-    LogInfo,
-    LogSummary,
-)
+from ..results.log import LogInfo, LogSummary
+from ..results.node import BackedUp
 from .answers import path_text
 
 

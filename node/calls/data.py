@@ -14,19 +14,13 @@ from ..channel import (
     read_as,
     understood,
 )
-from ..results import (
-    CollectionInfo,
-    Delivered,
-    DeliveryInfo,
-    ImportPreview,
-    ImportProgress,
-    ImportReport,
-    ImportSource,
-    Records,
-    Sourced,
-    ToldBy,
-    Undone,
-)
+from ..results.deliveries import Delivered, DeliveryInfo
+from ..results.imports import Preview as ImportPreview
+from ..results.imports import Progress as ImportProgress
+from ..results.imports import Report as ImportReport
+from ..results.imports import Source as ImportSource
+from ..results.imports import Undone
+from ..results.records import CollectionInfo, Records, Sourced, ToldBy
 from ..shape import from_value, to_value
 from .answers import SENTENCES_MAX, path_text, piece_of, records_of
 

@@ -9,11 +9,7 @@ from ..channel import (
     Caller,
     read_as,
 )
-from ..results import (
-    AllowanceInfo,
-    RecordRemoved,
-    RecordsAdded,
-)
+from ..results.records import AllowanceInfo, RecordRemoved, RecordsAdded
 
 
 class DeclaringCalls(Caller):

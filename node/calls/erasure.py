@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..channel import Caller
-from ..erasure.results import Erased, ErasedItem, LeaveTaken, Lifted
+from ..results.erasure import Erased, ErasedItem, LeaveTaken, Lifted
 
 
 class ErasureCalls(Caller):

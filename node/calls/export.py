@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...protocol.wire import Value
 from ..channel import Caller, read_as
-from ..export.report import Exported, ExportProgress
+from ..results.export import Exported, ExportProgress
 from ..shape import from_value
 from .answers import path_text
 

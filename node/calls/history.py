@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..channel import Caller
-from ..results_history import HistoryEvent, Renewed
+from ..results.history import HistoryEvent, Renewed
 
 
 class HistoryCalls(Caller):

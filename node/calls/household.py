@@ -8,11 +8,7 @@ from ...protocol.wire import Value
 from ..channel import (
     Caller,
 )
-from ..results import (
-    MandateInfo,
-    PersonInfo,
-    ProxyInfo,
-)
+from ..results.household import MandateInfo, PersonInfo, ProxyInfo
 from .answers import data_of
 
 

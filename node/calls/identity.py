@@ -10,12 +10,7 @@ from ..channel import (
     Caller,
     understood,
 )
-from ..results import (
-    CardInfo,
-    StandingInfo,
-    VouchAnswer,
-    VouchInfo,
-)
+from ..results.peers import CardInfo, StandingInfo, VouchAnswer, VouchInfo
 
 
 class IdentityCalls(Caller):

@@ -12,15 +12,9 @@ from ..channel import (
     Caller,
     understood,
 )
-from ..results import (
-    AskedByFile,
-    Fetched,
-    GrantInfo,
-    Invoked,
-    RequestInfo,
-    Revoked,
-    Source,
-)
+from ..results.grants import GrantInfo, RequestInfo, Revoked
+from ..results.node import Invoked
+from ..results.reads import AskedByFile, Fetched, Source
 from ..shape import from_value, to_value
 from .answers import SENTENCES_MAX, batch_of, data_of, piece_of, sentences_of
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..channel import Caller
-from ..results_log import CheckpointInfo, ConsentWritten, ForkInfo, ProofMade, WitnessInfo
+from ..results.log import CheckpointInfo, ConsentWritten, ForkInfo, ProofMade, WitnessInfo
 
 
 class LogCalls(Caller):

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..channel import (
     Caller,
 )
-from ..parcels.report import ParcelTaken, ParcelWritten, Waiting
+from ..results.parcels import ParcelTaken, ParcelWritten, Waiting
 from .answers import path_text
 
 

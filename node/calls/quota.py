@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..channel import Caller
-from ..results import QuotaInfo
+from ..results.peers import QuotaInfo
 
 
 class QuotaCalls(Caller):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ...protocol.wire import Value
 from ..channel import Caller
-from ..grants.terms_report import Frugality, JudgementInfo, StandingTold, TermsInfo
+from ..results.terms import Frugality, JudgementInfo, StandingTold, TermsInfo
 from .answers import data_of
 
 

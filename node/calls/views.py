@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...protocol.view import Band
 from ..channel import Caller
-from ..results import ViewInfo, ViewRemoved
+from ..results.views import ViewInfo, ViewRemoved
 from ..views.choice import Choice
 
 

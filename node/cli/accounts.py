@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 
 from ...protocol.remuneration import LICENCE
 from ..errors import Exit, UsageError
-from ..money.account_info import AccountInfo, AccountLine, InvoiceInfo, PaymentInfo, TransferInfo
+from ..results.accounts import AccountInfo, AccountLine, InvoiceInfo, PaymentInfo, TransferInfo
 from .days import moment
 from .names import HEAD, SHORT_CHARS, short
 from .options import USUAL, Options, node_of

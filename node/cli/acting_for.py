@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ...protocol.window import Window, opened_until
 from ..errors import Exit, UsageError
-from ..results import RequestInfo
+from ..results.grants import RequestInfo
 from .days import Span, Zone
 from .options import Options, node_of
 from .requests import check_waiting, narrowed, now_ms, request_named, show_requests, wanted_of

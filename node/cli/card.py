@@ -15,7 +15,7 @@ from ...protocol.errors import ProtocolError
 from ...protocol.limits import CARD_BYTES_MAX
 from ...protocol.wire import Value, encode
 from ..errors import UsageError
-from ..results import CardInfo
+from ..results.peers import CardInfo
 from .days import moment
 from .options import USUAL, Options, node_of
 from .screen import Screen

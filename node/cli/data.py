@@ -12,15 +12,12 @@ from ...crypto.errors import EntrenousError
 from ...protocol.day import UNDATED
 from ..control_frame import ControlError
 from ..errors import Exit, NodeError, exit_of
-from ..results import (
-    Delivered,
-    DeliveryState,
-    ImportPreview,
-    ImportProgress,
-    ImportReport,
-    ImportSkipped,
-    Records,
-)
+from ..results.deliveries import Delivered, DeliveryState
+from ..results.imports import Preview as ImportPreview
+from ..results.imports import Progress as ImportProgress
+from ..results.imports import Report as ImportReport
+from ..results.imports import Skipped as ImportSkipped
+from ..results.records import Records
 from .days import days_in_words, moment, span
 from .household import For
 from .names import short

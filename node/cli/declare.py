@@ -28,7 +28,7 @@ from ..client import Client
 from ..errors import Exit, NodeError, UsageError
 from ..imports.spelled import read_line, spelled
 from ..imports.spelled_time import moment_here, read_moment
-from ..results import RecordRemoved
+from ..results.records import RecordRemoved
 from .options import USUAL, Options, node_of, zone_of
 from .records import utc_text
 from .screen import Screen

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from ...crypto.errors import EntrenousError
 from ..client import NotRunning, connect
 from ..errors import Exit, NotAllowed
-from ..results import Finding, State
+from ..results.node import Finding, State
 from .options import USUAL, Options, node_of
 from .screen import Screen
 from .words import counted

@@ -12,9 +12,9 @@ from cyclopts import App, Parameter
 from ...protocol.errors import RecordError
 from ...protocol.schema import SCHEMAS
 from ..client import Client, NotRunning, connect
-from ..erasure.results import Erased, LeaveTaken
 from ..errors import Exit, UsageError
 from ..imports.spelled_time import read_moment
+from ..results.erasure import Erased, LeaveTaken
 from .days import days_in_words, moment
 from .options import USUAL, Options, node_of, zone_of
 from .screen import Screen

@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ..errors import Exit
-from ..export.report import ExportProgress
+from ..results.export import ExportProgress
 from .data import From, To, Utc
 from .days import span
 from .options import USUAL, Options, node_of, zone_of

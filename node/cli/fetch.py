@@ -11,7 +11,7 @@ from ...protocol.record import Batch, concat
 from ...protocol.window import Window
 from ..client import Client
 from ..errors import NotAllowed, NotFound, Refused, UsageError
-from ..results import Fetched
+from ..results.reads import Fetched
 from .data import All, FormatOption, From, To, Utc
 from .days import Span, days_in_words, require_whole_days, span
 from .names import short

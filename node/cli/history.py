@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from ...protocol.errors import ProtocolError
 from ..errors import UsageError
 from ..imports.spelled_time import read_moment
-from ..results_history import HistoryEvent
+from ..results.history import HistoryEvent
 from .days import days_in_words, moment
 from .names import short
 from .options import USUAL, Options, node_of

@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 
 from ...protocol.command import Cmd
 from ..errors import Exit, UsageError
-from ..results import MandateInfo
+from ..results.household import MandateInfo
 from .days import end_of_day_s, moment, span
 from .lend_on import lend_on
 from .names import HEAD, find, short

@@ -14,7 +14,8 @@ from ...protocol.window import Window, opened_until
 from ...protocol.wire import Value
 from ..client import Client
 from ..errors import Exit, NotAllowed, NotFound, UsageError
-from ..results import CollectionInfo, GrantInfo, RequestInfo, Revoked
+from ..results.grants import GrantInfo, RequestInfo, Revoked
+from ..results.records import CollectionInfo
 from .acting_for import grant_for, inbox_for, lives_elsewhere, refuse_for
 from .data import From, To, Utc
 from .days import days_in_words, end_of_day_s, moment, require_whole_days, span

@@ -8,8 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from ..errors import UsageError
-from ..results import LogInfo
-from ..results_log import WitnessInfo
+from ..results.log import LogInfo, WitnessInfo
 from .days import days_in_words, moment
 from .log_check import check
 from .options import USUAL, Options, node_of

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from ...protocol.command import Cmd
 from ..errors import UsageError
-from ..parcels.report import Fate, ParcelItem, ParcelTaken, Waiting
+from ..results.parcels import Fate, ParcelItem, ParcelTaken, Waiting
 from .days import days_in_words, moment
 from .options import USUAL, Options, node_of
 from .screen import Column, Screen

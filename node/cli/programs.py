@@ -18,7 +18,7 @@ from ...protocol.errors import RecordError
 from ...protocol.wire import Value
 from ..errors import Exit, NodeError, NotAllowed, UsageError
 from ..imports.spelled import LINE_BYTES_MAX
-from ..results import AllowanceInfo
+from ..results.records import AllowanceInfo
 from .days import end_of_day_s, moment
 from .json_form import plain
 from .options import USUAL, Options, node_of

@@ -7,8 +7,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ..errors import Exit, UsageError
-from ..results import GrantInfo
-from ..results_history import Renewed
+from ..results.grants import GrantInfo
+from ..results.history import Renewed
 from .days import days_in_words, end_of_day_s, moment
 from .lend import Yes
 from .names import find, short

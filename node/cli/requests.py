@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from ...protocol.view_path import is_view
 from ...protocol.window import Window
 from ..errors import UsageError
-from ..results import CollectionInfo, RequestInfo
+from ..results.grants import RequestInfo
+from ..results.records import CollectionInfo
 from .days import Span, days_in_words, require_whole_days
 from .names import find, short
 from .screen import Screen

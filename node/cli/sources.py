@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ..errors import Exit
-from ..imports.report import Imported, PreviewItem
-from ..results import Records, Sourced, ToldBy
+from ..results.imports import Imported, PreviewItem
+from ..results.records import Records, Sourced, ToldBy
 from .json_form import Json
 from .names import short
 from .records import Format, json_rows, print_batch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...protocol.domain import shown_domain
-from ..results import Level, StandingInfo
+from ..results.peers import Level, StandingInfo
 from .screen import Screen
 
 

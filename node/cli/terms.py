@@ -17,9 +17,9 @@ from ...protocol.terms import Clause, Force
 from ...protocol.terms_narrowing import differences, narrowed
 from ...protocol.wire import Value
 from ..errors import Exit, NotFound, UsageError
-from ..grants.terms_report import Frugality, TermsInfo
 from ..grants.vocabulary import purposes as known_purposes
-from ..results import RequestInfo
+from ..results.grants import RequestInfo
+from ..results.terms import Frugality, TermsInfo
 from .days import days_in_words, moment
 from .json_form import plain
 from .names import find, short

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ...protocol.terms import Terms
 from ...protocol.terms_enforced import LICENCE, ShownClause, shown_clauses
-from ..grants.terms_report import Frugality, RequestMarks
 from ..grants.vocabulary import purposes
-from ..results import RequestInfo
+from ..results.grants import RequestInfo
+from ..results.terms import Frugality, RequestMarks
 from .screen import Screen
 
 _FORCE = {

@@ -19,7 +19,8 @@ from ...protocol.window import Window
 from ..client import Client
 from ..errors import Exit, NotFound, UsageError
 from ..imports.spelled import read_decimal
-from ..results import RequestInfo, ViewInfo
+from ..results.grants import RequestInfo
+from ..results.views import ViewInfo
 from ..views.choice import Choice
 from .days import days_in_words
 from .json_form import Json

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from ...protocol.view_path import is_view, source_of
 from ...protocol.window import Window
-from ..results import CollectionInfo, RequestInfo
+from ..results.grants import RequestInfo
+from ..results.records import CollectionInfo
 from .screen import Screen
 
 

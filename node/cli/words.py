@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from ...protocol.remuneration import LICENCE, Remuneration
 from ...protocol.terms import Terms
 from ...protocol.window import Window
-from ..results import CollectionInfo, GrantInfo, RequestInfo
+from ..results.grants import GrantInfo, RequestInfo
+from ..results.records import CollectionInfo
 from .days import Span, Zone, days_in_words, moment, zone_in_words
 from .names import HEAD, SHORT_CHARS, short
 from .screen import Screen

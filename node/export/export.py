@@ -44,6 +44,7 @@ from ...protocol.wire import Body, Value
 from ..checkpoint import UNWATCHED, Checkpoint
 from ..errors import NotFound
 from ..node import Node
+from ..results.export import Exported, ExportProgress
 from ..store.database import Tx
 from ..vault.collection import Collection
 from ..vault.facts import TellerKey, key_of
@@ -51,7 +52,6 @@ from . import papers
 from .folder import ExportError, ExportFile, ExportFolder, Part
 from .readme import readme
 from .records import Gathered, Lines, SignedDay, csv_head, gather, lines_of
-from .report import Exported, ExportProgress
 
 _NOTES = ("records", "facts", "statements", "sources", "damaged")
 # Sources of one export: files, deliveries, programs.

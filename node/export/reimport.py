@@ -35,15 +35,15 @@ from ...protocol.errors import ProtocolError
 from ...protocol.wire import Body, Value
 from ..checkpoint import UNWATCHED, Checkpoint
 from ..errors import NodeError
-from ..imports.report import (
+from ..node import Node
+from ..reads.serving import statement_value
+from ..results.imports import (
     Imported,
     Preview,
     PreviewItem,
     Progress,
     Report,
 )
-from ..node import Node
-from ..reads.serving import statement_value
 from ..store.database import Tx
 from ..store.objects import Kind
 from ..vault.sealing import Piece

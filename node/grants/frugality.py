@@ -15,11 +15,11 @@ from ...protocol.fields_needed import FieldsNeeded, counted
 from ...protocol.request import parse_request
 from ..household.household import Household
 from ..peers.peers import Pair
+from ..results.terms import FieldsAsked, Frugality
 from ..store.database import Tx
 from ..vault.collection import Collections
 from .expansion import expanded
 from .inbox import Asked, Inbox
-from .terms_report import FieldsAsked, Frugality
 from .vocabulary import fields_needed
 
 

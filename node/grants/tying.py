@@ -17,8 +17,8 @@ from typing import Final
 
 from ...protocol.request import Request, parse_request
 from ...protocol.window import Window
+from ..results.terms import FieldsAsked
 from .inbox import Asked, RequestState
-from .terms_report import FieldsAsked
 
 # What a no may cost, and words by which it does: English and French, by their stems.
 _WHAT: Final = re.compile(

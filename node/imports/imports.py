@@ -35,6 +35,17 @@ from ...protocol.reading import UNSAID, Reader, Settings, refusal, summary
 from ..checkpoint import UNWATCHED, Checkpoint
 from ..clock import Clock
 from ..overlap import overlapped
+from ..results.imports import (
+    Imported,
+    Preview,
+    PreviewItem,
+    PreviewSource,
+    Progress,
+    Report,
+    Skipped,
+    Source,
+    Undone,
+)
 from ..store.database import Tx
 from ..vault.journal import Event, Import, Journal, State, after
 from ..vault.sealing import Piece, Sealed
@@ -51,17 +62,6 @@ from .plan import (
     installed_readers,
     read_file,
     unmoved,
-)
-from .report import (
-    Imported,
-    Preview,
-    PreviewItem,
-    PreviewSource,
-    Progress,
-    Report,
-    Skipped,
-    Source,
-    Undone,
 )
 from .told_before import told_before
 from .undo import Undoing, months_of

@@ -11,7 +11,8 @@ from ...protocol.trust import GrantStatus
 from ...protocol.wire import Value
 from ..errors import NodeError, UsageError
 from ..log.head import HeadState
-from ..results import Invitation, Paired, Peer, Status
+from ..results.node import Status
+from ..results.peers import Invitation, Paired, Peer
 from ..shape import to_value
 from ..store.database import Tx
 from .household import NAMES_CHARS_MAX, people_named

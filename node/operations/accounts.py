@@ -14,7 +14,12 @@ from ...protocol.payment import PaymentWord
 from ...protocol.sepa import Creditor, check_creditor, transfer_payload
 from ...protocol.wire import Value
 from ..errors import NotFound, UsageError
-from ..money.account_info import (
+from ..money.accounts import Owed, Sheet
+from ..money.invoices import InvoiceKept
+from ..money.payments import PaymentKept
+from ..node import Node
+from ..peers.peers import Pair
+from ..results.accounts import (
     AccountDifference,
     AccountInfo,
     AccountLine,
@@ -25,11 +30,6 @@ from ..money.account_info import (
     PaymentInfo,
     TransferInfo,
 )
-from ..money.accounts import Owed, Sheet
-from ..money.invoices import InvoiceKept
-from ..money.payments import PaymentKept
-from ..node import Node
-from ..peers.peers import Pair
 from ..shape import to_value
 from ..store.database import Tx
 from .operation import Args, Emit, Host, shorts

@@ -15,7 +15,7 @@ from ..household.mandate_kept import MandateKept
 from ..household.waiting_for import WaitingFor
 from ..node import Node
 from ..peers.peers import Pair
-from ..results import RequestInfo
+from ..results.grants import RequestInfo
 from ..shape import to_value
 from ..store.database import Tx
 from .operation import Args, Emit, Host, shorts

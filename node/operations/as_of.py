@@ -12,7 +12,7 @@ from ..grants.grant_lines import GrantLine, Happened, Side
 from ..history import standing_at
 from ..log.mentioned import reads_named
 from ..node import Node
-from ..results import GrantInfo
+from ..results.grants import GrantInfo
 from ..store.database import Tx
 
 Lines = Mapping[tuple[Side, bytes], GrantLine]

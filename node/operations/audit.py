@@ -10,7 +10,8 @@ from ...protocol.wire import Value
 from ..backup import write_backup
 from ..log.receipts import Logged, LogReport
 from ..node import Node
-from ..results import BackedUp, LogInfo, LogSummary
+from ..results.log import LogInfo, LogSummary
+from ..results.node import BackedUp
 from ..shape import to_value
 from ..store.database import Tx
 from ..store.objects import Kind

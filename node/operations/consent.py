@@ -12,7 +12,7 @@ from ..grants.grant_held import GrantHeld
 from ..grants.grant_lines import Happened, Side
 from ..grants.inbox import Asked
 from ..node import Node
-from ..results_log import ConsentWritten
+from ..results.log import ConsentWritten
 from ..shape import to_value
 from ..store.database import Tx
 from .operation import Args, Emit, Host

@@ -20,7 +20,8 @@ from ..export.reimport import Reimporting
 from ..imports.files import handed_in
 from ..imports.plan import Placing, ReadFile, installed_readers, read_file, unmoved
 from ..node import Node
-from ..results import CollectionInfo, Delivered, DeliveryInfo, DeliveryState
+from ..results.deliveries import Delivered, DeliveryInfo, DeliveryState
+from ..results.records import CollectionInfo
 from ..shape import from_value, to_value
 from ..store.database import Tx
 from ..vault.collection import Collection

@@ -12,7 +12,7 @@ from ...protocol.wire import Value
 from ..errors import NodeError, UsageError
 from ..imports.mending import remove_record
 from ..push.allowances import Row
-from ..results import AllowanceInfo, RecordRemoved, RecordsAdded
+from ..results.records import AllowanceInfo, RecordRemoved, RecordsAdded
 from ..shape import to_value
 from ..store.database import Tx
 from .operation import Args, Emit, Host

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ...protocol.wire import Value
 from ..erasure.erasure import Erasure
-from ..erasure.results import Erased, ErasedItem, LeaveTaken, Lifted
 from ..errors import UsageError
 from ..leave_taking import take_leave
+from ..results.erasure import Erased, ErasedItem, LeaveTaken, Lifted
 from ..shape import to_value
 from ..store.errors import StoreError
 from ..vault.read_back import read_back

@@ -9,7 +9,7 @@ from ...protocol.trust import GrantStatus
 from ...protocol.wire import Value
 from ..log.head import HeadState
 from ..log.witnessing import Consent
-from ..results import Finding, State
+from ..results.node import Finding, State
 from ..shape import to_value
 from ..sizes import spelled_size
 from ..store.database import Tx

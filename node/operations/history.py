@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...protocol.wire import Value
 from ..errors import NotFound
 from ..node import Node
-from ..results_history import HistoryEvent
+from ..results.history import HistoryEvent
 from ..shape import to_value
 from ..store.database import Tx
 from .household import names_of

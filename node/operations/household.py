@@ -17,7 +17,7 @@ from ..household.household import HOME, People
 from ..household.mandate_kept import MandateKept, Side
 from ..node import Node
 from ..peers.peers import Pair
-from ..results import MandateInfo, PersonInfo, ProxyInfo
+from ..results.household import MandateInfo, PersonInfo, ProxyInfo
 from ..shape import to_value
 from ..store.database import Tx
 from .operation import Args, Emit, Host, shorts

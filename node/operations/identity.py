@@ -20,7 +20,7 @@ from ..node import Node
 from ..peers.cards import ShownCard
 from ..peers.domain_looks import Claim
 from ..peers.peers import Pair
-from ..results import CardInfo, CardVersion, StandingInfo, VouchAnswer, VouchInfo
+from ..results.peers import CardInfo, CardVersion, StandingInfo, VouchAnswer, VouchInfo
 from ..shape import to_value
 from ..store.database import Tx
 from .operation import Args, Emit, Host

@@ -29,7 +29,9 @@ from ..grants.inbox import Asked, Inbox, RequestState
 from ..household.mandate_kept import Side
 from ..node import Node
 from ..peers.peers import Pair
-from ..results import GrantInfo, Invoked, RequestInfo, Revoked, StandingInfo
+from ..results.grants import GrantInfo, RequestInfo, Revoked
+from ..results.node import Invoked
+from ..results.peers import StandingInfo
 from ..shape import to_value
 from ..steps import GrantStep, RevokeStep
 from ..store.database import Tx

@@ -13,7 +13,7 @@ from ..log.receipts import Logged, logged_of
 from ..log.witnesses import cosigners
 from ..node import Node
 from ..peers.peers import Pair
-from ..results_log import CheckpointInfo, ForkInfo, ProofMade, WitnessInfo
+from ..results.log import CheckpointInfo, ForkInfo, ProofMade, WitnessInfo
 from ..shape import to_value
 from ..store.database import Tx
 from .operation import Args, Emit, Host, named

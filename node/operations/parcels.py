@@ -8,9 +8,9 @@ from ...protocol.command import Cmd, DeliverArgs, parse_args
 from ...protocol.wire import Value
 from ..errors import NotAllowed
 from ..node import Node
-from ..parcels.report import Waiting
 from ..peers.outgoing import Message, message_of
 from ..peers.peers import Pair
+from ..results.parcels import Waiting
 from ..shape import to_value
 from ..store.database import Tx
 from .operation import Args, Emit, Host

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...protocol.wire import Value
-from ..results import QuotaInfo
+from ..results.peers import QuotaInfo
 from ..shape import to_value
 from ..store.database import Tx
 from .operation import Args, Emit, Host

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...protocol.wire import Value
 from ..node import Node
 from ..reads.lent_windows import Lent
-from ..results import AskedByFile, Source
+from ..results.reads import AskedByFile, Source
 from ..shape import to_value
 from ..store.database import Tx
 from .data import emit_batch

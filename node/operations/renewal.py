@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...protocol.wire import Value
 from ..errors import UsageError
 from ..grants.renewal import Renewing
-from ..results_history import Renewed
+from ..results.history import Renewed
 from ..shape import to_value
 from ..store.database import Tx
 from .operation import Args, Emit, Host

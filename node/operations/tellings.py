@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...protocol.wire import Value
-from ..results import ToldBy
+from ..results.records import ToldBy
 from ..shape import to_value
 from ..vault.tellers import How, Teller, Telling, Tellings
 from .data import ROWS_AT_A_TIME, emit_batch, placing

@@ -31,17 +31,17 @@ from ..grants.grant_given import GrantGiven
 from ..grants.grant_held import GrantHeld
 from ..grants.inbox import Asked, Inbox, RequestState
 from ..grants.offered import Offered
-from ..grants.terms_report import (
+from ..grants.tying import is_same, ties
+from ..grants.vocabulary import purposes
+from ..node import Node
+from ..peers.peers import Pair
+from ..results.terms import (
     ClauseInfo,
     JudgementInfo,
     RequestMarks,
     StandingTold,
     TermsInfo,
 )
-from ..grants.tying import is_same, ties
-from ..grants.vocabulary import purposes
-from ..node import Node
-from ..peers.peers import Pair
 from ..shape import to_value
 from ..store.database import Tx
 from .operation import Args, Emit, Host

@@ -15,7 +15,7 @@ from ...protocol.wire import Value
 from ..errors import NotFound, UsageError
 from ..grants.expansion import expanded
 from ..node import Node
-from ..results import ViewInfo, ViewRemoved, ViewWaiting
+from ..results.views import ViewInfo, ViewRemoved, ViewWaiting
 from ..shape import to_value
 from ..store.database import Tx
 from ..views.choices import choices as choices_of

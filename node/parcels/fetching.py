@@ -32,6 +32,7 @@ from ..log.subject import Subject
 from ..offload import Offload
 from ..peers.peers import Pair, Peers
 from ..reads.lent_windows import CheckedWindow, Fetching, check_window, shared_key
+from ..results.parcels import Fate, ParcelItem, ParcelWindow
 from ..store.database import Tx
 from ..store.store import Store
 from .lending import PASSING
@@ -44,7 +45,6 @@ from .reads_by_file import (
     Try,
     WaitingSignature,
 )
-from .report import Fate, ParcelItem, ParcelWindow
 
 # Days of one read: a year of pages of 2 KiB is three quarters of a window.
 READ_DAYS_MAX = 366

@@ -35,6 +35,7 @@ from ..log.receipts import Receipts, Way
 from ..log.subject import Subject
 from ..peers.peers import Pair, Peers
 from ..reads.serving import Serving, Slice, receipt_body
+from ..results.parcels import ParcelWindow
 from ..steps import ParcelStep
 from ..store.database import Tx
 from ..store.errors import StoreDamaged
@@ -42,7 +43,6 @@ from ..store.objects import Kind
 from ..store.store import Store
 from .book import ParcelBook, ParcelBooks, WaitingWord
 from .reads_by_file import PATIENCE_MS, READS_MAX, Offered, Reads, ReadsByFile, ReadServed
-from .report import ParcelWindow
 
 log = structlog.get_logger()
 

@@ -62,6 +62,7 @@ from ..log.subject import Subject, subject_of
 from ..offload import Offload
 from ..peers.outgoing import Outgoing, message_of
 from ..peers.peers import OwnPersona, Pair, Peers
+from ..results.parcels import Fate, ParcelItem, ParcelTaken
 from ..steps import ParcelStep
 from ..store.database import Tx
 from ..store.store import Store
@@ -69,7 +70,6 @@ from .book import ParcelBooks, WaitingWord
 from .fetching import ParcelFetching
 from .lending import ParcelLending
 from .reads_by_file import Reads
-from .report import Fate, ParcelItem, ParcelTaken
 
 log = structlog.get_logger()
 

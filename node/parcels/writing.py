@@ -49,6 +49,7 @@ from ..new_file import made_beside, put_in_place
 from ..offload import Offload
 from ..peers.outgoing import Message, message_of
 from ..peers.peers import OwnPersona, Pair, Peers
+from ..results.parcels import ParcelWritten
 from ..steps import ParcelStep
 from ..store.database import Tx
 from ..store.errors import StoreDamaged
@@ -59,7 +60,6 @@ from .book import ParcelBook, ParcelBooks, SentCall
 from .fetching import ParcelFetching
 from .lending import OfferDue, ParcelLending
 from .reads_by_file import READS_MAX, Reads
-from .report import ParcelWritten
 
 log = structlog.get_logger()
 

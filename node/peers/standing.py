@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ...protocol.card import Card
 from ...protocol.did import Did
 from ...protocol.look_alike import look_alike
-from ..results import Level, StandingInfo
+from ..results.peers import Level, StandingInfo
 from ..store.database import Tx
 from .cards import Cards
 from .domain_looks import Claim, DomainLooks

@@ -21,7 +21,8 @@ import trio
 from ...crypto.entropy import Entropy
 from ...node.client import Client
 from ...node.errors import NodeError, Refused
-from ...node.results import DeliveryState, GrantInfo, RequestInfo
+from ...node.results.deliveries import DeliveryState
+from ...node.results.grants import GrantInfo, RequestInfo
 from ...protocol.cid import cid_text
 from ...protocol.day import UNDATED, date_of, day_of
 from ...protocol.did import Did

@@ -19,7 +19,7 @@ import trio
 from ...crypto.errors import EntrenousError
 from ...node.client import Client
 from ...node.errors import Away, NotAllowed, NotFound, UsageError
-from ...node.results import RequestInfo
+from ...node.results.grants import RequestInfo
 from ...node.store.errors import StoreError
 from ...protocol.command import Cmd
 from ...protocol.day import start_ms

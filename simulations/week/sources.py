@@ -17,7 +17,9 @@ import trio
 from ...crypto.errors import EntrenousError
 from ...node.client import Client
 from ...node.errors import Away, NotAllowed, NotFound, Refused
-from ...node.results import DeliveryState, Fetched, RequestInfo
+from ...node.results.deliveries import DeliveryState
+from ...node.results.grants import RequestInfo
+from ...node.results.reads import Fetched
 from ...node.store.errors import StoreError
 from ...protocol.errors import Code
 from ...protocol.window import Window

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from entrenous.node.client import Client
-from entrenous.node.money.account_info import AccountInfo
+from entrenous.node.results.accounts import AccountInfo
 from entrenous.node.steps import said_of
 from entrenous.protocol.command import Cmd
 from entrenous.protocol.window import Window

@@ -29,7 +29,7 @@ from entrenous.node.client import Client
 from entrenous.node.config import Role
 from entrenous.node.errors import Away, NodeError, Refused
 from entrenous.node.imports.imports import Step as ImportStep
-from entrenous.node.results import GrantInfo
+from entrenous.node.results.grants import GrantInfo
 from entrenous.node.steps import GrantStep, ReadStep, RevokeStep
 from entrenous.protocol.day import DAY_MAX, day_of_date
 from entrenous.protocol.window import Window

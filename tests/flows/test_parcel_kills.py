@@ -21,7 +21,7 @@ from entrenous.node.client import Client
 from entrenous.node.config import Config, Role
 from entrenous.node.errors import NotAllowed
 from entrenous.node.offline import open_offline
-from entrenous.node.parcels.report import Fate, ParcelTaken
+from entrenous.node.results.parcels import Fate, ParcelTaken
 from entrenous.node.steps import ParcelStep
 from entrenous.protocol.day import day_of_date
 from entrenous.protocol.window import Window

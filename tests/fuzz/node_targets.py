@@ -10,7 +10,9 @@ import zipfile
 from dataclasses import is_dataclass
 from enum import StrEnum
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any, get_args, get_origin, get_type_hints
 
 from entrenous.crypto.canonical import Value, encode
@@ -166,12 +168,16 @@ def _token_seeds() -> list[bytes]:
 
 @cache
 def _shapes() -> tuple[type[object], ...]:
+    subjects = [
+        import_module(f"{results.__name__}.{one.name}") for one in iter_modules(results.__path__)
+    ]
     found: list[type[object]] = [
         one
-        for one in vars(results).values()
+        for subject in subjects
+        for one in vars(subject).values()
         if isinstance(one, type)
         and is_dataclass(one)
-        and one.__module__ == results.__name__
+        and one.__module__ == subject.__name__
         and not _holds_batch(one)
     ]
     return tuple(sorted(found, key=lambda one: one.__name__))

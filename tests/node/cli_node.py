@@ -14,15 +14,10 @@ from entrenous.node import cli
 from entrenous.node.cli import options
 from entrenous.node.client import Client, NotRunning
 from entrenous.node.errors import NodeError
-from entrenous.node.results import (
-    CollectionInfo,
-    GrantInfo,
-    Level,
-    Peer,
-    RequestInfo,
-    StandingInfo,
-    Status,
-)
+from entrenous.node.results.grants import GrantInfo, RequestInfo
+from entrenous.node.results.node import Status
+from entrenous.node.results.peers import Level, Peer, StandingInfo
+from entrenous.node.results.records import CollectionInfo
 from entrenous.node.shape import to_value
 from entrenous.protocol.cid import cid_of
 from entrenous.protocol.columns import write_columns

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from entrenous.node.client import Client
 from entrenous.node.grants.grant_given import GrantGiven
-from entrenous.node.money.account_info import AccountInfo
 from entrenous.node.offline import DirectChannel
 from entrenous.node.operations import Host
+from entrenous.node.results.accounts import AccountInfo
 from entrenous.node.store.home import Home
 from entrenous.protocol.did import Did
 from entrenous.protocol.remuneration import Per, Remuneration

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from entrenous.node.cli.shapes import SHAPES
-from entrenous.node.money.account_info import (
+from entrenous.node.results.accounts import (
     AccountDifference,
     AccountInfo,
     AccountLine,

@@ -11,7 +11,7 @@ import pytest
 from entrenous.node.cli.shapes import SHAPES
 from entrenous.node.cli.standing_words import standing_in_words
 from entrenous.node.errors import NotAllowed
-from entrenous.node.results import (
+from entrenous.node.results.peers import (
     CardInfo,
     CardVersion,
     Level,

@@ -13,19 +13,13 @@ from entrenous.node.cli.commands import COMMANDS, command_names, overview
 from entrenous.node.cli.names import short
 from entrenous.node.cli.shapes import SHAPES, as_markdown
 from entrenous.node.errors import Away, NodeError, Refused
-from entrenous.node.results import (
-    BackedUp,
-    Delivered,
-    DeliveryState,
-    Invitation,
-    Invoked,
-    LogSummary,
-    Paired,
-    Revoked,
-    Source,
-)
-from entrenous.node.results_history import HistoryEvent, Renewed
-from entrenous.node.results_log import CheckpointInfo, ForkInfo, WitnessInfo
+from entrenous.node.results.deliveries import Delivered, DeliveryState
+from entrenous.node.results.grants import Revoked
+from entrenous.node.results.history import HistoryEvent, Renewed
+from entrenous.node.results.log import CheckpointInfo, ForkInfo, LogSummary, WitnessInfo
+from entrenous.node.results.node import BackedUp, Invoked
+from entrenous.node.results.peers import Invitation, Paired
+from entrenous.node.results.reads import Source
 from entrenous.protocol.cid import cid_of, cid_text
 from entrenous.protocol.window import Window
 from entrenous.tests.node.cli_node import (

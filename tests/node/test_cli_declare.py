@@ -14,7 +14,7 @@ import pytest
 
 from entrenous.node.cli.declare import USUAL_PATHS
 from entrenous.node.push.token import PushToken
-from entrenous.node.results import AllowanceInfo, RecordRemoved, RecordsAdded
+from entrenous.node.results.records import AllowanceInfo, RecordRemoved, RecordsAdded
 from entrenous.protocol.cid import cid_of
 from entrenous.protocol.collection import check_domain
 from entrenous.protocol.columns import read_columns

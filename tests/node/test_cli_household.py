@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from entrenous.node.cli.names import short
-from entrenous.node.results import MandateInfo, PersonInfo, ProxyInfo
+from entrenous.node.results.household import MandateInfo, PersonInfo, ProxyInfo
 from entrenous.protocol.cid import cid_of, cid_text
 from entrenous.tests.node.cli_node import (
     ASKED,

@@ -16,8 +16,8 @@ from entrenous.node.client import Client
 from entrenous.node.errors import NotAllowed, NotFound
 from entrenous.node.offline import DirectChannel
 from entrenous.node.operations import Host
-from entrenous.node.parcels.report import Fate, ParcelItem, ParcelTaken, ParcelWritten, Waiting
 from entrenous.node.parcels.taking import ParcelRefused
+from entrenous.node.results.parcels import Fate, ParcelItem, ParcelTaken, ParcelWritten, Waiting
 from entrenous.node.store.home import Home
 from entrenous.protocol.command import Cmd
 from entrenous.tests.node.cli_node import CommandLine, FakeNode, install, standing

@@ -14,7 +14,7 @@ from entrenous.apps.services.budget.shapes import SHAPES as BUDGET
 from entrenous.apps.services.electricity.shapes import SHAPES as ELECTRICITY
 from entrenous.node.cli.commands import overview, services
 from entrenous.node.errors import NotFound
-from entrenous.node.results import CollectionInfo, ToldBy
+from entrenous.node.results.records import CollectionInfo, ToldBy
 from entrenous.protocol.day import day_of_date, start_ms
 from entrenous.protocol.record import Batch
 from entrenous.protocol.schema import TRANSACTION

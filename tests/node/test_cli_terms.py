@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from entrenous.node.cli.shapes import SHAPES
-from entrenous.node.grants.terms_report import (
+from entrenous.node.results.grants import RequestInfo
+from entrenous.node.results.terms import (
     ClauseInfo,
     FieldsAsked,
     Frugality,
@@ -18,7 +19,6 @@ from entrenous.node.grants.terms_report import (
     StandingTold,
     TermsInfo,
 )
-from entrenous.node.results import RequestInfo
 from entrenous.protocol.standing_terms_file import standing_from_mapping, standing_value
 from entrenous.protocol.terms import Clause, Force
 from entrenous.protocol.terms_enforced import LICENCE, always_held

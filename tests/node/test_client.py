@@ -13,19 +13,15 @@ from entrenous.node.channel import error_from_value
 from entrenous.node.client import Client
 from entrenous.node.control_frame import ControlError
 from entrenous.node.errors import Away, Exit, NodeError, NotAllowed, NotFound, Refused, UsageError
-from entrenous.node.imports.report import Imported, Skipped
 from entrenous.node.operations import data
 from entrenous.node.operations.operation import error_value
-from entrenous.node.results import (
-    CollectionInfo,
-    GrantInfo,
-    ImportReport,
-    Level,
-    LogInfo,
-    RequestInfo,
-    StandingInfo,
-    Status,
-)
+from entrenous.node.results.grants import GrantInfo, RequestInfo
+from entrenous.node.results.imports import Imported, Skipped
+from entrenous.node.results.imports import Report as ImportReport
+from entrenous.node.results.log import LogInfo
+from entrenous.node.results.node import Status
+from entrenous.node.results.peers import Level, StandingInfo
+from entrenous.node.results.records import CollectionInfo
 from entrenous.node.shape import from_value, to_value
 from entrenous.protocol.errors import Code, GrantRefused, ProtocolError, WireError
 from entrenous.protocol.record import Batch

@@ -16,7 +16,7 @@ from entrenous.node.health import examine_home
 from entrenous.node.keystore import Keystore
 from entrenous.node.offline import open_offline
 from entrenous.node.opening import init_home, make_key_file, open_home
-from entrenous.node.results import Finding, State
+from entrenous.node.results.node import Finding, State
 
 Opened = tuple[Path, Keystore]
 

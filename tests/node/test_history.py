@@ -8,7 +8,7 @@ from trio.testing import MockClock
 
 from entrenous.node.client import Client
 from entrenous.node.errors import NotFound, Refused
-from entrenous.node.results_history import HistoryEvent
+from entrenous.node.results.history import HistoryEvent
 from entrenous.protocol.window import Window
 from entrenous.tests.node.test_operations import client_of, lent
 from entrenous.tests.node.two_nodes import CURVE, DAY, GAS, Party, Town, a_town, meet, settle

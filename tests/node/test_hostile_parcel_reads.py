@@ -17,7 +17,7 @@ from entrenous.crypto.errors import CryptoError
 from entrenous.crypto.labels import Signed
 from entrenous.node.grants.grant_held import GrantHeld
 from entrenous.node.parcels.reads_by_file import READS_MAX
-from entrenous.node.parcels.report import Fate, ParcelTaken
+from entrenous.node.results.parcels import Fate, ParcelTaken
 from entrenous.protocol.cid import cid_of
 from entrenous.protocol.command import Cmd
 from entrenous.protocol.errors import WireError

@@ -16,8 +16,8 @@ from entrenous.crypto.keys import DeviceKey, PersonaKey
 from entrenous.crypto.labels import Signed
 from entrenous.crypto.stream import CHUNK_BYTES, CHUNK_OVERHEAD_BYTES, HEADER_BYTES
 from entrenous.node.errors import NodeError, NotAllowed, NotFound
-from entrenous.node.parcels.report import Fate
 from entrenous.node.parcels.taking import ParcelRefused
+from entrenous.node.results.parcels import Fate
 from entrenous.protocol.cid import cid_of
 from entrenous.protocol.command import Cmd, DeliverArgs
 from entrenous.protocol.counter import CounterWindow

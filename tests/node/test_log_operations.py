@@ -11,7 +11,7 @@ import pytest
 
 from entrenous.node.client import Client
 from entrenous.node.errors import NotFound, UsageError
-from entrenous.node.results import State
+from entrenous.node.results.node import State
 from entrenous.protocol.checkpoint_note import parse_checkpoint
 from entrenous.protocol.log_proof import parse_log_proof
 from entrenous.protocol.receipt import Receipt

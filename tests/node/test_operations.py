@@ -13,7 +13,7 @@ from entrenous.node.config import Role
 from entrenous.node.errors import NodeError, NotFound, Refused, UsageError
 from entrenous.node.offline import DirectChannel
 from entrenous.node.operations import OPERATIONS, Host, named, perform, shorts
-from entrenous.node.results import DeliveryState
+from entrenous.node.results.deliveries import DeliveryState
 from entrenous.node.store.home import Home
 from entrenous.protocol.cid import cid_of, cid_text
 from entrenous.protocol.command import Cmd

@@ -14,8 +14,8 @@ from entrenous.node.errors import NotFound, UsageError
 from entrenous.node.grants.grant_given import GrantGiven
 from entrenous.node.log.receipts import Logged, Way
 from entrenous.node.parcels.reads_by_file import PATIENCE_MS, READS_MAX, ReadsByFile
-from entrenous.node.parcels.report import Fate, ParcelTaken, ParcelWindow
 from entrenous.node.peers.peers import Pair
+from entrenous.node.results.parcels import Fate, ParcelTaken, ParcelWindow
 from entrenous.node.store.database import Tx
 from entrenous.protocol.command import Cmd
 from entrenous.protocol.day import month_of

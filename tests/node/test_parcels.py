@@ -14,8 +14,8 @@ from entrenous.node.errors import NodeError, NotAllowed, NotFound
 from entrenous.node.grants.grant_given import GrantGiven
 from entrenous.node.grants.inbox import RequestState
 from entrenous.node.log.receipts import Way
-from entrenous.node.parcels.report import Fate, ParcelTaken
 from entrenous.node.peers.outgoing import message_of
+from entrenous.node.results.parcels import Fate, ParcelTaken
 from entrenous.protocol.command import Cmd, DeliverArgs, parse_args
 from entrenous.protocol.mandate import Acted
 from entrenous.protocol.persona import make_certificate

@@ -11,8 +11,8 @@ from trio.testing import MockClock
 from entrenous.crypto.keys import PersonaKey
 from entrenous.node.errors import NotFound, UsageError
 from entrenous.node.log.receipts import Way
-from entrenous.node.money.account_info import PaymentInfo
 from entrenous.node.money.payments import PAYMENTS_WAITING_MAX
+from entrenous.node.results.accounts import PaymentInfo
 from entrenous.protocol.cid import cid_of
 from entrenous.protocol.command import AcknowledgeArgs, Cmd, InvoiceArgs, PaidArgs
 from entrenous.protocol.did import Did

@@ -24,7 +24,7 @@ from entrenous.node.offline import DirectChannel
 from entrenous.node.operations import Host
 from entrenous.node.peers.cards import VERSIONS_MAX
 from entrenous.node.peers.domain_looks import PROOF_KEPT_MS
-from entrenous.node.results import CardInfo, Level, StandingInfo, VouchAnswer, VouchInfo
+from entrenous.node.results.peers import CardInfo, Level, StandingInfo, VouchAnswer, VouchInfo
 from entrenous.node.shape import from_value, to_value
 from entrenous.node.store.home import Home
 from entrenous.protocol.card import Card, Change, SignedCard, make_card

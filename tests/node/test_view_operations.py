@@ -13,7 +13,7 @@ from entrenous.node.client import Client
 from entrenous.node.errors import NotFound, UsageError
 from entrenous.node.offline import DirectChannel
 from entrenous.node.operations import Host
-from entrenous.node.results import ViewInfo
+from entrenous.node.results.views import ViewInfo
 from entrenous.node.store.home import Home
 from entrenous.node.vault.vault import pieces_of
 from entrenous.node.views.choices import views_enough

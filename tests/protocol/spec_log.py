@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 
+from entrenous.crypto.canonical import encode
 from entrenous.crypto.keys import LogSigningKey, PersonaKey
 from entrenous.crypto.merkle import Tree, leaf_hash
 from entrenous.protocol.checkpoint_note import CheckpointNote, cosign, sign_checkpoint
+from entrenous.protocol.command import LogAskArgs, LogDecideArgs, LogWitnessArgs, WitnessOut
+from entrenous.protocol.did import did_of
 from entrenous.protocol.log_proof import LogProof, make_log_owner, parse_log_proof
 from entrenous.protocol.persona import make_certificate
 from entrenous.protocol.receipt import (
@@ -49,11 +52,11 @@ def two_sided() -> Receipt:
 
 
 @cache
-def tree() -> Tree:
-    """The receipt of the example, and 63 leaves of padding."""
+def tree(size: int = SHOWN_IN) -> Tree:
+    """The receipt of the example, and leaves of padding."""
     who = cast()
     f = fingerprint(receipt_key(who.k_grant, read().cid, 0), receipt().cid)
-    prints = [f, *(random(f"padding {i}", 32) for i in range(1, SHOWN_IN))]
+    prints = [f, *(random(f"padding {i}", 32) for i in range(1, size))]
     return Tree([leaf_hash(leaf_data(who.k_log, i, one)) for i, one in enumerate(prints)])
 
 
@@ -99,6 +102,27 @@ def checkpoints() -> Example:
             f"cosignature/v1\ntime {line.time_s}\n{head.text}".encode(),
         ),
         *signed("a succession of logs", make_log_succession(log_key(), following).signed),
+    ]
+
+
+def witnessing() -> Example:
+    """The log has grown to 128 leaves; its witness, who keeps the head of 64, is shown that."""
+    persona = did_of(witness().public)
+    grown = sign_checkpoint(log_key(), 2 * SHOWN_IN, tree(2 * SHOWN_IN).root)
+    shown = LogWitnessArgs(
+        persona, SHOWN_IN, tuple(tree(2 * SHOWN_IN).consistency_proof(SHOWN_IN)), grown.raw
+    )
+    line = cosign(witness(), grown.head, T_S + 86_460)
+    start = LogWitnessArgs(persona, 2 * SHOWN_IN, (), grown.raw)
+    known = did_of(cast().person.public)
+    return [
+        ("args of /log/ask", Cbor(encode(LogAskArgs(persona, witness=True).value()))),
+        ("args of /log/decide", Cbor(encode(LogDecideArgs(known, True, None).value()))),
+        ("root of 128 leaves", grown.head.root),
+        ("args of /log/witness", Cbor(encode(shown.value()))),
+        ("out, cosigned", Cbor(encode(WitnessOut(line.raw, None).value()))),
+        ("args of /log/witness, at a start", Cbor(encode(start.value()))),
+        ("out, of a witness that keeps another", Cbor(encode(WitnessOut(None, cosigned().raw).value()))),
     ]
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
+
+# Where a field is named `bytes`, the type is named otherwise.
+Cid: TypeAlias = bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +69,48 @@ class ConsentWritten:
 
     grant: bytes
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogInfo:
+    """One word of the log.  A receipt has grant, days, pages and bytes; an answer has a code."""
+
+    index: int
+    kind: str
+    peer: str
+    way: str
+    grant: Cid | None
+    collections: tuple[str, ...]
+    window: int | None
+    first: int | None
+    last: int | None
+    pages: int
+    bytes: int
+    two_sided: bool
+    t_ms: int
+    code: str | None
+    # Who acted for whom, if someone did.
+    principal: str | None = None
+    proxy: str | None = None
+    id: Cid | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogSummary:
+    """What verifying the log found: `size` leaves under `root`, all as they were signed.
+
+    `receipts` carry both signatures, `one_sided` the server's only; `gaps` counts words of a peer
+    that follow one which this node did not live to keep.  `number` counts restores.
+    `checkpoints` are kept and lead to the same roots, the largest that a witness has cosigned has
+    `cosigned` leaves.
+    """
+
+    number: int
+    size: int
+    root: bytes
+    receipts: int
+    one_sided: int
+    answers: int
+    gaps: int
+    checkpoints: int = 0
+    cosigned: int = 0

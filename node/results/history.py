@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..protocol.window import Window
+from ...protocol.window import Window
 
 # Beside a field that is named `bytes`.
 Cid: TypeAlias = bytes
