@@ -17,8 +17,8 @@ import platformdirs
 
 from ..protocol.toml_text import toml_table
 from .errors import HomeError, UsageError
-from .grants.terms_settings import TermsSettings
 from .sizes import size_of
+from .terms_settings import TermsSettings
 
 CONFIG_BYTES_MAX = 64 * 1024
 ENVIRONMENT_PREFIX = "ENTRENOUS_"

@@ -122,7 +122,10 @@ def witnessing() -> Example:
         ("args of /log/witness", Cbor(encode(shown.value()))),
         ("out, cosigned", Cbor(encode(WitnessOut(line.raw, None).value()))),
         ("args of /log/witness, at a start", Cbor(encode(start.value()))),
-        ("out, of a witness that keeps another", Cbor(encode(WitnessOut(None, cosigned().raw).value()))),
+        (
+            "out, of a witness that keeps another",
+            Cbor(encode(WitnessOut(None, cosigned().raw).value())),
+        ),
     ]
 
 

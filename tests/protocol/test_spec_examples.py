@@ -12,14 +12,23 @@ from pathlib import Path
 
 from entrenous.crypto.canonical import Link, Value
 from entrenous.crypto.digest import sha256
-from entrenous.crypto.labels import Derive, Signed, Tag, label
+from entrenous.crypto.labels import PREFIX, Derive, Signed, Tag, label
 from entrenous.protocol import limits
 from entrenous.protocol.collection import DOMAINS
-from entrenous.protocol.command import TABLE, Cmd
+from entrenous.protocol.command import TABLE, Cmd, parse_args
 from entrenous.protocol.errors import Code
 from entrenous.protocol.schema import INTEGERS, SCHEMAS, VIEW_SCHEMAS
 from entrenous.protocol.wire import decode
-from entrenous.tests.protocol import spec_card, spec_log, spec_parcel, spec_words, spec_world
+from entrenous.tests.protocol import (
+    spec_acting,
+    spec_after,
+    spec_card,
+    spec_log,
+    spec_parcel,
+    spec_views,
+    spec_words,
+    spec_world,
+)
 from entrenous.tests.protocol.spec_world import Cbor, Example
 from entrenous.tests.vectors import open_vectors
 
@@ -33,20 +42,29 @@ EXAMPLES: Mapping[str, Callable[[], Example]] = {
     "identity": spec_world.identity,
     "keys": spec_world.keys,
     "columns": spec_world.columns,
+    "views": spec_views.views,
     "statement-by-day": spec_world.statement_by_day,
     "statement-by-record": spec_world.statement_by_record,
     "page": spec_world.page,
     "segment": spec_world.segment,
     "meeting": spec_words.meeting,
+    "acting": spec_acting.acting,
+    "acting-at-home": spec_acting.acting_at_home,
+    "reading-for-her": spec_acting.reading_for_her,
     "delivery": spec_words.delivery,
     "granting": spec_words.granting,
+    "declining": spec_after.declining,
     "lending-on": spec_words.lending_on,
     "keyset": spec_words.keys_of_the_grant,
     "reading": spec_words.reading,
     "log": spec_words.log,
     "checkpoint": spec_log.checkpoints,
+    "witnessing": spec_log.witnessing,
     "log-proof": spec_log.proven,
     "taking-back": spec_words.taking_back,
+    "renewal": spec_after.renewal,
+    "deletion": spec_after.deletion,
+    "accounts": spec_after.accounts,
     "frames": spec_words.frames,
     "parcel": spec_parcel.parcel,
     "card": spec_card.card,
@@ -65,16 +83,31 @@ SHARED_LIMITS = (
     "LINE_CHARS_MAX",
     "TEXT_CHARS_MAX",
     "SIGNED_BYTES_MAX",
+    "DID_CHARS_MAX",
+    "TIME_S_MAX",
+    "CLOCK_SKEW_S_MAX",
     "CERTIFICATE_S_MAX",
     "COMMANDS_MAX",
+    "COMMAND_CHARS_MAX",
     "INVOCATION_AHEAD_S_MAX",
     "REPLAY_KEPT_S",
     "WINDOWS_MAX",
     "MANDATE_S_MAX",
     "MANDATE_CHAIN_MAX",
+    "MANDATES_OF_ONE_MAX",
+    "MANDATE_LIMITS_MAX",
+    "MANDATE_INBOX_BYTES_MAX",
+    "LENT_ON_MAX",
     "ACTED_BYTES_MAX",
     "CLAUSES_MAX",
     "RECIPIENTS_MAX",
+    "RETENTION_DAYS_MAX",
+    "AMOUNT_MINOR_MAX",
+    "PAYMENT_NOTE_CHARS_MAX",
+    "CREDITOR_CHARS_MAX",
+    "PAYMENT_BYTES_MAX",
+    "ACCOUNT_GRANTS_MAX",
+    "ACCOUNT_BYTES_MAX",
     "STANDING_RULES_MAX",
     "STANDING_ITEMS_MAX",
     "STANDING_BYTES_MAX",
@@ -82,15 +115,23 @@ SHARED_LIMITS = (
     "CARD_ITEMS_MAX",
     "WELL_KNOWN_BYTES_MAX",
     "WELL_KNOWN_PERSONAS_MAX",
+    "VOUCH_BYTES_MAX",
+    "CHECKPOINT_BYTES_MAX",
+    "NOTE_SIGNATURES_MAX",
+    "LOG_SUCCESSION_BYTES_MAX",
+    "LOG_SUCCESSIONS_MAX",
+    "LOG_PROOF_BYTES_MAX",
     "TERMS_BYTES_MAX",
     "REQUEST_BYTES_MAX",
     "KEYSET_SETS_MAX",
     "KEYSET_NODES_MAX",
+    "KEYSET_BYTES_MAX",
     "DELIVERY_PARTS_MAX",
     "PART_BYTES_MAX",
     "DELIVERY_BYTES_MAX",
     "WINDOW_BYTES_MAX",
     "WINDOW_PAGES_MAX",
+    "WINDOW_NUMBER_MAX",
     "LINK_CHARS_MAX",
     "ADDRESSES_MAX",
     "ADDRESS_CHARS_MAX",
@@ -100,23 +141,56 @@ SHARED_LIMITS = (
     "TOKEN_NONCE_BYTES_MAX",
     "POLICY_STATEMENTS_MAX",
     "POLICY_DEPTH_MAX",
+    "POLICY_STEPS_MAX",
+    "SELECTOR_CHARS_MAX",
+    "SELECTOR_STEPS_MAX",
+    "PATTERN_CHARS_MAX",
     "PAGE_PLAIN_BYTES_MAX",
     "PAGE_ROWS_MAX",
     "SCALE_MAX",
+    "INTERVAL_S_MAX",
     "STATEMENT_DAYS_MAX",
+    "STATEMENT_BYTES_MAX",
     "PROOF_HASHES_MAX",
     "SEGMENT_ENTRIES_MAX",
+    "SEGMENT_BYTES_MAX",
+    "SUPERSEDES_MAX",
     "ENTRY_BYTES_MAX",
     "OFFER_KEYSETS_MAX",
+    "HELLO_BYTES_MAX",
+    "UNPAIRED_FRAME_BYTES_MAX",
+    "UNPAIRED_CALLS_OPEN_MAX",
+    "CALLS_OPEN_MAX",
+    "CALL_ID_MAX",
+    "PINGS_MAX",
+    "PINGS_WINDOW_MS",
     "PARCEL_LIFE_S_MAX",
     "PARCEL_CLOCK_S_MAX",
     "PARCEL_CALLS_MAX",
     "PARCEL_WORDS_MAX",
+    "PARCEL_OFFERS_MAX",
+    "PARCEL_SIGNATURES_MAX",
+    "OFFER_BYTES_MAX",
     "PARCEL_HEAD_BYTES_MAX",
     "PARCEL_BYTES_MAX",
     "COUNTER_WINDOW",
     "COUNTER_LEAP_MAX",
 )
+
+# The others: what one side decides alone, or what stands in the text or in another table.
+_OF_THE_TEXT = {"INTEGER_MIN", "INTEGER_MAX"}
+_OF_SCHEMAS = {
+    *("RECORD_ID_BYTES_MAX", "RECORD_UNIT_BYTES_MAX", "RECORD_TEXT_BYTES_MAX"),
+    *("CONTACT_TEXT_BYTES_MAX", "IBAN_BYTES_MAX", "ACCOUNT_NUMBER_BYTES_MAX"),
+}
+_OF_ONE_SIDE = {
+    *("INVOCATION_LIFE_S", "HOSTILE_BYTES_MAX", "DELEGATIONS_REMEMBERED_BYTES_MAX"),
+    *("LATE_CALLS_MAX", "PAGE_SLICE_BYTES", "SEND_BYTES", "HELLO_MS", "FRAME_MS"),
+    *("FRAME_RATE_BYTES", "CALL_MS", "WINDOW_MS"),
+    *("PING_WAITING_MS", "PING_IDLE_MS", "PING_REPLY_MS"),
+}
+# Of files that a person brings, and of programs of one's own.
+_OF_FILES = ("FILE_", "FILES_", "ARCHIVE_", "PROFILE_", "PUSH_")
 
 
 # --- diagnostic notation (RFC 8949, 8) ------------------------------------------------------------
@@ -281,6 +355,55 @@ def test_every_kind_of_signed_object_is_described() -> None:
     text = SPEC.read_text()
     for name in Signed:
         assert re.search(rf"`{name.value}[` ]", text), name
+
+
+# A name of the table that is signed with what names it, never by itself.
+NEVER_SIGNED = {Signed.TERMS}
+
+
+def test_every_kind_of_signed_object_has_an_example() -> None:
+    found = {kind for make in EXAMPLES.values() for _, part in make() for kind in _kinds(part)}
+    assert {label(name) for name in Signed} - found == {label(name) for name in NEVER_SIGNED}
+
+
+def _kinds(part: bytes | str | int | Cbor) -> Iterator[str]:
+    """The kinds of signed objects that stand whole in a part, or in byte strings inside it."""
+    if isinstance(part, Cbor):
+        yield from _kinds_in(decode(part.raw))
+
+
+def _kinds_in(value: Value) -> Iterator[str]:
+    match value:
+        case [str(kind), dict(), *_] if kind.startswith(PREFIX):
+            yield kind
+    if isinstance(value, (list, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _kinds_in(item)
+
+
+def test_every_command_has_an_example_of_its_args() -> None:
+    """In the form that the table reads; and its types and answer stand in a table of the text."""
+    shown_args = {
+        caption.removeprefix("args of ").partition(",")[0]: part
+        for make in EXAMPLES.values()
+        for caption, part in make()
+        if caption.startswith("args of /")
+    }
+    assert set(shown_args) == set(TABLE)
+    text = SPEC.read_text()
+    for cmd, part in shown_args.items():
+        assert isinstance(part, Cbor)
+        args = parse_args(cmd, decode(part.raw))
+        assert decode(part.raw) == args.value()
+        assert len(re.findall(rf"^\| `{cmd}` \|", text, re.MULTILINE)) == 2, cmd
+
+
+def test_every_limit_is_told_or_is_of_one_side() -> None:
+    names = {name for name in vars(limits) if name.isupper()}
+    files = {name for name in names if name.startswith(_OF_FILES)}
+    assert len(set(SHARED_LIMITS)) == len(SHARED_LIMITS)
+    apart = (set(SHARED_LIMITS), _OF_THE_TEXT, _OF_SCHEMAS, _OF_ONE_SIDE, files)
+    assert sorted(names) == sorted(name for some in apart for name in some)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Final, Self, cast
 
-from ..errors import UsageError
+from .errors import UsageError
 
 _TABLE: Final = "terms"
 _SWITCH: Final = {"true": True, "false": False}
