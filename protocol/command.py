@@ -29,7 +29,9 @@ from . import (
     command_log,
     command_mandate,
     command_pair,
+    command_persona,
     command_record,
+    command_shared,
     command_standing,
 )
 from .command_account import AcknowledgeArgs, InvoiceArgs, InvoiceOut, PaidArgs, WaiveArgs
@@ -58,7 +60,9 @@ from .command_mandate import (
 )
 from .command_pair import SECRET_BYTES, PairAnswer, PairOpenArgs
 from .command_parts import digest_from_text, digest_text, one_of
+from .command_persona import SucceedArgs
 from .command_record import DeliverArgs
+from .command_shared import AnswerRecordArgs, ProposeArgs
 from .command_standing import CardPutArgs, VouchAskArgs
 from .errors import CapabilityError, Code
 from .wire import Body, Value
@@ -69,6 +73,7 @@ __all__ = [
     "TABLE",
     "AcceptArgs",
     "AcknowledgeArgs",
+    "AnswerRecordArgs",
     "CardPutArgs",
     "Cmd",
     "DecideArgs",
@@ -95,11 +100,13 @@ __all__ = [
     "PaidArgs",
     "PairAnswer",
     "PairOpenArgs",
+    "ProposeArgs",
     "RenewArgs",
     "RequestArgs",
     "RevokeArgs",
     "Row",
     "StandingArgs",
+    "SucceedArgs",
     "VouchAskArgs",
     "WaitingOut",
     "WaitingRequest",
@@ -117,6 +124,8 @@ class Cmd(StrEnum):
 
     READ = "/record/read"
     DELIVER = "/record/deliver"
+    PROPOSE = "/record/propose"
+    ANSWER_RECORD = "/record/answer"
     REQUEST = "/grant/request"
     DECIDE = "/grant/decide"
     ACCEPT = "/grant/accept"
@@ -144,6 +153,7 @@ class Cmd(StrEnum):
     ACKNOWLEDGE = "/account/acknowledge"
     INVOICE = "/account/invoice"
     WAIVE = "/account/waive"
+    SUCCEED = "/persona/succeed"
     PAIR_OPEN = "/pair/open"
 
 
@@ -151,6 +161,8 @@ class Cmd(StrEnum):
 OWN_NAME = frozenset(
     (
         Cmd.DELIVER,
+        Cmd.PROPOSE,
+        Cmd.ANSWER_RECORD,
         Cmd.REQUEST,
         Cmd.DECIDE,
         Cmd.ACCEPT,
@@ -178,11 +190,14 @@ OWN_NAME = frozenset(
         Cmd.ACKNOWLEDGE,
         Cmd.INVOICE,
         Cmd.WAIVE,
+        Cmd.SUCCEED,
     )
 )
 
 OwnArgs: TypeAlias = (
     DeliverArgs
+    | ProposeArgs
+    | AnswerRecordArgs
     | RequestArgs
     | DecideArgs
     | AcceptArgs
@@ -210,6 +225,7 @@ OwnArgs: TypeAlias = (
     | AcknowledgeArgs
     | InvoiceArgs
     | WaiveArgs
+    | SucceedArgs
 )
 Outcome: TypeAlias = "str | int | bytes | PairAnswer | WaitingOut | WitnessOut | InvoiceOut"
 
@@ -231,6 +247,12 @@ TABLE: Mapping[str, Row] = {
         ("v", "to", "nonce", "statement", "parts"),
         command_record.deliver_args,
         one_of("stored", "held"),
+    ),
+    Cmd.PROPOSE: Row(
+        ("v", "to", "version", "told"), command_shared.propose_args, command_account.word_out
+    ),
+    Cmd.ANSWER_RECORD: Row(
+        ("v", "to", "version"), command_shared.answer_args, command_account.word_out
     ),
     Cmd.REQUEST: Row(("v", "to", "request"), command_grant.request_args, one_of("queued")),
     Cmd.DECIDE: Row(
@@ -287,6 +309,7 @@ TABLE: Mapping[str, Row] = {
         ("v", "to", "invoice"), command_account.invoice_args, command_account.invoice_out
     ),
     Cmd.WAIVE: Row(("v", "to", "waiver"), command_account.waive_args, command_account.word_out),
+    Cmd.SUCCEED: Row(("v", "to", "steps", "cert"), command_persona.succeed_args, one_of("known")),
     Cmd.PAIR_OPEN: Row(
         ("v", "secret", *command_pair.INTRODUCTION), command_pair.open_args, command_pair.answer_out
     ),

@@ -38,6 +38,10 @@ INVOCATION_AHEAD_S_MAX = 300
 INVOCATION_LIFE_S = 120
 # A spent invocation is remembered until it expired on any clock within the skew.
 REPLAY_KEPT_S = 60
+# A succession or an inception is three short fields and a signature.
+SUCCESSION_BYTES_MAX = 1_024
+# Personas of one line, one after the other: devices that one person has lost.
+SUCCESSIONS_MAX = 16
 # Windows of one grant.  A person decides on each: more than this is not a choice any more.
 WINDOWS_MAX = 64
 # A parent's mandate ends when the child is of age.
@@ -70,6 +74,19 @@ PAYMENT_BYTES_MAX = 2 * 1024
 # Grants of one invoice or waiver: one a month, for forty years.
 ACCOUNT_GRANTS_MAX = 512
 ACCOUNT_BYTES_MAX = 32 * 1024
+# One shared record: a contact with notes; a version of it, and what shows how it was delivered, go
+# into one invocation together.
+SHARED_RECORD_BYTES_MAX = 16 * 1024
+# Two DIDs, a name, a reason of 1,000 characters of up to four bytes, beside the record.
+SHARED_VERSION_BYTES_MAX = SHARED_RECORD_BYTES_MAX + 6 * 1024
+# A statement, two paths of hashes, beside the record.
+SHARED_TOLD_BYTES_MAX = SHARED_RECORD_BYTES_MAX + 10 * 1024
+# Why one proposes or disputes: some sentences.
+SHARED_REASON_CHARS_MAX = 1_000
+# Versions of one side: who has changed one record this often is not corrected but pestered.
+SHARED_VERSIONS_MAX = 128
+# Both whole histories.
+SHARED_PROOF_BYTES_MAX = 8 * 1024 * 1024
 # Rules of somebody's standing terms, and names in one list of a rule: they are read from the top,
 # and who writes more does not know any more which of them decides.
 STANDING_RULES_MAX = 64
