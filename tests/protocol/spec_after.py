@@ -1,4 +1,4 @@
-"""The worked examples of docs/spec.md on what follows a grant: a no, renewal, deletion, accounts."""
+"""The worked examples of docs/spec.md on what follows a grant: renewal, deletion, accounts."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from entrenous.protocol.command import (
     TABLE,
     AcceptArgs,
     AcknowledgeArgs,
+    AnswerRecordArgs,
     CardPutArgs,
     Cmd,
     DecideArgs,
@@ -39,6 +40,7 @@ from entrenous.protocol.command import (
     PaidArgs,
     PairAnswer,
     PairOpenArgs,
+    ProposeArgs,
     RenewArgs,
     RequestArgs,
     RevokeArgs,
@@ -67,6 +69,8 @@ ANSWER = PairAnswer(b"inception", b"cert", "Bank", bytes(32))
 
 ARGS: Mapping[Cmd, OwnArgs | PairOpenArgs] = {
     Cmd.DELIVER: DeliverArgs(TO, bytes(12), CID, ((bytes(32), 9), (bytes([1]) * 32, 1024 * 1024))),
+    Cmd.PROPOSE: ProposeArgs(TO, b"version", b"told"),
+    Cmd.ANSWER_RECORD: AnswerRecordArgs(TO, b"version"),
     Cmd.REQUEST: RequestArgs(TO, REQUEST),
     Cmd.DECIDE: DecideArgs(TO, CID, b"bundle", None),
     Cmd.ACCEPT: AcceptArgs(TO, CID, CID),
@@ -180,6 +184,8 @@ def test_what_a_debtor_counted_comes_back() -> None:
 
 OUTS: Mapping[Cmd, tuple[list[Value], list[Value]]] = {
     Cmd.DELIVER: (["stored", "held"], ["kept", None, 1]),
+    Cmd.PROPOSE: ([CID], ["kept", None, bytes(36), b""]),
+    Cmd.ANSWER_RECORD: ([CID], ["kept", None, bytes(36), b""]),
     Cmd.REQUEST: (["queued"], ["stored", None]),
     Cmd.DECIDE: (["kept"], ["queued", b"kept"]),
     Cmd.ACCEPT: ([b"keyset"], ["keyset", None, bytes(300_000)]),
