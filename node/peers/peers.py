@@ -5,13 +5,19 @@ A **pair** is our persona and theirs with what the two agreed when they met: the
 other's inception, the device that serves for it, and addresses to try.  `withdrawn` names the
 commands that the owner no longer takes from this peer.
 
+A persona may be followed by another (a device was lost), ours or the peer's.  In the store a
+relationship keeps its first name: a row is found under the DIDs by which the two met, whoever they
+are by now, so what was signed, lent and owed between them stays theirs.  On the wire each is its
+present persona: `Pair.own_now`, `Pair.their_now`, and `Peers.persona`.  A later DID leads to the
+first by `Kind.FOLLOWS`.
+
 Everything here is a function of a transaction: persona, pair and spent invite are one unit of
 work, so a pairing that is interrupted has either happened or not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -40,6 +46,8 @@ _certificate = lru_cache(maxsize=4096)(parse_certificate)
 CERTIFICATE_LIFE_S = 30 * 86_400
 NAME_CHARS_MAX = 64
 ADDRESSES_KEPT_MAX = 16
+# Personas of one line: a device is lost every few years.
+LINE_MAX = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,11 @@ class OwnPersona:
     def reader(self) -> ReaderSecret:
         """The reader key that others are told to seal to."""
         return self.readers[-1]
+
+    def reader_of(self, public: bytes) -> ReaderSecret:
+        """The reader key, present or past, whose public half is `public`; the present one if none
+        is, which then opens nothing."""
+        return next((one for one in self.readers if one.public == public), self.reader)
 
     def value(self) -> Value:
         return {
@@ -81,7 +94,12 @@ class OwnPersona:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One relationship.  `device` is the other side's 32-byte device key."""
+    """One relationship.  `device` is the other side's 32-byte device key.
+
+    `own` and `their` are the personas by which the two met: its name in the store.  `own_after` are
+    those that have followed `own`, the present one last; `their_before` those that the present one
+    of the peer has followed, the first one first.
+    """
 
     name: str
     own: Did
@@ -91,17 +109,39 @@ class Pair:
     addresses: tuple[str, ...]
     withdrawn: frozenset[str]
     paired_ms: int
+    own_after: tuple[Did, ...] = ()
+    their_before: tuple[Did, ...] = ()
 
     @property
     def their(self) -> Did:
+        return self.their_before[0] if self.their_before else self.inception.did
+
+    @property
+    def own_now(self) -> Did:
+        """Our persona as the peer is to know it: what `iss`, `sub` and `to` say."""
+        return self.own_after[-1] if self.own_after else self.own
+
+    @property
+    def their_now(self) -> Did:
+        """The peer's persona as it is now."""
         return self.inception.did
+
+    @property
+    def theirs(self) -> tuple[Did, ...]:
+        """Every persona that the peer has been, the present one last."""
+        return (*self.their_before, self.inception.did)
+
+    @property
+    def ours(self) -> tuple[Did, ...]:
+        """Every persona that we have been to the peer, the present one last."""
+        return (self.own, *self.own_after)
 
     @property
     def device(self) -> bytes:
         return public_of(self.certificate.device)
 
     def value(self) -> Value:
-        return {
+        value: dict[str, Value] = {
             "name": self.name,
             "own": self.own,
             "inception": self.inception.signed.raw,
@@ -111,10 +151,17 @@ class Pair:
             "withdrawn": sorted(self.withdrawn),
             "paired_ms": self.paired_ms,
         }
+        if self.own_after or self.their_before:
+            value["own_after"] = list(self.own_after)
+            value["their_before"] = list(self.their_before)
+        return value
 
     @classmethod
     def from_value(cls, value: Value) -> Pair:
-        body = Body.open(value, "a pair", _PAIR_KEYS)
+        lines = ("own_after", "their_before")
+        followed = isinstance(value, Mapping) and lines[0] in value
+        body = Body.open(value, "a pair", (*_PAIR_KEYS, *(lines if followed else ())))
+        after, before = (_dids(body, one) if followed else () for one in lines)
         return cls(
             body.text("name"),
             check_did(body.text("own")),
@@ -124,6 +171,8 @@ class Pair:
             _texts(body.items("addresses", items_max=ADDRESSES_KEPT_MAX)),
             frozenset(_texts(body.items("withdrawn", items_max=256))),
             body.integer("paired_ms"),
+            after,
+            before,
         )
 
 
@@ -154,30 +203,90 @@ class Peers:
 
         Raises NodeError when the digests that the recovery words gave are used up.
         """
-        used = self._objects.get(tx, Kind.NEXT_KEYS, "used")
-        index = used if isinstance(used, int) else 0
-        if index >= len(self._keystore.next_digests):
-            raise NodeError("this node can make no more personas: it needs the recovery words")
         key = PersonaKey.generate(self._entropy)
         reader = ReaderSecret.generate(self._entropy)
         persona = OwnPersona(
             key,
             (reader,),
-            make_inception(
-                key, reader_key=reader.public, next_digest=self._keystore.next_digests[index]
-            ),
+            make_inception(key, reader_key=reader.public, next_digest=self._next_digest(tx)),
             self._certificate(key, now_ms),
         )
-        self._objects.put(tx, Kind.NEXT_KEYS, "used", index + 1)
         self._objects.add(tx, Kind.PERSONA, persona.did, persona.value())
         return persona
 
+    def _next_digest(self, tx: Tx) -> bytes:
+        """The next digest that no persona has named yet.  Raises NodeError."""
+        match self._objects.get(tx, Kind.NEXT_KEYS, "used"):
+            case [int(number), int(used)]:
+                # Of an older list: those of the present one are all unused.
+                index = used if number == self._keystore.next_list else 0
+            case int(used):
+                index = used
+            case _:
+                index = 0
+        if index >= len(self._keystore.next_digests):
+            raise NodeError("this node can make no more personas: it needs the recovery words")
+        value: Value = [self._keystore.next_list, index + 1]
+        self._objects.put(tx, Kind.NEXT_KEYS, "used", value)
+        return self._keystore.next_digests[index]
+
     def persona(self, tx: Tx, did: Did) -> OwnPersona:
-        """The persona `did` of ours.  Raises NotFound."""
+        """The persona `did` of ours, or the one that has followed it.  Raises NotFound."""
         persona = self._objects.read(tx, Kind.PERSONA, did, OwnPersona.from_value)
+        if persona is None and (first := self.first_of(tx, did)) != did:
+            persona = self._objects.read(tx, Kind.PERSONA, first, OwnPersona.from_value)
         if persona is None:
             raise NotFound("this node has no such persona")
         return persona
+
+    def persona_in(self, tx: Tx, pair: Pair) -> OwnPersona:
+        """Our persona as which `pair` is spoken with: the present one, but where the peer is still
+        to be told of it.  Raises NotFound."""
+        return self.persona_as(tx, pair.own_now)
+
+    def persona_as(self, tx: Tx, did: Did) -> OwnPersona:
+        """The persona `did` itself, also when another has followed it.  Raises NotFound."""
+        present = self.persona(tx, did)
+        if present.did == did:
+            return present
+        left = self._objects.read(tx, Kind.PERSONA_LEFT, did, OwnPersona.from_value)
+        if left is None:
+            raise NotFound("this node has no such persona")
+        return left
+
+    def first_of(self, tx: Tx, did: str) -> Did:
+        """The persona with which the line began that `did` is in: how rows are named."""
+        first = self._objects.get(tx, Kind.FOLLOWS, did)
+        return Did(first if isinstance(first, str) else did)
+
+    def succeed(
+        self, tx: Tx, first: Did, key: PersonaKey, now_ms: int
+    ) -> tuple[OwnPersona, OwnPersona]:
+        """Let the persona of `key` follow our present one of the line that began with `first`; the
+        old and the new."""
+        old = self.persona(tx, first)
+        reader = ReaderSecret.generate(self._entropy)
+        new = OwnPersona(
+            key,
+            (*old.readers, reader),
+            make_inception(key, reader_key=reader.public, next_digest=self._next_digest(tx)),
+            self._certificate(key, now_ms),
+        )
+        self._objects.add(tx, Kind.PERSONA_LEFT, old.did, old.value())
+        self._objects.put(tx, Kind.PERSONA, first, new.value())
+        self.followed(tx, first, new.did)
+        return old, new
+
+    def followed(self, tx: Tx, first: Did, new: Did) -> None:
+        """Keep that `new` is of the line that began with `first`, one of ours or a peer's."""
+        self._objects.add_if_new(tx, Kind.FOLLOWS, new, first)
+
+    def lines(self, tx: Tx) -> list[tuple[Did, OwnPersona]]:
+        """Every persona of ours that is present, by the one with which its line began."""
+        return [
+            (check_did(name if isinstance(name, str) else ""), OwnPersona.from_value(value))
+            for name, value in self._objects.all(tx, Kind.PERSONA)
+        ]
 
     def personas(self, tx: Tx) -> list[OwnPersona]:
         """Every persona of ours."""
@@ -197,14 +306,16 @@ class Peers:
         device than this (a restore); how many."""
         device = did_of(self._keystore.device.public)
         renewed = 0
-        for _, value in self._objects.all(tx, Kind.PERSONA):
-            persona = OwnPersona.from_value(value)
-            certificate = persona.certificate
-            left_ms = certificate.exp_s * 1000 - now_ms
-            if left_ms < CERTIFICATE_LIFE_S * 500 or certificate.device != device:
-                fresh = replace(persona, certificate=self._certificate(persona.key, now_ms))
-                self._objects.put(tx, Kind.PERSONA, persona.did, fresh.value())
-                renewed += 1
+        # Also of those that were left behind: as them a peer is told by whom they were followed.
+        for kind in (Kind.PERSONA, Kind.PERSONA_LEFT):
+            for name, value in self._objects.all(tx, kind):
+                persona = OwnPersona.from_value(value)
+                certificate = persona.certificate
+                left_ms = certificate.exp_s * 1000 - now_ms
+                if left_ms < CERTIFICATE_LIFE_S * 500 or certificate.device != device:
+                    fresh = replace(persona, certificate=self._certificate(persona.key, now_ms))
+                    self._objects.put(tx, kind, name, fresh.value())
+                    renewed += 1
         return renewed
 
     def _certificate(self, key: PersonaKey, now_ms: int) -> Certificate:
@@ -234,8 +345,13 @@ class Peers:
         self._objects.put(tx, Kind.PAIR, [pair.own, pair.their], pair.value())
 
     def find(self, tx: Tx, own: str, their: str) -> Pair | None:
-        """The pair of these two personas, or None."""
-        return self._objects.read(tx, Kind.PAIR, [own, their], Pair.from_value)
+        """The pair of these two personas, by whichever they are or were known, or None."""
+        found = self._objects.read(tx, Kind.PAIR, [own, their], Pair.from_value)
+        if found is None:
+            firsts = (self.first_of(tx, own), self.first_of(tx, their))
+            if firsts != (own, their):
+                found = self._objects.read(tx, Kind.PAIR, [*firsts], Pair.from_value)
+        return found
 
     def pair(self, tx: Tx, own: str, their: str) -> Pair:
         """The pair of these two personas.  Raises NotFound."""
@@ -275,7 +391,7 @@ class Peers:
 
     def name_of(self, tx: Tx, their: str) -> str:
         """What the owner calls a peer's persona; the persona itself if they have no name for it."""
-        return next((pair.name for pair in self.all(tx) if pair.their == their), their)
+        return next((pair.name for pair in self.all(tx) if their in pair.theirs), their)
 
     def all(self, tx: Tx) -> list[Pair]:
         return [Pair.from_value(value) for _, value in self._objects.all(tx, Kind.PAIR)]
@@ -301,6 +417,10 @@ def _data(value: Value) -> bytes:
     if not isinstance(value, bytes):
         raise NodeError("a key in the store is not bytes")
     return value
+
+
+def _dids(body: Body, name: str) -> tuple[Did, ...]:
+    return tuple(check_did(one) for one in _texts(body.items(name, items_max=LINE_MAX)))
 
 
 def _texts(values: Iterable[Value] | Sequence[Value]) -> tuple[str, ...]:

@@ -93,6 +93,11 @@ class Kind(IntEnum):
     INVOICE = 141
     WAIVER = 142
     CREDITOR = 143
+    PERSONA_LEFT = 170
+    FOLLOWS = 171
+    STEPS_SAID = 172
+    STEPS_HEARD = 173
+    DEVICE_LEFT = 174
 
 
 class Objects:
