@@ -26,6 +26,8 @@ class Derive(StrEnum):
     KEY_FILE = "key-file"
     PARCEL_KEY = "parcel-key"
     VOUCH_ASK = "vouch-ask"
+    OWN_DEVICES = "own-devices"
+    DEVICE_CODE = "device-code"
 
 
 class Tag(StrEnum):
@@ -43,6 +45,8 @@ class Tag(StrEnum):
     IMPORT = "import"
     BACKUP_FILE = "backup-file"
     PARCEL_FILE = "parcel-file"
+    DEVICE_JOIN = "device-join"
+    DEVICE_ROWS = "device-rows"
 
 
 class Signed(StrEnum):

@@ -25,6 +25,7 @@ from typing import TypeAlias
 from . import (
     command_account,
     command_after,
+    command_device,
     command_grant,
     command_log,
     command_mandate,
@@ -36,6 +37,15 @@ from . import (
 )
 from .command_account import AcknowledgeArgs, InvoiceArgs, InvoiceOut, PaidArgs, WaiveArgs
 from .command_after import DeleteArgs, DeletedArgs, RenewArgs
+from .command_device import (
+    GetArgs,
+    GetOut,
+    HaveArgs,
+    HaveOut,
+    JoinOut,
+    ListArgs,
+    PairDeviceArgs,
+)
 from .command_grant import (
     AcceptArgs,
     DecideArgs,
@@ -68,6 +78,8 @@ from .errors import CapabilityError, Code
 from .wire import Body, Value
 
 __all__ = [
+    "DEVICE",
+    "OWN_DEVICES",
     "OWN_NAME",
     "SECRET_BYTES",
     "TABLE",
@@ -81,9 +93,15 @@ __all__ = [
     "DeleteArgs",
     "DeletedArgs",
     "DeliverArgs",
+    "GetArgs",
+    "GetOut",
+    "HaveArgs",
+    "HaveOut",
     "InvoiceArgs",
     "InvoiceOut",
+    "JoinOut",
     "KeysArgs",
+    "ListArgs",
     "LogAskArgs",
     "LogDecideArgs",
     "LogWitnessArgs",
@@ -99,6 +117,7 @@ __all__ = [
     "OwnArgs",
     "PaidArgs",
     "PairAnswer",
+    "PairDeviceArgs",
     "PairOpenArgs",
     "ProposeArgs",
     "RenewArgs",
@@ -155,6 +174,11 @@ class Cmd(StrEnum):
     WAIVE = "/account/waive"
     SUCCEED = "/persona/succeed"
     PAIR_OPEN = "/pair/open"
+    PAIR_DEVICE = "/pair/device"
+    DEVICE_JOIN = "/device/join"
+    DEVICE_HAVE = "/device/have"
+    DEVICE_LIST = "/device/list"
+    DEVICE_GET = "/device/get"
 
 
 # What a new pair may say to us in its own name until the owner withdraws a command.
@@ -190,9 +214,14 @@ OWN_NAME = frozenset(
         Cmd.ACKNOWLEDGE,
         Cmd.INVOICE,
         Cmd.WAIVE,
+        Cmd.PAIR_DEVICE,
         Cmd.SUCCEED,
     )
 )
+
+# What another device of the same person may say, and nobody else; and what besides it may say.
+DEVICE = frozenset((Cmd.DEVICE_HAVE, Cmd.DEVICE_LIST, Cmd.DEVICE_GET))
+OWN_DEVICES = DEVICE | {Cmd.LOG_WITNESS}
 
 OwnArgs: TypeAlias = (
     DeliverArgs
@@ -225,9 +254,16 @@ OwnArgs: TypeAlias = (
     | AcknowledgeArgs
     | InvoiceArgs
     | WaiveArgs
+    | PairDeviceArgs
+    | HaveArgs
+    | ListArgs
+    | GetArgs
     | SucceedArgs
 )
-Outcome: TypeAlias = "str | int | bytes | PairAnswer | WaitingOut | WitnessOut | InvoiceOut"
+Outcome: TypeAlias = (
+    "str | int | bytes | PairAnswer | WaitingOut | WitnessOut | InvoiceOut"
+    " | JoinOut | HaveOut | GetOut"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +348,19 @@ TABLE: Mapping[str, Row] = {
     Cmd.SUCCEED: Row(("v", "to", "steps", "cert"), command_persona.succeed_args, one_of("known")),
     Cmd.PAIR_OPEN: Row(
         ("v", "secret", *command_pair.INTRODUCTION), command_pair.open_args, command_pair.answer_out
+    ),
+    Cmd.PAIR_DEVICE: Row(
+        ("v", "to", "cert", "addresses"), command_device.pair_device_args, one_of("known")
+    ),
+    Cmd.DEVICE_JOIN: Row(
+        ("v", "secret", *command_pair.INTRODUCTION), command_pair.open_args, command_device.join_out
+    ),
+    Cmd.DEVICE_HAVE: Row(("v", "to", "after"), command_device.have_args, command_device.have_out),
+    Cmd.DEVICE_LIST: Row(
+        ("v", "to", "space", "after"), command_device.list_args, command_device.ids_out
+    ),
+    Cmd.DEVICE_GET: Row(
+        ("v", "to", "space", "ids", "offset"), command_device.get_args, command_device.get_out
     ),
 }
 

@@ -141,6 +141,18 @@ LOG_SUCCESSIONS_MAX = 64
 # A word of the log (the largest answer is a signed object), two certificates, a path, a checkpoint.
 LOG_PROOF_BYTES_MAX = 512 * 1024
 
+# --- several devices of one person -----------------------------------------------------------------
+# Spaces that one answer names: a space is a kind of row, or a month of a collection.
+DEVICE_SPACES_MAX = 4_096
+# Ids of 16 bytes in one answer, which is a signed object.
+DEVICE_IDS_MAX = 12_288
+# Rows of one answer, before they are sealed; what is larger comes in pieces of this size.
+DEVICE_CHUNK_BYTES_MAX = 192 * 1024
+# One row: a page and what is known of it; a grant with its keyset; a statement with its leaves.
+DEVICE_ITEM_BYTES_MAX = 4 * 1024 * 1024
+# Devices of one person, and devices of one peer of which a node knows.
+DEVICES_MAX = 16
+
 # --- capabilities ---------------------------------------------------------------------------------
 # A delegation, an invocation or a bundle; the policy of 64 windows has about 8 KiB.
 TOKEN_BYTES_MAX = 64 * 1024

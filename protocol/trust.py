@@ -40,7 +40,7 @@ from .capability import (
     verify_chain,
     verify_delegations,
 )
-from .command import OWN_NAME, Cmd, OwnArgs, PairOpenArgs, parse_args
+from .command import DEVICE, OWN_NAME, Cmd, OwnArgs, PairOpenArgs, parse_args
 from .counter import check_counter
 from .did import Did
 from .errors import (
@@ -83,6 +83,7 @@ __all__ = [
     "authorise_meeting",
     "authorise_own",
     "authorise_read",
+    "authorise_stranger",
     "check_standing",
     "check_still",
     "hear",
@@ -241,6 +242,15 @@ def authorise_meeting(
     return VerifiedMeeting(verified, invite, args, scanner)
 
 
+def authorise_stranger(heard: Heard, device: Did, now_ms: int) -> VerifiedInvocation:
+    """The checks of what a stranger says, whose authority is a secret that the caller holds it
+    against.  Raises GrantRefused."""
+    case = _Case(heard, Standing(device, None, {}, ()), now_ms)
+    _pass(MEETING_CHECKS[:3], case)
+    assert case.verified is not None
+    return case.verified
+
+
 def check_still(read: VerifiedRead, statuses: Mapping[bytes, GrantStatus], now_ms: int) -> None:
     """Accept that a read that was allowed goes on at `now_ms`, by how its chain stands now.
 
@@ -353,7 +363,7 @@ def _own_pairing(case: _Case) -> None:
         raise GrantRefused("the two personas of this call are not paired here", Code.UNPAIRED)
     if "to" in inv.args and inv.args["to"] != pair.ours:
         raise GrantRefused("the two personas of this call are not paired here", Code.UNPAIRED)
-    if inv.cmd not in OWN_NAME:
+    if inv.cmd not in OWN_NAME | DEVICE:
         raise GrantRefused("this command is not one that a pair may say", Code.COMMAND)
     permits = pair.permits
     if inv.sub not in (inv.iss, pair.ours):
@@ -362,6 +372,8 @@ def _own_pairing(case: _Case) -> None:
         if principal is None or (principal.ours, principal.theirs) != (pair.ours, inv.sub):
             raise GrantRefused("the principal of this call is not paired here", Code.UNPAIRED)
         permits &= principal.permits
+    if inv.cmd in DEVICE and inv.cmd not in permits:
+        raise GrantRefused("only a device of the same person may say this", Code.COMMAND)
     if inv.cmd not in permits:
         raise GrantRefused(f"the owner has withdrawn {inv.cmd} from this pair", Code.COMMAND)
 

@@ -10,6 +10,7 @@ from multiformats import multibase
 from entrenous.crypto.keys import PersonaKey
 from entrenous.protocol.cid import cid_of, cid_text
 from entrenous.protocol.command import (
+    DEVICE,
     OWN_NAME,
     TABLE,
     AcceptArgs,
@@ -22,9 +23,15 @@ from entrenous.protocol.command import (
     DeleteArgs,
     DeletedArgs,
     DeliverArgs,
+    GetArgs,
+    GetOut,
+    HaveArgs,
+    HaveOut,
     InvoiceArgs,
     InvoiceOut,
+    JoinOut,
     KeysArgs,
+    ListArgs,
     LogAskArgs,
     LogDecideArgs,
     LogWitnessArgs,
@@ -39,6 +46,7 @@ from entrenous.protocol.command import (
     OwnArgs,
     PaidArgs,
     PairAnswer,
+    PairDeviceArgs,
     PairOpenArgs,
     ProposeArgs,
     RenewArgs,
@@ -103,11 +111,19 @@ ARGS: Mapping[Cmd, OwnArgs | PairOpenArgs] = {
     Cmd.LOG_DECIDE: LogDecideArgs(TO, witness=False, reason="I move"),
     Cmd.LOG_WITNESS: LogWitnessArgs(TO, 64, (bytes(32),), b"checkpoint", (b"succession",)),
     Cmd.PAIR_OPEN: PairOpenArgs(bytes(16), b"inception", b"cert", "Home", bytes(32)),
+    Cmd.PAIR_DEVICE: PairDeviceArgs(TO, b"cert", ("/ip4/10.0.0.1/tcp/4101",)),
+    Cmd.DEVICE_JOIN: PairOpenArgs(bytes(16), b"inception", b"cert", "Laptop", bytes(32)),
+    Cmd.DEVICE_HAVE: HaveArgs(TO, "grants"),
+    Cmd.DEVICE_LIST: ListArgs(TO, "grants", bytes(16)),
+    Cmd.DEVICE_GET: GetArgs(TO, "grants", (bytes(16),), 0),
 }
 
 
+STRANGERS = {Cmd.PAIR_OPEN, Cmd.DEVICE_JOIN}
+
+
 def test_every_command_is_in_the_table_once() -> None:
-    assert set(ARGS) == set(TABLE) == set(OWN_NAME) | {Cmd.PAIR_OPEN}
+    assert set(ARGS) == set(TABLE) == set(OWN_NAME) | DEVICE | STRANGERS
     assert set(Cmd) == set(TABLE) | {Cmd.READ}
 
 
@@ -214,6 +230,31 @@ OUTS: Mapping[Cmd, tuple[list[Value], list[Value]]] = {
             {**COUNTED, "counted": [[CID, 1, 5]] * 513},
         ],
     ),
+    Cmd.PAIR_DEVICE: (["known"], ["kept", None]),
+    Cmd.DEVICE_JOIN: (
+        [],
+        [
+            None,
+            {"v": 1, "state": "waiting", "sealed": b"x"},
+            {"v": 1, "state": "joined", "sealed": None},
+            {"v": 1, "state": "gone", "sealed": None},
+        ],
+    ),
+    Cmd.DEVICE_HAVE: (
+        [],
+        [
+            None,
+            {"v": 1, "spaces": [["grants", bytes(15)]], "more": False},
+            {"v": 1, "spaces": [["", bytes(16)]], "more": False},
+            {"v": 1, "spaces": [], "more": 0},
+            {"v": 1, "spaces": [["x", bytes(16)]] * 4_097, "more": False},
+        ],
+    ),
+    Cmd.DEVICE_LIST: ([b"", bytes(16)], [bytes(15), bytes(32), None, b"\1" * 16 + bytes(16)]),
+    Cmd.DEVICE_GET: (
+        [],
+        [None, {"v": 1, "count": -1, "size": 0, "sealed": b""}, {"v": 1, "count": 0, "size": 0}],
+    ),
     Cmd.PAIR_OPEN: ([], [None, {}, {**ANSWER.value(), "v": 1}, {**ANSWER.value(), "k": b""}]),
 }
 
@@ -230,6 +271,16 @@ def test_outcomes_have_their_exact_shape(cmd: Cmd) -> None:
 
 def test_the_answer_to_an_invite_goes_there_and_back() -> None:
     assert parse_out(Cmd.PAIR_OPEN, decode(encode(ANSWER.value()))) == ANSWER
+
+
+def test_what_devices_answer_each_other_goes_there_and_back() -> None:
+    for cmd, out in (
+        (Cmd.DEVICE_JOIN, JoinOut("waiting", None)),
+        (Cmd.DEVICE_JOIN, JoinOut("joined", b"sealed")),
+        (Cmd.DEVICE_HAVE, HaveOut((("grants", bytes(16)),), more=True)),
+        (Cmd.DEVICE_GET, GetOut(0, 300_000, b"sealed")),
+    ):
+        assert parse_out(cmd, decode(encode(out.value()))) == out
 
 
 def test_digests_in_text_have_one_form() -> None:
