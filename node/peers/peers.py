@@ -46,6 +46,8 @@ _certificate = lru_cache(maxsize=4096)(parse_certificate)
 CERTIFICATE_LIFE_S = 30 * 86_400
 NAME_CHARS_MAX = 64
 ADDRESSES_KEPT_MAX = 16
+# Where the persona stands by which this device is known to the person's others.
+DEVICE_PERSONA = "device-persona"
 # Personas of one line: a device is lost every few years.
 LINE_MAX = 256
 
@@ -224,11 +226,44 @@ class Peers:
                 index = used
             case _:
                 index = 0
-        if index >= len(self._keystore.next_digests):
+        if index >= self._next_end(tx):
             raise NodeError("this node can make no more personas: it needs the recovery words")
         value: Value = [self._keystore.next_list, index + 1]
         self._objects.put(tx, Kind.NEXT_KEYS, "used", value)
         return self._keystore.next_digests[index]
+
+    def _next_end(self, tx: Tx) -> int:
+        """Where the digests of this device end: another device was given those above."""
+        match self._objects.get(tx, Kind.NEXT_KEYS, "end"):
+            case [int(number), int(end)] if number == self._keystore.next_list:
+                return min(end, len(self._keystore.next_digests))
+            case _:
+                return len(self._keystore.next_digests)
+
+    def give_half(self, tx: Tx) -> tuple[int, int]:
+        """Give the upper half of the unused digests away, for good: (first, end) of what is given.
+
+        Raises NodeError if there are not two left.
+        """
+        match self._objects.get(tx, Kind.NEXT_KEYS, "used"):
+            case [int(number), int(index)] if number == self._keystore.next_list:
+                used = index
+            case int(index):
+                used = index
+            case _:
+                used = 0
+        end = self._next_end(tx)
+        if end - used < 2:
+            raise NodeError("this node has no personas left to share: it needs the recovery words")
+        middle = used + (end - used + 1) // 2
+        self._objects.put(tx, Kind.NEXT_KEYS, "end", [self._keystore.next_list, middle])
+        return middle, end
+
+    def take_half(self, tx: Tx, first: int, end: int) -> None:
+        """This device makes personas of the digests from `first` to below `end`."""
+        number = self._keystore.next_list
+        self._objects.put(tx, Kind.NEXT_KEYS, "used", [number, first])
+        self._objects.put(tx, Kind.NEXT_KEYS, "end", [number, end])
 
     def persona(self, tx: Tx, did: Did) -> OwnPersona:
         """The persona `did` of ours, or the one that has followed it.  Raises NotFound."""
@@ -375,26 +410,48 @@ class Peers:
     def last_taken(self, tx: Tx, pair: Pair, device: Did | None = None) -> bytes | None:
         """The CID of the last word that the peer signed and this node kept, or None.
 
-        A word is signed by a device: of one that is new (`device`; the pair's, if None) nothing
-        was taken yet.
+        A word is signed by a device, and each has its own chain of them: `device`, or the pair's.
         """
+        signer = device or pair.certificate.device
+        match self._objects.get(tx, Kind.CURSOR, [pair.own, pair.their, signer]):
+            case bytes(cid):
+                return cid
+            case _:
+                pass
+        # As it was kept while a peer had one device.
         match self._objects.get(tx, Kind.CURSOR, [pair.own, pair.their]):
-            case [str(signer), bytes(cid)] if signer == (device or pair.certificate.device):
+            case [str(last), bytes(cid)] if last == signer:
                 return cid
             case _:
                 return None
 
-    def took(self, tx: Tx, pair: Pair, cid: bytes) -> None:
-        """Keep `cid` as the last word that was taken from the peer's device."""
-        device = self.pair(tx, pair.own, pair.their).certificate.device
-        self._objects.put(tx, Kind.CURSOR, [pair.own, pair.their], [device, cid])
+    def took(self, tx: Tx, pair: Pair, cid: bytes, device: Did | None = None) -> None:
+        """Keep `cid` as the last word that was taken from the peer's device, or the pair's."""
+        signer = device or self.pair(tx, pair.own, pair.their).certificate.device
+        self._objects.put(tx, Kind.CURSOR, [pair.own, pair.their, signer], cid)
 
     def name_of(self, tx: Tx, their: str) -> str:
         """What the owner calls a peer's persona; the persona itself if they have no name for it."""
         return next((pair.name for pair in self.all(tx) if their in pair.theirs), their)
 
     def all(self, tx: Tx) -> list[Pair]:
-        return [Pair.from_value(value) for _, value in self._objects.all(tx, Kind.PAIR)]
+        """Every peer, in the order in which they were met; not this person's other devices."""
+        own = self.device_persona(tx)
+        return [pair for pair in self._pairs(tx) if pair.own != own]
+
+    def siblings(self, tx: Tx) -> list[Pair]:
+        """The pairs with this person's other devices."""
+        own = self.device_persona(tx)
+        return [] if own is None else [pair for pair in self._pairs(tx) if pair.own == own]
+
+    def device_persona(self, tx: Tx) -> Did | None:
+        """The persona by which this device is known to this person's others, and to nobody else;
+        None while there are none."""
+        did = self._objects.get(tx, Kind.SETTING, DEVICE_PERSONA)
+        return Did(did) if isinstance(did, str) else None
+
+    def _pairs(self, tx: Tx) -> list[Pair]:
+        return [pair for _, pair in self._objects.read_all(tx, Kind.PAIR, Pair.from_value)]
 
 
 def clean_name(name: str) -> str:
