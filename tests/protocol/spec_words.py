@@ -7,7 +7,7 @@ from functools import cache
 
 from entrenous.crypto.canonical import Value, encode
 from entrenous.crypto.key_tree import FIRST_GENERATION
-from entrenous.crypto.keys import PersonaKey
+from entrenous.crypto.keys import PairKey, PersonaKey
 from entrenous.crypto.merkle import leaf_hash, tree_hash
 from entrenous.crypto.seal import open_sealed
 from entrenous.protocol.capability import Invocation, issue_invocation
@@ -108,38 +108,42 @@ def invocation(name: str, cmd: str, args: Mapping[str, Value], *prf: bytes) -> I
 # --- meeting and delivering -----------------------------------------------------------------------
 
 
+_INVITE_SECRET, _K_SCANNER, _K_INVITER = (
+    random(name, n) for name, n in (("invite", 16), ("k_scanner", 32), ("k_inviter", 32))
+)
+
+
+@cache
+def pair_key_of_the_two() -> PairKey:
+    return pair_key(
+        _INVITE_SECRET,
+        k_scanner=_K_SCANNER,
+        k_inviter=_K_INVITER,
+        inception_scanner=introduced_supplier()[0].signed.cid,
+        inception_inviter=introduced_person()[0].signed.cid,
+    )
+
+
 def meeting() -> Example:
     """The person's node invites; the supplier's scans."""
-    who = cast()
-    secret, k_scanner, k_inviter = (
-        random(name, n) for name, n in (("invite", 16), ("k_scanner", 32), ("k_inviter", 32))
-    )
-    invite = Invite(
-        who.person_device.public, ("/ip4/192.0.2.7/tcp/4001",), secret, T_S + LINK_LIFE_S
-    )
+    device = cast().person_device.public
+    invite = Invite(device, ("/ip4/192.0.2.7/tcp/4001",), _INVITE_SECRET, T_S + LINK_LIFE_S)
     inviter, inviter_cert = introduced_person()
     scanner, scanner_cert = introduced_supplier()
     args = PairOpenArgs(
-        secret,
+        _INVITE_SECRET,
         scanner.signed.raw,
         scanner_cert.signed.raw,
         "Supplier",
-        k_scanner,
+        _K_SCANNER,
         ("/ip4/192.0.2.8/tcp/4001",),
     )
-    out = PairAnswer(inviter.signed.raw, inviter_cert.signed.raw, "Home", k_inviter, ())
-    k_pair = pair_key(
-        secret,
-        k_scanner=k_scanner,
-        k_inviter=k_inviter,
-        inception_scanner=scanner.signed.cid,
-        inception_inviter=inviter.signed.cid,
-    )
+    out = PairAnswer(inviter.signed.raw, inviter_cert.signed.raw, "Home", _K_INVITER, ())
     return [
         ("link", invite.link()),
         ("args of /pair/open", Cbor(encode(args.value()))),
         ("out of its answer", Cbor(encode(out.value()))),
-        ("k_pair", k_pair.secret_bytes()),
+        ("k_pair", pair_key_of_the_two().secret_bytes()),
     ]
 
 
