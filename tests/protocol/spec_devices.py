@@ -1,4 +1,4 @@
-"""The worked examples of docs/spec.md on devices: one that is left behind, and two of one person."""
+"""The worked examples of docs/spec.md on devices: one left behind, and two of one person."""
 
 from __future__ import annotations
 
