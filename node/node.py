@@ -85,6 +85,7 @@ from .peers.vouches import Vouches
 from .push.allowances import Allowances
 from .reads.kept_reads import KeptReads
 from .reads.serving import Serving
+from .shared.shared_records import SharedRecords
 from .sizes import size_of
 from .store.database import Database, Tx
 from .store.errors import StoreError
@@ -270,6 +271,14 @@ class Node:
             self.store, self.lending, self.borrowing, self.payments, self.paid_terms
         )
         self.invoices = Invoices(objects, self.peers, self.accounts, self.outgoing)
+        self.shared = SharedRecords(
+            objects,
+            self.peers,
+            collections,
+            self.household,
+            self.outgoing,
+            self.quotas.charge,
+        )
         self.deliveries = Deliveries(
             self.store, self.peers, self.vault, self.outgoing, ground.entropy, ground.offload
         )
@@ -335,6 +344,7 @@ class Node:
             standing_rules=self.standing_rules,
             renewals=self.renewals,
             deletion_duty=self.deletion_duty,
+            shared=self.shared,
         )
         arriving = Arriving(
             store=self.store,
@@ -407,6 +417,7 @@ class Node:
             payments=self.payments,
             invoices=self.invoices,
             witnesses=self.witnesses,
+            shared=self.shared,
         )
         self.parcel_books = ParcelBooks(objects, self.store.ledger)
         self.reads_by_file = Reads(objects)

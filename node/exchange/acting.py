@@ -15,6 +15,7 @@ from typing import TypeAlias, TypeVar
 from ...protocol.command import (
     AcceptArgs,
     AcknowledgeArgs,
+    AnswerRecordArgs,
     CardPutArgs,
     DecideArgs,
     DeclineArgs,
@@ -35,6 +36,7 @@ from ...protocol.command import (
     MandatePutArgs,
     OwnArgs,
     PaidArgs,
+    ProposeArgs,
     RenewArgs,
     RequestArgs,
     RevokeArgs,
@@ -67,6 +69,7 @@ from ..money.payments import Payments
 from ..peers.cards import Cards
 from ..peers.peers import Pair
 from ..peers.vouches import Vouches
+from ..shared.shared_records import SharedRecords
 from ..store.database import Tx
 
 # Requests of one peer that wait for a decision: beyond that it is pestering.
@@ -112,6 +115,7 @@ class Acting:
         standing_rules: StandingRules,
         renewals: Renewals,
         deletion_duty: DeletionDuty,
+        shared: SharedRecords,
     ) -> None:
         self._offers = offers
         self._standing_rules = standing_rules
@@ -146,6 +150,8 @@ class Acting:
                 _row(AcknowledgeArgs, payments.acknowledged),
                 _row(InvoiceArgs, invoices.invoiced),
                 _row(WaiveArgs, paid_terms.waived),
+                _row(ProposeArgs, shared.proposed),
+                _row(AnswerRecordArgs, shared.answered),
                 _row(LogAskArgs, witnessing.asked),
                 _row(LogDecideArgs, witnesses.decided),
                 _row(LogWitnessArgs, witnessing.shown),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ...protocol.command import (
     AcceptArgs,
+    AnswerRecordArgs,
     Cmd,
     DeliverArgs,
     InvoiceArgs,
@@ -15,6 +16,7 @@ from ...protocol.command import (
     LogWitnessArgs,
     MandateDecideArgs,
     PaidArgs,
+    ProposeArgs,
     RequestArgs,
     parse_args,
     parse_out,
@@ -34,6 +36,7 @@ from ..money.payments import Payments, refusal_of
 from ..peers.cards import Cards
 from ..peers.outgoing import Message
 from ..peers.peers import Pair
+from ..shared.shared_records import SharedRecords
 from ..store.database import Tx
 from .deliveries import Deliveries
 
@@ -54,6 +57,7 @@ class FollowUp:
         payments: Payments,
         invoices: Invoices,
         witnesses: Witnesses,
+        shared: SharedRecords,
     ) -> None:
         self._asked = asked
         self._lending = lending
@@ -65,6 +69,7 @@ class FollowUp:
         self._payments = payments
         self._invoices = invoices
         self._witnesses = witnesses
+        self._shared = shared
 
     def answered(self, tx: Tx, pair: Pair, message: Message, answer: Answer) -> None:
         """What the answer to one of our own messages changes here."""
@@ -94,6 +99,8 @@ class FollowUp:
                 self._payments.answered(tx, args, refusal_of(answer))
             case InvoiceArgs():
                 self._invoices.answered(tx, pair, args, answer)
+            case ProposeArgs() | AnswerRecordArgs():
+                self._shared.settled(tx, pair, args, answer)
             case MandateDecideArgs():
                 self._waiting.answered(tx, pair, args, answer)
             case _:
@@ -101,13 +108,17 @@ class FollowUp:
 
     def stale(self, tx: Tx, message: Message) -> bool:
         """Whether a card, checkpoint or keyset waits that a newer one, or the end of its grant, has
-        made useless."""
+        made useless; or a version of a shared record that is none any more."""
         if message.cmd is Cmd.CARD_PUT:
             return self._cards.stale(tx, message)
         if message.cmd is Cmd.LOG_WITNESS:
             shown = parse_args(message.cmd, message.args)
             assert isinstance(shown, LogWitnessArgs)
             return self._witnesses.stale(tx, message.own, message.their, shown)
+        if message.cmd in (Cmd.PROPOSE, Cmd.ANSWER_RECORD):
+            said = parse_args(message.cmd, message.args)
+            assert isinstance(said, ProposeArgs | AnswerRecordArgs)
+            return self._shared.stale(tx, message.own, message.their, said.version)
         if message.cmd is not Cmd.KEYS:
             return False
         args = parse_args(message.cmd, message.args)

@@ -93,6 +93,8 @@ class Kind(IntEnum):
     INVOICE = 141
     WAIVER = 142
     CREDITOR = 143
+    SHARED = 150
+    SHARED_VERSION = 151
     OWN_DEVICE = 180
     DEVICE_INVITE = 181
     PEER_DEVICE = 182

@@ -1,0 +1,203 @@
+"""A shared record in the store: its two copies, and how far what was signed here has come.
+
+    said ──> heard          the other side has it, by its signed answer
+      └────> refused        for good; it is no part of a copy, and neither is what followed it
+
+The row of a record names its versions in the order in which they came to be known here; each
+version lies beside it as it was signed, under its CID.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import lru_cache
+
+from ...protocol.cid import CID_BYTES
+from ...protocol.did import Did, check_did
+from ...protocol.limits import TEXT_CHARS_MAX
+from ...protocol.schema import schema_named
+from ...protocol.shared_copy import Copies, Copy, CopyState
+from ...protocol.shared_record import (
+    SharedName,
+    SharedVersion,
+    Told,
+    check_name,
+    parse_told,
+    parse_version,
+)
+from ...protocol.wire import Body, Value
+from ..store.errors import StoreDamaged
+
+# What this node itself stored was verified when it came; a second look costs a lookup only.
+version_of = lru_cache(maxsize=1024)(parse_version)
+_told_of = lru_cache(maxsize=256)(parse_told)
+
+_KEYS = ("own", "their", "path", "schema", "id", "kept", "told", "versions", "waits")
+
+
+class SaidState(StrEnum):
+    """How far a version has come: see the drawing above."""
+
+    SAID = "said"
+    HEARD = "heard"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class VersionKept:
+    """One version; `t_ms` is when it came to be known here, `refusal` why it was not taken."""
+
+    version: SharedVersion
+    state: SaidState
+    refusal: str
+    t_ms: int
+
+    @property
+    def cid(self) -> bytes:
+        return self.version.cid
+
+    def value(self) -> Value:
+        return [self.cid, self.state.value, self.refusal, self.t_ms]
+
+
+@dataclass(frozen=True, slots=True)
+class SharedKept:
+    """One shared record between `own` and `their`.
+
+    `kept` is the collection of this vault that it belongs to: `name.path`, or that path as
+    somebody's of the house.
+    """
+
+    own: Did
+    their: Did
+    name: SharedName
+    kept: str
+    told: Told | None = field(repr=False)
+    versions: tuple[VersionKept, ...] = ()
+
+    @property
+    def key(self) -> Value:
+        """The name of the row."""
+        return shared_key(self.own, self.their, self.name)
+
+    @property
+    def copies(self) -> Copies:
+        """The two copies: of all that was signed, what was not refused."""
+        taken = tuple(one.version for one in self.versions if one.state is not SaidState.REFUSED)
+        return Copies(self.name, self.own, self.their, self.told, taken)
+
+    @property
+    def mine(self) -> Copy:
+        return self.copies.copy(self.own)
+
+    @property
+    def theirs(self) -> Copy:
+        return self.copies.copy(self.their)
+
+    @property
+    def waits(self) -> bool:
+        """Whether the other side asks something that was not answered here."""
+        return self.theirs.state is CopyState.PROPOSED
+
+    @property
+    def id(self) -> bytes:
+        """What the record is called here: its first version.  Any other version names it too."""
+        return self.versions[0].cid
+
+    def find(self, cid: bytes) -> VersionKept | None:
+        return next((one for one in self.versions if one.cid == cid), None)
+
+    def adding(self, version: SharedVersion, state: SaidState, now_ms: int) -> SharedKept:
+        """With one version more, which came to be known now."""
+        return replace(self, versions=(*self.versions, VersionKept(version, state, "", now_ms)))
+
+    def heard(self, cid: bytes) -> SharedKept:
+        """The other side has this version of ours."""
+        return self._with(lambda one: one.cid == cid, SaidState.HEARD, "")
+
+    def refused(self, cid: bytes, reason: str) -> SharedKept:
+        """The other side does not take this version of ours, nor then what we signed after it."""
+        places = [place for place, one in enumerate(self.versions) if one.cid == cid]
+        if not places:
+            return self
+        after = {one.cid for one in self.versions[places[0] :]}
+        return self._with(
+            lambda one: (
+                one.cid in after and one.version.by == self.own and one.state is SaidState.SAID
+            ),
+            SaidState.REFUSED,
+            reason,
+        )
+
+    def _with(
+        self, which: Callable[[VersionKept], bool], state: SaidState, refusal: str
+    ) -> SharedKept:
+        return replace(
+            self,
+            versions=tuple(
+                replace(one, state=state, refusal=refusal) if which(one) else one
+                for one in self.versions
+            ),
+        )
+
+    def value(self) -> Value:
+        """The row; the versions it names lie beside it."""
+        return {
+            "own": self.own,
+            "their": self.their,
+            "path": self.name.path,
+            "schema": self.name.schema.name,
+            "id": self.name.id,
+            "kept": self.kept,
+            "told": None if self.told is None else self.told.raw,
+            "versions": [one.value() for one in self.versions],
+            "waits": self.waits,
+        }
+
+    @classmethod
+    def from_value(cls, value: Value, raw_of: Callable[[bytes], Value]) -> SharedKept:
+        """Read a row; `raw_of` gives the bytes of the versions that it names."""
+        body = Body.open(value, "a shared record in the store", _KEYS)
+        told = body.maybe_data("told")
+        id = body.value("id")
+        if not isinstance(id, (str, int)):
+            raise StoreDamaged("a shared record in the store has no name")
+        return cls(
+            check_did(body.text("own")),
+            check_did(body.text("their")),
+            check_name(body.text("path"), schema_named(body.text("schema")), id),
+            body.text("kept"),
+            None if told is None else _told_of(told),
+            tuple(_version_kept(one, raw_of) for one in _list(body.value("versions"))),
+        )
+
+
+def shared_key(own: Did, their: Did, name: SharedName) -> Value:
+    """Under which name the row of a record is kept."""
+    return [own, their, name.path, name.id]
+
+
+def of_pair(value: Value) -> tuple[str, str, bool]:
+    """Of a row that is not read further: own, their, and whether it waits for an answer here."""
+    body = Body.open(value, "a shared record in the store", _KEYS)
+    return body.text("own"), body.text("their"), body.flag("waits")
+
+
+def _version_kept(value: Value, raw_of: Callable[[bytes], Value]) -> VersionKept:
+    match value:
+        case [bytes(cid), str(state), str(refusal), int(t_ms)] if len(cid) == CID_BYTES:
+            raw = raw_of(cid)
+            if isinstance(raw, bytes):
+                version = version_of(raw)
+                return VersionKept(version, SaidState(state), refusal[:TEXT_CHARS_MAX], t_ms)
+        case _:
+            pass
+    raise StoreDamaged("a version of a shared record is missing from the store")
+
+
+def _list(value: Value) -> list[Value]:
+    if not isinstance(value, list):
+        raise StoreDamaged("a shared record in the store has no versions")
+    return value

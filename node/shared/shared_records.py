@@ -1,0 +1,348 @@
+"""Shared records of this node: what it signs of its own copies, and what peers say of theirs.
+
+    propose, withdraw, accept, dispute    sign the next version of the own copy: row and outbox
+    proposed, answered                    a peer's version, through the door: checked, kept, CID
+    settled                               the peer's answer to a version of ours
+
+Each is one unit of work, in which the row, the version and what is to be said stand or fall
+together, and each is idempotent on the CID of the version: what is said twice is kept once and
+answered alike.  What a peer says is held against both histories (`protocol/shared_copy.py`) before
+a byte of it is kept, and is charged to its quota.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
+
+from ...protocol.collection import is_kept_as
+from ...protocol.command import AnswerRecordArgs, Cmd, ProposeArgs
+from ...protocol.did import Did
+from ...protocol.errors import Code, GrantRefused, RecordError
+from ...protocol.limits import SHARED_VERSIONS_MAX, TEXT_CHARS_MAX
+from ...protocol.receipt import Answer
+from ...protocol.shared_copy import CopyState, check_next
+from ...protocol.shared_record import (
+    Record,
+    SharedName,
+    SharedVersion,
+    SharedWord,
+    Told,
+    check_between,
+    check_told,
+    make_version,
+    parse_told,
+    parse_version,
+    same_record,
+)
+from ...protocol.wire import Value
+from ..errors import NotFound, UsageError
+from ..household.household import Household
+from ..peers.outgoing import Outgoing
+from ..peers.peers import Pair, Peers
+from ..store.database import Tx
+from ..store.objects import Kind, Objects
+from ..vault.collection import Collections
+from .kept import SaidState, SharedKept, of_pair, shared_key
+
+# Proposals of one peer that wait for an answer: beyond that it is pestering.
+SHARED_WAITING_MAX = 64
+# Records shared with one peer: a row of contacts, of contracts, some years of contested bookings.
+SHARED_OF_ONE_MAX = 1_024
+
+Charge: TypeAlias = "Callable[[Tx, Pair, int], None]"
+"""Takes so many bytes from a peer's quota, or raises GrantRefused."""
+
+_PROPOSING = (SharedWord.PROPOSED, SharedWord.WITHDRAWN)
+
+
+class SharedRecords:
+    """Both copies of every shared record."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        peers: Peers,
+        collections: Collections,
+        household: Household,
+        outgoing: Outgoing,
+        charge: Charge,
+    ) -> None:
+        self._objects = objects
+        self._peers = peers
+        self._collections = collections
+        self._household = household
+        self._outgoing = outgoing
+        self._charge = charge
+
+    # looking
+
+    def all(self, tx: Tx) -> list[SharedKept]:
+        """Every shared record, in the order in which they came to be shared."""
+        return [self._read(tx, value) for _, value in self._objects.all(tx, Kind.SHARED)]
+
+    def find(self, tx: Tx, own: Did, their: Did, name: SharedName) -> SharedKept | None:
+        value = self._objects.get(tx, Kind.SHARED, shared_key(own, their, name))
+        return None if value is None else self._read(tx, value)
+
+    def waiting(self, tx: Tx) -> int:
+        """How many records wait for an answer of this node's person."""
+        return sum(of_pair(value)[2] for _, value in self._objects.all(tx, Kind.SHARED))
+
+    def _read(self, tx: Tx, value: Value) -> SharedKept:
+        return SharedKept.from_value(
+            value, lambda cid: self._objects.get(tx, Kind.SHARED_VERSION, cid)
+        )
+
+    def _keep(self, tx: Tx, kept: SharedKept, version: SharedVersion | None = None) -> SharedKept:
+        if version is not None:
+            self._objects.put(tx, Kind.SHARED_VERSION, version.cid, version.raw)
+        self._objects.put(tx, Kind.SHARED, kept.key, kept.value())
+        return kept
+
+    # one's own copy
+
+    def propose(
+        self,
+        tx: Tx,
+        pair: Pair,
+        name: SharedName,
+        record: Record | None,
+        reason: str,
+        now_ms: int,
+        *,
+        kept_as: str,
+        told: Told | None,
+    ) -> SharedKept:
+        """Ask `pair` to hold `record` too; `told` shows what it had delivered, `kept_as` is the
+        collection here.  Raises UsageError where nothing would change, WireError, RecordError."""
+        own = Did(pair.own)
+        shared = self.find(tx, own, pair.their, name)
+        if shared is None:
+            if len(self._of_pair(tx, pair)) >= SHARED_OF_ONE_MAX:
+                raise UsageError(f"{SHARED_OF_ONE_MAX:,} records are shared with {pair.name}")
+            shared = SharedKept(own, pair.their, name, kept_as, told)
+        mine, theirs = shared.mine, shared.theirs
+        if mine.said and mine.state is not CopyState.HELD and same_record(mine.record, record):
+            raise UsageError(f"this is what you have told {pair.name} already")
+        if theirs.said and same_record(theirs.record, record):
+            head = shared.copies.head(pair.their)
+            hint = "" if head is None else ": `entrenous shared accept` says that you hold it too"
+            raise UsageError(f"this is what {pair.name} has{hint}")
+        return self._say(tx, pair, shared, SharedWord.PROPOSED, record, reason, now_ms)
+
+    def withdraw(self, tx: Tx, shared: SharedKept, reason: str, now_ms: int) -> SharedKept:
+        """Ask no more: the own copy is again what it was.  Raises UsageError."""
+        mine = shared.mine
+        if mine.state not in (CopyState.PROPOSED, CopyState.DISPUTED):
+            raise UsageError("you have proposed nothing here that could be withdrawn")
+        pair = self._peers.pair(tx, shared.own, shared.their)
+        return self._say(tx, pair, shared, SharedWord.WITHDRAWN, mine.ground, reason, now_ms)
+
+    def accept(
+        self, tx: Tx, shared: SharedKept, cid: bytes, reason: str, now_ms: int
+    ) -> SharedKept:
+        """Hold what the other side holds by its version `cid`.
+
+        Raises UsageError if that is not its newest any more, or the two are the same already.
+        """
+        head = self._newest(shared, cid)
+        given = [one.word for one in shared.copies.answers(head)]
+        if SharedWord.ACCEPTED in given:
+            raise UsageError("you have accepted this already")
+        if shared.copies.agree:
+            raise UsageError("you both hold the same already: there is nothing to accept")
+        pair = self._peers.pair(tx, shared.own, shared.their)
+        return self._say(tx, pair, shared, SharedWord.ACCEPTED, head.record, reason, now_ms)
+
+    def dispute(
+        self, tx: Tx, shared: SharedKept, cid: bytes, reason: str, now_ms: int, held: Record | None
+    ) -> SharedKept:
+        """Keep one's own copy against the version `cid`, and say why.
+
+        `held` is what this side holds where it has said nothing of the record yet.
+        Raises UsageError as `accept`.
+        """
+        head = self._newest(shared, cid)
+        if head.word is not SharedWord.PROPOSED:
+            raise UsageError("nothing is proposed here that you could dispute")
+        if SharedWord.ACCEPTED in [one.word for one in shared.copies.answers(head)]:
+            raise UsageError("you have accepted this already, and that is final")
+        mine = shared.mine
+        record = mine.record if mine.said else held
+        if same_record(record, head.record):
+            raise UsageError("you hold the same: there is nothing to dispute")
+        pair = self._peers.pair(tx, shared.own, shared.their)
+        return self._say(tx, pair, shared, SharedWord.DISPUTED, record, reason, now_ms)
+
+    def _newest(self, shared: SharedKept, cid: bytes) -> SharedVersion:
+        head = shared.copies.head(shared.their)
+        if head is None:
+            raise UsageError("the other side has said nothing of this record that you could answer")
+        if head.cid != cid:
+            raise UsageError("the other side has said something else since: look at it again")
+        return head
+
+    def _say(
+        self,
+        tx: Tx,
+        pair: Pair,
+        shared: SharedKept,
+        word: SharedWord,
+        record: Record | None,
+        reason: str,
+        now_ms: int,
+    ) -> SharedKept:
+        """Sign the next version of the own copy, keep it, and put it in the outbox."""
+        copies = shared.copies
+        mine, head = copies.head(shared.own), copies.head(shared.their)
+        signed = [one.version.n for one in shared.versions if one.version.by == shared.own]
+        if len(signed) >= SHARED_VERSIONS_MAX:
+            raise UsageError(f"{SHARED_VERSIONS_MAX} versions of your copy are kept: no more")
+        told = shared.told
+        seen = head.cid if head is not None else None if told is None else told.statement.cid
+        version = make_version(
+            self._peers.persona(tx, shared.own).key,
+            to=shared.their,
+            name=shared.name,
+            n=max(signed, default=-1) + 1,
+            prev=None if mine is None else mine.cid,
+            seen=seen,
+            word=word,
+            record=record,
+            reason=reason,
+            t_ms=now_ms,
+        )
+        check_next(copies, version)
+        if word in _PROPOSING:
+            first = told is not None and told.src == shared.their and mine is None
+            shown = told.raw if first and told is not None else None
+            args = ProposeArgs(shared.their, version.raw, shown).value()
+            self._outgoing.put(tx, pair, Cmd.PROPOSE, args, now_ms)
+        else:
+            args = AnswerRecordArgs(shared.their, version.raw).value()
+            self._outgoing.put(tx, pair, Cmd.ANSWER_RECORD, args, now_ms)
+        return self._keep(tx, shared.adding(version, SaidState.SAID, now_ms), version)
+
+    # the other side's copy
+
+    def proposed(self, tx: Tx, pair: Pair, args: ProposeArgs, now_ms: int) -> Value:
+        """A peer proposes a change, or withdraws it: the CID of its version.
+
+        Raises WireError, BadSignature, RecordError, StatementError, CapabilityError, GrantRefused.
+        """
+        version = parse_version(args.version)
+        if version.word not in _PROPOSING:
+            raise GrantRefused("an answer is not said as a proposal", Code.COMMAND)
+        told = None if args.told is None else parse_told(args.told)
+        if told is not None:
+            check_told(told, version.name, src=Did(pair.own), sub=pair.their)
+        return self._heard(tx, pair, version, told, now_ms)
+
+    def answered(self, tx: Tx, pair: Pair, args: AnswerRecordArgs, now_ms: int) -> Value:
+        """A peer answers what was proposed: the CID of its version.  Raises as `proposed`."""
+        version = parse_version(args.version)
+        if version.word in _PROPOSING:
+            raise GrantRefused("a proposal is not said as an answer", Code.COMMAND)
+        return self._heard(tx, pair, version, None, now_ms)
+
+    def _heard(
+        self, tx: Tx, pair: Pair, version: SharedVersion, told: Told | None, now_ms: int
+    ) -> Value:
+        check_between(version, by=pair.their, to=Did(pair.own))
+        shared = self.find(tx, Did(pair.own), pair.their, version.name)
+        if shared is None:
+            shared = self._begun(tx, pair, version, told)
+        elif shared.find(version.cid) is not None:
+            return version.cid
+        check_next(shared.copies, version)
+        after = shared.adding(version, SaidState.HEARD, now_ms)
+        if after.waits and not shared.waits:
+            self._check_waiting(tx, pair)
+        self._charge(tx, pair, len(version.raw) + (0 if told is None else len(told.raw)))
+        self._keep(tx, after, version)
+        return version.cid
+
+    def _begun(self, tx: Tx, pair: Pair, version: SharedVersion, told: Told | None) -> SharedKept:
+        """A record that was not shared until now.  Raises GrantRefused."""
+        own = Did(pair.own)
+        path = self._household.kept_under(tx, own, version.name.path)
+        collection = self._collections.find(tx, path)
+        schema = version.name.schema
+        if collection is not None and collection.pages and collection.schema is not schema:
+            sentence = f"{version.name.path} holds other records here than {schema.name}"
+            raise GrantRefused(sentence, Code.COLLECTION)
+        if len(self._of_pair(tx, pair)) >= SHARED_OF_ONE_MAX:
+            raise GrantRefused("no more records are shared with this peer", Code.TOO_MUCH)
+        return SharedKept(own, pair.their, version.name, path, told)
+
+    def _check_waiting(self, tx: Tx, pair: Pair) -> None:
+        if sum(self._of_pair(tx, pair)) >= SHARED_WAITING_MAX:
+            sentence = f"{SHARED_WAITING_MAX} proposals wait for an answer already"
+            raise GrantRefused(sentence, Code.TOO_MUCH)
+
+    def _of_pair(self, tx: Tx, pair: Pair) -> list[bool]:
+        """The records shared with a peer: of each, whether it waits for an answer here."""
+        rows = (of_pair(value) for _, value in self._objects.all(tx, Kind.SHARED))
+        return [waits for own, their, waits in rows if (own, their) == (pair.own, pair.their)]
+
+    # what became of what was said
+
+    def settled(
+        self, tx: Tx, pair: Pair, args: ProposeArgs | AnswerRecordArgs, answer: Answer
+    ) -> None:
+        """The other side has a version of ours, or refused it for good."""
+        version = parse_version(args.version)
+        shared = self.find(tx, Did(pair.own), pair.their, version.name)
+        if shared is None or shared.find(version.cid) is None:
+            return
+        if answer.code is Code.OK:
+            self._keep(tx, shared.heard(version.cid))
+        else:
+            said = answer.out if isinstance(answer.out, str) else ""
+            reason = said[:TEXT_CHARS_MAX] or answer.code.value
+            self._keep(tx, shared.refused(version.cid, reason))
+
+    def stale(self, tx: Tx, own: Did, their: Did, raw: bytes) -> bool:
+        """Whether a version of ours that waits to be said is none any more: the one before it was
+        refused, or the record was erased here."""
+        version = parse_version(raw)
+        shared = self.find(tx, own, their, version.name)
+        kept = None if shared is None else shared.find(version.cid)
+        return kept is None or kept.state is SaidState.REFUSED
+
+    # erasure
+
+    def forget(self, tx: Tx, path: str, names: Iterable[object] | None = None) -> int:
+        """Forget what is shared of the collection `path`, or of these records; how many records.
+
+        What waits to be said of them is not said any more.
+        """
+        wanted = None if names is None else set(names)
+        gone = 0
+        for shared in self.all(tx):
+            if shared.kept == path and (wanted is None or shared.name.id in wanted):
+                for one in shared.versions:
+                    self._objects.delete(tx, Kind.SHARED_VERSION, one.cid)
+                self._objects.delete(tx, Kind.SHARED, shared.key)
+                gone += 1
+        return gone
+
+
+def shared_name(shared: Iterable[SharedKept], cid: bytes) -> SharedKept:
+    """The record of which `cid` is a version.  Raises NotFound."""
+    for one in shared:
+        if one.find(cid) is not None:
+            return one
+    raise NotFound("there is no shared record of which this is a version")
+
+
+def path_between(kept_as: str, told: Told | None, given: str) -> str:
+    """How the two sides name the collection that is kept here under `kept_as`.
+
+    Whose it is in this house is nobody else's business.  Raises RecordError.
+    """
+    path = told.name.path if told is not None else given
+    if not is_kept_as(kept_as, path):
+        raise RecordError(f"{path} is not kept as {kept_as}")
+    return path
