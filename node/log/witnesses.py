@@ -176,6 +176,11 @@ class Witnesses:
         )
         return witness
 
+    def add_sibling(self, tx: Tx, pair: Pair, now_ms: int) -> None:
+        """Another device of this person witnesses this log, without being asked."""
+        willing = Witness(pair.own, pair.their, WitnessState.WITNESS, now_ms, self._number)
+        self._save(tx, willing)
+
     def remove(self, tx: Tx, pair: Pair, now_ms: int) -> None:
         """Show a peer no more checkpoints.  Raises NotFound."""
         if not self._store.objects.delete(tx, Kind.WITNESS, [pair.own, pair.their]):

@@ -152,6 +152,11 @@ class Witnessing:
         self._save(tx, replace(found, consent=Consent.ALLOWED))
         self._tell(tx, pair, None, now_ms, witness=True)
 
+    def add_sibling(self, tx: Tx, pair: Pair, now_ms: int) -> None:
+        """The log of another device of this person is witnessed, without asking."""
+        if self.find(tx, pair) is None:
+            self._save(tx, Witnessed(pair.own, pair.their, Consent.ALLOWED, now_ms))
+
     def refuse(self, tx: Tx, pair: Pair, reason: str | None, now_ms: int) -> None:
         """The owner does not, or not any more.  What was kept stays.  Raises NotFound."""
         found = self._asked(tx, pair)

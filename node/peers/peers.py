@@ -353,6 +353,10 @@ class Peers:
                     renewed += 1
         return renewed
 
+    def certify(self, key: PersonaKey, now_ms: int) -> Certificate:
+        """The word of the persona `key` that this device serves for it."""
+        return self._certificate(key, now_ms)
+
     def _certificate(self, key: PersonaKey, now_ms: int) -> Certificate:
         return make_certificate(
             key,
