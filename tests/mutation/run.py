@@ -44,8 +44,8 @@ MODULES = (
     "protocol/standing_terms", "protocol/accrual", "node/store/log",
 )  # fmt: skip
 RESULTS = ROOT / ".mutants" / "results.jsonl"
-# The tests of the two lower floors, and the log's own, without those of what stands on them: a fault
-# that only those would notice is one that the core's own tests miss.
+# The tests of the two lower floors, and the log's own, without those of what stands on them: what
+# only those would notice is a fault that the core's own tests miss.
 TESTS = ("crypto/test_*.py", "protocol/test_*.py", "node/test_store_log.py")
 # They talk to other programs, or are about this one.
 LEFT_OUT = ("test_ucan_interop.py", "test_differential.py", "test_mutation.py")
@@ -144,13 +144,13 @@ def main(argv: Sequence[str]) -> int:
                 else key(mutant) not in results.caught
             )
         ]
-        if todo:
-            run(todo, results, given)
+        if todo and (code := run(todo, results, given)):
+            return code
     print(report(found, results))
     return 0
 
 
-def run(todo: list[Mutant], results: Results, given: argparse.Namespace) -> None:
+def run(todo: list[Mutant], results: Results, given: argparse.Namespace) -> int:
     """Try these for at most so many seconds: first those that need no new import, at random."""
     until = time.monotonic() + given.seconds
     random.Random(0).shuffle(todo)
@@ -192,7 +192,7 @@ def run(todo: list[Mutant], results: Results, given: argparse.Namespace) -> None
         for path in sorted((ROOT / "tests").glob(pattern))
         if path.name not in LEFT_OUT
     ]
-    pytest.main([*options(), *files], plugins=[server])
+    return int(pytest.main([*options(), *files], plugins=[server]))
 
 
 def say(line: str) -> None:

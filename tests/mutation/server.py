@@ -100,6 +100,9 @@ class Server:
             _few_examples(item, self.examples)
         if self._says is not None:
             return None
+        if session.testsfailed:
+            # Every mutant would look caught by what is not there to run.
+            raise pytest.UsageError("some tests cannot be imported, also without a fault")
         self.items = list(session.items)
         self._numbers = {item.nodeid: number for number, item in enumerate(self.items)}
         self.living = _Living.found(self.sources)
@@ -189,6 +192,8 @@ class Server:
             by = pipe.read().decode()
         _, status, used = os.wait4(fork.pid, 0)
         code = os.waitstatus_to_exitcode(status)
+        if code == _OUR_FAULT:
+            raise RuntimeError(f"{fork.mutant.name} could not be tried: {by}")
         if not by and code:
             by = "stuck" if stuck else _ENDS.get(code, f"ended with {code}")
         self.remember(fork.mutant, by)
@@ -214,9 +219,13 @@ class Server:
             self._says = writer
             self._try(mutant)
             os._exit(0)
-        except BaseException as error:
-            # Nothing that a mutant does may come back into the parent's stack.
+        except (ImportError, SystemExit, KeyboardInterrupt, pytest.exit.Exception) as error:
             self._caught(type(error).__name__)
+        except BaseException as error:
+            # What a test meets is told by pytest: this is the runner's own, and catches nothing.
+            # It may not come back into the parent's stack.
+            os.write(writer, repr(error).encode()[-500:])
+            os._exit(_OUR_FAULT)
 
     def _try(self, mutant: Mutant) -> None:
         """In a fork: run what may notice the fault.  Ends the process if a test does."""
@@ -287,6 +296,7 @@ class _Fork:
     until: float
 
 
+_OUR_FAULT = 70
 _ENDS = {-signal.SIGPROF: "takes too long", -signal.SIGSEGV: "crash", -signal.SIGKILL: "killed"}
 
 
@@ -363,6 +373,8 @@ class _Living:
         A function whose free variables differ keeps its code: then the fault needs a new import.
         """
         living = self.functions[mutant.module]
+        if not living:
+            return False
         name = living[0].__code__.co_filename
         codes = _codes(compile(mutant.tree, name, "exec", dont_inherit=True))
         complete = True

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from entrenous.crypto.digest import sha256
+from entrenous.crypto.digest import hmac_sha256, sha256
 from entrenous.crypto.entropy import SeededEntropy
-from entrenous.crypto.errors import BadSignature
+from entrenous.crypto.errors import BadProof, BadSignature
 from entrenous.crypto.keys import IndexKey, LogKey, StoreKey
-from entrenous.crypto.merkle import leaf_hash, tree_hash, verify_inclusion
+from entrenous.crypto.merkle import Tree, leaf_hash, tree_hash, verify_inclusion
+from entrenous.node.store import log as log_module
 from entrenous.node.store.connection import open_writer
 from entrenous.node.store.database import Tx
 from entrenous.node.store.errors import LogBroken, StoreConflict, StoreDamaged
@@ -171,6 +172,14 @@ TAMPERING = {
     ),
     "everything removed": ("DELETE FROM receipt; DELETE FROM leaf", "do not lead to its root"),
     "the end of the tree removed": ("DELETE FROM meta", "do not lead to its root"),
+    "an inner hash altered": (
+        "UPDATE subtree SET hash = zeroblob(32) WHERE level = 4 AND idx = 0",
+        "hash 0 of level 4 of the log is another one",
+    ),
+    "an inner hash of nothing": (
+        "INSERT INTO subtree (log, level, idx, hash) VALUES (0, 4, 9, zeroblob(32))",
+        "hash 9 of level 4 of the log is another one",
+    ),
 }
 
 
@@ -188,3 +197,154 @@ def test_an_altered_end_of_the_tree_does_not_open(path: Path, log: Log) -> None:
         thief.execute("UPDATE meta SET value = zeroblob(80)")
     with pytest.raises(StoreDamaged, match="log/0/frontier was altered"):
         run(path, log.root)
+
+
+# --- proofs ---------------------------------------------------------------------------------------
+
+# Past the second level of inner hashes that are stored, with a beginning of each next stretch.
+LONG = 16 * 16 + 16 + 3
+
+
+@pytest.fixture(scope="module")
+def long_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("long") / "store.db"
+    log = Log(SEALER, KEY)
+
+    def unit(tx: Tx) -> None:
+        half = LONG // 2
+        for numbers in (range(half), range(half, LONG)):
+            new = [log.entry_of(cid(n), fingerprint(n), {"receipt": n}) for n in numbers]
+            assert log.append_all(tx, new) == numbers[0]
+
+    run(path, unit)
+    # A second log in the same tables: nothing of it may get into the first one's proofs.
+    other = log.numbered(1)
+    run(path, lambda tx: other.pad(tx, ENTROPY))
+    run(path, lambda tx: other.append(tx, cid(0), fingerprint(0), None))
+    run(path, lambda tx: other.pad(tx, ENTROPY))
+    return path
+
+
+def everything_proven(tx: Tx) -> tuple[list[bytes], ...]:
+    """Proofs out of the tree as it is stored, for some sizes of the log and places in them."""
+    log = Log(SEALER, KEY)
+    found: list[list[bytes]] = []
+    for size in (1, 2, 15, 16, 17, 100, 255, 256, 257, 272, LONG):
+        tree = log.tree(tx, size)
+        assert tree.size == size
+        places = {0, size // 2, size - 1}
+        found += [tree.inclusion_proof(place) for place in sorted(places)]
+        found += [tree.consistency_proof(old) for old in sorted(places)]
+        found.append([tree.root])
+    return tuple(found)
+
+
+def everything_reckoned() -> tuple[list[bytes], ...]:
+    """The same from all the leaves."""
+    leaves = [leaf_hash(leaf_data(KEY, n, fingerprint(n))) for n in range(LONG)]
+    found: list[list[bytes]] = []
+    for size in (1, 2, 15, 16, 17, 100, 255, 256, 257, 272, LONG):
+        tree = Tree(leaves[:size])
+        places = {0, size // 2, size - 1}
+        found += [tree.inclusion_proof(place) for place in sorted(places)]
+        found += [tree.consistency_proof(old) for old in sorted(places)]
+        found.append([tree.root])
+    return tuple(found)
+
+
+def inner_rows(tx: Tx) -> list[tuple[int, int, bytes]]:
+    rows = tx.execute("SELECT level, idx, hash FROM subtree WHERE log = 0 ORDER BY level, idx")
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def test_proofs_from_stored_hashes_are_those_from_all_the_leaves(long_path: Path) -> None:
+    assert run(long_path, everything_proven) == everything_reckoned()
+
+
+def test_each_whole_subtree_of_16_and_of_256_is_stored_once(long_path: Path, log: Log) -> None:
+    leaves = run(long_path, log.leaves)
+    expected = [(4, n, tree_hash(leaves[16 * n : 16 * n + 16])) for n in range(LONG // 16)]
+    assert run(long_path, inner_rows) == [*expected, (8, 0, tree_hash(leaves[:256]))]
+    assert run(long_path, log.verify_all) == LONG
+
+
+def test_a_proof_reads_few_hashes_of_a_long_log(long_path: Path, log: Log) -> None:
+    """One stretch of 16 for each 4 levels, and each of them once."""
+    asked: list[object] = []
+
+    class Counting:
+        def __init__(self, tx: Tx) -> None:
+            self.one = tx.one
+            self._tx = tx
+
+        def execute(self, statement: str, given: tuple[object, ...] = ()) -> object:
+            asked.append((statement, given))
+            return self._tx.execute(statement, given)  # type: ignore[arg-type]  # as it was given
+
+    run(long_path, lambda tx: log.tree(Counting(tx), 256).inclusion_proof(100))  # type: ignore[arg-type]  # what is used of it
+    assert len(asked) == len(set(map(repr, asked))) == 2
+
+
+@pytest.mark.parametrize(
+    "missing", ["1", "level = 4", "level = 4 AND idx = 3", "level = 8 OR idx % 2 = 1"]
+)
+def test_a_log_of_an_older_version_proves_the_same_and_is_filled(
+    long_path: Path, log: Log, tmp_path: Path, missing: str
+) -> None:
+    """Such a log has no inner hashes, or those only that were appended since."""
+    path = tmp_path / "old.db"
+    with closing(sqlite3.connect(long_path)) as whole, closing(sqlite3.connect(path)) as old:
+        whole.backup(old)
+        old.execute(f"DELETE FROM subtree WHERE {missing}")
+        old.commit()
+    stored = run(long_path, inner_rows)
+    assert run(path, everything_proven) == everything_reckoned()
+    run(path, log.fill)
+    assert run(path, inner_rows) == stored
+    assert run(path, log.verify_all) == LONG
+
+
+def test_filling_a_log_that_is_whole_reads_no_leaf(
+    long_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leaves(*_: object) -> None:
+        raise AssertionError("the leaves were read")
+
+    monkeypatch.setattr(Log, "leaves", leaves)
+    run(long_path, log.fill)
+
+
+def test_a_beginning_is_no_longer_than_the_log_and_not_less_than_nothing(
+    path: Path, log: Log
+) -> None:
+    assert run(path, log.tree).size == RECEIPTS
+    assert run(path, lambda tx: log.tree(tx, 0).root) == tree_hash([])
+    for size in (-1, RECEIPTS + 1):
+        with pytest.raises(BadProof, match=f"of {RECEIPTS} leaves has no beginning of {size}"):
+            run(path, lambda tx, size=size: log.tree(tx, size))
+
+
+def test_no_proof_is_made_over_a_leaf_that_is_missing(path: Path, log: Log) -> None:
+    with closing(sqlite3.connect(path)) as thief, thief:
+        thief.execute("DELETE FROM leaf WHERE idx = 17")
+    with pytest.raises(StoreDamaged, match="leaf 17 of the log is missing"):
+        run(path, lambda tx: log.inclusion(tx, 2))
+
+
+def test_a_log_is_read_some_rows_at_a_time(
+    path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_module, "ROWS_AT_A_TIME", 4)
+    assert [entry.index for entry in run(path, lambda tx: list(log.entries(tx)))] == list(
+        range(RECEIPTS)
+    )
+    assert run(path, log.verify_all) == RECEIPTS
+
+
+def test_a_key_opens_one_leaf(path: Path, log: Log) -> None:
+    assert log.number == 0
+    assert log.numbered(3).number == 3
+    keys = {log.leaf_key(index) for index in range(RECEIPTS)}
+    assert len(keys) == RECEIPTS
+    f = fingerprint(7)
+    assert leaf_hash(hmac_sha256(log.leaf_key(7), f)) == run(path, log.leaves)[7]

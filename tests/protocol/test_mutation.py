@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from entrenous.tests.mutation.mutants import mutants
+from entrenous.tests.mutation.server import Server, options
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,6 +58,18 @@ def test_every_mutant_is_a_program_and_another_one(name: str) -> None:
     assert len({mutant.name for mutant in made}) == len(made) > 100
     for mutant in made[::9]:
         assert compile(mutant.tree, "m", "exec", dont_inherit=True) != honest
+
+
+def test_tests_that_cannot_be_imported_catch_nothing(tmp_path: Path) -> None:
+    def work(server: Server) -> None:
+        raise AssertionError("mutants were tried")
+
+    broken = tmp_path / "test_broken.py"
+    broken.write_text("import entrenous.nothing_of_this_name\n\ndef test() -> None: ...\n", "utf-8")
+    code = pytest.main(
+        [*options(), str(broken)], plugins=[Server({}, work, tmp_path / "reach.json")]
+    )
+    assert code == pytest.ExitCode.USAGE_ERROR
 
 
 def test_a_sample_is_caught_and_not_tried_again(tmp_path: Path) -> None:
