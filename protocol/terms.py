@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import cast
 
 from .cid import cid_of
@@ -89,7 +90,12 @@ class Terms:
     @property
     def cid(self) -> bytes:
         """`T`: 36 bytes."""
-        return cid_of(self.encode())
+        return _cid(self)
+
+
+@lru_cache(maxsize=1024)
+def _cid(terms: Terms) -> bytes:
+    return cid_of(terms.encode())
 
 
 def parse_terms(raw: bytes) -> Terms:

@@ -154,6 +154,17 @@ _KEYS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Reads the line of one grant; equal to another for the same, so a row is read once."""
+
+    side: Side
+    cid: bytes
+
+    def __call__(self, value: Value) -> GrantLine:
+        return _line([self.side.value, self.cid], value)
+
+
 def _line(name: Value, value: Value) -> GrantLine:
     match name:
         case [str(side), bytes(cid)]:
@@ -202,13 +213,12 @@ class GrantLines:
         return [_line(name, value) for name, value in self._objects.all(tx, Kind.GRANT_LINE)]
 
     def find(self, tx: Tx, side: Side, cid: bytes) -> GrantLine | None:
-        name: Value = [side.value, cid]
-        value = self._objects.get(tx, Kind.GRANT_LINE, name)
-        return None if value is None else _line(name, value)
+        return self._objects.read(tx, Kind.GRANT_LINE, [side.value, cid], _Line(side, cid))
 
     def begin(self, tx: Tx, line: GrantLine) -> None:
         """A grant is new here."""
-        self._objects.put(tx, Kind.GRANT_LINE, [line.side.value, line.cid], line.value())
+        name: Value = [line.side.value, line.cid]
+        self._objects.write(tx, Kind.GRANT_LINE, name, line, _Line(line.side, line.cid))
 
     def happened(
         self,

@@ -1,8 +1,12 @@
-"""Grants given, in the store: each whole, found by its CID and by the collections it names.
+"""Grants given, in the store: each whole, found by its CID, by its pair and by its collections.
 
-Beside each collection stands which grants name it and have not ended, so that a write, a read or a
-taking back looks at those alone, and when the first of them ends.  What happened to a grant is told
-to its line (`grant_lines.py`) in the same unit of work.
+A grant is linked (`store/links.py`) with each collection that it names and with the pair over which
+it was given, and stands there until it has ended.  So a write, a read or a taking back looks at the
+grants of one collection alone, and of those at what ends by today, however many there are.  What
+happened to a grant is told to its line (`grant_lines.py`) in the same unit of work.
+
+Homes of older versions kept a list of grants beside each collection.  It is replaced by links with
+the first grant that is given or ends; until then they are looked for among all.
 
 Everything here is a function of a transaction.
 """
@@ -11,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ...protocol.limits import TIME_S_MAX
 from ...protocol.trust import GrantStatus
 from ...protocol.wire import Value
 from ..errors import NotFound, UsageError
@@ -23,8 +26,11 @@ from .grant_lines import GrantLines, Happened, Side, line_of_given
 # Grants on one path; each is one more reader that a revocation must give new keys.
 GRANTS_ON_PATH_MAX = 100_000
 
-# When the next grant ends, over all paths.
-ENDS: Value = "grants-end"
+DAY_S = 86_400
+_ALL: Value = "given"
+# The rows of older homes, which nobody reads any more: each of all grants, and of one path.
+_OLD_ENDS: Value = "grants-end"
+_OLD_OF_PATH = ("grants-on", "grants-end-on")
 
 
 class GrantsGiven:
@@ -64,62 +70,100 @@ class GrantsGiven:
 
     def not_ended_on(self, tx: Tx, path: str) -> list[GrantGiven]:
         """The grants that name `path` and have not ended, or not been seen to end."""
-        grants = (self.find(tx, cid) for cid in self._cids_on(tx, path))
-        return [grant for grant in grants if grant is not None]
+        if not self._objects.are_linked(tx, Kind.GRANT_GIVEN):
+            return [one for one in self.all(tx) if one.ended_ms is None and _names(one, path)]
+        return self._about(tx, _on(path), ended=False)
 
-    def next_expiry_ms(self, tx: Tx) -> int | None:
-        """When the next grant runs out, or None."""
-        end_s = self._ends(tx, ENDS)
-        return None if end_s == TIME_S_MAX else end_s * 1000
+    def ever_on(self, tx: Tx, path: str) -> list[GrantGiven]:
+        """Every grant that names `path`, also those that have ended; the oldest first."""
+        if not self._objects.are_linked(tx, Kind.GRANT_GIVEN):
+            return [one for one in self.all(tx) if _names(one, path)]
+        return self._about(tx, _on(path), ended=True)
+
+    def not_ended_of(self, tx: Tx, own: str, their: str) -> list[GrantGiven]:
+        """The grants of a pair that have not ended, or not been seen to end; the oldest first."""
+        if not self._objects.are_linked(tx, Kind.GRANT_GIVEN):
+            of_pair = (one for one in self.all(tx) if (one.own, one.their) == (own, their))
+            return [one for one in of_pair if one.ended_ms is None]
+        return self._about(tx, _of(own, their), ended=False)
+
+    def _about(self, tx: Tx, thing: Value, *, ended: bool) -> list[GrantGiven]:
+        return self._objects.read_about(
+            tx, Kind.GRANT_GIVEN, thing, GrantGiven.from_value, ended=ended
+        )
+
+    def _over(self, tx: Tx, path: str | None, now_ms: int) -> list[GrantGiven]:
+        """The grants that have run out and were not seen to end: on `path`, or any."""
+        if not self._objects.are_linked(tx, Kind.GRANT_GIVEN):
+            grants = self.all(tx) if path is None else self.not_ended_on(tx, path)
+        else:
+            grants = self._objects.read_ending(
+                tx,
+                Kind.GRANT_GIVEN,
+                _ALL if path is None else _on(path),
+                GrantGiven.from_value,
+                now_ms // 1000 // DAY_S,
+            )
+        return [
+            one
+            for one in grants
+            if one.ended_ms is None and one.status(now_ms) is GrantStatus.EXPIRED
+        ]
 
     # keeping
 
     def _add(self, tx: Tx, given: GrantGiven, renews: bytes | None = None) -> None:
         """Keep a grant that is new.  Raises UsageError if one of its paths has too many."""
-        self._objects.add(tx, Kind.GRANT_GIVEN, given.cid, given.value())
-        paths = given.bundle.grant.paths
-        for path in paths:
-            cids = self._cids_on(tx, path)
-            if len(cids) >= GRANTS_ON_PATH_MAX:
+        self._link_older(tx)
+        for path in given.bundle.grant.paths:
+            if self._objects.standing(tx, Kind.GRANT_GIVEN, _on(path)) >= GRANTS_ON_PATH_MAX:
                 raise UsageError(f"{path} has {GRANTS_ON_PATH_MAX} grants: take some back first")
-            self._objects.put(tx, Kind.SETTING, _on_path(path), [*cids, given.cid])
-        for name in (ENDS, *map(ends_on, paths)):
-            self._objects.put(tx, Kind.SETTING, name, min(given.exp_s, self._ends(tx, name)))
+        self._objects.write_new(tx, Kind.GRANT_GIVEN, given.cid, given, GrantGiven.from_value)
+        self._link(tx, given)
         self.lines.begin(tx, line_of_given(given, renews))
 
     def _save(self, tx: Tx, grant: GrantGiven) -> None:
-        self._objects.put(tx, Kind.GRANT_GIVEN, grant.cid, grant.value())
+        self._objects.write(tx, Kind.GRANT_GIVEN, grant.cid, grant, GrantGiven.from_value)
 
     def _end(self, tx: Tx, ended: GrantGiven, what: Happened, signed: bytes) -> None:
-        """Keep a grant that has ended, and what ended it; its paths do not lead to it any more."""
+        """Keep a grant that has ended, and what ended it; it is not looked at any more."""
+        self._link_older(tx)
         self._save(tx, ended)
-        for path in ended.bundle.grant.paths:
-            left: list[Value] = [cid for cid in self._cids_on(tx, path) if cid != ended.cid]
-            self._objects.put(tx, Kind.SETTING, _on_path(path), left)
+        self._objects.unlink(tx, Kind.GRANT_GIVEN, ended.cid, _things(ended))
         assert ended.ended_ms is not None
         self.lines.happened(tx, Side.GIVEN, ended.cid, what, ended.ended_ms, signed)
 
-    def _cids_on(self, tx: Tx, path: str) -> list[bytes]:
-        value = self._objects.get(tx, Kind.SETTING, _on_path(path))
-        return [cid for cid in value if isinstance(cid, bytes)] if isinstance(value, list) else []
+    def _link(self, tx: Tx, grant: GrantGiven) -> None:
+        last_day = grant.exp_s // DAY_S
+        self._objects.link(tx, Kind.GRANT_GIVEN, grant.cid, _things(grant), last_day)
 
-    def _ends(self, tx: Tx, name: Value) -> int:
-        """Until when (seconds) no grant of `name` ends that has not been seen to."""
-        value = self._objects.get(tx, Kind.SETTING, name)
-        return value if isinstance(value, int) else TIME_S_MAX
-
-
-def ends_on(path: str) -> Value:
-    return ["grants-end-on", path]
-
-
-def first_end(grants: Iterable[GrantGiven], now_ms: int) -> int:
-    """When (seconds) the first of `grants` ends after `now_ms`."""
-    ends = (
-        grant.exp_s for grant in grants if grant.ended_ms is None and now_ms <= grant.exp_s * 1000
-    )
-    return min(ends, default=TIME_S_MAX)
+    def _link_older(self, tx: Tx) -> None:
+        """Link the grants of a home that an older version wrote, in place of its lists."""
+        if self._objects.are_linked(tx, Kind.GRANT_GIVEN):
+            return
+        for grant in self.all(tx):
+            self._link(tx, grant)
+            if grant.ended_ms is not None:
+                self._objects.unlink(tx, Kind.GRANT_GIVEN, grant.cid, _things(grant))
+            for path in grant.bundle.grant.paths:
+                for name in _OLD_OF_PATH:
+                    self._objects.delete(tx, Kind.SETTING, [name, path])
+        self._objects.delete(tx, Kind.SETTING, _OLD_ENDS)
+        self._objects.now_linked(tx, Kind.GRANT_GIVEN)
 
 
-def _on_path(path: str) -> Value:
-    return ["grants-on", path]
+def _names(grant: GrantGiven, path: str) -> bool:
+    return path in grant.bundle.grant.paths
+
+
+def _on(path: str) -> Value:
+    return ["on", path]
+
+
+def _of(own: str, their: str) -> Value:
+    return ["of", own, their]
+
+
+def _things(grant: GrantGiven) -> list[Value]:
+    """What a grant is about: all of them, its pair, and each collection that it names."""
+    return [_ALL, _of(grant.own, grant.their), *map(_on, grant.bundle.grant.paths)]

@@ -89,8 +89,10 @@ class KeysSent(GrantsGiven):
         """`grant` with a keyset that opens every live generation of its days."""
         sets = self._sets(tx, grant)
         names: list[Value] = [[one.path, one.epoch, one.gen] for one in sets]
-        sent = self._objects.get(tx, Kind.KEYSET_SENT, [grant.cid, grant.n])
-        if grant.keyset is not None and sent == names:
+        if (
+            grant.keyset is not None
+            and self._objects.get(tx, Kind.KEYSET_SENT, [grant.cid, grant.n]) == names
+        ):
             return grant
         n = next_n(grant.n or None, now_ms)
         persona = self._peers.persona(tx, grant.own)

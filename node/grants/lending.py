@@ -14,7 +14,7 @@ Everything here is a function of a transaction; `Database.write` makes each one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -42,7 +42,6 @@ from ..store.objects import Kind, Objects
 from ..vault.collection import Collections
 from .grant_given import GrantGiven
 from .grant_lines import Happened, Side
-from .grants_given import ENDS, ends_on, first_end
 from .inbox import Asked, Inbox, RequestState
 from .keys_sent import KeysSent
 
@@ -244,12 +243,7 @@ class Lending(KeysSent):
 
         The CID of the delegation itself enters `R`, so that every device derives the same.
         """
-        if now_ms <= self._ends(tx, ENDS) * 1000:
-            return 0
-        grants = self.all(tx)
-        ended = self._expire(tx, grants, now_ms)
-        self._objects.put(tx, Kind.SETTING, ENDS, first_end(grants, now_ms))
-        return ended
+        return self._expire(tx, self._over(tx, None, now_ms), now_ms)
 
     def expire_on(self, tx: Tx, path: str, now_ms: int) -> int:
         """As `expire`, of the grants that name `path`: before anything is written to it.
@@ -257,20 +251,9 @@ class Lending(KeysSent):
         So the first write after an end is under keys that the reader never had, whenever the house
         was last kept.  Costs one lookup while nothing has ended.
         """
-        name = ends_on(path)
-        if now_ms <= self._ends(tx, name) * 1000:
-            return 0
-        grants = self.not_ended_on(tx, path)
-        ended = self._expire(tx, grants, now_ms)
-        self._objects.put(tx, Kind.SETTING, name, first_end(grants, now_ms))
-        return ended
+        return self._expire(tx, self._over(tx, path, now_ms), now_ms)
 
-    def _expire(self, tx: Tx, grants: Iterable[GrantGiven], now_ms: int) -> int:
-        over = [
-            grant
-            for grant in grants
-            if grant.ended_ms is None and grant.status(now_ms) is GrantStatus.EXPIRED
-        ]
+    def _expire(self, tx: Tx, over: Sequence[GrantGiven], now_ms: int) -> int:
         for grant in over:
             ended = replace(grant, ended_ms=grant.exp_s * 1000)
             self._end(tx, ended, Happened.EXPIRED, grant.cid)

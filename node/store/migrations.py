@@ -11,7 +11,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from .errors import StoreDamaged, StoreTooNew
-from .schema import APPLICATION_ID, VERSION_1, VERSION_2, VERSION_3
+from .schema import APPLICATION_ID, VERSION_1, VERSION_2, VERSION_3, VERSION_4
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, VERSION_1),
     Migration(2, VERSION_2),
     Migration(3, VERSION_3),
+    Migration(4, VERSION_4),
 )
 
 

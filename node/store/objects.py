@@ -7,14 +7,15 @@ clear: someone with the file sees how many grants there are, not which.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum, unique
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from ...crypto.canonical import Value
-from .database import Tx
+from .database import Row, Tx
 from .errors import StoreConflict, StoreDamaged
+from .links import Links
 from .sealer import Sealer
 
 T = TypeVar("T")
@@ -93,12 +94,12 @@ class Kind(IntEnum):
     INVOICE = 141
     WAIVER = 142
     CREDITOR = 143
-    SHARED = 150
-    SHARED_VERSION = 151
     OWN_DEVICE = 180
     DEVICE_INVITE = 181
     PEER_DEVICE = 182
     PAGE_GONE = 183
+    SHARED = 150
+    SHARED_VERSION = 151
     PERSONA_LEFT = 170
     FOLLOWS = 171
     STEPS_SAID = 172
@@ -106,33 +107,67 @@ class Kind(IntEnum):
     DEVICE_LEFT = 174
 
 
+class Written(Protocol):
+    """What is kept: it says the value that it is read back from."""
+
+    def value(self) -> Value: ...
+
+
+W = TypeVar("W", bound=Written)
+
+
 class Objects:
     """The table `object`: one value under each (kind, name)."""
 
-    __slots__ = ("_sealer",)
+    __slots__ = ("_links", "_sealer")
 
     def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer
+        self._links = Links(sealer)
 
     def put(self, tx: Tx, kind: Kind, name: Value, value: Value) -> None:
         """Keep `value` under `name`, in place of what was there."""
-        tag, sealed = self._row(kind, name, value)
-        tx.execute(
-            "INSERT INTO object (kind, tag, sealed) VALUES (?, ?, ?) "
-            "ON CONFLICT (kind, tag) DO UPDATE SET sealed = excluded.sealed",
-            (kind.value, tag, sealed),
-        )
+        self._put(tx, kind, *self._row(kind, name, value))
+
+    def write(self, tx: Tx, kind: Kind, name: Value, one: W, form: Callable[[Value], W]) -> None:
+        """As `put`, of what `form` reads back: who reads it next has it without opening it.
+
+        `form` of `one.value()` is `one`, and neither is ever changed.
+        """
+        tag, sealed = self._row(kind, name, one.value())
+        self._put(tx, kind, tag, sealed)
+        self._sealer.wrote(_place(kind), tag, sealed, _Formed(kind, form), (name, one))
+
+    def write_new(
+        self, tx: Tx, kind: Kind, name: Value, one: W, form: Callable[[Value], W]
+    ) -> None:
+        """As `write`, under a `name` that is new.  Raises StoreConflict if it is taken."""
+        tag, sealed = self._row(kind, name, one.value())
+        if not self._add(tx, kind, tag, sealed):
+            raise StoreConflict(f"there is a {_word(kind)} of this name already")
+        self._sealer.wrote(_place(kind), tag, sealed, _Formed(kind, form), (name, one))
 
     def add(self, tx: Tx, kind: Kind, name: Value, value: Value) -> None:
         """Keep `value` under a `name` that is new.  Raises StoreConflict if it is taken."""
-        if not self.add_if_new(tx, kind, name, value):
+        if not self._add(tx, kind, *self._row(kind, name, value)):
             raise StoreConflict(f"there is a {_word(kind)} of this name already")
 
     def add_if_new(self, tx: Tx, kind: Kind, name: Value, value: Value) -> bool:
         """As `add`; False, and nothing changed, if the name is taken."""
         if self.has(tx, kind, name):
             return False
-        tag, sealed = self._row(kind, name, value)
+        return self._add(tx, kind, *self._row(kind, name, value))
+
+    @staticmethod
+    def _put(tx: Tx, kind: Kind, tag: bytes, sealed: bytes) -> None:
+        tx.execute(
+            "INSERT INTO object (kind, tag, sealed) VALUES (?, ?, ?) "
+            "ON CONFLICT (kind, tag) DO UPDATE SET sealed = excluded.sealed",
+            (kind.value, tag, sealed),
+        )
+
+    @staticmethod
+    def _add(tx: Tx, kind: Kind, tag: bytes, sealed: bytes) -> bool:
         return bool(
             tx.execute(
                 "INSERT INTO object (kind, tag, sealed) VALUES (?, ?, ?) "
@@ -143,23 +178,23 @@ class Objects:
 
     def get(self, tx: Tx, kind: Kind, name: Value) -> Value:
         """The value under `name`, or None."""
-        tag = self._sealer.tag("object", kind.value, name)
+        tag = self._tag(kind, name)
         row = tx.one("SELECT sealed FROM object WHERE kind = ? AND tag = ?", (kind.value, tag))
         return None if row is None else self._opened(kind, tag, row[0])[1]
 
     def read(self, tx: Tx, kind: Kind, name: Value, form: Callable[[Value], T]) -> T | None:
         """`form` of the value under `name`, or None; for what is read often, see `Sealer.read`."""
-        tag = self._sealer.tag("object", kind.value, name)
+        tag = self._tag(kind, name)
         row = tx.one("SELECT sealed FROM object WHERE kind = ? AND tag = ?", (kind.value, tag))
         return None if row is None else self._read(kind, tag, row[0], form)[1]
 
     def read_all(self, tx: Tx, kind: Kind, form: Callable[[Value], T]) -> list[tuple[Value, T]]:
         """As `all`, each value read by `form`."""
         rows = tx.execute("SELECT tag, sealed FROM object WHERE kind = ? ORDER BY rowid", (kind,))
-        return [self._read(kind, tag, sealed, form) for tag, sealed in rows]
+        return self._read_rows(kind, rows, form)
 
     def has(self, tx: Tx, kind: Kind, name: Value) -> bool:
-        tag = self._sealer.tag("object", kind.value, name)
+        tag = self._tag(kind, name)
         found = tx.one("SELECT 1 FROM object WHERE kind = ? AND tag = ?", (kind.value, tag))
         return found is not None
 
@@ -174,19 +209,65 @@ class Objects:
 
     def delete(self, tx: Tx, kind: Kind, name: Value) -> bool:
         """Forget `name`; whether there was one."""
-        tag = self._sealer.tag("object", kind.value, name)
+        tag = self._tag(kind, name)
         return bool(
             tx.execute(
                 "DELETE FROM object WHERE kind = ? AND tag = ? RETURNING 1", (kind.value, tag)
             )
         )
 
+    # what they are about
+
+    def link(self, tx: Tx, kind: Kind, name: Value, things: Iterable[Value], end_day: int) -> None:
+        """What is kept under `name` is about `things`, and stands until the day `end_day`: see
+        `links.py`."""
+        self._links.add(tx, kind, self._tag(kind, name), things, end_day)
+
+    def unlink(self, tx: Tx, kind: Kind, name: Value, things: Iterable[Value]) -> None:
+        """What is kept under `name` stands no more.  It is still about `things`."""
+        self._links.end(tx, kind, self._tag(kind, name), things)
+
+    def read_about(
+        self, tx: Tx, kind: Kind, thing: Value, form: Callable[[Value], T], *, ended: bool
+    ) -> list[T]:
+        """`form` of every value about `thing`, in the order in which the names were first put;
+        with those that have `ended`, or of those alone that stand."""
+        rows = self._links.rows(tx, kind, thing, ended=ended)
+        return [one for _, one in self._read_rows(kind, rows, form)]
+
+    def read_ending(
+        self, tx: Tx, kind: Kind, thing: Value, form: Callable[[Value], T], day: int
+    ) -> list[T]:
+        """As `read_about`, of what stands, and no longer than until `day`."""
+        rows = self._links.rows_until(tx, kind, thing, day)
+        return [one for _, one in self._read_rows(kind, rows, form)]
+
+    def standing(self, tx: Tx, kind: Kind, thing: Value) -> int:
+        """How many about `thing` stand."""
+        return self._links.standing(tx, kind, thing)
+
+    def are_linked(self, tx: Tx, kind: Kind) -> bool:
+        """Whether everything of a kind has its links: not in a home that an older program wrote."""
+        return self._links.complete(tx, kind)
+
+    def now_linked(self, tx: Tx, kind: Kind) -> None:
+        """Everything of a kind has its links from now on."""
+        self._links.completed(tx, kind)
+
+    def _tag(self, kind: Kind, name: Value) -> bytes:
+        return self._sealer.tag("object", kind.value, name)
+
     def _row(self, kind: Kind, name: Value, value: Value) -> tuple[bytes, bytes]:
-        tag = self._sealer.tag("object", kind.value, name)
+        tag = self._tag(kind, name)
         return tag, self._sealer.seal(_place(kind), tag, [name, value])
 
     def _opened(self, kind: Kind, tag: bytes, sealed: bytes) -> tuple[Value, Value]:
         return _pair(self._sealer.open(_place(kind), tag, sealed), kind)
+
+    def _read_rows(
+        self, kind: Kind, rows: Iterable[Row], form: Callable[[Value], T]
+    ) -> list[tuple[Value, T]]:
+        return [self._read(kind, tag, sealed, form) for tag, sealed in rows]
 
     def _read(
         self, kind: Kind, tag: bytes, sealed: bytes, form: Callable[[Value], T]

@@ -44,12 +44,17 @@ class Remembered:
             return cast(T, found)
         found = self._old.get(name)
         value = make() if found is None else cast(T, found)
-        if size <= ROW_BYTES_MAX:
-            if self._bytes + size > self._half:
-                self._old, self._young, self._bytes = self._young, {}, 0
-            self._young[name] = value
-            self._bytes += size
+        self.put(name, size, value)
         return value
+
+    def put(self, name: Hashable, size: int, value: object) -> None:
+        """Remember what is known already, because it was just written."""
+        if size > ROW_BYTES_MAX:
+            return
+        if self._bytes + size > self._half:
+            self._old, self._young, self._bytes = self._young, {}, 0
+        self._young[name] = value
+        self._bytes += size
 
     def clear(self) -> None:
         """Forget everything: what was erased on disk is not to stay in memory."""

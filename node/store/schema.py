@@ -53,3 +53,16 @@ VERSION_3: tuple[str, ...] = (
         log INTEGER NOT NULL, level INTEGER NOT NULL, idx INTEGER NOT NULL, hash BLOB NOT NULL,
         PRIMARY KEY (log, level, idx)) WITHOUT ROWID""",
 )
+
+# Which objects are about the same thing, until which day, and how many; not about which.  Only the
+# objects that stand are in the index, so one that has ended costs nobody anything.
+VERSION_4: tuple[str, ...] = (
+    """CREATE TABLE link (
+        kind INTEGER NOT NULL, thing BLOB NOT NULL, tag BLOB NOT NULL, end_day INTEGER,
+        PRIMARY KEY (kind, thing, tag)) WITHOUT ROWID""",
+    """CREATE INDEX link_standing ON link (kind, thing, end_day)
+        WHERE end_day IS NOT NULL""",
+    """CREATE TABLE linked (
+        kind INTEGER NOT NULL, thing BLOB NOT NULL, standing INTEGER NOT NULL,
+        PRIMARY KEY (kind, thing)) WITHOUT ROWID""",
+)

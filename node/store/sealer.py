@@ -71,6 +71,16 @@ class Sealer:
             lambda: form(self.open(place, tag, sealed)),
         )
 
+    def wrote(
+        self, place: str, tag: bytes, sealed: bytes, form: Callable[[Value], T], formed: T
+    ) -> None:
+        """Remember what `read` would give for a row that was just sealed.
+
+        `formed` is what `form` gives for its value, and nobody changes it.  Should the row never be
+        committed, nothing is wrong: no other row has these bytes.
+        """
+        self._remembered.put((form, place, tag, sealed), len(sealed), formed)
+
     def forget(self) -> None:
         """Let go of every row remembered by `read`; for those who erase."""
         self._remembered.clear()

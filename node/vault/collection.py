@@ -125,12 +125,12 @@ class Collections:
 
     def taken_back(self, tx: Tx, path: str) -> list[bytes]:
         """`R`: the CIDs of the revocations, rotations and expiries that name `path`, sorted."""
-        value = self._objects.get(tx, Kind.GENERATION, path)
-        return [cid for cid in value if isinstance(cid, bytes)] if isinstance(value, list) else []
+        return _cids(self._objects.get(tx, Kind.GENERATION, path))
 
     def generation(self, tx: Tx, path: str) -> bytes:
         """The generation under which new pages of `path` are encrypted: 16 bytes."""
-        return generation(self.taken_back(tx, path))
+        found = self._objects.read(tx, Kind.GENERATION, path, _generation)
+        return generation(()) if found is None else found
 
     def take_back(self, tx: Tx, path: str, cid: bytes) -> bool:
         """Add `cid` to `R` of `path`; False if it is there already."""
@@ -139,6 +139,14 @@ class Collections:
             return False
         self._objects.put(tx, Kind.GENERATION, path, sorted([*cids, cid]))
         return True
+
+
+def _cids(value: Value) -> list[bytes]:
+    return [cid for cid in value if isinstance(cid, bytes)] if isinstance(value, list) else []
+
+
+def _generation(value: Value) -> bytes:
+    return generation(_cids(value))
 
 
 def _owner(name: Value) -> Value:

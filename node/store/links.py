@@ -1,0 +1,119 @@
+"""Which objects are about a thing: the grants that name a collection, or are of one peer.
+
+    link     (kind, thing, tag, end_day)   one row for each thing that an object is about
+    linked   (kind, thing, standing)       how many of them stand
+
+So what is asked of one collection costs what there is of it, and one object more costs one row
+more, however many there are.  An object that has ended is still about its things, and is found by
+those who ask for what ever was; until then its row names the last day on which it can stand.
+
+A thing is in a row as a blinded tag, an object as the tag it has in its own table.  Someone with
+the file sees which objects are about one same thing, and on which day they end; not which thing.
+
+Objects that an older program wrote have no links.  Whether those of a kind have stands in `meta`,
+in the transaction that made them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...crypto.canonical import Value
+from .database import Row, Tx
+from .errors import StoreDamaged
+from .sealer import Sealer
+
+_PLACE = "links"
+_OBJECTS = (
+    # CROSS JOIN: the links of a thing first, then each of its objects by its name.
+    "SELECT object.tag, object.sealed FROM link CROSS JOIN object "
+    "ON object.kind = link.kind AND object.tag = link.tag "
+    "WHERE link.kind = ? AND link.thing = ?"
+)
+_IN_ORDER = " ORDER BY object.rowid"
+
+
+class Links:
+    """The tables `link` and `linked`.  `kind` is the number of a kind of objects."""
+
+    __slots__ = ("_sealer",)
+
+    def __init__(self, sealer: Sealer) -> None:
+        self._sealer = sealer
+
+    def add(self, tx: Tx, kind: int, tag: bytes, things: Iterable[Value], end_day: int) -> None:
+        """The object `tag` is about `things`, none of them said before, and stands until the day
+        `end_day` (days since 1970)."""
+        for thing in things:
+            about = self._thing(kind, thing)
+            tx.execute(
+                "INSERT INTO link (kind, thing, tag, end_day) VALUES (?, ?, ?, ?)",
+                (kind, about, tag, end_day),
+            )
+            tx.execute(
+                "INSERT INTO linked (kind, thing, standing) VALUES (?, ?, 1) "
+                "ON CONFLICT (kind, thing) DO UPDATE SET standing = standing + 1",
+                (kind, about),
+            )
+
+    def end(self, tx: Tx, kind: int, tag: bytes, things: Iterable[Value]) -> None:
+        """The object `tag` stands no more.  Said twice, it is said once."""
+        for thing in things:
+            about = self._thing(kind, thing)
+            ended = tx.execute(
+                "UPDATE link SET end_day = NULL "
+                "WHERE kind = ? AND thing = ? AND tag = ? AND end_day IS NOT NULL RETURNING 1",
+                (kind, about, tag),
+            )
+            if ended:
+                tx.execute(
+                    "UPDATE linked SET standing = standing - 1 WHERE kind = ? AND thing = ?",
+                    (kind, about),
+                )
+
+    def standing(self, tx: Tx, kind: int, thing: Value) -> int:
+        """How many objects about `thing` stand."""
+        row = tx.one(
+            "SELECT standing FROM linked WHERE kind = ? AND thing = ?",
+            (kind, self._thing(kind, thing)),
+        )
+        return 0 if row is None else int(row[0])
+
+    def rows(self, tx: Tx, kind: int, thing: Value, *, ended: bool) -> list[Row]:
+        """(tag, sealed) of the objects about `thing`, in the order they were first put.
+
+        With those that have `ended`, or without.
+        """
+        which = "" if ended else " AND link.end_day IS NOT NULL"
+        return tx.execute(_OBJECTS + which + _IN_ORDER, (kind, self._thing(kind, thing)))
+
+    def rows_until(self, tx: Tx, kind: int, thing: Value, day: int) -> list[Row]:
+        """As `rows`, of those that stand, and no longer than until `day`."""
+        return tx.execute(
+            _OBJECTS + " AND link.end_day <= ?" + _IN_ORDER, (kind, self._thing(kind, thing), day)
+        )
+
+    # homes of older versions
+
+    def complete(self, tx: Tx, kind: int) -> bool:
+        """Whether every object of `kind` has its links."""
+        name = _name(kind)
+        row = tx.one("SELECT value FROM meta WHERE name = ?", (name,))
+        if row is None:
+            return False
+        if self._sealer.open(_PLACE, name.encode(), row[0]) is not True:
+            raise StoreDamaged("whether objects have their links has not the form of it")
+        return True
+
+    def completed(self, tx: Tx, kind: int) -> None:
+        """Every object of `kind` has its links now."""
+        name = _name(kind)
+        sealed = self._sealer.seal(_PLACE, name.encode(), True)
+        tx.execute("INSERT INTO meta (name, value) VALUES (?, ?)", (name, sealed))
+
+    def _thing(self, kind: int, thing: Value) -> bytes:
+        return self._sealer.tag("link", kind, thing)
+
+
+def _name(kind: int) -> str:
+    return f"links/{kind}"
