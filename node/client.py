@@ -34,6 +34,7 @@ from .calls.lending import LendingCalls
 from .calls.log import LogCalls
 from .calls.parcels import ParcelCalls
 from .calls.quota import QuotaCalls
+from .calls.shared import SharedCalls
 from .calls.terms import TermsCalls
 from .calls.views import ViewCalls
 from .channel import Channel, NotRunning, SocketChannel, open_socket
@@ -60,6 +61,7 @@ class Client(
     QuotaCalls,
     ViewCalls,
     TermsCalls,
+    SharedCalls,
 ):
     """One method for each operation of a node."""
 

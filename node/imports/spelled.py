@@ -89,6 +89,17 @@ def spelled(
     return row
 
 
+def spelled_field(schema: Schema, name: str, told: object, *, zone: Zone = None) -> Value:
+    """One field of a record, spelled as in a whole one.  Raises RecordError naming it."""
+    if name not in schema.by_name:
+        raise RecordError(f"{schema.name} has no {name[:64]!r}; it has {', '.join(schema.by_name)}")
+    if name == "time":
+        if not isinstance(told, str):
+            raise RecordError("time is not text")
+        return read_moment(told, zone).t_ms
+    return _value(schema.by_name[name], told)
+
+
 def read_decimal(text: str) -> tuple[int, int]:
     """`-12.50` as (-1250, 2).  Raises RecordError."""
     found = _DECIMAL.fullmatch(text.strip()) if len(text) <= _NUMBER_CHARS_MAX else None

@@ -26,6 +26,7 @@ from . import (
     quota,
     reads,
     renewal,
+    shared,
     tellings,
     terms,
     views,
@@ -170,6 +171,18 @@ OPERATIONS: dict[str, Operation] = {
     "set_creditor": Operation(accounts.set_creditor, (), ("name", "iban")),
     "paid_terms": Operation(accounts.paid_terms),
     "set_paid_terms": Operation(accounts.set_paid_terms, ("on",)),
+    # shared records
+    "shared": Operation(shared.shared, (), ("peer", "path")),
+    "shared_show": Operation(shared.shared_show, ("shared",)),
+    "shared_history": Operation(shared.shared_history, ("shared",)),
+    "shared_propose": Operation(
+        shared.shared_propose,
+        ("peer", "path", "changes", "gone"),
+        ("id", "t_ms", "whole", "schema", "reason"),
+    ),
+    "shared_answer": Operation(shared.shared_answer, ("shared", "accept"), ("reason", "version")),
+    "shared_withdraw": Operation(shared.shared_withdraw, ("shared",), ("reason",)),
+    "shared_prove": Operation(shared.shared_prove, ("shared", "whole")),
     # terms
     "terms": Operation(terms.terms_show, ("id",), ("language",)),
     "frugality": Operation(terms.frugality, ("peer",)),

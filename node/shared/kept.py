@@ -45,6 +45,25 @@ class SaidState(StrEnum):
     REFUSED = "refused"
 
 
+class SharedState(StrEnum):
+    """How two copies stand to each other, seen from here.
+
+    agreed    both hold the same
+    asks      the other side has proposed something, and waits for an answer from here
+    asked     it was proposed from here, and waits for the other side
+    crossed   both have proposed, and neither has answered
+    disputed  the copies differ, and at least one side has said why
+    apart     the copies differ, and nobody asks for anything
+    """
+
+    AGREED = "agreed"
+    ASKS = "asks"
+    ASKED = "asked"
+    CROSSED = "crossed"
+    DISPUTED = "disputed"
+    APART = "apart"
+
+
 @dataclass(frozen=True, slots=True)
 class VersionKept:
     """One version; `t_ms` is when it came to be known here, `refusal` why it was not taken."""
@@ -100,6 +119,19 @@ class SharedKept:
     def waits(self) -> bool:
         """Whether the other side asks something that was not answered here."""
         return self.theirs.state is CopyState.PROPOSED
+
+    @property
+    def state(self) -> SharedState:
+        """How the two copies stand to each other."""
+        if self.copies.agree:
+            return SharedState.AGREED
+        states = {self.mine.state, self.theirs.state}
+        if self.waits:
+            asked = self.mine.state is CopyState.PROPOSED
+            return SharedState.CROSSED if asked else SharedState.ASKS
+        if CopyState.PROPOSED in states:
+            return SharedState.ASKED
+        return SharedState.DISPUTED if CopyState.DISPUTED in states else SharedState.APART
 
     @property
     def id(self) -> bytes:
