@@ -241,9 +241,24 @@ class Reencryption:
         self._checkpoint.reached(AgainStep.WRITTEN)
         gone = {one.seq for one, _ in moved}
         months = sorted({month_of(one.day) for one, _ in moved})
-        self._vault.remove_of_months(tx, claim.path, months, lambda one: one.seq in gone)
+        self._vault.remove_of_months(
+            tx, claim.path, months, lambda one: one.seq in gone, again=True
+        )
         self._objects.put(tx, Kind.ENCRYPT_AGAIN, name, claim.value())
         return _Done(len(moved), finished=not more)
+
+    def at_once(self, tx: Tx, path: str, some: Sequence[Stored]) -> int:
+        """Encrypt these pages again inside the caller's unit, before anybody is served; how many.
+
+        One that does not open stays as it is.
+        """
+        moved = self._opened(tx, some)
+        if moved:
+            self._write(tx, path, moved, ())
+            gone = {one.seq for one, _ in moved}
+            months = sorted({month_of(one.day) for one, _ in moved})
+            self._vault.remove_of_months(tx, path, months, lambda one: one.seq in gone, again=True)
+        return len(moved)
 
     def _next(self, tx: Tx, claim: Claim, most: int) -> Iterator[Stored]:
         """The next pages of a claim, in order of day and number; `most` at most."""
@@ -289,19 +304,21 @@ class Reencryption:
         supersedes: Sequence[bytes],
     ) -> None:
         """The same records, origins and source signatures, under the present generation."""
-        groups: defaultdict[tuple[bytes, bytes | None], list[Piece]] = defaultdict(list)
+        groups: defaultdict[tuple[bytes, bytes | None], list[tuple[Stored, Piece]]]
+        groups = defaultdict(list)
         for stored, page in moved:
             piece = Piece(stored.day, page.batch, page.salt_d)
-            groups[stored.origin, stored.statement].append(piece)
+            groups[stored.origin, stored.statement].append((stored, piece))
         for place, ((origin, statement), pieces) in enumerate(groups.items(), start=1):
             self._vault.write_now(
                 tx,
                 path,
-                pieces[0].batch.schema,
-                pieces,
+                pieces[0][1].batch.schema,
+                [piece for _, piece in pieces],
                 origin=origin,
                 statement=statement,
                 supersedes=supersedes if place == len(groups) else (),
+                of_pages=[stored for stored, _ in pieces],
             )
 
     def _emptied(self, tx: Tx, claim: Claim, going: Sequence[Stored]) -> list[bytes]:

@@ -8,7 +8,7 @@ appears once, as its source signed it if it did.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import cast
 
@@ -33,7 +33,8 @@ class Stored:
     """Where a page is kept and how it is vouched for.
 
     `owner` is "" for a page of this vault, else the DID that lent it.  `origin` names the import
-    or delivery it came with.  `raw` is `cb(entry)`.
+    or delivery it came with.  `raw` is `cb(entry)`.  A page that was encrypted again `depth` times
+    says the same as the page `lineage`, so that several devices know it as one.
     """
 
     owner: str
@@ -47,8 +48,17 @@ class Stored:
     origin: bytes
     writer: bytes
     raw: bytes
+    lineage: bytes | None = None
+    depth: int = 0
+
+    @property
+    def line(self) -> bytes:
+        """The id of the page of which this is the last word: its own, unless it was encrypted
+        again."""
+        return self.lineage or entry_of(self.raw).page_id
 
     def value(self) -> Value:
+        more: list[Value] = [] if self.lineage is None else [[self.lineage, self.depth]]
         return [
             self.day,
             self.seq,
@@ -59,6 +69,7 @@ class Stored:
             self.origin,
             self.writer,
             self.raw,
+            *more,
         ]
 
     @classmethod
@@ -74,10 +85,21 @@ class Stored:
                 bytes(origin),
                 bytes(writer),
                 bytes(raw),
+                *more,
             ] if statement is None or isinstance(statement, bytes):
-                return cls(
+                one = cls(
                     owner, path, day, seq, segment, index, length, statement, origin, writer, raw
                 )
+                return one._of_line(more)
+            case _:
+                raise StoreDamaged("a row of the catalogue has not the form of one")
+
+    def _of_line(self, more: Sequence[Value]) -> Stored:
+        match more:
+            case []:
+                return self
+            case [[bytes(lineage), int(depth)]] if depth > 0:
+                return replace(self, lineage=lineage, depth=depth)
             case _:
                 raise StoreDamaged("a row of the catalogue has not the form of one")
 

@@ -85,6 +85,15 @@ Also = Callable[[Tx, Written], None]
 TakeBack = Callable[[Tx, str], None]
 
 
+# Is told of pages that are removed, in the same unit of work: whether others, encrypted again,
+# stand in their place.
+Removed = Callable[[Tx, str, Sequence[Stored], bool], None]
+
+
+def _nobody_asks(_tx: Tx, _path: str, _removed: Sequence[Stored], _again: bool) -> None:
+    """A vault on one device."""
+
+
 def _nothing_to_take_back(_tx: Tx, _path: str) -> None:
     """A vault that lends nothing."""
 
@@ -119,6 +128,8 @@ class Vault:
         self.erased = Erased(store.objects, store.sealer)
         # Set by the node, which knows the time and the grants.
         self.take_back: TakeBack = _nothing_to_take_back
+        # Set where there are other devices, which are to remove them too.
+        self.removed: Removed = _nobody_asks
 
     @property
     def store(self) -> Store:
@@ -234,16 +245,18 @@ class Vault:
         origin: bytes,
         statement: bytes | None = None,
         supersedes: Sequence[bytes] = (),
+        of_pages: Sequence[Stored] = (),
     ) -> int:
         """Encrypt and store a few pieces inside the caller's unit; the number of records.
 
         `supersedes`: CIDs of segments of which the caller removes everything in the same unit.
+        `of_pages`: that these pieces are encrypted again of, one for each.
         The caller says `changed` once the unit is committed.  Raises RecordError.
         """
         self.take_back(tx, check_path(path))
         gen = self.collections.generation(tx, path)
         sealed = self._seal(path, schema, pieces, gen, statement)
-        self._put(tx, sealed, origin, supersedes)
+        self._put(tx, sealed, origin, supersedes, of_pages)
         return sealed.records
 
     def present(self, tx: Tx, path: str) -> tuple[bytes, bytes]:
@@ -271,7 +284,14 @@ class Vault:
             entropy=self._entropy,
         )
 
-    def _put(self, tx: Tx, sealed: Sealed, origin: bytes, supersedes: Sequence[bytes] = ()) -> None:
+    def _put(
+        self,
+        tx: Tx,
+        sealed: Sealed,
+        origin: bytes,
+        supersedes: Sequence[bytes] = (),
+        of_pages: Sequence[Stored] = (),
+    ) -> None:
         """Pages, segment, catalogue rows and counts of one chunk."""
         path, pages = sealed.path, sealed.pages
         if not pages:
@@ -280,7 +300,7 @@ class Vault:
         device = self._keystore.device.public
         number = self._store.ledger.counter(tx, PAGE_COUNTER)
         self._store.ledger.raise_to(tx, PAGE_COUNTER, number + len(pages))
-        segment, index_of = self._vouch(tx, pages, supersedes)
+        segment, index_of = self.vouch(tx, pages, supersedes)
         months: defaultdict[int, list[Value]] = defaultdict(list)
         rows: list[tuple[str, int, bytes, int, bytes]] = []
         for seq, page in enumerate(pages, start=number):
@@ -298,6 +318,9 @@ class Vault:
                 writer=device,
                 raw=page.raw,
             )
+            if of_pages:
+                before = of_pages[seq - number]
+                stored = replace(stored, lineage=before.line, depth=before.depth + 1)
             months[month_of(entry.day)].append(stored.value())
             rows.append((path, entry.day, device, seq, page.ciphertext))
         self._store.pages.put_many(tx, rows)
@@ -308,8 +331,8 @@ class Vault:
             tx, collection.grown(months=months, pages=count, records=sealed.records)
         )
 
-    def _vouch(
-        self, tx: Tx, pages: Sequence[SealedPage], supersedes: Sequence[bytes]
+    def vouch(
+        self, tx: Tx, pages: Sequence[SealedPage], supersedes: Sequence[bytes] = ()
     ) -> tuple[int, dict[bytes, int]]:
         """Sign a segment over `pages`: its number, and the place of each page id in it."""
         latest = self._store.segments.latest(tx)
@@ -440,10 +463,16 @@ class Vault:
         )
 
     def remove_of_months(
-        self, tx: Tx, path: str, months: Sequence[int], doomed: Callable[[Stored], bool]
+        self,
+        tx: Tx,
+        path: str,
+        months: Sequence[int],
+        doomed: Callable[[Stored], bool],
+        *,
+        again: bool = False,
     ) -> int:
-        """As `remove`, looking at these months only."""
-        return len(self._remove(tx, path, months, doomed))
+        """As `remove`, looking at these months only; `again`: each was encrypted again."""
+        return len(self._remove(tx, path, months, doomed, again=again))
 
     def remove_of_month(
         self, tx: Tx, path: str, month: int, doomed: Callable[[Stored], bool]
@@ -452,7 +481,13 @@ class Vault:
         return len(self._remove(tx, path, (month,), doomed))
 
     def _remove(
-        self, tx: Tx, path: str, months: Sequence[int], doomed: Callable[[Stored], bool]
+        self,
+        tx: Tx,
+        path: str,
+        months: Sequence[int],
+        doomed: Callable[[Stored], bool],
+        *,
+        again: bool = False,
     ) -> list[Stored]:
         removed: list[Stored] = []
         for month in months:
@@ -476,6 +511,8 @@ class Vault:
             records=-sum(entry.count for entry in entries),
         )
         self.collections.put(tx, collection)
+        if removed:
+            self.removed(tx, path, removed, again)
         return removed
 
 
