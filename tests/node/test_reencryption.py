@@ -318,7 +318,7 @@ VICTIM = """
 import os, signal, sys
 from pathlib import Path
 import trio
-from entrenous.node.outgoing import Outgoing
+from entrenous.node.peers.outgoing import Outgoing
 from entrenous.node.reencryption import Reencryption
 from entrenous.tests.node.vault_home import open_home
 
