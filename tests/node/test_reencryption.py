@@ -319,7 +319,7 @@ import os, signal, sys
 from pathlib import Path
 import trio
 from entrenous.node.peers.outgoing import Outgoing
-from entrenous.node.reencryption import Reencryption
+from entrenous.node.grants.reencryption import Reencryption
 from entrenous.tests.node.vault_home import open_home
 
 class Kill:
