@@ -25,6 +25,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from ..crypto.errors import BadSignature
 from ..crypto.keys import KEY_BYTES, PersonaKey, SigningKey
 from ..crypto.labels import Signed
 from .capability import Delegation, issue_delegation, parse_delegation, verify_delegations
@@ -34,7 +35,14 @@ from .command import Cmd
 from .did import Did, did_of, public_of
 from .errors import CapabilityError, Code, GrantRefused, RecordError, WireError
 from .keyset import Sealing
-from .limits import CHAIN_MAX, LINE_CHARS_MAX, TERMS_BYTES_MAX, TOKEN_BYTES_MAX, WINDOWS_MAX
+from .limits import (
+    CHAIN_MAX,
+    LINE_CHARS_MAX,
+    SIGNED_BYTES_MAX,
+    TERMS_BYTES_MAX,
+    TOKEN_BYTES_MAX,
+    WINDOWS_MAX,
+)
 from .request import Request
 from .signed import SignedObject, parse, sign
 from .terms import Terms, parse_terms
@@ -348,10 +356,29 @@ def make_bundle(
         "v": VERSION,
         "dlg": grant.delegation.raw,
         "chain": [link.delegation.raw for link in chain],
-        "terms": terms.encode(),
+        "terms": _terms_bytes(terms),
         "reader_key": reader_key,
     }
-    return parse_bundle(sign(Signed.BUNDLE, body, key).raw)
+    if did_of(key.public) != grant.delegation.iss:
+        raise BadSignature("a bundle is signed by the one who grants, and by nobody else")
+    _check_terms(grant, chain, terms)
+    signed = sign(Signed.BUNDLE, body, key)
+    # Not read back: each part was checked when it was made, so what is left is what passes a limit.
+    if (
+        len(chain) >= CHAIN_MAX
+        or len(reader_key) != KEY_BYTES
+        or len(signed.raw) > SIGNED_BYTES_MAX
+    ):
+        raise WireError("a bundle would pass a limit of its form")
+    return Bundle(grant, tuple(chain), terms, reader_key, signed)
+
+
+@lru_cache(maxsize=1024)
+def _terms_bytes(terms: Terms) -> bytes:
+    """The bytes of terms that can be read back.  Raises WireError."""
+    raw = terms.encode()
+    parse_terms(raw)
+    return raw
 
 
 def parse_bundle(raw: bytes) -> Bundle:
@@ -370,14 +397,19 @@ def parse_bundle(raw: bytes) -> Bundle:
     delegation = parse_delegation(body.data("dlg", bytes_max=TOKEN_BYTES_MAX))
     grant = read_grant(delegation, place=len(chain))
     terms = parse_terms(body.data("terms", bytes_max=TERMS_BYTES_MAX))
+    _check_terms(grant, chain, terms)
+    bundle = Bundle(grant, tuple(chain), terms, body.data("reader_key", length=KEY_BYTES), signed)
+    signed.verify(public_of(delegation.iss))
+    return bundle
+
+
+def _check_terms(grant: ReadGrant, chain: Sequence[ReadGrant], terms: Terms) -> None:
+    """The terms of a bundle are those that its grant names.  Raises CapabilityError."""
     own = grant.policy.terms if grant.policy.under is None else grant.policy.under.terms
     if terms.cid != own:
         raise CapabilityError("a bundle carries other terms than its grant names", Code.TERMS)
     if not chain and terms.purpose != grant.policy.purpose:
         raise CapabilityError("a grant names another purpose than its terms", Code.PURPOSE)
-    bundle = Bundle(grant, tuple(chain), terms, body.data("reader_key", length=KEY_BYTES), signed)
-    signed.verify(public_of(delegation.iss))
-    return bundle
 
 
 def check_bundle(bundle: Bundle, request: Request, *, reader_key: bytes, now_ms: int) -> None:

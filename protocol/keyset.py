@@ -24,7 +24,7 @@ from itertools import pairwise
 
 from ..crypto.canonical import encode
 from ..crypto.entropy import Entropy
-from ..crypto.errors import BadKey
+from ..crypto.errors import BadKey, BadSignature
 from ..crypto.key_tree import (
     GENERATION_BYTES,
     DayKeys,
@@ -47,7 +47,7 @@ from ..crypto.labels import Signed, Tag, label
 from ..crypto.seal import open_sealed, seal
 from .cid import CID_BYTES, check_cid
 from .collection import check_path
-from .did import Did, public_of
+from .did import Did, did_of, public_of
 from .errors import Code, GrantRefused, LocalProtocolError, WireError
 from .limits import KEYSET_BYTES_MAX, KEYSET_NODES_MAX, KEYSET_SETS_MAX
 from .signed import SignedObject, parse, sign
@@ -143,7 +143,9 @@ def make_keyset(
     signed = sign(Signed.KEYSET, body, key)
     if len(signed.raw) > KEYSET_BYTES_MAX or len(sets) > KEYSET_SETS_MAX:
         raise LocalProtocolError("a keyset is too large: encrypt old generations again first")
-    return parse_keyset(signed.raw, sealing.persona)
+    if did_of(key.public) != sealing.persona:
+        raise BadSignature("a keyset is signed by the one who grants, and by nobody else")
+    return Keyset(sealing.grant, n, sealed, signed)
 
 
 def parse_keyset(raw: bytes, persona: Did) -> Keyset:

@@ -11,7 +11,7 @@ later.  What was fetched stays readable after the grant has ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from ...crypto.entropy import Entropy
@@ -46,6 +46,7 @@ from ..vault.collection import Collection, Collections
 from ..vault.stored import Stored
 from .grant_held import KEYSETS_KEPT_MAX, GrantHeld
 from .grant_lines import GrantLines, Happened, Side, line_of_held
+from .grants_held import GrantsHeld
 from .inbox import Asked, Inbox, RequestState
 from .lending_on import LendingOn, check_within
 from .lent_days import LentDays
@@ -77,6 +78,7 @@ class Borrowing:
         self._lending_on = lending_on
         self._device = device
         self._entropy = entropy
+        self._kept = GrantsHeld(store.objects)
         self.days = LentDays(store.objects)
         self.lines = GrantLines(store.objects)
         # Is told of each grant that was taken back, in the same unit of work.
@@ -128,9 +130,9 @@ class Borrowing:
             raise GrantRefused("this request was decided already", Code.REPLAY)
         refuse_paid_terms(self._store.objects, tx, bundle.terms)
         persona = self._peers.persona(tx, pair.own)
-        if bundle.grant.delegation.iss != pair.their:
+        if bundle.grant.delegation.iss != pair.their_now:
             raise GrantRefused("a bundle is signed by another persona", Code.AUDIENCE)
-        request = parse_request(asked.raw)
+        request = asked_by(parse_request(asked.raw), pair)
         check_bundle(bundle, request, reader_key=persona.reader.public, now_ms=now_ms)
         if bundle.terms != request.terms and self.offered is not None:
             self.offered(tx, pair, bundle, args.request, now_ms)
@@ -155,7 +157,7 @@ class Borrowing:
         bundle = parse_bundle(args.bundle)
         if self.find(tx, bundle.grant.cid) is not None:
             return "kept"
-        if bundle.grant.delegation.iss != pair.their:
+        if bundle.grant.delegation.iss != pair.their_now:
             raise GrantRefused("a bundle is signed by another persona", Code.AUDIENCE)
         if old.status(now_ms) is GrantStatus.REVOKED:
             raise GrantRefused("this renews a grant that was taken back", Code.REVOKED)
@@ -164,18 +166,35 @@ class Borrowing:
         if asked is None:
             raise GrantRefused("this renews what was never asked for", Code.UNKNOWN_GRANT)
         # What was agreed, which may be less than what was asked.
-        wanted = replace(parse_request(asked.raw), terms=old.bundle.terms)
+        wanted = replace(asked_by(parse_request(asked.raw), pair), terms=old.bundle.terms)
         reader_key = self._peers.persona(tx, pair.own).reader.public
         check_bundle(bundle, wanted, reader_key=reader_key, now_ms=now_ms)
         held = GrantHeld(pair.own, pair.their, bundle, old.request, GrantStatus.LIVE, None, ())
         self._hold(tx, held, now_ms, renews=old.cid)
         self.lines.happened(tx, Side.HELD, old.cid, Happened.RENEWED, now_ms, held.cid)
+        if not _is_between(old, pair):
+            # Given again, because one of the two is somebody else now: this one opens nothing more.
+            self._save(tx, replace(old, kept=GrantStatus.REVOKED, ended_ms=now_ms))
+            self.lines.happened(tx, Side.HELD, old.cid, Happened.REVOKED, now_ms)
         return "kept"
+
+    def suspend_left(self, tx: Tx, pair: Pair, now_ms: int) -> int:
+        """One of `pair` was followed: read nothing under what was lent between who the two were,
+        until its owner gives it again; how many grants."""
+        suspended = 0
+        for held in self.all(tx):
+            of_pair = (held.own, held.their) == (pair.own, pair.their)
+            if of_pair and held.kept is GrantStatus.LIVE and not _is_between(held, pair):
+                self._save(tx, replace(held, kept=GrantStatus.SUSPENDED))
+                self.lines.happened(tx, Side.HELD, held.cid, Happened.SUSPENDED, now_ms)
+                suspended += 1
+        return suspended
 
     def _hold(self, tx: Tx, held: GrantHeld, now_ms: int, renews: bytes | None = None) -> bool:
         """Keep a grant that came, and accept it; False if it is held already."""
-        if not self._store.objects.add_if_new(tx, Kind.GRANT_HELD, held.cid, held.value()):
+        if self.find(tx, held.cid) is not None:
             return False
+        self._kept.add(tx, held)
         self.lines.begin(tx, line_of_held(held, now_ms, renews))
         self.began(tx, held)
         accept = AcceptArgs(held.keyed[1], held.cid, held.bundle.terms.cid)
@@ -199,7 +218,7 @@ class Borrowing:
         if bundle.reader_key != self._peers.persona(tx, pair.own).reader.public:
             raise GrantRefused("this is for another reader key than the present", Code.AUDIENCE)
         via = (pair.own, pair.their)
-        if sum(held.via == via for held in self.all(tx)) >= MANDATES_OF_ONE_MAX:
+        if sum(held.via == via for held in self._kept.keyed(tx, *via)) >= MANDATES_OF_ONE_MAX:
             raise GrantRefused("too much of one peer is read here already", Code.TOO_MUCH)
         held = GrantHeld(own, owner, bundle, None, GrantStatus.LIVE, None, (), via)
         self._hold(tx, held, now_ms)
@@ -212,11 +231,10 @@ class Borrowing:
         return held
 
     def all(self, tx: Tx) -> list[GrantHeld]:
-        found = self._store.objects.read_all(tx, Kind.GRANT_HELD, GrantHeld.from_value)
-        return [held for _, held in found]
+        return self._kept.all(tx)
 
     def find(self, tx: Tx, cid: bytes) -> GrantHeld | None:
-        return self._store.objects.read(tx, Kind.GRANT_HELD, cid, GrantHeld.from_value)
+        return self._kept.find(tx, cid)
 
     # keys
 
@@ -238,7 +256,8 @@ class Borrowing:
         if len(held.keysets) >= KEYSETS_KEPT_MAX:
             raise GrantRefused("this grant has had all the keysets that are kept", Code.TOO_MUCH)
         persona = self._peers.persona(tx, held.keyed[0])
-        opened = open_keyset(keyset, held.bundle.sealing(), persona.reader)
+        secret = persona.reader_of(held.bundle.reader_key)
+        opened = open_keyset(keyset, held.bundle.sealing(), secret)
         if not held.keysets:
             # By the owner's clock, as the keyset says: the answer to our acceptance.
             self.lines.happened(tx, Side.HELD, held.cid, Happened.ACCEPTED, keyset.n)
@@ -247,7 +266,7 @@ class Borrowing:
             self.keys(tx, held).with_keys(opened)
         self._store.objects.put(tx, Kind.KEYSET_HELD, [held.cid, keyset.n], raw)
         fresh = replace(held, keysets=(*held.keysets, keyset.n))
-        self._save(tx, fresh)
+        self._kept.save(tx, fresh)
         # The number of a keyset is the time at which it was made, by the owner's clock.
         self._lending_on.renew(tx, fresh, self.keys(tx, fresh), keyset.n)
         return keyset.n
@@ -277,9 +296,8 @@ class Borrowing:
         # Of what is read for another, the grant above may be taken back.
         gone = [
             held
-            for held in self.all(tx)
-            if held.keyed == (pair.own, pair.their)
-            and any(revocation.dlg == link.cid for link in held.bundle.links)
+            for held in self._kept.keyed(tx, pair.own, pair.their)
+            if any(revocation.dlg == link.cid for link in held.bundle.links)
         ]
         if not gone:
             raise GrantRefused("this takes back a grant that is not held", Code.UNKNOWN_GRANT)
@@ -290,15 +308,12 @@ class Borrowing:
                 # An owner whose clock runs ahead has not ended it later than it was heard.
                 ended_ms = min(revocation.t_ms, now_ms)
                 ended = replace(held, kept=GrantStatus.REVOKED, ended_ms=ended_ms)
-                self._save(tx, ended)
+                self._kept.save(tx, ended)
                 self.lines.happened(
                     tx, Side.HELD, held.cid, Happened.REVOKED, revocation.t_ms, revocation.cid
                 )
                 self._lending_on.root_ended(tx, ended, revocation)
                 self.ended(tx, ended, now_ms)
-
-    def _save(self, tx: Tx, held: GrantHeld) -> None:
-        self._store.objects.put(tx, Kind.GRANT_HELD, held.cid, held.value())
 
     # reading
 
@@ -368,35 +383,36 @@ class Borrowing:
     ) -> GrantHeld:
         """The grant under which to read `window`: see `begin`.  Raises NotAllowed."""
         via = None if principal is None else (principal.own, principal.their)
-        granted = [
-            held
-            for held in self.all(tx)
-            if (held.own, held.their, held.via) == (pair.own, pair.their, via)
-        ]
-        of_pair = [held for held in granted if held.keysets]
-        # Of several that open the same, the one under which reading costs nothing.
-        of_pair.sort(
-            key=lambda held: (
-                held.status(now_ms) is not GrantStatus.LIVE,
-                held.bundle.terms.paid and not paid_terms_on(self._store.objects, tx),
-                held.bundle.terms.paid_by_read,
-            )
-        )
-        same = [
-            held
-            for held in of_pair
-            if any(window.collection == granted.collection for granted in held.windows)
-        ]
+        on_path = self._kept.on(tx, pair.own, pair.their, via, window.collection)
+        same = self._best_first(tx, on_path, now_ms)
         for held in same:
             if any(window in granted for granted in held.windows):
                 return held
-        for held in (*same, *of_pair):
+        if same:
+            return same[0]
+        keyed = self._kept.keyed(tx, *(via or (pair.own, pair.their)))
+        granted = [
+            one for one in keyed if (one.own, one.their, one.via) == (pair.own, pair.their, via)
+        ]
+        for held in self._best_first(tx, granted, now_ms):
             return held
         if granted:
             raise NotAllowed("the keys of this grant have not come yet: try again shortly")
         if principal is not None:
             raise NotAllowed(f"{principal.name} lets this node read nothing of {pair.name}")
         raise NotAllowed(f"{pair.name} has granted nothing to this node: ask first")
+
+    def _best_first(self, tx: Tx, granted: Iterable[GrantHeld], now_ms: int) -> list[GrantHeld]:
+        """Those with keys; of several that open the same, the one under which reading costs
+        nothing."""
+        return sorted(
+            (held for held in granted if held.keysets),
+            key=lambda held: (
+                held.status(now_ms) is not GrantStatus.LIVE,
+                held.bundle.terms.paid and not paid_terms_on(self._store.objects, tx),
+                held.bundle.terms.paid_by_read,
+            ),
+        )
 
     def keep(self, tx: Tx, fetching: Fetching, checked: CheckedWindow) -> int | None:
         """Store a window's pages and keysets; the newest keyset's number, if there is one."""
@@ -405,7 +421,7 @@ class Borrowing:
         if checked.keysets:
             pair = self._peers.pair(tx, fetching.grant.own, owner)
             for raw in checked.keysets:
-                if parse_keyset(raw, owner).grant != fetching.grant.cid:
+                if parse_keyset(raw, fetching.grant.giver).grant != fetching.grant.cid:
                     raise RemoteProtocolError("a window brings the keys of another grant")
                 self.keyset(tx, pair, raw)
             fetching.grant = self.get(tx, fetching.grant.cid)
@@ -518,7 +534,7 @@ class Borrowing:
         for n in held.keysets:
             self._store.objects.delete(tx, Kind.KEYSET_HELD, [held.cid, n])
         self._keys.pop((held.cid, held.keysets), None)
-        self._save(tx, replace(held, keysets=()))
+        self._kept.save(tx, replace(held, keysets=()))
 
     def _stored(self, owner: str, path: str, entry: PageEntry, raw: bytes, seq: int) -> Stored:
         return Stored(
@@ -536,6 +552,20 @@ class Borrowing:
         )
 
 
+def asked_by(request: Request, pair: Pair) -> Request:
+    """A request that we made to `pair`, as who we are to it now."""
+    ours = request.from_did in pair.ours
+    return replace(request, from_did=pair.own_now) if ours else request
+
+
+def _is_between(held: GrantHeld, pair: Pair) -> bool:
+    """Whether a grant was given by who the peer is now to who we are now."""
+    return (held.bundle.root.delegation.iss, held.bundle.grant.delegation.aud) == (
+        pair.their_now,
+        pair.own_now,
+    )
+
+
 def _no_duty(_tx: Tx, _held: GrantHeld, _now_ms: int) -> None:
     """Nothing follows from the end of a grant."""
 
@@ -546,4 +576,4 @@ def _no_clock(_tx: Tx, _held: GrantHeld) -> None:
 
 def _opened_keyset(raw: bytes, held: GrantHeld, persona: OwnPersona) -> GrantKeys:
     keyset = parse_keyset(raw, held.giver)
-    return open_keyset(keyset, held.bundle.sealing(), persona.reader)
+    return open_keyset(keyset, held.bundle.sealing(), persona.reader_of(held.bundle.reader_key))

@@ -9,6 +9,7 @@ from trio.testing import MockClock
 
 from entrenous.node.errors import NotAllowed, Refused, UsageError
 from entrenous.node.grants.grant_given import GrantGiven
+from entrenous.node.grants.grants_held import GrantsHeld
 from entrenous.node.grants.renewal import Renewing
 from entrenous.protocol.command import Cmd, RenewArgs
 from entrenous.protocol.errors import CapabilityError, GrantRefused
@@ -281,6 +282,7 @@ async def test_what_is_read_for_another_is_not_renewed_by_its_reader(
         old = await decide(alice, await ask(bank, alice, ASKED), ASKED, days=10)
         held = await bank.read(lambda tx: bank.node.borrowing.get(tx, old.cid))
         lent_on = replace(held, via=(held.own, held.their))
-        await bank.write(lambda tx: bank.node.borrowing._save(tx, lent_on))  # pyright: ignore[reportPrivateUsage]
+        held_at_bank = GrantsHeld(bank.node.store.objects)
+        await bank.write(lambda tx: held_at_bank.save(tx, lent_on))
         with pytest.raises(NotAllowed):
             await client_of(bank).renew(old.cid, alice.now_ms // 1000 + 50 * DAY_S)

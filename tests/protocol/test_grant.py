@@ -28,6 +28,7 @@ from entrenous.protocol.grant import (
     read_grant,
     read_policy,
 )
+from entrenous.protocol.limits import CHAIN_MAX, TEXT_CHARS_MAX
 from entrenous.protocol.request import Request
 from entrenous.protocol.terms import Clause, Force, Terms
 from entrenous.protocol.window import Window, check_window, joined, within
@@ -284,6 +285,20 @@ def test_a_bundle_is_signed_by_its_giver_and_carries_its_terms() -> None:
     with pytest.raises(CapabilityError) as refused:
         make_bundle(OWNER, GRANT, terms=replace(TERMS, retention_days=31), reader_key=READER_KEY)
     assert refused.value.code is Code.TERMS
+
+
+def test_a_bundle_that_could_not_be_read_back_is_not_made() -> None:
+    with pytest.raises(WireError, match="limit"):
+        make_bundle(OWNER, GRANT, terms=TERMS, reader_key=bytes(31))
+    with pytest.raises(WireError, match="limit"):
+        make_bundle(OWNER, GRANT, terms=TERMS, reader_key=READER_KEY, chain=[GRANT] * CHAIN_MAX)
+    # Terms whose clause nobody can read.
+    endless = replace(TERMS, clauses=(Clause("x" * (TEXT_CHARS_MAX + 1), Force.PROMISED),))
+    grant = issue_grant(
+        OWNER, aud=READER_DID, windows=WINDOWS, terms=endless, exp_s=NOW_S, nonce=bytes(12)
+    )
+    with pytest.raises(WireError, match="a clause"):
+        make_bundle(OWNER, grant, terms=endless, reader_key=READER_KEY)
 
 
 def test_a_bundle_that_is_not_what_was_asked_waits_for_a_person() -> None:
