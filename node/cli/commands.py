@@ -81,6 +81,9 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("renew", "renewal:renew", "Let a grant go on for longer, once or by itself."),
         ("keep", "lend:keep", "Confirm a grant that a restore suspended."),
     ),
+    "Correcting together": (
+        ("shared", "shared:shared_app", "List, propose and answer changes of shared records."),
+    ),
     "Money": (
         ("accounts", "accounts:accounts_app", "Show what is owed, and say that it was paid."),
     ),

@@ -93,6 +93,12 @@ def decimal_text(mantissa: int, scale: int) -> str:
     return f"{'-' if mantissa < 0 else ''}{digits[:-scale]}.{digits[-scale:]}"
 
 
+def fields_shown(batch: Batch) -> list[tuple[str, str]]:
+    """The fields of the first record as a table shows them: name and text, absent as empty."""
+    names = [field.name for field in batch.schema.fields if field.name != "offset_min"]
+    return [(name, _column(batch, name)[0]) for name in names]
+
+
 def utc_text(t_ms: int) -> str:
     """A moment as ISO 8601 in UTC; milliseconds only where there are some."""
     at = _EPOCH + datetime.timedelta(milliseconds=t_ms)

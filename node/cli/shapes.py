@@ -22,6 +22,7 @@ from .shapes_log import LOG
 from .shapes_node import KEEPING, RUNNING
 from .shapes_out import OUT
 from .shapes_peers import PEERS
+from .shapes_shared import SHARED
 from .shapes_terms import TERMS
 from .shapes_views import VIEWS
 from .shapes_words import WORDS
@@ -37,6 +38,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
     **TERMS,
     **HISTORY,
     **ACCOUNTS,
+    **SHARED,
     **WORDS,
     **LOG,
     **VIEWS,
