@@ -14,12 +14,14 @@ from collections.abc import Sequence
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 _STDERR = 2
+# Options of every command that take a value: they may also stand before its name.
+_WITH_VALUE = ("--home", "--key-file", "--passphrase-fd")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; its exit code."""
     _open_streams()
-    tokens = _home_first(list(sys.argv[1:] if argv is None else argv))
+    tokens = _options_last(list(sys.argv[1:] if argv is None else argv))
     try:
         code = _run(tokens)
         sys.stdout.flush()  # what cannot be written shall be told, not end in a traceback
@@ -67,17 +69,19 @@ def _open_streams() -> None:
             setattr(sys, name, os.fdopen(number, mode))
 
 
-def _home_first(tokens: list[str]) -> list[str]:
-    """`entrenous --home DIR status` is `entrenous status --home DIR`."""
-    match tokens:
-        case ["--home", home, *rest] if rest:
-            os.environ["ENTRENOUS_HOME"] = home
-            return rest
-        case [first, *rest] if first.startswith("--home=") and rest:
-            os.environ["ENTRENOUS_HOME"] = first.removeprefix("--home=")
-            return rest
-        case _:
-            return tokens
+def _options_last(tokens: list[str]) -> list[str]:
+    """`entrenous --home DIR --json status` is `entrenous status --home DIR --json`."""
+    first: list[str] = []
+    rest = tokens
+    while rest:
+        name, given, _ = rest[0].partition("=")
+        taken = 2 if name in _WITH_VALUE and not given else 1
+        if name not in (*_WITH_VALUE, "--json") or len(rest) <= taken:
+            break
+        first, rest = [*first, *rest[:taken]], rest[taken:]
+    # what stands after `--` is no option
+    end = rest.index("--") if "--" in rest else len(rest)
+    return [*rest[:end], *first, *rest[end:]]
 
 
 def _code(result: object) -> int:

@@ -25,7 +25,7 @@ def make_app() -> App:
         help=PROGRAM_IS,
         help_format="plaintext",
         version=VERSION,
-        default_parameter=Parameter(negative=()),
+        default_parameter=Parameter(negative=(), show_default=_default_in_words),
         backend="trio",
         result_action="return_value",
         print_error=False,
@@ -43,6 +43,11 @@ def make_app() -> App:
     for found in other_commands():
         app.command(found.value, name=found.name, group=more)
     return app
+
+
+def _default_in_words(default: object) -> str | None:
+    """A default as help shows it; that an option is off or empty without being given is no news."""
+    return str(default) if default or (default == 0 and default is not False) else None
 
 
 def explain(app: App, tokens: Sequence[str]) -> None:

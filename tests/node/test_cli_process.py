@@ -162,3 +162,17 @@ def test_up_makes_the_home_first_and_asks_once(tmp_path: Path) -> None:
             assert json.loads(process.stdout.readline())["home"] == str(home)
             process.terminate()
             assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize(
+    "before",
+    [("--json",), ("--json", "--home", "{home}"), ("--home={home}", "--json")],
+)
+def test_options_of_every_command_may_stand_before_its_name(
+    home: Path, tmp_path: Path, before: tuple[str, ...]
+) -> None:
+    tokens = [each.format(home=home) for each in before]
+    elsewhere = home if len(before) == 1 else tmp_path
+    code, out, err = entrenous(elsewhere, *tokens, "status", passphrase="a phrase")
+    assert code == 0, err
+    assert json.loads(out)["home"] == str(home)
