@@ -9,6 +9,8 @@ Source: formats.md, "Identity" and "Backup".
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
 from .digest import kdf, sha256
 from .keys import BackupSecret, PersonaKey, RecoverySecret
 from .labels import Derive
@@ -27,3 +29,20 @@ def next_key(secret: RecoverySecret, list_no: int, i: int) -> PersonaKey:
 def next_digest(secret: RecoverySecret, list_no: int, i: int) -> bytes:
     """SHA-256 of the public half of `next_key`: what an inception names (32 bytes)."""
     return sha256(next_key(secret, list_no, i).public)
+
+
+def next_keys(
+    secret: RecoverySecret, digests: Collection[bytes], lists: Iterable[int], size: int
+) -> dict[bytes, PersonaKey]:
+    """Of each of `digests` the key that it promises, as far as the first `size` of `lists` hold it;
+    sought in their order, about 40 µs a key."""
+    wanted, found = set(digests), dict[bytes, PersonaKey]()
+    for list_no in lists:
+        for i in range(size):
+            if len(found) == len(wanted):
+                return found
+            key = next_key(secret, list_no, i)
+            digest = sha256(key.public)
+            if digest in wanted:
+                found[digest] = key
+    return found

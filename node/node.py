@@ -20,6 +20,7 @@ from ..protocol.trust import GrantStatus
 from .checkpoint import UNWATCHED, Checkpoint
 from .clock import Clock
 from .config import Config
+from .devices.succession import Succession
 from .erasure.erasure import Erasing
 from .exchange.acting import Acting
 from .exchange.answering import Answering
@@ -38,9 +39,9 @@ from .exchange.turns import Turns
 from .grants.borrowing import Borrowing
 from .grants.deletion_duty import DeletionDuty
 from .grants.frugality import Frugalities
+from .grants.given_again import GivenAgain
 from .grants.grant_given import GrantGiven
 from .grants.inbox import Asked, Inbox, Side
-from .grants.lending import Lending
 from .grants.lending_on import LendingOn
 from .grants.offered import Offers
 from .grants.reencryption import Reencryption
@@ -78,7 +79,9 @@ from .parcels.taking import ParcelTaking
 from .parcels.writing import ParcelWriting
 from .peers.cards import Cards
 from .peers.domain_looks import DomainLooks
+from .peers.lines import PersonaLines
 from .peers.outgoing import Outgoing
+from .peers.peer_devices import PeerDevices
 from .peers.peers import Peers
 from .peers.standing import Standings
 from .peers.vouches import Vouches
@@ -144,6 +147,7 @@ class Node:
         objects = self.store.objects
         self.outgoing = Outgoing(self.store.outbox)
         self.peers = Peers(objects, keystore, ground.entropy)
+        self.lines = PersonaLines(objects, self.peers, self.store.outbox, self.outgoing)
         self.cards = Cards(objects, self.peers, self.outgoing, config.role)
         self.vouches = Vouches(
             objects, self.peers, self.cards, answering=config.identity.answer_vouches
@@ -188,7 +192,7 @@ class Node:
         self.mandates = Mandates(objects, self.peers, self.outgoing, self.proxies, ground.entropy)
         notices = Notices(self.peers, self.outgoing, self.inbox, self.asked, self.mandates)
         collections = self.vault.collections
-        self.lending = Lending(
+        self.lending = GivenAgain(
             objects,
             self.peers,
             collections,
@@ -314,6 +318,20 @@ class Node:
             config.name,
             self.cards.introduce,
         )
+        self.succession = Succession(
+            objects=objects,
+            peers=self.peers,
+            lines=self.lines,
+            devices=PeerDevices(objects, self.peers),
+            lending=self.lending,
+            borrowing=self.borrowing,
+            mandates=self.mandates,
+            cards=self.cards,
+            keystore=keystore,
+            entropy=ground.entropy,
+            void_invites=self.meeting.void,
+            checkpoint=ground.checkpoint,
+        )
         answering = Answering(
             store=self.store,
             device=keystore.device,
@@ -324,6 +342,7 @@ class Node:
         )
         turns = Turns()
         acting = Acting(
+            succession=self.succession,
             inbox=self.inbox,
             lending=self.lending,
             lending_on=self.lending_on,
@@ -385,6 +404,7 @@ class Node:
             door=door,
             turns=turns,
             mandates=self.mandates,
+            lines=self.lines,
         )
         self._confirming = Confirming(
             store=self.store,
@@ -486,6 +506,7 @@ class Node:
             outgoing=self.outgoing,
             exchange=self.exchange,
             head=self.log_head,
+            lines=self.lines,
             checkpoint=ground.checkpoint,
         )
 
@@ -512,6 +533,9 @@ class Node:
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve peers, say what waits, keep house; until cancelled.  Started once it can dial."""
         await self.store.database.read(self.witnesses.begin)
+        await self.store.database.write(
+            lambda tx: self.lending.begin_epoch(tx, self.clock.now_ms())
+        )
         async with trio.open_nursery() as nursery:
             await self._keep_house_if_room()
             await nursery.start(self.exchange.run)

@@ -55,6 +55,12 @@ last.  What has been acknowledged by then, and what must be there after the next
                                                           10 window    one, stored and signed for
                                                           11 marked    durable: taken
 
+    follow  home                                           peer
+            1 stepped     in a transaction: who we are now
+            2 given again in a transaction, not committed
+            3 committed   durable; each peer is told next
+                                                           4 heard     in a transaction
+
 An import has its own (`imports.py`).  What is said by way of the outbox reaches the same four
 places whatever it is: `said_of` names them for each command.
 """
@@ -108,6 +114,15 @@ class RevokeStep(StrEnum):
     REKEYING = "revoke 6 rekeying"
     REKEYED = "revoke 7 rekeyed"
     SURE = "revoke 8 sure"
+
+
+class SuccessionStep(StrEnum):
+    """A device is left behind: every persona is followed by its next."""
+
+    STEPPED = "follow 1 stepped"
+    GIVEN_AGAIN = "follow 2 given again"
+    COMMITTED = "follow 3 committed"
+    HEARD = "follow 4 heard"
 
 
 class AgainStep(StrEnum):

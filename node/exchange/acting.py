@@ -41,6 +41,7 @@ from ...protocol.command import (
     RequestArgs,
     RevokeArgs,
     StandingArgs,
+    SucceedArgs,
     VouchAskArgs,
     WaiveArgs,
 )
@@ -48,6 +49,7 @@ from ...protocol.errors import Code, GrantRefused
 from ...protocol.grant import parse_bundle
 from ...protocol.mandate import Acted
 from ...protocol.wire import Value
+from ..devices.succession import Succession
 from ..grants.borrowing import Borrowing
 from ..grants.deletion_duty import DeletionDuty
 from ..grants.inbox import Asked, Inbox, RequestState
@@ -115,6 +117,7 @@ class Acting:
         standing_rules: StandingRules,
         renewals: Renewals,
         deletion_duty: DeletionDuty,
+        succession: Succession,
         shared: SharedRecords,
     ) -> None:
         self._offers = offers
@@ -138,6 +141,7 @@ class Acting:
                 _row(RenewArgs, renewals.renewed),
                 _row(DeleteArgs, deletion_duty.asked),
                 _row(DeletedArgs, deletion_duty.heard),
+                _row(SucceedArgs, succession.heard),
                 _row(CardPutArgs, cards.put),
                 _row(VouchAskArgs, vouches.answer),
                 _row(MandateAskArgs, proxies.asked),
@@ -194,8 +198,8 @@ class Acting:
 
     def _lent_on(self, tx: Tx, pair: Pair, args: MandateLendArgs, now_ms: int) -> Value:
         bundle = parse_bundle(args.bundle)
-        if bundle.root.delegation.iss == pair.own:
-            if bundle.grant.delegation.iss != pair.their:
+        if bundle.root.delegation.iss in pair.ours:
+            if bundle.grant.delegation.iss != pair.their_now:
                 raise GrantRefused("a bundle is signed by another persona", Code.AUDIENCE)
             self._lending_on.lodge(tx, pair, bundle, now_ms)
         else:
@@ -212,7 +216,7 @@ class Acting:
 
     def _requested(self, tx: Tx, pair: Pair, args: RequestArgs, now_ms: int) -> Value:
         request = args.request
-        if request.from_did != pair.their:
+        if request.from_did not in pair.theirs:
             raise GrantRefused("a request names another persona than its sender", Code.AUDIENCE)
         if now_ms >= request.exp_s * 1000:
             raise GrantRefused("this request ended before it came", Code.EXPIRED)

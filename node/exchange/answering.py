@@ -18,7 +18,8 @@ import structlog
 
 from ...crypto.errors import CryptoError
 from ...crypto.keys import DeviceKey
-from ...protocol.did import Did, did_of
+from ...protocol.command import Cmd
+from ...protocol.did import did_of
 from ...protocol.errors import Code, GrantRefused, ProtocolError
 from ...protocol.receipt import Answer, make_answer
 from ...protocol.refusal import code_of
@@ -144,7 +145,7 @@ class Answering:
             prev=prev,
             acted=acted,
         )
-        if acted is not None and heard.inv.sub not in (heard.inv.iss, pair.own) and done:
+        if acted is not None and heard.inv.sub not in (heard.inv.iss, pair.own_now) and done:
             self._notices.tell(tx, pair.own, heard.inv, answer, now_ms)
         persona = self._peers.persona(tx, pair.own)
         self._receipts.add(
@@ -164,8 +165,11 @@ class Answering:
         fresh = self._peers.find(tx, pair.own, pair.their)
         if fresh is None:
             return None
-        permits = TrustedPair(Did(fresh.own), fresh.their).permits - fresh.withdrawn
-        return TrustedPair(Did(fresh.own), fresh.their, permits)
+        # As the two are now: whom another has followed is refused, with all that it signs.
+        now = TrustedPair(fresh.own_now, fresh.their_now)
+        # Who somebody is now is not for the other to forbid.
+        withdrawn = fresh.withdrawn - {Cmd.SUCCEED}
+        return TrustedPair(now.ours, now.theirs, now.permits - withdrawn)
 
 
 def attempt(tx: Tx, act: Callable[[Tx], T]) -> Done[T] | GrantRefused:

@@ -83,7 +83,7 @@ class Arriving:
         args = verified.args
         assert isinstance(args, DeliverArgs)
         check_delivery(args)
-        if self._deliveries.has(tx, args.statement, pair.their):
+        if self._deliveries.has(tx, args.statement, pair):
             return None
         self._quotas.check(tx, pair, _announced(args))
         return args

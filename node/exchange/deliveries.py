@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from ...crypto.entropy import Entropy
+from ...crypto.errors import BadCiphertext
 from ...protocol.cid import CID_BYTES
 from ...protocol.command import Cmd, DeliverArgs
 from ...protocol.delivery import (
@@ -24,6 +25,7 @@ from ...protocol.delivery import (
     open_parts,
     pack_parts,
 )
+from ...protocol.did import Did
 from ...protocol.errors import Code, GrantRefused
 from ...protocol.limits import DELIVERY_BYTES_MAX, PART_BYTES_MAX, TEXT_CHARS_MAX
 from ...protocol.record import Batch
@@ -262,7 +264,7 @@ class Deliveries:
             batch.sorted(),
             self._entropy,
             key=persona.key,
-            sub=pair.their,
+            sub=pair.their_now,
             path=path,
             first=pieces[0],
             last=pieces[-1],
@@ -272,7 +274,7 @@ class Deliveries:
             statement,
             days,
             reader_key=pair.inception.reader_key,
-            to=pair.their,
+            to=pair.their_now,
             nonce=nonce,
             entropy=self._entropy,
         )
@@ -280,10 +282,10 @@ class Deliveries:
 
     # the person
 
-    def has(self, tx: Tx, statement: bytes, src: str) -> bool:
-        """Whether this statement was taken in already, from `src` (nobody else is told so)."""
+    def has(self, tx: Tx, statement: bytes, pair: Pair) -> bool:
+        """Whether this statement was taken in already, from this peer (nobody else is told so)."""
         value = self._store.objects.get(tx, Kind.DELIVERY, ["in", statement])
-        return value is not None and Received.from_value(value).src == src
+        return value is not None and Received.from_value(value).src in pair.theirs
 
     async def receive(
         self,
@@ -299,19 +301,31 @@ class Deliveries:
         Raises WireError, CryptoError, StatementError, RecordError, GrantRefused: nothing is
         written then.
         """
-        persona = await self._store.database.read(lambda tx: self._peers.persona(tx, pair.own))
+        personas = await self._store.database.read(
+            lambda tx: [self._peers.persona_as(tx, did) for did in reversed(pair.ours)]
+        )
         announced = [Announced(digest, length) for digest, length in args.parts]
-        delivered = await self._offload.run(
-            lambda: open_parts(
+
+        def opened(src: Did, persona: OwnPersona) -> Delivered:
+            return open_parts(
                 parts,
                 announced,
                 secret=persona.reader,
-                src=pair.their,
-                to=pair.own,
+                src=src,
+                to=persona.did,
                 nonce=args.nonce,
                 statement=args.statement,
             )
-        )
+
+        def whole() -> Delivered:
+            # Sealed by who the peer is to who we are; or before one of the two was followed.
+            for src in reversed(pair.theirs):
+                for persona in personas:
+                    with suppress(BadCiphertext):
+                        return opened(src, persona)
+            return opened(pair.their_now, personas[0])
+
+        delivered = await self._offload.run(whole)
         path = await self._store.database.read(
             lambda tx: self._household.kept_under(tx, pair.own, delivered.statement.path)
         )
@@ -366,7 +380,7 @@ class Deliveries:
         )
 
         def also(tx: Tx, written: Written) -> None:
-            if self.has(tx, statement.cid, statement.src):
+            if self._store.objects.has(tx, Kind.DELIVERY, ["in", statement.cid]):
                 raise _AlreadyTakenError
             if self._vault.erased.of(tx, path, days) != tombstones:
                 raise _ErasedMeanwhileError

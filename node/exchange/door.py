@@ -209,6 +209,9 @@ class Door:
                 link.close("a stranger tried too many links")
                 return
             await self._meet(link, event.call, heard)
+        elif link.farewell:
+            sentence = "this persona was followed by another: hear that first, then ask again"
+            link.withdraw(event.call, Code.BUSY, sentence)
         elif not self._has_leave(pair, heard):
             link.withdraw(event.call, Code.BUSY, "this peer asks too much: wait a while")
         elif heard.inv.cmd == Cmd.READ:

@@ -55,6 +55,7 @@ from ..leave import Leaves
 from ..log.receipts import Receipts, Way
 from ..log.subject import subject_of
 from ..network.transport import Network, Stream, TransportError
+from ..peers.lines import PersonaLines
 from ..peers.outgoing import Outgoing
 from ..peers.peers import OwnPersona, Pair, Peers
 from ..store.database import Tx
@@ -109,6 +110,7 @@ class Exchange:
         door: Door,
         turns: Turns,
         mandates: Mandates,
+        lines: PersonaLines,
     ) -> None:
         self._store = store
         self._device = device
@@ -122,6 +124,7 @@ class Exchange:
         self._door = door
         self._turns = turns
         self._mandates = mandates
+        self._lines = lines
         # The link of each pair, from the moment at which one was chosen: greeting, then open.
         self._links: dict[tuple[str, str], Link] = {}
         self._inbound_open: set[Link] = set()
@@ -214,7 +217,8 @@ class Exchange:
         async with self._turns.of(link.turn):
             found = await self._store.database.read(lambda tx: self._recognise(tx, hello))
         if found is None:
-            link.session.refuse(0, Code.UNPAIRED, "the two personas are not paired here")
+            sentence = "the two personas are not paired here, or another has followed one of them"
+            link.session.refuse(0, Code.UNPAIRED, sentence)
             return
         pair, persona, last = found
         if not self._wins(link, pair):
@@ -234,10 +238,14 @@ class Exchange:
         if hello.cert is None or hello.peer is None:
             return None
         pair = self._peers.find(tx, hello.peer, hello.cert.persona)
-        if pair is None:
+        # Whom another has followed is left behind: the device that speaks as it may be stolen.
+        if pair is None or pair.their_now != hello.cert.persona:
             return None
+        if pair.own_now != hello.peer:
+            # It has not heard who we are now; as whom it knows us, it is told that, and no more.
+            pair = self._lines.as_known(tx, pair, hello.peer)
         last = self._peers.last_taken(tx, pair, hello.cert.device)
-        return pair, self._peers.persona(tx, pair.own), last
+        return pair, self._peers.persona_in(tx, pair), last
 
     def _wins(self, link: Link, pair: Pair) -> bool:
         """Whether an inbound stream replaces what there is: see `protocol.hello.stays`."""
@@ -265,8 +273,12 @@ class Exchange:
 
         def unit(tx: Tx) -> bool:
             fresh = self._peers.pair(tx, pair.own, pair.their)
+            link.farewell = pair.own_now != fresh.own_now
+            if link.farewell:
+                self._lines.owe(tx, fresh, self._clock.now_ms(), known=pair.own_now)
             # The newest says which device serves; of one second, the one that is here.
-            if certificate.exp_s >= fresh.certificate.exp_s:
+            newer = certificate.exp_s >= fresh.certificate.exp_s
+            if newer and certificate.persona == fresh.their_now:
                 self._peers.save(tx, replace(fresh, certificate=certificate))
             self._store.outbox.hurry(tx, pair.their, self._clock.now_ms())
             return theirs is None or self._receipts.gave(tx, pair.own, pair.their, theirs)
@@ -314,11 +326,21 @@ class Exchange:
                     await link.opened.wait()
                 if link.pair is None:
                     return None
+            elif link.farewell and pair.own_now != link.pair.own_now:
+                raise Away(f"{pair.name} has not heard yet who this node is now")
+            elif not _between(link, pair):
+                link.close("one of the two personas was followed by another")
             elif link.holds(self._clock.now_ms()):
                 return link
             else:
                 link.close("the certificates shown on a link have run out")
         return None
+
+    def part(self, pair: Pair, sentence: str) -> None:
+        """End the link to a peer, if there is one: the next begins as who the two are now."""
+        link = self._links.get((pair.own, pair.their))
+        if link is not None:
+            link.close(sentence)
 
     async def _dial(self, pair: Pair) -> Link:
         nursery = self._nursery
@@ -327,7 +349,7 @@ class Exchange:
         name = (pair.own, pair.their)
         link = await self._open(pair.device, pair.addresses, pair.name)
         persona, last = await self._store.database.read(
-            lambda tx: (self._peers.persona(tx, pair.own), self._peers.last_taken(tx, pair))
+            lambda tx: (self._peers.persona_in(tx, pair), self._peers.last_taken(tx, pair))
         )
         # The peer may have dialled meanwhile: what was chosen then stays.
         if (present := await self._present(pair)) is not None:
@@ -342,7 +364,7 @@ class Exchange:
 
         self._links[name] = link
         link.own_certificate = persona.certificate
-        link.session.hello(persona.certificate, pair.their, last)
+        link.session.hello(persona.certificate, pair.their_now, last)
         nursery.start_soon(self._run_dialled, link, greet)
         try:
             await self._until_open(link, pair.name)
@@ -430,7 +452,7 @@ class Exchange:
 
         def look(tx: Tx) -> tuple[OwnPersona, MandateKept | None]:
             held = None if mandate is None else self._mandates.held(tx, mandate)
-            return self._peers.persona(tx, pair.own), held
+            return self._peers.persona_in(tx, pair), held
 
         persona, held = await self._store.database.read(look)
         invocation, proofs = sign_command(
@@ -438,6 +460,7 @@ class Exchange:
             held,
             cmd,
             args,
+            to=pair.their_now,
             aud=link.server.device,
             exp_s=self._clock.now_ms() // 1000 + INVOCATION_LIFE_S,
             entropy=self._entropy,
@@ -483,6 +506,15 @@ class Exchange:
                 self._peers.took(tx, pair, answer.cid)
 
         await self._store.database.write(unit)
+
+
+def _between(link: Link, pair: Pair) -> bool:
+    """Whether the personas that were shown on `link` are those of `pair`."""
+    shown = (link.own_certificate, link.certificate)
+    return all(
+        one is None or one.persona == did
+        for one, did in zip(shown, (pair.own_now, pair.their_now), strict=True)
+    )
 
 
 async def _no_greeting(_link: Link, _hello: HelloReceived) -> None:

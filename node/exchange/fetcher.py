@@ -87,6 +87,7 @@ class Fetcher:
                 tx, pair, window, link.server.device, now_ms, principal
             )
         )
+        fetching.lenders = pair.theirs
         with await link.ask(invocation.raw, fetching.proofs) as asking:
             last = False
             while not last:

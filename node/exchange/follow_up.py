@@ -21,6 +21,7 @@ from ...protocol.command import (
     parse_args,
     parse_out,
 )
+from ...protocol.did import Did
 from ...protocol.errors import Code
 from ...protocol.keyset import grant_of, parse_keyset
 from ...protocol.limits import TEXT_CHARS_MAX
@@ -88,7 +89,7 @@ class FollowUp:
                     sent = parse_keyset(args.keyset, on.giver)
                     self._lending_on.acknowledged(tx, grant, sent.n)
                 else:
-                    sent = parse_keyset(args.keyset, pair.own)
+                    sent = parse_keyset(args.keyset, self._giver(tx, grant, pair.own_now))
                     self._lending.acknowledged(tx, grant, sent.n)
             case RequestArgs() if answer.code is not Code.OK:
                 cid = args.request.cid
@@ -126,9 +127,15 @@ class FollowUp:
         overtaken = self._lending_on.stale(tx, grant_of(args.keyset), args.keyset)
         if overtaken is not None:
             return overtaken
-        keyset = parse_keyset(args.keyset, message.own)
-        grant = self._lending.find(tx, keyset.grant)
-        return grant is None or grant.ended_ms is not None or grant.n != keyset.n
+        grant = self._lending.find(tx, grant_of(args.keyset))
+        if grant is None or grant.ended_ms is not None:
+            return True
+        return grant.n != parse_keyset(args.keyset, grant.giver).n
+
+    def _giver(self, tx: Tx, cid: bytes, own: Did) -> Did:
+        """Who gave a grant of ours: who we were then."""
+        grant = self._lending.find(tx, cid)
+        return own if grant is None else grant.giver
 
 
 def _reason(answer: Answer) -> str:

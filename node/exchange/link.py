@@ -127,6 +127,8 @@ class Link:
         self.pair: Pair | None = None
         self.certificate: Certificate | None = None
         self.own_certificate: Certificate | None = None
+        # The peer greets a persona of ours that another has followed: it is told that, no more.
+        self.farewell = False
         self.began_s = trio.current_time()
         self.opened = trio.Event()
         self.closed = trio.Event()

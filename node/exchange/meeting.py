@@ -152,6 +152,16 @@ class Meeting:
             self._objects.add(tx, Kind.SETTING, ["invite-for", secret], list(people))
         return Invite(self._device, tuple(addresses[:ADDRESSES_MAX]), secret, kept.exp_s)
 
+    def void(self, tx: Tx) -> int:
+        """Nobody is met by an invite that waits: it names a device that serves no more; how
+        many."""
+        void = 0
+        for name, value in self._objects.all(tx, Kind.INVITE):
+            if isinstance(name, bytes) and KeptInvite.from_value(value).spent_by is None:
+                self._objects.delete(tx, Kind.INVITE, name)
+                void += 1
+        return void
+
     def open_invites(self, tx: Tx, secret: bytes) -> tuple[OpenInvite, ...]:
         """The invite that `secret` opens, as the door looks at it; none if there is none."""
         value = self._objects.get(tx, Kind.INVITE, secret)

@@ -22,8 +22,9 @@ from ...protocol.command import (
 from ...protocol.errors import Code, ProtocolError
 from ..checkpoint import Checkpoint
 from ..clock import Clock
-from ..errors import NodeError
+from ..errors import Away, NodeError, Refused
 from ..log.head import LogHead
+from ..peers.lines import PersonaLines
 from ..peers.outgoing import Message, Outgoing, message_of
 from ..peers.peers import Pair, Peers
 from ..steps import said_of
@@ -59,6 +60,7 @@ class Post:
         outgoing: Outgoing,
         exchange: Exchange,
         head: LogHead,
+        lines: PersonaLines,
         checkpoint: Checkpoint,
     ) -> None:
         self._store = store
@@ -69,6 +71,7 @@ class Post:
         self._outgoing = outgoing
         self._exchange = exchange
         self._head = head
+        self._lines = lines
         self._checkpoint = checkpoint
         self._posting: set[str] = set()
 
@@ -109,6 +112,8 @@ class Post:
             items = await self._store.database.read(
                 lambda tx: self._store.outbox.waiting_for(tx, peer)
             )
+            # Who we are comes first: everything else is said by who we are now.
+            items.sort(key=_is_succession, reverse=True)
             for item in items:
                 if item.given_up:
                     continue
@@ -164,15 +169,21 @@ class Post:
             log.info("outbox_later", reason=kind)
 
     async def _post_one(self, item: Item, message: Message) -> None:
-        def look(tx: Tx) -> Pair | None:
+        def look(tx: Tx) -> tuple[Pair | None, bool]:
             if self._follow_up.stale(tx, message):
-                return None
-            return self._peers.find(tx, message.own, message.their)
+                return None, False
+            pair = self._peers.find(tx, message.own, message.their)
+            return pair, pair is not None and self._lines.owed(tx, pair)
 
-        pair = await self._store.database.read(look)
-        if pair is None:
+        pair, owed = await self._store.database.read(look)
+        if message.cmd is Cmd.SUCCEED and pair is not None and owed:
+            await self._succeed(item, pair)
+            return
+        if pair is None or message.cmd is Cmd.SUCCEED:
             await self._store.database.write(lambda tx: self._store.outbox.done(tx, item.id))
             return
+        if owed:
+            raise Away(f"{pair.name} has not heard yet who this node is now")
         parts: Sequence[bytes] = ()
         if message.cmd is Cmd.DELIVER:
             args = parse_args(message.cmd, message.args)
@@ -200,5 +211,48 @@ class Post:
         if said.answer.code is not Code.OK:
             log.warning("outbox_refused", cmd=message.cmd.value, code=said.answer.code.value)
 
+    async def _succeed(self, item: Item, pair: Pair) -> None:
+        """Say who we are now, as whom the peer knows us; or find that it knows.
+
+        It may know none but an early one (it was restored), or have taken what was said and its
+        answer was lost: then it opens a link to who we are now.
+        """
+        views, args = await self._store.database.read(
+            lambda tx: (self._lines.known_as(tx, pair), self._lines.args(tx, pair).value())
+        )
+        steps = said_of(Cmd.SUCCEED)
+        for place, view in enumerate(views):
+            try:
+                if view.own_now == pair.own_now:
+                    await self._exchange.link_to(view)
+                else:
+                    self._checkpoint.reached(steps.sending)
+                    said = await self._exchange.say(view, Cmd.SUCCEED, args)
+                    self._checkpoint.reached(steps.answered)
+                    if said.answer.code is not Code.OK:
+                        raise Refused(f"{pair.name} refuses", said.answer.code.value)
+            except Refused as refused:
+                if refused.code != Code.UNPAIRED or place == len(views) - 1:
+                    raise
+                continue
+
+            def unit(tx: Tx) -> None:
+                self._store.outbox.done(tx, item.id)
+                self._lines.told(tx, pair)
+
+            await self._store.database.write(unit)
+            self._checkpoint.reached(steps.kept)
+            if view.own_now != pair.own_now:
+                self._exchange.part(pair, "the peer knows who this node is now")
+            return
+
     def _due_ms(self, item: Item) -> int:
         return self._clock.now_ms() + min(RETRY_FIRST_MS << min(item.tries, 20), RETRY_LAST_MS)
+
+
+def _is_succession(item: Item) -> bool:
+    match item.value:
+        case [str(), str(), Cmd.SUCCEED.value, *_]:
+            return True
+        case _:
+            return False

@@ -23,19 +23,23 @@ def sign_command(
     cmd: str,
     args: Mapping[str, Value],
     *,
+    to: Did,
     aud: Did,
     exp_s: int,
     entropy: Entropy,
     meta: Mapping[str, Value] | None = None,
 ) -> tuple[Invocation, list[bytes]]:
     """The invocation of `cmd` by `persona`, in its own name or that of the principal of the mandate
-    `held`; and the proofs that go with it."""
+    `held`; and the proofs that go with it.
+
+    `to` is the recipient's persona as it is now, whichever it was when `args` were kept.
+    """
     links = () if held is None else tuple(one.link(cmd) for one in held.chain)
     invocation = issue_invocation(
         persona.key,
         sub=persona.did if held is None else held.mandate.principal,
         cmd=cmd,
-        args=args,
+        args={**args, "to": to} if "to" in args else args,
         prf=[link.cid for link in links],
         exp=exp_s,
         nonce=entropy.random_bytes(NONCE_BYTES),

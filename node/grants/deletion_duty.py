@@ -133,7 +133,7 @@ class DeletionDuty:
         grant = self._lending.find(tx, deletion.dlg)
         if grant is None or (grant.own, grant.their) != (pair.own, pair.their):
             raise GrantRefused("this grant is not one that this node gave", Code.UNKNOWN_GRANT)
-        if deletion.by != pair.their:
+        if deletion.by not in pair.theirs:
             raise GrantRefused("a deletion is signed by another persona", Code.AUDIENCE)
         raw = deletion.signed.raw
         if self._objects.add_if_new(tx, Kind.DELETION, deletion.cid, raw):

@@ -63,6 +63,11 @@ class GrantGiven:
         return self.bundle.grant.cid
 
     @property
+    def giver(self) -> Did:
+        """Who signed it: the persona that was ours when it was given."""
+        return self.bundle.grant.delegation.iss
+
+    @property
     def windows(self) -> tuple[Window, ...]:
         return self.bundle.grant.windows
 

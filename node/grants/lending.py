@@ -140,7 +140,7 @@ class Lending(KeysSent):
         persona = self._peers.persona(tx, pair.own)
         issued = issue_grant(
             persona.key,
-            aud=pair.their,
+            aud=pair.their_now,
             windows=windows,
             terms=terms,
             exp_s=exp_s,

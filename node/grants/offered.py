@@ -29,6 +29,7 @@ from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
+from .borrowing import asked_by
 from .inbox import Inbox, RequestState
 from .lending import Lending
 
@@ -101,7 +102,7 @@ class Offers:
         try:
             check_bundle(
                 offered.bundle,
-                parse_request(asked.raw),
+                asked_by(parse_request(asked.raw), pair),
                 reader_key=persona.reader.public,
                 now_ms=now_ms,
             )

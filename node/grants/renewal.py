@@ -230,15 +230,15 @@ class Renewals:
         asked = None if held.request is None else self._asked.find(tx, held.request)
         before = None if asked is None else parse_request(asked.raw)
         terms = held.bundle.terms
+        pair = self._peers.pair(tx, held.own, held.their)
         request = Request(
-            held.own,
+            pair.own_now,
             held.windows if before is None else before.items,
             terms.purpose,
             terms,
             exp_s,
             "" if before is None else before.refusal,
         )
-        pair = self._peers.pair(tx, held.own, held.their)
         return self._borrowing.ask(tx, pair, request, now_ms)
 
     def renewed(self, tx: Tx, pair: Pair, args: RenewArgs, now_ms: int) -> Value:

@@ -18,7 +18,7 @@ Everything here is a function of a transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ...crypto.entropy import Entropy
@@ -98,7 +98,8 @@ class Mandates:
             kept
             for kept in self.all(tx)
             if kept.side is Side.HELD
-            and (kept.mandate.proxy, kept.mandate.to) == (own, at)
+            and self._peers.first_of(tx, kept.mandate.proxy) == own
+            and self._peers.first_of(tx, kept.mandate.to) == at
             and kept.mandate.principal in wanted
             and cmd in kept.mandate.commands
         ]
@@ -140,7 +141,7 @@ class Mandates:
                 f"{to.name} has a node of its own: who decides needs the vault that is asked for, "
                 "so that is for people of one household"
             )
-        proxy = to.own if within else self._proxies.known_as(tx, to, at, now_ms)
+        proxy = to.own_now if within else self._proxies.known_as(tx, to, at, now_ms)
         above = () if under is None else under.chain
         if under is not None and (
             under.mandate.proxy != at.own or under.status(now_ms) is not GrantStatus.LIVE
@@ -149,7 +150,7 @@ class Mandates:
         mandate = make_mandate(
             self._peers.persona(tx, at.own).key,
             proxy=proxy,
-            to=at.their,
+            to=at.their_now,
             office=office,
             commands=commands,
             exp_s=exp_s,
@@ -188,8 +189,8 @@ class Mandates:
         """
         mandate = make_mandate(
             self._peers.persona(tx, to.own).key,
-            proxy=to.their,
-            to=to.own,
+            proxy=to.their_now,
+            to=to.own_now,
             office=office,
             commands=AT_HOME,
             exp_s=exp_s,
@@ -238,7 +239,7 @@ class Mandates:
         Raises GrantRefused, CapabilityError.
         """
         chain = parse_chain(args.mandates, now_ms)
-        if chain[-1].to == pair.own:
+        if chain[-1].to == pair.own_now:
             self._lodge(tx, pair, chain, now_ms)
         else:
             self._receive(tx, pair, chain, now_ms)
@@ -246,7 +247,7 @@ class Mandates:
 
     def _lodge(self, tx: Tx, pair: Pair, chain: Sequence[Mandate], now_ms: int) -> None:
         last = chain[-1]
-        if pair.their not in {last.principal, last.proxy, last.giver}:
+        if pair.their_now not in {last.principal, last.proxy, last.giver}:
             raise GrantRefused("a mandate is handed in by those whom it names", Code.AUDIENCE)
         if self._peers.find(tx, pair.own, last.principal) is None:
             raise GrantRefused("the principal of this mandate is not paired here", Code.UNPAIRED)
@@ -286,7 +287,7 @@ class Mandates:
             self._hold(tx, MandateKept(Side.HELD, tuple(chain), pair.own, pair.their, now_ms, None))
 
     def _receive_home(self, tx: Tx, pair: Pair, mandate: Mandate, now_ms: int) -> None:
-        if (mandate.principal, mandate.proxy) != (pair.their, pair.own):
+        if (mandate.principal, mandate.proxy) != (pair.their_now, pair.own_now):
             raise GrantRefused("this mandate is not between these two", Code.AUDIENCE)
         if self.find(tx, Side.HELD, mandate.cid) is not None:
             return
@@ -333,7 +334,7 @@ class Mandates:
         for kept in known:
             check_end(end, kept.chain)
         if not known:
-            if end.by != pair.their:
+            if end.by != pair.their_now:
                 raise GrantRefused("this ends a mandate that is not known", Code.UNKNOWN_GRANT)
             if self._end_by(tx, end.mandate, end.by) is None:
                 self._count_unknown(tx, pair)
@@ -350,6 +351,20 @@ class Mandates:
                 self._objects.put(tx, Kind.MANDATE, [side.value, gone.cid], gone.value())
                 if side is Side.HELD:
                     self.held_ended(tx, gone)
+
+    def leave(self, tx: Tx, dids: Collection[str], now_ms: int) -> int:
+        """These personas were followed by others: no mandate that names one holds any more; how
+        many.  Who still wants one gives another."""
+        left = 0
+        for kept in self.all(tx):
+            names = {did for one in kept.chain for did in (one.principal, one.proxy, one.to)}
+            if kept.ended_ms is None and not names.isdisjoint(dids):
+                gone = replace(kept, ended_ms=now_ms)
+                self._objects.put(tx, Kind.MANDATE, [kept.side.value, gone.cid], gone.value())
+                left += 1
+                if kept.side is Side.HELD:
+                    self.held_ended(tx, gone)
+        return left
 
     def forget_lodged(self, tx: Tx, now_ms: int) -> None:
         """After a restore: what was ended since the backup was made is not known here, so nothing
@@ -379,7 +394,7 @@ class Mandates:
         found: dict[bytes, Lodged] = {}
         for link in prf:
             kept = self._here(tx, link)
-            if kept is not None and kept.mandate.to == own:
+            if kept is not None and self._peers.first_of(tx, kept.mandate.to) == own:
                 mandate = kept.mandate
                 found[link] = Lodged(mandate.cid, mandate.onward, kept.ended_ms is not None)
         return found
@@ -404,7 +419,7 @@ class Mandates:
         if kept is None or (kept.mandate.principal, kept.mandate.proxy, kept.mandate.to) != (
             inv.sub,
             inv.iss,
-            pair.own,
+            pair.own_now,
         ):
             return None
         return Acted(inv.sub, inv.iss, kept.cid)

@@ -48,8 +48,8 @@ class Proxies:
             raise UsageError("a mandate is between three: the principal is not the organisation")
         proxy = make_proxy(
             self._peers.persona(tx, at.own).key,
-            at=at.their,
-            principal=principal.their,
+            at=at.their_now,
+            principal=principal.their_now,
             exp_s=now_ms // 1000 + PROXY_LIFE_S,
         )
         kept = ProxyKept(proxy, principal.own, principal.their, now_ms)
@@ -61,7 +61,7 @@ class Proxies:
     def asked(self, tx: Tx, pair: Pair, args: MandateAskArgs, now_ms: int) -> Value:
         """A peer says as whom it would act for us.  Raises GrantRefused."""
         proxy = parse_proxy(args.proxy)
-        if proxy.principal != pair.own:
+        if proxy.principal != pair.own_now:
             raise GrantRefused("this was said to somebody else", Code.AUDIENCE)
         if now_ms >= proxy.exp_s * 1000:
             raise GrantRefused("this ended before it came", Code.EXPIRED)

@@ -369,7 +369,7 @@ class Witnesses:
         self, tx: Tx, pair: Pair, witness: Witness, note: CheckpointNote, line: bytes
     ) -> None:
         cosignature = parse_cosignature(line)
-        if cosignature.witness != public_of(pair.their):
+        if cosignature.witness != public_of(pair.their_now):
             raise CapabilityError("a checkpoint is cosigned by another witness", Code.AUDIENCE)
         cosignature.verify(note.head)
         name: Value = [self._number, note.head.size]
@@ -433,5 +433,5 @@ class Witnesses:
 
 def cosigners(note: CheckpointNote, pairs: Sequence[Pair]) -> tuple[str, ...]:
     """The names of the peers that have cosigned a checkpoint."""
-    names = {public_of(pair.their): pair.name for pair in pairs}
+    names = {public_of(did): pair.name for pair in pairs for did in pair.theirs}
     return tuple(sorted(names.get(one.witness, one.name) for one in note.cosignatures))

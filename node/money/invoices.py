@@ -112,7 +112,7 @@ class Invoices:
             raise UsageError("no IBAN is set: `entrenous accounts iban IBAN --name NAME` sets it")
         invoice = make_invoice(
             self._peers.persona(tx, pair.own).key,
-            to=pair.their,
+            to=pair.their_now,
             currency=currency,
             counted=_counted(sheet),
             paid_minor=sheet.paid_minor,
@@ -142,7 +142,7 @@ class Invoices:
         Raises WireError, BadSignature, CapabilityError, GrantRefused.
         """
         invoice = parse_invoice(args.invoice)
-        check_between(invoice, by=pair.their, to=pair.own)
+        check_between(invoice, by=pair.their_now, to=pair.own_now)
         if invoice.t_ms > now_ms + CLOCK_SKEW_S_MAX * 1000:
             raise GrantRefused("this invoice is of a time that has not come", Code.NOT_YET)
         own = Did(pair.own)

@@ -123,12 +123,15 @@ class PaidTerms:
     def _waive(self, tx: Tx, grants: list[GrantGiven], now_ms: int) -> None:
         own, their = grants[0].own, grants[0].their
         key = self._peers.persona(tx, own).key
-        waiver = make_waiver(key, to=their, grants=[one.cid for one in grants], t_ms=now_ms)
+        pair = self._peers.pair(tx, own, their)
+        waiver = make_waiver(
+            key, to=pair.their_now, grants=[one.cid for one in grants], t_ms=now_ms
+        )
         kept = WaiverKept(now_ms, waiver.signed.raw)
         for grant in grants:
             self._objects.put(tx, Kind.WAIVER, grant.cid, kept.value())
         args = WaiveArgs(their, waiver.signed.raw)
-        self._outgoing.put(tx, self._peers.pair(tx, own, their), Cmd.WAIVE, args.value(), now_ms)
+        self._outgoing.put(tx, pair, Cmd.WAIVE, args.value(), now_ms)
 
     def waived_ms(self, tx: Tx, grant: bytes) -> int | None:
         """Since when nothing becomes owed under a grant; None while something does."""
@@ -142,7 +145,7 @@ class PaidTerms:
         Raises WireError, BadSignature, CapabilityError.
         """
         waiver = parse_waiver(args.waiver)
-        check_between(waiver, by=pair.their, to=pair.own)
+        check_between(waiver, by=pair.their_now, to=pair.own_now)
         kept = WaiverKept(waiver.t_ms, waiver.signed.raw)
         for grant in waiver.grants:
             held = self._objects.read(tx, Kind.GRANT_HELD, grant, GrantHeld.from_value)

@@ -163,7 +163,7 @@ class Payments:
             raise UsageError(f"{PAYMENTS_OF_ONE_MAX} payments with {pair.name} are kept already")
         payment = make_payment(
             self._peers.persona(tx, pair.own).key,
-            to=pair.their,
+            to=pair.their_now,
             amount_minor=amount_minor,
             currency=currency,
             note=note,
@@ -192,7 +192,7 @@ class Payments:
         Raises WireError, BadSignature, CapabilityError, GrantRefused.
         """
         said = parse_acknowledgement(args.word)
-        check_between(said, by=pair.their, to=pair.own)
+        check_between(said, by=pair.their_now, to=pair.own_now)
         kept = self._find(tx, said.payment)
         if kept is None or not kept.ours or (kept.own, kept.their) != (pair.own, pair.their):
             raise GrantRefused("this is about a payment that was not made", Code.UNKNOWN_GRANT)
@@ -211,7 +211,7 @@ class Payments:
         Raises WireError, BadSignature, CapabilityError, GrantRefused.
         """
         payment = parse_payment(args.payment)
-        check_between(payment, by=pair.their, to=pair.own)
+        check_between(payment, by=pair.their_now, to=pair.own_now)
         if self._find(tx, payment.cid) is not None:
             return payment.cid
         if not any(

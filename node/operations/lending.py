@@ -62,7 +62,8 @@ async def ask(host: Host, args: Args, emit: Emit) -> Value:
 
     def unit(tx: Tx) -> bytes:
         pair = node.peers.named(tx, to)
-        mandate, asker = None, check_did(pair.own)
+        mandate: bytes | None = None
+        asker = pair.own_now
         if principal is not None:
             kept = acting_for(node, tx, principal, pair, Cmd.REQUEST, now_ms)
             mandate, asker = kept.cid, kept.mandate.principal

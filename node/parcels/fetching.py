@@ -197,7 +197,7 @@ class ParcelFetching:
         self, tx: Tx, pair: Pair, shown: Certificate, offer: Offer, pages: tuple[bytes, ...]
     ) -> _Came | ParcelItem:
         """The read that a window is of.  Raises GrantRefused, WireError, NotFound."""
-        if shown.persona != pair.their:
+        if shown.persona != pair.their_now:
             raise WireError("a window comes with the certificate of another persona")
         if self._receipts.find(tx, offer.receipt.cid) is not None:
             return ParcelItem(Cmd.READ, answer=True, fate=Fate.BEFORE, reason=None)

@@ -183,7 +183,7 @@ class ParcelTaking:
 
     def _pair(self, tx: Tx, opened: OpenedParcel) -> Pair:
         pair = self._peers.find(tx, opened.own.did, opened.sender)
-        if pair is None:
+        if pair is None or pair.their_now != opened.sender:
             raise NotAllowed("this parcel is from somebody with whom this home is not paired")
         return pair
 
@@ -269,7 +269,7 @@ class ParcelTaking:
     ) -> None:
         """Verify an answer and keep it.  Raises WireError, BadSignature, CapabilityError."""
         certificate = parse_certificate(shown)
-        if certificate.persona != pair.their:
+        if certificate.persona != pair.their_now:
             raise WireError("an answer comes with the certificate of another persona")
         answer.verify(certificate, inv)
         self._receipts.add(

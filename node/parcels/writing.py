@@ -130,8 +130,8 @@ class ParcelWriting:
             raise NotFound(plan)
         self._checkpoint.reached(ParcelStep.COMMITTED)
         envelope, key = seal_envelope(
-            sender=plan.pair.own,
-            to=plan.pair.their,
+            sender=plan.pair.own_now,
+            to=plan.pair.their_now,
             reader_key=plan.pair.inception.reader_key,
             entropy=self._entropy,
         )
@@ -192,6 +192,11 @@ class ParcelWriting:
         persona = self._peers.persona(tx, pair.own)
         exp_s = min(now_ms // 1000 + PARCEL_LIFE_S_MAX, persona.certificate.exp_s)
         messages = self._waiting(tx, pair)
+        if any(message.cmd is Cmd.SUCCEED for _, message in messages):
+            return (
+                f"{pair.name} has not heard yet who has followed this node's persona: that is said "
+                "over the network, then parcels go on"
+            )
         # What is refused now is among the words.
         offers, over = self._lending.offers(tx, pair, now_ms)
         book = self._books.of(tx, pair).tidied(now_ms // 1000)
@@ -205,7 +210,7 @@ class ParcelWriting:
         calls, sent, deliveries = self._calls(tx, persona, pair, n, exp_s, messages, beside)
         head = make_head(
             self._device,
-            to=pair.their,
+            to=pair.their_now,
             aud=pair.certificate.device,
             n=n,
             made_ms=now_ms,
@@ -290,6 +295,7 @@ class ParcelWriting:
                 held,
                 message.cmd,
                 message.args,
+                to=pair.their_now,
                 aud=pair.certificate.device,
                 exp_s=exp_s,
                 entropy=self._entropy,

@@ -76,10 +76,21 @@ class Cards:
             self.introduce(tx, pair, now_ms)
         return signed
 
+    def sign_again(self, tx: Tx, now_ms: int) -> None:
+        """The organisation's persona was followed: the same card is signed by the present one."""
+        before = self.own(tx)
+        if before is None:
+            return
+        persona = self._peers.public_persona(tx, now_ms)
+        card = replace(before.card, did=persona.did, n=max(before.card.n + 1, now_ms))
+        self._objects.put(tx, Kind.CARD, _OWN, make_card(persona.key, card).raw)
+        for pair in self._peers.all(tx):
+            self.introduce(tx, pair, now_ms)
+
     def introduce(self, tx: Tx, pair: Pair, now_ms: int) -> None:
         """Say our card, if there is one, to `pair`."""
         own = self.own(tx)
-        if own is not None and own.card.did == pair.own:
+        if own is not None and own.card.did == pair.own_now:
             args = CardPutArgs(pair.their, own.raw)
             self._outgoing.put(tx, pair, Cmd.CARD_PUT, args.value(), now_ms)
 
@@ -107,7 +118,7 @@ class Cards:
         WireError, BadSignature.
         """
         card = parse_card(args.card)
-        if card.card.did != pair.their:
+        if card.card.did != pair.their_now:
             raise GrantRefused("a card is of another persona than its sender", Code.AUDIENCE)
         shown = self.shown(tx, pair)
         if shown:

@@ -54,6 +54,15 @@ class Outgoing:
             value.append(mandate)
         return self._outbox.put(tx, pair.their, value, due_ms=due_ms)
 
+    def waiting(self, tx: Tx, pair: Pair) -> list[tuple[int, Message]]:
+        """What waits for `pair`, each with the id of its item.  Raises StoreDamaged."""
+        found = [(item.id, message_of(item)) for item in self._outbox.waiting_for(tx, pair.their)]
+        return [(id, message) for id, message in found if message.own == pair.own]
+
+    def drop(self, tx: Tx, id: int) -> None:
+        """Something else is said in its place."""
+        self._outbox.done(tx, id)
+
     @property
     def changed(self) -> trio.Event:
         """Set at the next `notify`.  Take it before looking at the outbox, then wait for it."""

@@ -106,7 +106,7 @@ class Vouches:
             told = (pair.own, pair.their) in given.told
             if told and equal(blinded(args.nonce, given.about), args.about):
                 persona = self._peers.persona(tx, pair.own)
-                vouch = make_vouch(persona.key, about=given.about, to=pair.their, t_ms=now_ms)
+                vouch = make_vouch(persona.key, about=given.about, to=pair.their_now, t_ms=now_ms)
                 return vouch.signed.raw
         return b""
 
@@ -120,7 +120,7 @@ class Vouches:
             self._objects.delete(tx, Kind.VOUCH_HEARD, name)
             return None
         vouch = parse_vouch(raw)
-        check_vouch(vouch, by=of.their, about=about, to=Did(of.own))
+        check_vouch(vouch, by=of.their_now, about=about, to=of.own_now)
         self._objects.put(tx, Kind.VOUCH_HEARD, name, [now_ms, raw])
         return vouch
 

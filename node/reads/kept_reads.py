@@ -50,7 +50,7 @@ class KeptReads:
         Raises NotFound if nothing of the collection is kept.
         """
         found = await self._store.database.read(lambda tx: self._found(tx, pair, window))
-        return await self._offload.run(lambda: _shown(found, window, pair.their))
+        return await self._offload.run(lambda: _shown(found, window, pair.theirs))
 
     def _found(self, tx: Tx, pair: Pair, window: Window) -> _Found:
         path, owner = window.collection, pair.their
@@ -86,7 +86,7 @@ class KeptReads:
         return self._borrowing.days.current(tx, owner, window.collection, stored)
 
 
-def _shown(found: _Found, window: Window, lender: str) -> Lent:
+def _shown(found: _Found, window: Window, lenders: Sequence[str]) -> Lent:
     opened: list[tuple[PageEntry, OpenedPage]] = []
     damaged: list[Damaged] = []
     pages = size = 0
@@ -99,7 +99,7 @@ def _shown(found: _Found, window: Window, lender: str) -> Lent:
         elif asked:
             damaged.append(page)
     within = [pair for pair in opened if window.first <= pair[0].day <= window.last]
-    provenance = proven(found.proofs, opened, lender)
+    provenance = proven(found.proofs, opened, lenders)
     return Lent(lent_batch(within), pages, size, 0, provenance, tuple(damaged))
 
 

@@ -99,6 +99,8 @@ class Fetching:
     pages: int = 0
     size: int = 0
     windows: int = 0
+    # Every persona that the lender has been to this node; of none other than the grant's if empty.
+    lenders: tuple[str, ...] = ()
 
     @property
     def proofs(self) -> list[bytes]:
@@ -178,8 +180,8 @@ def open_window(
 
 def lent(fetching: Fetching) -> Lent:
     """What a read that is over brought: records, and what their sources signed verified on them."""
-    lender = fetching.grant.bundle.root.delegation.iss
-    provenance = proven(fetching.statements, fetching.opened, lender)
+    lenders = (*fetching.lenders, fetching.grant.bundle.root.delegation.iss)
+    provenance = proven(fetching.statements, fetching.opened, lenders)
     return Lent(
         lent_batch(fetching.opened),
         fetching.pages,
@@ -191,7 +193,9 @@ def lent(fetching: Fetching) -> Lent:
 
 
 def proven(
-    proofs: Iterable[StatementProof], opened: Iterable[tuple[PageEntry, OpenedPage]], lender: str
+    proofs: Iterable[StatementProof],
+    opened: Iterable[tuple[PageEntry, OpenedPage]],
+    lenders: Sequence[str],
 ) -> tuple[Provenance, ...]:
     """What became of each statement, on the days of its proof, by the pages that opened."""
     of_statement: dict[bytes, list[tuple[PageEntry, OpenedPage]]] = {}
@@ -199,7 +203,7 @@ def proven(
         if pair[0].statement is not None:
             of_statement.setdefault(pair[0].statement, []).append(pair)
     return tuple(
-        _provenance(proof, of_statement.get(proof.statement.cid, []), lender) for proof in proofs
+        _provenance(proof, of_statement.get(proof.statement.cid, []), lenders) for proof in proofs
     )
 
 
@@ -231,9 +235,9 @@ def lent_batch(opened: Sequence[tuple[PageEntry, OpenedPage]]) -> Batch | None:
 
 
 def _provenance(
-    proof: StatementProof, found: Sequence[tuple[PageEntry, OpenedPage]], lender: str
+    proof: StatementProof, found: Sequence[tuple[PageEntry, OpenedPage]], lenders: Sequence[str]
 ) -> Provenance:
-    about_lender = proof.statement.sub == lender
+    about_lender = proof.statement.sub in lenders
     within = (pair for pair in found if proof.first <= pair[0].day <= proof.last)
     pages = sorted(within, key=lambda pair: pair[0].day)
     try:
