@@ -165,6 +165,12 @@ class _Line:
         return _line([self.side.value, self.cid], value)
 
 
+def line_from_row(name: Value, value: Value) -> GrantLine:
+    """Read a line, from the store or another device of this person.  Raises StoreDamaged,
+    WireError."""
+    return _line(name, value)
+
+
 def _line(name: Value, value: Value) -> GrantLine:
     match name:
         case [str(side), bytes(cid)]:

@@ -133,6 +133,18 @@ class GrantsGiven:
         assert ended.ended_ms is not None
         self.lines.happened(tx, Side.GIVEN, ended.cid, what, ended.ended_ms, signed)
 
+    def adopt(self, tx: Tx, grant: GrantGiven, before: GrantGiven | None) -> None:
+        """Keep a grant as the devices of this person know it together, in place of `before`; what
+        became of it is told otherwise."""
+        self._link_older(tx)
+        if before is None:
+            self._objects.write_new(tx, Kind.GRANT_GIVEN, grant.cid, grant, GrantGiven.from_value)
+            self._link(tx, grant)
+        else:
+            self._save(tx, grant)
+        if grant.ended_ms is not None and (before is None or before.ended_ms is None):
+            self._objects.unlink(tx, Kind.GRANT_GIVEN, grant.cid, _things(grant))
+
     def _link(self, tx: Tx, grant: GrantGiven) -> None:
         last_day = grant.exp_s // DAY_S
         self._objects.link(tx, Kind.GRANT_GIVEN, grant.cid, _things(grant), last_day)

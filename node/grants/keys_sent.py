@@ -8,13 +8,14 @@ Everything here is a function of a transaction.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from ...crypto.entropy import Entropy
 from ...protocol.command import AcceptArgs, Cmd, KeysArgs
 from ...protocol.errors import Code, GrantRefused
 from ...protocol.keyset import PathKeys, make_keyset, next_n, path_keys
-from ...protocol.trust import check_standing
+from ...protocol.trust import GrantStatus, check_standing
 from ...protocol.wire import Value
 from ..keystore import Keystore
 from ..peers.outgoing import Outgoing
@@ -77,6 +78,22 @@ class KeysSent(GrantsGiven):
         if grant.keyset is None or grant.n == grant.acknowledged:
             return ()
         return (grant.keyset,)
+
+    def rekey(self, tx: Tx, paths: Iterable[str], now_ms: int) -> int:
+        """New keys for whoever reads `paths` and does not open their present generations; how many
+        readers.  A grant of which a revocation is known gets none, however it stands."""
+        sent = 0
+        for path in sorted(set(paths)):
+            for grant in self.live_on(tx, path, now_ms):
+                if (
+                    grant.kept is GrantStatus.LIVE
+                    and grant.keyset is not None
+                    and not self._objects.has(tx, Kind.REVOCATION, grant.cid)
+                    and self._with_keyset(tx, grant, now_ms) != grant
+                ):
+                    self._send_keys(tx, self.get(tx, grant.cid), now_ms)
+                    sent += 1
+        return sent
 
     def _send_keys(self, tx: Tx, grant: GrantGiven, now_ms: int) -> None:
         fresh = self._with_keyset(tx, grant, now_ms)

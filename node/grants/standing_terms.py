@@ -47,7 +47,7 @@ from .lending import Lending
 from .tying import same_before
 from .vocabulary import purposes
 
-_OWN = "own"
+OWN = "own"
 _JUDGED_KEYS = ("does", "rule", "why", "changes", "t_ms")
 
 
@@ -109,7 +109,7 @@ class StandingRules:
 
     def get(self, tx: Tx) -> StandingTerms:
         """The rules in force; none at first."""
-        value = self._objects.get(tx, Kind.STANDING_TERMS, _OWN)
+        value = self._objects.get(tx, Kind.STANDING_TERMS, OWN)
         if not isinstance(value, Mapping):
             return StandingTerms()
         return standing_from_mapping(cast("Mapping[str, object]", value))
@@ -131,7 +131,7 @@ class StandingRules:
                         f"the rule {rule.name} is for {name}, and no peer is called so: see "
                         "`entrenous peers`"
                     )
-        self._objects.put(tx, Kind.STANDING_TERMS, _OWN, value)
+        self._objects.put(tx, Kind.STANDING_TERMS, OWN, value)
         return standing
 
     # what they do

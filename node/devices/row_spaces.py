@@ -1,0 +1,110 @@
+"""Rows as two devices compare them: one space for each kind of thing that a person's devices share.
+
+Each space reads a row of the store into its type, says how it travels, joins it with what the other
+device tells (`joins.py`), and keeps the outcome.  What belongs to one device only does not travel:
+its certificates, its log, its outbox, the names that it had to give to peers of one name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from ...protocol.errors import WireError
+from ...protocol.wire import Value
+from ..store.database import Tx
+from ..store.objects import Kind, Objects
+from .space import Taking, row_id
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows(Generic[T]):
+    """How the rows of one kind are shared.
+
+    `read` and `write` are between a row of the store and its type; `read` raises WireError for what
+    is none.  `travels` says how it stands on its way, from which `arrived` makes it again, and
+    `says` what of that is to be the same everywhere; `shared` whether a row is everybody's; `keep`
+    keeps what `join` gives, in place of `before`.
+    """
+
+    read: Callable[[Value, Value], T]
+    write: Callable[[T], Value]
+    join: Callable[[T, T], T]
+    travels: Callable[[T], Value] | None = None
+    says: Callable[[T], Value] | None = None
+    arrived: Callable[[Value, Value, Taking], T] | None = None
+    shared: Callable[[Tx, Value, T], bool] | None = None
+    keep: Callable[[Tx, Value, T | None, T, Taking], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowSpace(Generic[T]):
+    """The rows of one kind of objects."""
+
+    name: str
+    kind: Kind
+    objects: Objects
+    how: Rows[T]
+
+    def rows(self, tx: Tx) -> Mapping[bytes, Value]:
+        found: dict[bytes, Value] = {}
+        shared = self.how.shared
+        for name, value in self.objects.all(tx, self.kind):
+            row = self.how.read(name, value)
+            if shared is None or shared(tx, name, row):
+                travelling = self._travels(row)
+                says = travelling if self.how.says is None else self.how.says(row)
+                found[row_id(self.name, name, says)] = [name, travelling]
+        return found
+
+    def ids(self, tx: Tx) -> Sequence[bytes]:
+        return sorted(self.rows(tx))
+
+    def some(self, tx: Tx, ids: Sequence[bytes]) -> Sequence[Value]:
+        rows = self.rows(tx)
+        return [rows[one] for one in ids if one in rows]
+
+    def take(self, tx: Tx, rows: Sequence[Value], taking: Taking) -> int:
+        changed = 0
+        for row in rows:
+            name, value = name_and_value(row)
+            arrived = self._arrived(name, value, taking)
+            found = self.objects.get(tx, self.kind, name)
+            before = None if found is None else self.how.read(name, found)
+            shared = self.how.shared
+            if shared is not None and not shared(tx, name, arrived if before is None else before):
+                continue
+            joined = arrived if before is None else self.how.join(before, arrived)
+            if before is not None and self.how.write(joined) == self.how.write(before):
+                continue
+            changed += 1
+            if self.how.keep is not None:
+                self.how.keep(tx, name, before, joined, taking)
+            else:
+                self.objects.put(tx, self.kind, name, self.how.write(joined))
+        return changed
+
+    def _travels(self, row: T) -> Value:
+        return (self.how.travels or self.how.write)(row)
+
+    def _arrived(self, name: Value, value: Value, taking: Taking) -> T:
+        if self.how.arrived is not None:
+            return self.how.arrived(name, value, taking)
+        return self.how.read(name, value)
+
+
+def name_and_value(row: Value) -> tuple[Value, Value]:
+    """Read a row on its way.  Raises WireError."""
+    match row:
+        case [name, value]:
+            return name, value
+        case _:
+            raise WireError("a row from another device is not a name and a value")
+
+
+def plain(check: Callable[[Value], Value], join: Callable[[Value, Value], Value]) -> Rows[Value]:
+    """Rows that are kept as they travel.  `check` raises WireError for what is none."""
+    return Rows(read=lambda _name, value: check(value), write=lambda value: value, join=join)

@@ -1,0 +1,294 @@
+"""Which kinds of rows the devices of one person share, and what each brings with it.
+
+In the order in which they are fetched: who is known, what was asked and given, what was taken back,
+and then what it is about.  A grant comes before R, so that no survivor is ever given keys as long
+as it is not known who is none.
+
+    devices · personas · personas-left · follows · pairs    who is known, and as whom
+    requests · keysets-sent · revoked · grants-given · R    what was lent, and taken back
+    grants-held · keysets-held · grant-lines                what was borrowed; what became of it
+    statements · delivered · imports · standing             what pages came with; standing terms
+
+Not shared: one's own log and outbox, what was fetched from peers (it is fetched again), payments,
+views and their periods (they are derived where they were made; their pages are shared), what was
+heard of peers' cards and domains, mandates, shared records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Final, Protocol
+
+from ...crypto.keys import PersonaKey, ReaderSecret
+from ...protocol.errors import WireError
+from ...protocol.persona import parse_inception
+from ...protocol.revocation import parse_revocation
+from ...protocol.wire import Body, Value
+from ..grants.grant_given import GrantGiven
+from ..grants.grant_held import GrantHeld
+from ..grants.grant_lines import GrantLine, line_from_row
+from ..grants.inbox import Asked
+from ..grants.lending import Lending
+from ..peers.peers import OwnPersona, Pair, Peers
+from ..store.database import Tx
+from ..store.objects import Kind, Objects
+from ..vault.collection import Collections
+from ..vault.journal import Import
+from . import joins
+from .own_device import OwnDevice, later
+from .own_devices import OwnDevices
+from .row_spaces import Rows, RowSpace, plain
+from .space import Space, Taking
+from .standing_space import StandingSpace
+
+DEVICES: Final = "devices"
+PAIRS: Final = "pairs"
+GRANTS: Final = "grants-given"
+REVOKED: Final = "revoked"
+TAKEN_BACK: Final = "R"
+_READERS_MAX = 1_024
+_REKEY: Value = "own-devices-rekey"
+
+
+class SharedRows:
+    """The spaces of rows, in the order in which they are fetched."""
+
+    def __init__(
+        self,
+        *,
+        objects: Objects,
+        peers: Peers,
+        lending: Lending,
+        collections: Collections,
+        devices: OwnDevices,
+        introduce: Callable[[Tx, Pair, int], None],
+    ) -> None:
+        """`introduce` is done in the unit of work that brings a pair."""
+        self._objects = objects
+        self._peers = peers
+        self._lending = lending
+        self._collections = collections
+        self._devices = devices
+        self._introduce = introduce
+        self.standing = StandingSpace("standing", objects)
+        self.spaces: Mapping[str, Space] = {space.name: space for space in self._all()}
+
+    def _all(self) -> Iterable[Space]:
+        objects = self._objects
+
+        def space(name: str, kind: Kind, how: Rows[Value]) -> Space:
+            return RowSpace(name, kind, objects, how)
+
+        yield RowSpace(DEVICES, Kind.OWN_DEVICE, objects, self._own_devices())
+        yield RowSpace("personas", Kind.PERSONA, objects, self._personas())
+        yield RowSpace("personas-left", Kind.PERSONA_LEFT, objects, self._personas())
+        yield space("follows", Kind.FOLLOWS, plain(_text, joins.greater))
+        yield RowSpace(PAIRS, Kind.PAIR, objects, self._pairs())
+        yield RowSpace("requests", Kind.REQUEST, objects, _requests())
+        yield space("keysets-sent", Kind.KEYSET_SENT, plain(_list, joins.greater))
+        yield space(REVOKED, Kind.REVOCATION, plain(_revocation, joins.lesser))
+        yield RowSpace(GRANTS, Kind.GRANT_GIVEN, objects, self._given())
+        yield space(TAKEN_BACK, Kind.GENERATION, self._taken_back())
+        yield RowSpace("grants-held", Kind.GRANT_HELD, objects, _held())
+        yield space("keysets-held", Kind.KEYSET_HELD, plain(_data, joins.greater))
+        yield RowSpace("grant-lines", Kind.GRANT_LINE, objects, _lines())
+        yield RowSpace("statements", Kind.STATEMENT, objects, _statements())
+        yield RowSpace("delivered", Kind.DELIVERY, objects, _delivered())
+        yield RowSpace("imports", Kind.IMPORT, objects, _imports())
+        yield self.standing
+
+    # who is known
+
+    def _own_devices(self) -> Rows[OwnDevice]:
+        def keep(
+            tx: Tx, _name: Value, _before: OwnDevice | None, row: OwnDevice, taking: Taking
+        ) -> None:
+            self._devices.take(tx, row, taking.now_ms)
+
+        return Rows(lambda _name, value: OwnDevice.from_value(value), _value, later, keep=keep)
+
+    def _personas(self) -> Rows[OwnPersona]:
+        def travels(row: OwnPersona) -> Value:
+            return {
+                "seed": row.key.secret_bytes(),
+                "readers": [reader.secret_bytes() for reader in row.readers],
+                "inception": row.inception.signed.raw,
+            }
+
+        def arrived(_name: Value, value: Value, taking: Taking) -> OwnPersona:
+            body = Body.open(value, "a persona", ("seed", "readers", "inception"))
+            key = PersonaKey(body.data("seed"))
+            readers: list[ReaderSecret] = []
+            for item in body.items("readers", items_max=_READERS_MAX, items_min=1):
+                readers.append(ReaderSecret(_bytes(item)))
+            inception = parse_inception(body.data("inception"))
+            certificate = self._peers.certify(key, taking.now_ms)
+            if inception.did != certificate.persona:
+                raise WireError("the key of a persona is not its own")
+            return OwnPersona(key, tuple(readers), inception, certificate)
+
+        def shared(tx: Tx, _name: Value, row: OwnPersona) -> bool:
+            return row.did != self._peers.device_persona(tx)
+
+        def join(one: OwnPersona, other: OwnPersona) -> OwnPersona:
+            held = joins.persona(one, other)
+            return one if held.inception == one.inception else held
+
+        return Rows(
+            lambda _name, value: OwnPersona.from_value(value),
+            _value,
+            join,
+            travels=travels,
+            arrived=arrived,
+            shared=shared,
+        )
+
+    def _pairs(self) -> Rows[Pair]:
+        def shared(tx: Tx, _name: Value, row: Pair) -> bool:
+            return row.own != self._peers.device_persona(tx)
+
+        def keep(tx: Tx, _name: Value, before: Pair | None, row: Pair, taking: Taking) -> None:
+            if before is not None:
+                self._peers.save(tx, row)
+                return
+            self._introduce(tx, self._peers.add(tx, row), taking.now_ms)
+
+        return Rows(
+            lambda _name, value: Pair.from_value(value),
+            _value,
+            joins.pair,
+            # A name is each device's own: two may have met others of one name.
+            says=lambda row: replace(row, name="").value(),
+            shared=shared,
+            keep=keep,
+        )
+
+    # what was lent, and taken back
+
+    def _given(self) -> Rows[GrantGiven]:
+        def keep(
+            tx: Tx, _name: Value, before: GrantGiven | None, row: GrantGiven, _taking: Taking
+        ) -> None:
+            self._lending.adopt(tx, row, before)
+            self.rekey_later(tx, row.bundle.grant.paths)
+
+        def read(name: Value, value: Value) -> GrantGiven:
+            row = GrantGiven.from_value(value)
+            if name != row.cid:
+                raise WireError("a grant stands under another name than its own")
+            return row
+
+        return Rows(read, _value, joins.given, keep=keep)
+
+    def _taken_back(self) -> Rows[Value]:
+        def keep(tx: Tx, name: Value, before: Value | None, row: Value, _taking: Taking) -> None:
+            self._objects.put(tx, Kind.GENERATION, name, row)
+            if isinstance(name, str):
+                self.rekey_later(tx, [name])
+
+        return Rows(
+            lambda _name, value: joins.union(value, []), lambda row: row, joins.union, keep=keep
+        )
+
+    def rekey_later(self, tx: Tx, paths: Iterable[str]) -> None:
+        """Readers of these paths need new keys, once all of what was taken back is known."""
+        waiting = {*self.to_rekey(tx), *paths}
+        self._objects.put(tx, Kind.SETTING, _REKEY, [*sorted(waiting)])
+
+    def to_rekey(self, tx: Tx) -> list[str]:
+        value = self._objects.get(tx, Kind.SETTING, _REKEY)
+        return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
+    def rekeyed(self, tx: Tx) -> None:
+        self._objects.delete(tx, Kind.SETTING, _REKEY)
+
+
+def _requests() -> Rows[Asked]:
+    return Rows(lambda _name, value: Asked.from_value(value), _value, joins.asked)
+
+
+def _held() -> Rows[GrantHeld]:
+    def read(name: Value, value: Value) -> GrantHeld:
+        row = GrantHeld.from_value(value)
+        if name != row.cid:
+            raise WireError("a grant stands under another name than its own")
+        return replace(row, keysets=tuple(sorted(row.keysets)))
+
+    return Rows(read, _value, joins.held)
+
+
+def _lines() -> Rows[GrantLine]:
+    def read(name: Value, value: Value) -> GrantLine:
+        row = line_from_row(name, value)
+        return replace(row, events=joins.in_order(row.events))
+
+    return Rows(read, _value, joins.line)
+
+
+def _imports() -> Rows[Import]:
+    return Rows(lambda _name, value: Import.from_value(value), _value, joins.imported)
+
+
+def _statements() -> Rows[Value]:
+    """Those of this vault; of what was borrowed, others stand beside them."""
+    return Rows(
+        lambda _name, value: _map(value),
+        _same,
+        joins.statement,
+        shared=lambda _tx, name, _row: isinstance(name, bytes),
+    )
+
+
+def _delivered() -> Rows[Value]:
+    """What was taken in; not what was handed out."""
+
+    def shared(_tx: Tx, name: Value, _row: Value) -> bool:
+        return isinstance(name, list) and name[:1] == ["in"]
+
+    return Rows(lambda _name, value: _map(value), _same, joins.greater, shared=shared)
+
+
+class _Valued(Protocol):
+    def value(self) -> Value: ...
+
+
+def _value(row: _Valued) -> Value:
+    return row.value()
+
+
+def _same(row: Value) -> Value:
+    return row
+
+
+def _revocation(value: Value) -> Value:
+    parse_revocation(_bytes(value))
+    return value
+
+
+def _data(value: Value) -> Value:
+    return _bytes(value)
+
+
+def _bytes(value: Value) -> bytes:
+    if not isinstance(value, bytes):
+        raise WireError("a row from another device is not bytes")
+    return value
+
+
+def _list(value: Value) -> Value:
+    if not isinstance(value, list):
+        raise WireError("a row from another device is not a list")
+    return value
+
+
+def _text(value: Value) -> Value:
+    if not isinstance(value, str):
+        raise WireError("a row from another device is not text")
+    return value
+
+
+def _map(value: Value) -> Value:
+    if not isinstance(value, Mapping):
+        raise WireError("a row from another device is not a map")
+    return value

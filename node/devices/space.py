@@ -1,0 +1,63 @@
+"""Spaces: what two devices compare, one kind of thing each.
+
+A space is a set of rows that both devices may have some of.  A row is known by an id of 16 bytes
+that follows from what it says, so two devices that hold the same hold the same ids, and one that
+compares digests, then ids, then fetches what it lacks, has all that the other has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ...crypto.digest import tag128
+from ...crypto.labels import Tag
+from ...protocol.wire import Value
+from ..store.database import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """Under what circumstances rows are taken.  `lagging`: collections of which the device that
+    brings them knows less of R than this one; `device`: its 32-byte key."""
+
+    now_ms: int
+    device: bytes
+    lagging: frozenset[str] = frozenset()
+
+
+class Space(Protocol):
+    """One set of rows.  All methods are functions of a transaction."""
+
+    @property
+    def name(self) -> str: ...
+
+    def rows(self, tx: Tx) -> Mapping[bytes, Value]:
+        """Every row by its id, as it travels."""
+        ...
+
+    def some(self, tx: Tx, ids: Sequence[bytes]) -> Sequence[Value]:
+        """Those of these ids that are there, in their order."""
+        ...
+
+    def ids(self, tx: Tx) -> Sequence[bytes]:
+        """The ids of all, ascending."""
+        ...
+
+    def take(self, tx: Tx, rows: Sequence[Value], taking: Taking) -> int:
+        """Make what another device holds part of what this one does; how many rows changed.
+
+        Raises WireError, CryptoError, StoreError for what is no row of this space.
+        """
+        ...
+
+
+def row_id(space: str, name: Value, value: Value) -> bytes:
+    """The id of a row that says `value` under `name`."""
+    return tag128(b"", Tag.DEVICE_ROWS, space, name, value)
+
+
+def digest_of(ids: Sequence[bytes]) -> bytes:
+    """A digest over everything in a space; of an empty one too."""
+    return tag128(b"", Tag.DEVICE_ROWS, b"".join(ids))
