@@ -28,12 +28,14 @@ from ..crypto.entropy import Entropy
 from ..crypto.keys import DeviceKey, LogKey, LogSigningKey, RecoverySecret
 from ..crypto.recovery import backup_secret, next_digest
 from ..crypto.shares import recovery_secret
+from ..protocol.did import did_of
 from .backup import open_backup
 from .clock import Clock
 from .config import Config
+from .devices.left_devices import OtherDevice, Was
 from .errors import HomeError
-from .exchange.meeting import KeptInvite
 from .keystore import NEXT_DIGESTS, Keystore, new_epoch
+from .leaving_behind import LeftBehind, left_devices, succeed
 from .node import Ground, Node
 from .offline import NoNetwork
 from .offload import Offload, ThreadOffload
@@ -48,13 +50,15 @@ from .vouching_anew import vouch_anew
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What came back.  `made_ms`: when the backup was made."""
+    """What came back.  `made_ms`: when the backup was made.  `left`: what was done to leave the
+    device behind that it came from, if it is in other hands."""
 
     made_ms: int
     peers: int
     collections: int
     pages: int
     suspended: int
+    left: LeftBehind | None = None
 
 
 async def restore_home(
@@ -66,9 +70,10 @@ async def restore_home(
     entropy: Entropy,
     clock: Clock,
     offload: Offload | None = None,
+    stolen: bool = False,
 ) -> Restored:
     """Make the home `folder` from the backup at `source`; computing is done in threads, or where
-    `offload` says.
+    `offload` says.  `stolen`: the device that the backup came from is left behind at once.
 
     Raises BadWords, BackupError, HomeError if there is a home already, StoreError: then nothing is
     at `folder` that was not there before.
@@ -85,6 +90,11 @@ async def restore_home(
             ground = Ground(database, NoNetwork(), clock, entropy, offload or ThreadOffload())
             node = Node(ground, keystore, Config.read(beside, {}))
             restored = await _made_new(node, old, backup.head.made_ms)
+            if stolen:
+                now_ms = clock.now_ms()
+                gone = OtherDevice(did_of(old.device.public), Was.BEFORE, now_ms)
+                left = await database.write(lambda tx: succeed(tx, node, recovery, gone, now_ms))
+                restored = replace(restored, left=left)
         write_atomically(home.keystore, sealed_keystore(keystore, unlock, entropy))
         _move(beside, folder)
     return restored
@@ -111,6 +121,7 @@ async def _made_new(node: Node, old: Keystore, made_ms: int) -> Restored:
     now_ms = node.clock.now_ms()
 
     def unit(tx: Tx) -> tuple[int, int, int]:
+        left_devices(node).keep(tx, did_of(old.device.public), Was.BEFORE, now_ms)
         suspended = node.lending.suspend_all(tx, now_ms)
         node.mandates.forget_lodged(tx, now_ms)
         node.peers.renew_certificates(tx, now_ms)
@@ -118,9 +129,7 @@ async def _made_new(node: Node, old: Keystore, made_ms: int) -> Restored:
         node.witnessing.suspend_all(tx)
         objects = node.store.objects
         objects.put(tx, Kind.NEXT_KEYS, "used", 0)
-        for name, value in objects.all(tx, Kind.INVITE):
-            if isinstance(name, bytes) and KeptInvite.from_value(value).spent_by is None:
-                objects.delete(tx, Kind.INVITE, name)
+        node.meeting.void(tx)
         pairs = node.peers.all(tx)
         for pair in pairs:
             node.introductions.owe(tx, pair)
