@@ -54,6 +54,7 @@ def _revoke(key: PersonaKey, dlg: bytes, *paths: str) -> Revocation:
 def test_every_issuer_of_the_chain_may_take_back_what_it_gave_or_what_follows() -> None:
     for key, dlg in ((OWNER, GRANT.cid), (OWNER, SUB.cid), (READER, SUB.cid)):
         check_revocation(_revoke(key, dlg), CHAIN, GRANT.paths)
+        check_revocation(_revoke(key, dlg, *GRANT.paths), CHAIN, GRANT.paths)
 
 
 @pytest.mark.parametrize(
