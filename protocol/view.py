@@ -241,12 +241,11 @@ def _check_bands(bands: Sequence[Band]) -> None:
     if len(bands) > BANDS_MAX or len(bands) < 2 or bands[-1].high is not None:
         raise RecordError(f"there are 2 to {BANDS_MAX} bands, and the last one has no end")
     ends = [band.high for band in bands[:-1]]
-    limit = 10**18
     numbers: list[int] = []
     for end in ends:
         if end is None or not 0 <= end[1] <= SCALE_MAX or abs(end[0]) >= 1 << 63:
             raise RecordError("each band but the last ends at a decimal of 64 bits")
-        numbers.append(end[0] * limit // 10 ** end[1])
+        numbers.append(end[0] * 10 ** (SCALE_MAX - end[1]))
     if any(a >= b for a, b in pairwise(numbers)):
         raise RecordError("bands go from the lowest to the highest")
 

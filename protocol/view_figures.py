@@ -59,7 +59,7 @@ class _Sum:
         self.by_scale[scale] += mantissa
 
     def total(self) -> tuple[int, int]:
-        scale = max(self.by_scale, default=0)
+        scale = max(self.by_scale)
         return sum(m * 10 ** (scale - s) for s, m in self.by_scale.items()), scale
 
 

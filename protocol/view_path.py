@@ -23,7 +23,6 @@ from enum import StrEnum
 from functools import lru_cache
 
 from .collection import PART_CHARS_MAX, PARTS_MAX, apart, belonging_to
-from .day import DAY_MAX, UNDATED
 from .errors import RecordError
 from .period import Period, first_of, last_of
 from .window import Window
@@ -114,8 +113,8 @@ def whole_periods(windows: Iterable[Window]) -> list[Window]:
         if first < window.first:
             first = last_of(period, window.first) + 1
         last = window.last
-        if last < DAY_MAX and last_of(period, last) > last:
+        if last_of(period, last) > last:
             last = first_of(period, last) - 1
-        if first <= last < UNDATED:
+        if first <= last:
             found.append(replace(window, first=first, last=last))
     return found

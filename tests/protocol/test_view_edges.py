@@ -12,20 +12,9 @@ from entrenous.protocol.errors import ProtocolError, RecordError
 from entrenous.protocol.limits import RECORD_UNIT_BYTES_MAX, SCALE_MAX
 from entrenous.protocol.record import Batch
 from entrenous.protocol.schema import ACCOUNT, CONTACT, METER_READING, TRANSACTION, Schema
-from entrenous.protocol.view import (
-    AGAIN_DAYS_MIN,
-    BANDS_MAX,
-    FIELDS_MAX,
-    LATE_DAYS_MAX,
-    LATE_DAYS_MIN,
-    Band,
-    Figure,
-    Kind,
-    View,
-    view_from_value,
-)
+from entrenous.protocol.view import Band, Figure, Kind, View, view_from_value
 from entrenous.protocol.view_figures import derive, is_complete
-from entrenous.protocol.view_path import Every, view_path, whole_periods
+from entrenous.protocol.view_path import Every, source_of, view_path, whole_periods
 from entrenous.protocol.window import Window
 from entrenous.protocol.wire import Value
 
@@ -90,6 +79,9 @@ def rows_of(view: View, batch: Batch, first: int = MARCH) -> list[dict[str, Valu
 # --- what may be ----------------------------------------------------------------------------------
 
 Changes = Mapping[str, object]
+# Written out: a limit that moves changes what a view gives away, and must be meant.
+LATE_DAYS_MIN, LATE_DAYS_MAX, AGAIN_DAYS_MIN = 1, 366, 7
+BANDS_MAX, FIELDS_MAX = 32, 64
 LONGEST = "x" * RECORD_UNIT_BYTES_MAX
 MAY_BE: list[tuple[View, Changes]] = [
     (SUMS, {"late_days": LATE_DAYS_MIN}),
@@ -101,6 +93,7 @@ MAY_BE: list[tuple[View, Changes]] = [
     (BANDED, {"figure": Figure.RECEIVED}),
     (BANDED, {"bands": (Band(LONGEST, (0, 0)), Band("b", None))}),
     (BANDED, {"bands": (Band("a", (1, 0)), Band("b", (11, 1)), Band("c", None))}),
+    (BANDED, {"bands": (Band("a", (19, 1)), Band("b", (2, 0)), Band("c", None))}),
     (BANDED, {"bands": (Band("a", (-5, 0)), Band("b", (-49, 1)), Band("c", None))}),
     (BANDED, {"bands": (Band("a", (1, SCALE_MAX)), Band("b", (2, SCALE_MAX)), Band("c", None))}),
     (BANDED, {"bands": (Band("a", (1 - 2**63, 0)), Band("b", (2**63 - 1, 0)), Band("c", None))}),
@@ -197,6 +190,7 @@ def written(view: View, **changes: Value) -> Value:
         written(BANDED, bands=[[1, [1, 0]], ["high", None]]),
         written(BANDED, bands=[[str(n), [n, 0]] for n in range(BANDS_MAX + 1)]),
         written(FIELDS, fields=["amount", 1]),
+        written(FIELDS, fields=["amount", ["currency"]]),
         written(FIELDS, fields=["amount"] * (FIELDS_MAX + 1)),
         written(SUMS, late_days=None),
         written(SUMS, more=1),
@@ -305,10 +299,11 @@ def test_rows_go_by_figure_category_and_unit() -> None:
         ("2026-03/003", "received", "EUR"),
         ("2026-03/004", "received", "USD"),
     ]
-    found = derive(CATEGORIES, batch, ["b", "a", "b", "a"])[MARCH]
+    found = derive(CATEGORIES, batch, ["a", "b", "c", "b"])[MARCH]
     assert [(row["category"], row["unit"], row["value"]) for row in found.records.rows()] == [
-        ("a", "EUR", [0, 0]),
-        ("b", "USD", [0, 0]),
+        ("a", "USD", [-5, 0]),
+        ("b", "EUR", [0, 0]),
+        ("c", "USD", [5, 0]),
     ]
 
 
@@ -409,8 +404,14 @@ def test_chosen_fields_go_by_what_they_say_and_not_by_when_it_was() -> None:
 def test_chosen_fields_without_days_are_one_period_or_none() -> None:
     rows: dict[str, Value] = dict.fromkeys((f.name for f in CONTACT.fields), None)
     people = [{**rows, "id": name, "kind": "individual", "name": name} for name in ("Bo", "Al")]
-    (found,) = derive(NAMES, Batch.from_rows(CONTACT, people)).values()
-    assert [row["name"] for row in found.records.rows()] == ["Al", "Bo"]
+    people.append({**people[0], "id": "3", "birthday": "1815-12-10"})
+    view = replace(NAMES, fields=("name", "birthday"))
+    (found,) = derive(view, Batch.from_rows(CONTACT, people)).values()
+    assert [(row["name"], row["birthday"]) for row in found.records.rows()] == [
+        ("Al", None),
+        ("Bo", "1815-12-10"),
+        ("Bo", None),
+    ]
     assert (found.first, list(found.days)) == (UNDATED, [UNDATED])
     assert derive(NAMES, Batch.from_rows(CONTACT, [])) == {}
 
@@ -440,5 +441,21 @@ def test_periods_are_cut_to_the_last_day_that_there_is() -> None:
     ]
     assert whole_periods([Window(f"{CURVE}/view-undated-names", MARCH, MARCH)]) == []
     assert whole_periods([Window(f"{CURVE}/view-daily-names", UNDATED, UNDATED)]) == []
-    april = Window(path, MARCH + 31, MARCH + 60)
-    assert whole_periods([Window(path, MARCH + 1, MARCH + 2), april]) == [april]
+
+
+def test_windows_are_cut_each_for_itself_and_in_their_order() -> None:
+    path = f"{CURVE}/view-monthly-energy"
+    march, april = Window(path, MARCH, MARCH + 30), Window(path, MARCH + 31, MARCH + 60)
+    part = Window(path, MARCH + 1, MARCH + 2)
+    day = Window(f"{CURVE}/view-daily-energy", MARCH + 3, MARCH + 3)
+    never = Window(path, UNDATED, UNDATED)
+    curve = Window(CURVE, MARCH + 3, MARCH + 3)
+    given_ = [april, part, day, never, curve, march]
+    assert whole_periods(given_) == [april, day, curve, march]
+
+
+def test_only_a_view_is_of_something() -> None:
+    assert source_of(f"{CURVE}/view-daily-energy") == CURVE
+    for path in (CURVE, f"{CURVE}/p2", "view-daily-energy"):
+        with pytest.raises(RecordError, match="not the path of a view"):
+            source_of(path)
