@@ -174,7 +174,7 @@ class Borrowing:
         self.lines.happened(tx, Side.HELD, old.cid, Happened.RENEWED, now_ms, held.cid)
         if not _is_between(old, pair):
             # Given again, because one of the two is somebody else now: this one opens nothing more.
-            self._save(tx, replace(old, kept=GrantStatus.REVOKED, ended_ms=now_ms))
+            self._kept.save(tx, replace(old, kept=GrantStatus.REVOKED, ended_ms=now_ms))
             self.lines.happened(tx, Side.HELD, old.cid, Happened.REVOKED, now_ms)
         return "kept"
 
@@ -185,7 +185,7 @@ class Borrowing:
         for held in self.all(tx):
             of_pair = (held.own, held.their) == (pair.own, pair.their)
             if of_pair and held.kept is GrantStatus.LIVE and not _is_between(held, pair):
-                self._save(tx, replace(held, kept=GrantStatus.SUSPENDED))
+                self._kept.save(tx, replace(held, kept=GrantStatus.SUSPENDED))
                 self.lines.happened(tx, Side.HELD, held.cid, Happened.SUSPENDED, now_ms)
                 suspended += 1
         return suspended
