@@ -80,12 +80,11 @@ class GrantsGiven:
             return [one for one in self.all(tx) if _names(one, path)]
         return self._about(tx, _on(path), ended=True)
 
-    def not_ended_of(self, tx: Tx, own: str, their: str) -> list[GrantGiven]:
-        """The grants of a pair that have not ended, or not been seen to end; the oldest first."""
+    def ever_of(self, tx: Tx, own: str, their: str) -> list[GrantGiven]:
+        """Every grant of a pair, also those that have ended; the oldest first."""
         if not self._objects.are_linked(tx, Kind.GRANT_GIVEN):
-            of_pair = (one for one in self.all(tx) if (one.own, one.their) == (own, their))
-            return [one for one in of_pair if one.ended_ms is None]
-        return self._about(tx, _of(own, their), ended=False)
+            return [one for one in self.all(tx) if (one.own, one.their) == (own, their)]
+        return self._about(tx, _of(own, their), ended=True)
 
     def _about(self, tx: Tx, thing: Value, *, ended: bool) -> list[GrantGiven]:
         return self._objects.read_about(

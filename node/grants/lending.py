@@ -257,17 +257,23 @@ class Lending(KeysSent):
         for grant in over:
             ended = replace(grant, ended_ms=grant.exp_s * 1000)
             self._end(tx, ended, Happened.EXPIRED, grant.cid)
+        # One turn for all: of a hundred that end in one night, each survivor gets new keys once.
+        self._turn(tx, [(grant.bundle.grant.paths, grant.cid) for grant in over], now_ms)
         for grant in over:
-            self.rotate(tx, grant.bundle.grant.paths, grant.cid, now_ms)
             self.ended(tx, grant, now_ms)
         return len(over)
 
     def rotate(self, tx: Tx, paths: Sequence[str], cause: bytes, now_ms: int) -> int:
         """A new generation for `paths`, and new keys for whoever still reads there."""
-        for path in paths:
-            self._collections.take_back(tx, path, cause)
+        return self._turn(tx, [(paths, cause)], now_ms)
+
+    def _turn(self, tx: Tx, causes: Sequence[tuple[Sequence[str], bytes]], now_ms: int) -> int:
+        """Let each cause enter `R` of its paths, then send new keys; how many survive."""
+        for paths, cause in causes:
+            for path in paths:
+                self._collections.take_back(tx, path, cause)
         survivors: dict[bytes, GrantGiven] = {}
-        for path in paths:
+        for path in dict.fromkeys(path for paths, _ in causes for path in paths):
             survivors |= {
                 grant.cid: grant
                 for grant in self.live_on(tx, path, now_ms)

@@ -140,12 +140,11 @@ class Renewals:
     def family(self, tx: Tx, cid: bytes, now_ms: int) -> list[bytes]:
         """The grant given as `cid`, and of those that it goes on from, or that go on from it, each
         that still holds: for whoever takes it back they are one."""
-        lines = {one.cid: one for one in self._lending.lines.all(tx) if one.side is Side.GIVEN}
         found = [cid]
-        before = lines.get(cid)
+        before = self._lending.lines.find(tx, Side.GIVEN, cid)
         while before is not None and before.renews is not None:
             found.append(before.renews)
-            before = lines.get(before.renews)
+            before = self._lending.lines.find(tx, Side.GIVEN, before.renews)
         after = self.renewed_by(tx, cid)
         while after is not None:
             found.append(after)

@@ -347,8 +347,8 @@ def _standing(node: Node, tx: Tx, pair: Pair, now_ms: int) -> list[bytes]:
     ended = (GrantStatus.REVOKED, GrantStatus.EXPIRED)
     return [
         one.cid
-        for one in node.lending.all(tx)
-        if (one.own, one.their) == (pair.own, pair.their) and one.status(now_ms) not in ended
+        for one in node.lending.ever_of(tx, pair.own, pair.their)
+        if one.status(now_ms) not in ended
     ]
 
 

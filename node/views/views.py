@@ -344,7 +344,7 @@ class Views:
         """What anybody was ever granted of a view: what ended may have been read before."""
         return [
             window
-            for grant in self._lending.all(tx)
+            for grant in self._lending.ever_on(tx, path)
             for window in grant.windows
             if window.collection == path
         ]

@@ -267,8 +267,8 @@ async def test_grants_of_an_older_home_are_found_and_linked_with_the_next(
                     lending.live_on(tx, CURVE, owner.now_ms),
                     lending.not_ended_on(tx, GAS),
                     lending.ever_on(tx, CURVE),
-                    lending.not_ended_of(tx, pair.own, pair.their),
-                    lending.not_ended_of(tx, pair.their, pair.own),
+                    lending.ever_of(tx, pair.own, pair.their),
+                    lending.ever_of(tx, pair.their, pair.own),
                 )
             ]
 
@@ -292,7 +292,7 @@ async def test_grants_of_an_older_home_are_found_and_linked_with_the_next(
             lambda tx: owner.node.store.objects.are_linked(tx, Kind.GRANT_GIVEN)
         )
         assert await owner.read(found) == [
-            [long.cid], [long.cid], before[2], [long.cid], []
+            [long.cid], [long.cid], before[2], before[3], []
         ]  # fmt: skip
         settings = await owner.read(lambda tx: owner.node.store.objects.all(tx, Kind.SETTING))
         assert not [name for name, _ in settings if "grants-" in str(name)]
