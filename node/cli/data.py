@@ -202,7 +202,7 @@ async def collections(*, options: Options = USUAL) -> None:
         found = await client.collections()
     screen = options.screen
     screen.show_lines("collections", found)
-    screen.table(
+    screen.things(
         (
             Column("collection"),
             Column("whose"),
@@ -223,6 +223,7 @@ async def collections(*, options: Options = USUAL) -> None:
             for one in found
         ],
         "The vault is empty: `entrenous import FILE` puts something in.",
+        columns_min=100,
     )
 
 

@@ -199,8 +199,8 @@ async def inbox(
         return
     shown = [one for one in found if every or one.state == "waiting"]
     screen.show_lines("inbox", [*shown, *offers])
-    empty = "" if offers else "Nothing waits for your decision."
-    show_requests(screen, shown, empty, known=True)
+    if shown or not offers:
+        show_requests(screen, shown, "Nothing waits for your decision.", known=True)
     show_offers(screen, offers)
     if shown and not screen.json:
         screen.say()

@@ -62,7 +62,8 @@ def _row(one: LogInfo) -> list[str]:
         signed = "by both" if one.two_sided else "by one"
     else:
         said = "done" if one.code == "ok" else f"refused: {one.code}"
-        what = f"{'you' if one.way == 'given' else 'they'} answered: {said}"
+        question = "" if one.cmd is None else f" {one.cmd}"
+        what = f"{'you' if one.way == 'given' else 'they'} answered{question}: {said}"
         signed = "by server"
     if one.principal is not None:
         what += f" ({one.proxy} for {one.principal})"

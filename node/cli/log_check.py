@@ -38,10 +38,10 @@ async def check(
     screen.show("log check", _facts(proof, proves, not_proven))
     screen.say("It proves:")
     for sentence in proves:
-        screen.entry("", f"- {sentence}")
+        screen.bullet(sentence)
     screen.say("It does not prove:")
     for sentence in not_proven:
-        screen.entry("", f"- {sentence}")
+        screen.bullet(sentence)
 
 
 def _bytes_of(file: Path) -> bytes:

@@ -13,7 +13,7 @@ from ..results.records import CollectionInfo
 from .days import Span, days_in_words, require_whole_days
 from .names import find, short
 from .screen import Screen
-from .standing_words import standing_in_a_cell
+from .standing_words import standing_in_a_line
 from .terms_words import marks_in_lines, purpose_in_words
 from .words import ago, shown_id
 
@@ -36,7 +36,7 @@ def show_requests(
         screen.entry(
             shown_id(one),
             f"{one.peer}, {ago(one.t_ms, now_ms())}: {outcome}",
-            *([standing_in_a_cell(one.standing)] if known and one.standing is not None else []),
+            *([standing_in_a_line(one.standing)] if known and one.standing is not None else []),
             *(f"{item.collection}, {days_in_words(item.first, item.last)}" for item in one.items),
             f"for {purpose_in_words(one.purpose)}",
             *(marks_in_lines(one) if known else []),
@@ -87,7 +87,10 @@ def narrowed(
             given.append(Window(window.collection, first, last))
     if not given:
         require_whole_days(days)
-        raise UsageError("none of these days were asked for; `entrenous inbox ID` shows which were")
+        asked = "; ".join(
+            f"{one.collection}, {days_in_words(one.first, one.last)}" for one in items
+        )
+        raise UsageError(f"none of these days were asked for, but {asked}")
     return given
 
 

@@ -49,7 +49,14 @@ class Screen:
     def fact(self, label: str, value: str) -> None:
         """One labelled line; what does not fit goes on under the value."""
         if not self.json:
-            _write(sys.stdout, f"  {label:<{_LABEL_COLUMNS}}{value}", 2 + _LABEL_COLUMNS)
+            apart = "" if len(label) < _LABEL_COLUMNS else "  "
+            line = f"  {label:<{_LABEL_COLUMNS}}{apart}{value}"
+            _write(sys.stdout, line, 2 + _LABEL_COLUMNS)
+
+    def bullet(self, text: str) -> None:
+        """One point of a list of sentences."""
+        if not self.json:
+            _write(sys.stdout, f"  - {text}", 4)
 
     def entry(self, name: str, head: str, *details: str) -> None:
         """One thing of a list: its name and what it is, and lines under that.
@@ -58,6 +65,9 @@ class Screen:
         """
         if not self.json:
             hanging = max(len(visible(name)), SHORT_CHARS) + 2
+            if hanging > columns_of(sys.stdout) // 3:  # a path gets a line of its own
+                _write(sys.stdout, name)
+                name, hanging = "", SHORT_CHARS + 2
             _write(sys.stdout, f"{name:<{hanging}}{head}", hanging)
             for detail in details:
                 _write(sys.stdout, " " * hanging + detail, hanging)
@@ -65,6 +75,25 @@ class Screen:
     def note(self, line: str) -> None:
         """One sentence beside the result, on stderr."""
         _write(sys.stderr, line)
+
+    def things(
+        self,
+        columns: Sequence[Column],
+        rows: Sequence[Sequence[str]],
+        empty: str,
+        *,
+        columns_min: int,
+    ) -> None:
+        """A table where there are `columns_min` columns; on a narrower screen each row is an entry,
+        under its first cell, with the headings before the other cells."""
+        if not rows or columns_of(sys.stdout) >= columns_min:
+            self.table(columns, rows, empty)
+            return
+        for first, *others in rows:
+            self.say(first)
+            for column, cell in zip(columns[1:], others, strict=True):
+                if cell:
+                    self.fact(column.heading, cell)
 
     def show(self, shape: str, thing: object) -> None:
         """The result as JSON, if that was asked for."""

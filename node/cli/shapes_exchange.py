@@ -26,7 +26,8 @@ _REQUEST = {
     "principal": "for whom this node asked, or decides; null if for itself",
     "decided_by": "who decided it for the owner of this node, null if the owner did",
     "marks": "`label` of the purpose, `tied`, `asked` and `refused` (how often), `rule` and `why` "
-    "of the standing terms, `changes`, `frugality`; null for what waits elsewhere",
+    "of the standing terms, `changes` and `offered` days of an answer, `frugality`; null for what "
+    "waits elsewhere",
 }
 
 EXCHANGE: Final[Mapping[str, Shape]] = {
@@ -107,6 +108,7 @@ EXCHANGE: Final[Mapping[str, Shape]] = {
         ended_ms="when it ended, or null",
         reads="reads in the log",
         acknowledged="whether the reader holds the keys that are current",
+        accepted_ms="when its reader agreed to it, or null",
         chain="its delegations as signed (base64), root first",
         decided_by="who gave it for the owner of this node, null if the owner did",
         principal="for whom its reader reads, null if for itself",

@@ -26,6 +26,7 @@ WORDS: Final[Mapping[str, Shape]] = {
         principal="for whom was acted, null if nobody acted for another",
         proxy="who acted for them, or null",
         id="the word's own name, for `log prove`",
+        cmd="of an answer: the command that it answers, or null",
     ),
     "log verify": one(
         number="how often this node was restored",

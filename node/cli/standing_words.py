@@ -26,6 +26,14 @@ def standing_in_a_cell(standing: StandingInfo) -> str:
     return f"{words}; looks like {', '.join(standing.looks_like)}" if standing.looks_like else words
 
 
+def standing_in_a_line(standing: StandingInfo) -> str:
+    """The same where it stands alone, under the name of the peer."""
+    words = standing_in_a_cell(standing)
+    return (
+        "unknown: no domain and no peer of yours shows who it is" if words == "unknown" else words
+    )
+
+
 def show_standing(screen: Screen, standing: StandingInfo | None) -> None:
     """How a peer is known, and what to beware of: shown before anything is granted."""
     screen.fact("known", standing_in_words(standing))

@@ -34,6 +34,12 @@ terms_app = App(name="terms", help="Show terms whole, and write what you accept 
 standing_app = App(name="standing", help="What you accept in general, as rules that you write.")
 terms_app.command(standing_app)
 
+# The keys of a rule in the order of docs/terms.md.
+_RULE_KEYS = (
+    *("level", "peers", "purposes", "collections", "paid", "days", "retention_days", "life_days"),
+    *("undated", "recipients", "clauses", "beyond", "reason", "shown"),
+)
+
 Language = Annotated[Literal["en", "fr"], Parameter(name="--lang", help="English or French.")]
 Id = Annotated[str, Parameter(help="A request or a grant, or the first characters of its id.")]
 Odrl = Annotated[bool, Parameter(help="Print the ODRL policy in JSON-LD, and nothing else.")]
@@ -142,6 +148,7 @@ def _show_terms(screen: Screen, found: TermsInfo) -> None:
     }
     offered = ", and was offered in answer" if found.kind == "offer" else ""
     screen.say(f"{ways[found.side]}{offered} ({found.kind} {short(found.id)}, {found.state})")
+    # ODRL's words, as --odrl has them: who lends, and who is lent to
     screen.fact("assigner", found.assigner)
     screen.fact("assignee", found.assignee)
     for window in found.windows:
@@ -328,8 +335,14 @@ def _show_rules(screen: Screen, value: Value, empty: str) -> None:
         return
     for number, rule in enumerate(rules, 1):
         if isinstance(rule, Mapping):
-            said = [f"{key}: {_said(item)}" for key, item in rule.items() if _says(key, item)]
+            keys = sorted(rule, key=_place)
+            said = [f"{key}: {_said(rule[key])}" for key in keys if _says(key, rule[key])]
             screen.entry(str(number), f"{rule.get('name')}: {rule.get('does')}", *said)
+
+
+def _place(key: str) -> int:
+    """Where `key` of a rule is shown: as docs/terms.md has them, what it does not name last."""
+    return _RULE_KEYS.index(key) if key in _RULE_KEYS else len(_RULE_KEYS)
 
 
 def _says(key: str, value: Value) -> bool:
@@ -379,15 +392,18 @@ def show_offers(screen: Screen, offers: list[RequestInfo]) -> None:
     """The answers that wait for you, in a list."""
     for one in offers:
         changes = () if one.marks is None else one.marks.changes
+        windows = one.items if one.marks is None else one.marks.offered
         screen.entry(
             shown_id(one),
             f"{one.peer} would lend it to you on other terms than you asked for",
-            *(f"{item.collection}, {days_in_words(item.first, item.last)}" for item in one.items),
+            *(f"{item.collection}, {days_in_words(item.first, item.last)}" for item in windows),
             *changes,
         )
     if offers:
-        screen.say("`entrenous terms ID` shows the terms, `entrenous decide ID accept` or")
-        screen.say("`decline` decides.")
+        screen.say(
+            "`entrenous terms ID` shows the terms, `entrenous decide ID accept` or `decline` "
+            "decides."
+        )
 
 
 def named_offer(offers: list[RequestInfo], id: str) -> RequestInfo | None:

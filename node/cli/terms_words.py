@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...protocol.terms import Terms
-from ...protocol.terms_enforced import LICENCE, ShownClause, shown_clauses
+from ...protocol.terms_enforced import ShownClause, shown_clauses
 from ..grants.vocabulary import purposes
 from ..results.grants import RequestInfo
 from ..results.terms import Frugality, RequestMarks
@@ -11,6 +11,8 @@ from .screen import Screen
 
 _FORCE = {
     "promised": "promised: their word, which no program can hold them to",
+    # marked as enforced by its writer, which does not make it so
+    "promised (they say enforced)": "promised: their word; they call it enforced",
     "enforced": "enforced: by this program",
 }
 
@@ -30,10 +32,6 @@ def show_clauses(screen: Screen, terms: Terms) -> None:
         screen.fact("clause", clause_in_words(clause))
 
 
-def show_licence(screen: Screen, language: str = "en") -> None:
-    screen.say(LICENCE[language])
-
-
 def show_marks(screen: Screen, one: RequestInfo) -> None:
     """What is worth knowing of a request beside what it says."""
     marks = one.marks
@@ -45,7 +43,7 @@ def show_marks(screen: Screen, one: RequestInfo) -> None:
         screen.fact("asked again", asked_in_words(marks))
     screen.fact("frugality", frugality_in_words(marks.frugality))
     if marks.why is not None:
-        screen.fact("standing terms", marks.why)
+        screen.fact("your rules", marks.why)
     for change in marks.changes:
         screen.fact("narrowed", change)
 
@@ -59,17 +57,18 @@ def marks_in_lines(one: RequestInfo) -> list[str]:
     if marks.asked > 1:
         found.append(asked_in_words(marks))
     if marks.rule is not None and marks.why is not None:
-        found.append(f"standing terms: {marks.why}")
+        found.append(f"your rules: {marks.why}")
     return found
 
 
 def asked_in_words(marks: RequestMarks) -> str:
     """`asked 3 times, refused twice`."""
-    return f"asked {_times(marks.asked)}, refused {_times(marks.refused)}"
+    refused = f"refused {_times(marks.refused)}" if marks.refused else "not refused"
+    return f"asked {_times(marks.asked)}, {refused}"
 
 
 def _times(count: int) -> str:
-    return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count:,} times")
+    return {1: "once", 2: "twice"}.get(count, f"{count:,} times")
 
 
 def frugality_in_words(frugality: Frugality) -> str:

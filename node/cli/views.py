@@ -346,7 +346,10 @@ def in_views(
         for one in some:
             whole = whole_periods([replace(window, collection=one.path)])
             if not whole:
-                raise UsageError(f"no whole period of {one.path} lies in these days")
+                raise UsageError(
+                    f"no whole period of {one.view} lies in these days, and no less is told: leave "
+                    "out --from and --to, or name its first and last day"
+                )
             given += whole
             chosen.append(one)
     return given, chosen

@@ -107,7 +107,7 @@ def show_grant(screen: Screen, grant: GrantInfo) -> None:
     ends = "ended" if grant.status == "expired" else "until"
     screen.entry(
         shown_id(grant),
-        f"{grant.peer}: {grant.status}, {ends} {moment(grant.exp_s * 1000)}, "
+        f"{grant.peer}: {_how_it_stands(grant)}, {ends} {moment(grant.exp_s * 1000)}, "
         f"{counted(grant.reads, 'read')}",
         *(f"{one.collection}, {days_in_words(one.first, one.last)}" for one in grant.windows),
         f"for {purpose_in_words(grant.purpose)}",
@@ -117,6 +117,14 @@ def show_grant(screen: Screen, grant: GrantInfo) -> None:
         *([f"goes on from {short(grant.renews)}"] if grant.renews else []),
         *([_deletion(grant)] if grant.deletion else []),
     )
+
+
+def _how_it_stands(grant: GrantInfo) -> str:
+    """Its status; of one that nobody can read under yet, why."""
+    taken = grant.accepted_ms is not None or grant.acknowledged or grant.reads
+    if grant.side == "given" and grant.status == "live" and not taken:
+        return f"not yet agreed to by {grant.peer}"
+    return grant.status
 
 
 def _deletion(grant: GrantInfo) -> str:

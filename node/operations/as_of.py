@@ -56,13 +56,19 @@ def as_it_stood(info: GrantInfo, lines: Lines, at_ms: int | None) -> GrantInfo:
         renewed_by=renewed[-1].cid if renewed else None,
         deletion=deletion,
         deletion_ms=deletion_ms,
+        accepted_ms=line.last(Happened.ACCEPTED),
     )
     if at_ms is None:
         return info
     status = line.status_at(at_ms) or GrantStatus.NOT_YET
     if info.status == GrantStatus.NOT_YET.value and status is GrantStatus.LIVE:
         status = GrantStatus.NOT_YET  # it begins later than it was given
-    return replace(info, status=status.value, ended_ms=line.ended_ms(at_ms))
+    accepted_ms = info.accepted_ms
+    if accepted_ms is not None and accepted_ms > at_ms:
+        accepted_ms = None
+    return replace(
+        info, status=status.value, ended_ms=line.ended_ms(at_ms), accepted_ms=accepted_ms
+    )
 
 
 def _deletion(line: GrantLine) -> tuple[str | None, int | None]:

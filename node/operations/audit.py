@@ -100,6 +100,7 @@ def _info(
         t_ms=word.t_ms,
         code=word.code.value,
         id=word.cid,
+        cmd=None if logged.subject is None else logged.subject.cmd,
     )
 
 

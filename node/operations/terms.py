@@ -202,8 +202,10 @@ def _marks(
     judged = None if ours else node.standing_rules.judged(tx, cid)
     changes = () if judged is None else judged.changes
     offered: Offered | None = node.offers.find(tx, cid) if ours else None
+    windows: tuple[Window, ...] = ()
     if offered is not None:
         changes = differences(request.terms, offered.bundle.terms)
+        windows = offered.bundle.grant.windows
     return RequestMarks(
         label=purposes().label(request.purpose),
         tied=ties(request, frugality.lines),
@@ -213,6 +215,7 @@ def _marks(
         why=None if judged is None else judged.why,
         changes=changes,
         frugality=frugality,
+        offered=windows,
     )
 
 

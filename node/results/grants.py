@@ -72,6 +72,8 @@ class GrantInfo:
     renewed_by: bytes | None = None
     deletion: str | None = None
     deletion_ms: int | None = None
+    # When its reader agreed to it, as far as this node has heard.
+    accepted_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,8 @@ class ConsentWritten:
 
 @dataclass(frozen=True, slots=True)
 class LogInfo:
-    """One word of the log.  A receipt has grant, days, pages and bytes; an answer has a code."""
+    """One word of the log.  A receipt has grant, days, pages and bytes; an answer has a code, and
+    `cmd`, the command that it answers (None in rows of older versions)."""
 
     index: int
     kind: str
@@ -93,6 +94,7 @@ class LogInfo:
     principal: str | None = None
     proxy: str | None = None
     id: Cid | None = None
+    cmd: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class RequestMarks:
     one thing to another; `asked` and `refused` how often this peer asked the same, this time
     included, and was refused.  `rule` is the standing rule that decided it, or made it wait, and
     `why` what it made of it.  `changes` are how an offered answer, or one given by a rule, is less
-    than what was asked.
+    than what was asked; `offered` the days of such an answer, empty if there is none.
     """
 
     label: str | None
@@ -55,6 +55,7 @@ class RequestMarks:
     why: str | None
     changes: tuple[str, ...]
     frugality: Frugality
+    offered: tuple[Window, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,7 @@ def test_an_unknown_purpose_and_a_claimed_clause_are_shown_as_what_they_are(
     run.node.answers["inbox"] = [replace(WAITS, purpose="dpv:Mine", terms=terms)]
     text = run("inbox", run_id()).out
     assert "dpv:Mine (not a purpose that is known here)" in text
-    assert "trust us (promised (they say enforced))" in text
+    assert "trust us (promised: their word; they call it enforced)" in text
 
 
 def test_terms_are_shown_whole_and_as_odrl(run: CommandLine) -> None:
