@@ -281,7 +281,9 @@ class Node:
             collections,
             self.household,
             self.outgoing,
+            self.vault.erased,
             self.quotas.charge,
+            ground.clock,
         )
         self.deliveries = Deliveries(
             self.store, self.peers, self.vault, self.outgoing, ground.entropy, ground.offload
@@ -306,6 +308,7 @@ class Node:
             peers=self.peers,
             outgoing=self.outgoing,
             serving=self.serving,
+            shared=self.shared,
             clock=ground.clock,
             checkpoint=ground.checkpoint,
         )

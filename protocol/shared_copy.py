@@ -28,7 +28,7 @@ Source: docs/adr/0026-shared-records.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -114,6 +114,8 @@ class Copies:
     """The two copies between `one` and `other`, each with its history.
 
     `told` is what one of them had delivered; `versions` of either stand in the order of its chain.
+    `followed` leads each persona that has followed `one` or `other` back to it: a side is one side
+    under whichever of its personas it signed.
     """
 
     name: SharedName
@@ -121,30 +123,41 @@ class Copies:
     other: Did
     told: Told | None = None
     versions: tuple[SharedVersion, ...] = ()
+    followed: Mapping[Did, Did] = field(default_factory=dict[Did, Did])
+
+    def side(self, who: Did) -> Did:
+        """`one` or `other`, whichever `who` is or has followed."""
+        return self.followed.get(who, who)
 
     def of(self, who: Did) -> tuple[SharedVersion, ...]:
         """The history of one side's copy, the oldest first."""
-        return tuple(version for version in self.versions if version.by == who)
+        side = self.side(who)
+        return tuple(version for version in self.versions if self.side(version.by) == side)
 
     def head(self, who: Did) -> SharedVersion | None:
         """The newest version of one side's copy; None if it has signed none."""
-        return next((one for one in reversed(self.versions) if one.by == who), None)
+        side = self.side(who)
+        return next((one for one in reversed(self.versions) if self.side(one.by) == side), None)
 
     def answers(self, version: SharedVersion) -> tuple[SharedVersion, ...]:
         """What the other side answered to `version`."""
         return tuple(
             one
             for one in self.versions
-            if one.by != version.by and one.seen == version.cid and one.word in ANSWER_OF
+            if one.seen == version.cid
+            and one.word in ANSWER_OF
+            and self.side(one.by) != self.side(version.by)
         )
 
     def copy(self, who: Did) -> Copy:
         """One side's copy, from both histories."""
-        told = self.told.record if self.told is not None and self.told.src == who else None
+        side = self.side(who)
+        theirs = self.told is not None and self.side(self.told.src) == side
+        told = self.told.record if self.told is not None and theirs else None
         copy = Copy(CopyState.HELD, told, told, told is not None)
         answers: dict[bytes, list[SharedVersion]] = {}
         for one in self.versions:
-            if one.by != who and one.seen is not None and one.word in ANSWER_OF:
+            if self.side(one.by) != side and one.seen is not None and one.word in ANSWER_OF:
                 answers.setdefault(one.seen, []).append(one)
         for version in self.of(who):
             copy = _moved(replace(copy, record=version.record, said=True), EVENT_OF[version.word])
@@ -219,7 +232,7 @@ def _seen_by(copies: Copies, version: SharedVersion) -> SharedVersion | None:
     if copies.told is not None and version.seen == copies.told.statement.cid:
         return None
     for one in copies.versions:
-        if one.cid == version.seen and one.by != version.by:
+        if one.cid == version.seen and copies.side(one.by) != copies.side(version.by):
             return one
     raise GrantRefused("what this version has seen is not known here", Code.NOT_YET)
 

@@ -18,7 +18,7 @@ Source: docs/adr/0026-shared-records.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..crypto.canonical import encode
 from ..crypto.labels import Signed, label
@@ -79,11 +79,14 @@ class SharedProof:
 
 
 def make_proof(copies: Copies, *, whole: bool) -> SharedProof:
-    """What can be shown of these copies: their newest versions, or all of them."""
+    """What can be shown of these copies: their newest versions, or all of them.
+
+    Raises WireError where they are of more than two personas: one of them has been followed since.
+    """
     if not whole:
         heads = (copies.head(copies.one), copies.head(copies.other))
         versions = tuple(one for one in heads if one is not None)
-        copies = Copies(copies.name, copies.one, copies.other, copies.told, versions)
+        copies = replace(copies, versions=versions)
     return parse_proof(SharedProof(copies, whole).raw)
 
 
@@ -110,8 +113,8 @@ def parse_proof(raw: bytes) -> SharedProof:
         if {version.by, version.to} != {first.by, first.to} or version.name != first.name:
             raise WireError("a proof holds versions of two records, or between other personas")
     if told is not None:
-        src = told.src
-        check_told(told, first.name, src=src, sub=first.to if src == first.by else first.by)
+        both = (first.by, first.to)
+        check_told(told, first.name, src=both, sub=[one for one in both if one != told.src])
     whole = body.flag("whole")
     return SharedProof((_followed if whole else _heads)(empty, versions), whole)
 

@@ -25,7 +25,7 @@ What follows what is `shared_copy.py`.  Source: docs/adr/0026-shared-records.md.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
@@ -176,9 +176,10 @@ def parse_version(raw: bytes) -> SharedVersion:
     return found
 
 
-def check_between(version: SharedVersion, *, by: Did, to: Did) -> None:
-    """Accept that `version` is what `by` says to `to`.  Raises CapabilityError(audience)."""
-    if (version.by, version.to) != (by, to):
+def check_between(version: SharedVersion, *, by: Collection[Did], to: Collection[Did]) -> None:
+    """Accept that `version` is what one side says to the other, each as one of the personas that it
+    is or was.  Raises CapabilityError(audience)."""
+    if version.by not in by or version.to not in to:
         raise CapabilityError("this version is of or for another persona", Code.AUDIENCE)
 
 
@@ -288,12 +289,13 @@ def parse_told(raw: bytes) -> Told:
     return found
 
 
-def check_told(told: Told, name: SharedName, *, src: Did, sub: Did) -> None:
-    """Accept that `told` is what `src` delivered to `sub` of the record `name`.
+def check_told(told: Told, name: SharedName, *, src: Collection[Did], sub: Collection[str]) -> None:
+    """Accept that `told` is what one side delivered to the other of the record `name`, each as one
+    of the personas that it is or was.
 
     Raises CapabilityError(audience), StatementError.
     """
-    if (told.statement.src, told.statement.sub) != (src, sub):
+    if told.statement.src not in src or told.statement.sub not in sub:
         raise CapabilityError("this was delivered by or to another persona", Code.AUDIENCE)
     if told.name != name:
         raise StatementError("this shows another record than the one that is spoken of")

@@ -15,6 +15,9 @@ Whoever was lent the days is told, and asked to delete what they read (`/grant/d
 them goes on, and serves what is left.  Out of reach are backups that were made before, and what
 readers keep in spite of it: the command says so.
 
+The copies of a record that is shared with somebody (`node/shared/`) go with it, here: the other
+side keeps its own, and what it says of it later is not taken.
+
 A collection goes month by month, each in a unit of its own; a claim in the store brings what was
 cut short to its end.  What comes to the collection after the claim is another matter and stays.
 """
@@ -47,6 +50,7 @@ from ..imports.mending import ID_CHARS_MIN
 from ..peers.outgoing import Outgoing
 from ..peers.peers import Peers
 from ..reads.serving import Serving, mark_gone
+from ..shared.shared_records import SharedRecords
 from ..store.database import Tx
 from ..store.objects import Kind
 from ..vault.compaction import emptied
@@ -165,6 +169,7 @@ class Erasing:
         peers: Peers,
         outgoing: Outgoing,
         serving: Serving,
+        shared: SharedRecords,
         clock: Clock,
         checkpoint: Checkpoint = UNWATCHED,
     ) -> None:
@@ -174,6 +179,7 @@ class Erasing:
         self._peers = peers
         self._outgoing = outgoing
         self._serving = serving
+        self._shared = shared
         self._clock = clock
         self._checkpoint = checkpoint
         self._store = vault.store
@@ -196,7 +202,10 @@ class Erasing:
         """Erase one record, however many told it.  Raises as `find`, and StoreError."""
         async with self._vault.alone_on(path):
             while True:
-                fact = await self.find(path, name)
+                try:
+                    fact = await self.find(path, name)
+                except NotFound:
+                    return await self._erase_shared(path, {name})
                 with suppress(_MovedError):
                     done = await self._database.erase(partial(self._without, fact))
                     break
@@ -254,6 +263,7 @@ class Erasing:
         for day in days:
             self._vault.remove_of_day(tx, path, day, lambda page: page.seq in fact.rows)
         self._vault.erased.add(tx, path, fact.names, self._clock.now_ms())
+        self._shared.forget(tx, path, {name for names in fact.names.values() for name in names})
         told = self._tell(tx, path, [(day, day) for day in days])
         return Erasure(path, 1, gone.tellings, gone.pages, told, tuple(gone.needles))
 
@@ -287,10 +297,21 @@ class Erasing:
         What was cut short goes on when it is asked for again, or when the node next keeps house.
         """
         _check_own(path)
-        claim, told = await self._database.write(partial(self._claim, path))
+        try:
+            claim, told = await self._database.write(partial(self._claim, path))
+        except NotFound:
+            return await self._erase_shared(path, None)
         self._outgoing.notify()
         self._checkpoint.reached(Step.CLAIMED)
         return replace(await self._carry_out(claim), told=told)
+
+    async def _erase_shared(self, path: str, names: set[str | int] | None) -> Erasure:
+        """What is not in the vault may still be shared with somebody.  Raises NotFound."""
+        gone = await self._database.erase(lambda tx: self._shared.forget(tx, path, names))
+        if not gone:
+            raise NotFound(f"{path} has no such record" if names else f"there is no {path} here")
+        self._settled(path)
+        return Erasure(path, gone, 0, 0, (), ())
 
     async def go_on(self) -> int:
         """Bring to their end the erasures that were cut short; how many.  Raises StoreError."""
@@ -363,7 +384,8 @@ class Erasing:
         return gone
 
     def _rest(self, claim: Claim, tx: Tx) -> None:
-        """What was kept about the pages that are gone."""
+        """What was kept about the pages that are gone, and what was shared of them."""
+        self._shared.forget(tx, claim.path, before_ms=claim.t_ms)
         path, collection = claim.path, self._vault.collections.find(tx, claim.path)
         if collection is not None:
             left = self._vault.stored(tx, path, 0, UNDATED)

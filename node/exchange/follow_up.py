@@ -150,6 +150,8 @@ def again(cmd: Cmd, code: Code) -> bool:
     `expired` and `not-yet` are about our invocation, so about the two clocks; only an acceptance
     can come too late for its grant.
     """
+    if cmd in (Cmd.PROPOSE, Cmd.ANSWER_RECORD) and code is Code.NOT_YET:
+        return False  # the peer lacks what came before: that is told again with it
     if code is Code.EXPIRED:
         return cmd not in (Cmd.ACCEPT, Cmd.REQUEST, Cmd.DECIDE)
     return code in (Code.BUSY, Code.NOT_YET, Code.SUSPENDED)

@@ -61,12 +61,12 @@ async def shared_history(host: Host, args: Args, emit: Emit) -> Value:
     kept = await node.store.database.read(lambda tx: _named(node, tx, args))
     before: dict[Did, Record | None] = {}
     if kept.told is not None:
-        before[kept.told.src] = kept.told.record
+        before[kept.copies.side(kept.told.src)] = kept.told.record
     for one in kept.versions:
-        version = one.version
-        await emit.item(to_value(_step(kept, one, before.get(version.by))))
+        side = kept.copies.side(one.version.by)
+        await emit.item(to_value(_step(kept, one, before.get(side))))
         if one.state is not SaidState.REFUSED:
-            before[version.by] = version.record
+            before[side] = one.version.record
     return None
 
 
@@ -162,7 +162,7 @@ async def shared_prove(host: Host, args: Args, emit: Emit) -> Value:
     """What can be shown to a stranger: the newest versions, or both whole histories."""
     node, whole = host.node, args.flag("whole")
     kept = await node.store.database.read(lambda tx: _named(node, tx, args))
-    proof = make_proof(kept.copies, whole=whole)
+    proof = _usage(lambda: make_proof(kept.copies, whole=whole))
     return to_value(
         SharedProofMade(kept.id, proof.raw, proof.copies.agree, len(proof.copies.versions))
     )
@@ -250,7 +250,7 @@ def _beginning(
         name = _usage(lambda: check_name(_path_between(node, tx, pair, path), schema, given))
         return name, path, None, None
     base = fact.record.row(0)
-    told = told_by(node.vault, tx, path, fact.rows, pair.their, Did(pair.own))
+    told = told_by(node.vault, tx, path, fact.rows, pair)
     if told is not None:
         return told.name, path, told, told.record
     schema = fact.record.schema
@@ -282,7 +282,7 @@ def _changes(items: Sequence[Value]) -> list[Change]:
 def _info(node: Node, tx: Tx, kept: SharedKept, held: Record | None = None) -> SharedInfo:
     mine, theirs = kept.mine, kept.theirs
     record = mine.record if mine.said else held
-    refused = [one.refusal for one in kept.versions if one.version.by == kept.own][-1:]
+    refused = [one.refusal for one in kept.versions if kept.is_ours(one.version)][-1:]
     id = kept.name.id
     return SharedInfo(
         id=kept.id,
@@ -329,7 +329,7 @@ def _step(kept: SharedKept, one: VersionKept, before: Record | None) -> SharedSt
     answers = any(version in kept.copies.answers(other) for other in kept.copies.versions)
     return SharedStep(
         id=version.cid,
-        by="you" if version.by == kept.own else "them",
+        by="you" if kept.is_ours(version) else "them",
         n=version.n,
         word=version.word.value,
         answers=version.seen if answers else None,

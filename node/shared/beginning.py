@@ -12,12 +12,12 @@ from collections.abc import Mapping
 
 from ...crypto.errors import CryptoError
 from ...protocol.day import UNDATED
-from ...protocol.did import Did
 from ...protocol.errors import ProtocolError
 from ...protocol.page import open_page
 from ...protocol.schema import Leaf
 from ...protocol.shared_record import Told, parse_told
 from ...protocol.statement import StatementDay, prove_record
+from ..peers.peers import Pair
 from ..reads.serving import gone_days, kept_statement
 from ..store.database import Tx
 from ..store.objects import Kind
@@ -26,10 +26,9 @@ from ..vault.vault import Vault
 
 
 def told_by(
-    vault: Vault, tx: Tx, path: str, rows: Mapping[int, frozenset[int]], src: Did, sub: Did
+    vault: Vault, tx: Tx, path: str, rows: Mapping[int, frozenset[int]], pair: Pair
 ) -> Told | None:
-    """What shows the record on these rows of pages (page number: rows) as `src` delivered it to
-    `sub`.
+    """What shows the record on these rows of pages (page number: rows) as the peer delivered it.
 
     None if it did not, or it cannot be shown alone any more.
     """
@@ -37,7 +36,7 @@ def told_by(
         if stored.seq in rows and stored.statement is not None:
             for row in sorted(rows[stored.seq]):
                 told = _told(vault, tx, stored, row)
-                if told is not None and (told.src, told.statement.sub) == (src, sub):
+                if told is not None and told.src in pair.theirs and told.statement.sub in pair.ours:
                     return told
     return None
 

@@ -9,7 +9,7 @@ version lies beside it as it was signed, under its CID.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -86,7 +86,8 @@ class SharedKept:
     """One shared record between `own` and `their`.
 
     `kept` is the collection of this vault that it belongs to: `name.path`, or that path as
-    somebody's of the house.
+    somebody's of the house.  `own` and `their` are the personas by which the two met; `followed`
+    leads those that have followed them back to these.
     """
 
     own: Did
@@ -95,6 +96,7 @@ class SharedKept:
     kept: str
     told: Told | None = field(repr=False)
     versions: tuple[VersionKept, ...] = ()
+    followed: Mapping[Did, Did] = field(default_factory=dict[Did, Did])
 
     @property
     def key(self) -> Value:
@@ -105,7 +107,11 @@ class SharedKept:
     def copies(self) -> Copies:
         """The two copies: of all that was signed, what was not refused."""
         taken = tuple(one.version for one in self.versions if one.state is not SaidState.REFUSED)
-        return Copies(self.name, self.own, self.their, self.told, taken)
+        return Copies(self.name, self.own, self.their, self.told, taken, self.followed)
+
+    def is_ours(self, version: SharedVersion) -> bool:
+        """Whether this node signed it, as the persona that it is or was to the other side."""
+        return self.followed.get(version.by, version.by) == self.own
 
     @property
     def mine(self) -> Copy:
@@ -157,7 +163,7 @@ class SharedKept:
         after = {one.cid for one in self.versions[places[0] :]}
         return self._with(
             lambda one: (
-                one.cid in after and one.version.by == self.own and one.state is SaidState.SAID
+                one.cid in after and self.is_ours(one.version) and one.state is SaidState.SAID
             ),
             SaidState.REFUSED,
             reason,
@@ -189,7 +195,9 @@ class SharedKept:
         }
 
     @classmethod
-    def from_value(cls, value: Value, raw_of: Callable[[bytes], Value]) -> SharedKept:
+    def from_value(
+        cls, value: Value, raw_of: Callable[[bytes], Value], followed: Mapping[Did, Did]
+    ) -> SharedKept:
         """Read a row; `raw_of` gives the bytes of the versions that it names."""
         body = Body.open(value, "a shared record in the store", _KEYS)
         told = body.maybe_data("told")
@@ -203,6 +211,7 @@ class SharedKept:
             body.text("kept"),
             None if told is None else _told_of(told),
             tuple(_version_kept(one, raw_of) for one in _list(body.value("versions"))),
+            followed,
         )
 
 

@@ -8,6 +8,10 @@ Each is one unit of work, in which the row, the version and what is to be said s
 together, and each is idempotent on the CID of the version: what is said twice is kept once and
 answered alike.  What a peer says is held against both histories (`protocol/shared_copy.py`) before
 a byte of it is kept, and is charged to its quota.
+
+A peer that lacks what came before (it was restored, or parcels passed each other) says `not-yet`:
+then the own copy is told from its beginning, a while later.  What was erased here is not taken
+again.
 """
 
 from __future__ import annotations
@@ -15,10 +19,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-from ...protocol.collection import is_kept_as
 from ...protocol.command import AnswerRecordArgs, Cmd, ProposeArgs
+from ...protocol.day import UNDATED, day_of
 from ...protocol.did import Did
-from ...protocol.errors import Code, GrantRefused, RecordError
+from ...protocol.errors import Code, GrantRefused
 from ...protocol.limits import SHARED_VERSIONS_MAX, TEXT_CHARS_MAX
 from ...protocol.receipt import Answer
 from ...protocol.shared_copy import CopyState, check_next
@@ -36,15 +40,19 @@ from ...protocol.shared_record import (
     same_record,
 )
 from ...protocol.wire import Value
-from ..errors import NotFound, UsageError
+from ..clock import Clock
+from ..errors import UsageError
 from ..household.household import Household
 from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
 from ..vault.collection import Collections
+from ..vault.erased import Erased
 from .kept import SaidState, SharedKept, of_pair, shared_key
 
+# When a peer that lacks the beginning of our copy is told it again: as who is away is tried.
+RETELL_MS = 600_000
 # Proposals of one peer that wait for an answer: beyond that it is pestering.
 SHARED_WAITING_MAX = 64
 # Records shared with one peer: a row of contacts, of contracts, some years of contested bookings.
@@ -66,14 +74,18 @@ class SharedRecords:
         collections: Collections,
         household: Household,
         outgoing: Outgoing,
+        erased: Erased,
         charge: Charge,
+        clock: Clock,
     ) -> None:
         self._objects = objects
         self._peers = peers
         self._collections = collections
         self._household = household
         self._outgoing = outgoing
+        self._erased = erased
         self._charge = charge
+        self._clock = clock
 
     # looking
 
@@ -90,8 +102,12 @@ class SharedRecords:
         return sum(of_pair(value)[2] for _, value in self._objects.all(tx, Kind.SHARED))
 
     def _read(self, tx: Tx, value: Value) -> SharedKept:
+        own, their, _ = of_pair(value)
+        pair = self._peers.find(tx, own, their)
         return SharedKept.from_value(
-            value, lambda cid: self._objects.get(tx, Kind.SHARED_VERSION, cid)
+            value,
+            lambda cid: self._objects.get(tx, Kind.SHARED_VERSION, cid),
+            {} if pair is None else _followed(pair),
         )
 
     def _keep(self, tx: Tx, kept: SharedKept, version: SharedVersion | None = None) -> SharedKept:
@@ -121,7 +137,7 @@ class SharedRecords:
         if shared is None:
             if len(self._of_pair(tx, pair)) >= SHARED_OF_ONE_MAX:
                 raise UsageError(f"{SHARED_OF_ONE_MAX:,} records are shared with {pair.name}")
-            shared = SharedKept(own, pair.their, name, kept_as, told)
+            shared = SharedKept(own, pair.their, name, kept_as, told, (), _followed(pair))
         mine, theirs = shared.mine, shared.theirs
         if mine.said and mine.state is not CopyState.HELD and same_record(mine.record, record):
             raise UsageError(f"this is what you have told {pair.name} already")
@@ -196,14 +212,14 @@ class SharedRecords:
         """Sign the next version of the own copy, keep it, and put it in the outbox."""
         copies = shared.copies
         mine, head = copies.head(shared.own), copies.head(shared.their)
-        signed = [one.version.n for one in shared.versions if one.version.by == shared.own]
+        signed = [one.version.n for one in shared.versions if shared.is_ours(one.version)]
         if len(signed) >= SHARED_VERSIONS_MAX:
             raise UsageError(f"{SHARED_VERSIONS_MAX} versions of your copy are kept: no more")
         told = shared.told
         seen = head.cid if head is not None else None if told is None else told.statement.cid
         version = make_version(
             self._peers.persona(tx, shared.own).key,
-            to=shared.their,
+            to=pair.their_now,
             name=shared.name,
             n=max(signed, default=-1) + 1,
             prev=None if mine is None else mine.cid,
@@ -214,15 +230,23 @@ class SharedRecords:
             t_ms=now_ms,
         )
         check_next(copies, version)
-        if word in _PROPOSING:
-            first = told is not None and told.src == shared.their and mine is None
-            shown = told.raw if first and told is not None else None
-            args = ProposeArgs(shared.their, version.raw, shown).value()
-            self._outgoing.put(tx, pair, Cmd.PROPOSE, args, now_ms)
-        else:
-            args = AnswerRecordArgs(shared.their, version.raw).value()
-            self._outgoing.put(tx, pair, Cmd.ANSWER_RECORD, args, now_ms)
+        self._tell(tx, pair, shared, version, now_ms)
         return self._keep(tx, shared.adding(version, SaidState.SAID, now_ms), version)
+
+    def _tell(
+        self, tx: Tx, pair: Pair, shared: SharedKept, version: SharedVersion, due_ms: int
+    ) -> None:
+        """Put a version of ours in the outbox; the first one shows what had been delivered."""
+        if version.word not in _PROPOSING:
+            answer = AnswerRecordArgs(pair.their_now, version.raw)
+            self._outgoing.put(tx, pair, Cmd.ANSWER_RECORD, answer.value(), due_ms)
+            return
+        told = shared.told
+        shows = told is not None and told.src in pair.theirs and version.prev is None
+        asked = ProposeArgs(
+            pair.their_now, version.raw, told.raw if told is not None and shows else None
+        )
+        self._outgoing.put(tx, pair, Cmd.PROPOSE, asked.value(), due_ms)
 
     # the other side's copy
 
@@ -236,7 +260,7 @@ class SharedRecords:
             raise GrantRefused("an answer is not said as a proposal", Code.COMMAND)
         told = None if args.told is None else parse_told(args.told)
         if told is not None:
-            check_told(told, version.name, src=Did(pair.own), sub=pair.their)
+            check_told(told, version.name, src=pair.ours, sub=pair.theirs)
         return self._heard(tx, pair, version, told, now_ms)
 
     def answered(self, tx: Tx, pair: Pair, args: AnswerRecordArgs, now_ms: int) -> Value:
@@ -249,7 +273,7 @@ class SharedRecords:
     def _heard(
         self, tx: Tx, pair: Pair, version: SharedVersion, told: Told | None, now_ms: int
     ) -> Value:
-        check_between(version, by=pair.their, to=Did(pair.own))
+        check_between(version, by=pair.theirs, to=pair.ours)
         shared = self.find(tx, Did(pair.own), pair.their, version.name)
         if shared is None:
             shared = self._begun(tx, pair, version, told)
@@ -272,9 +296,19 @@ class SharedRecords:
         if collection is not None and collection.pages and collection.schema is not schema:
             sentence = f"{version.name.path} holds other records here than {schema.name}"
             raise GrantRefused(sentence, Code.COLLECTION)
+        self._check_not_erased(tx, path, version)
         if len(self._of_pair(tx, pair)) >= SHARED_OF_ONE_MAX:
             raise GrantRefused("no more records are shared with this peer", Code.TOO_MUCH)
-        return SharedKept(own, pair.their, version.name, path, told)
+        return SharedKept(own, pair.their, version.name, path, told, (), _followed(pair))
+
+    def _check_not_erased(self, tx: Tx, path: str, version: SharedVersion) -> None:
+        record = version.record
+        if record is None or not self._erased.any(tx, path):
+            return
+        day = day_of(start) if isinstance(start := record.get("time"), int) else UNDATED
+        found = self._erased.of(tx, path, [day])
+        if self._erased.is_erased(found, path, day, version.name.id):
+            raise GrantRefused("this record was erased here, and is not taken again", Code.REVOKED)
 
     def _check_waiting(self, tx: Tx, pair: Pair) -> None:
         if sum(self._of_pair(tx, pair)) >= SHARED_WAITING_MAX:
@@ -298,10 +332,21 @@ class SharedRecords:
             return
         if answer.code is Code.OK:
             self._keep(tx, shared.heard(version.cid))
+        elif answer.code is Code.NOT_YET:
+            self._tell_again(tx, pair, shared, version.cid)
         else:
             said = answer.out if isinstance(answer.out, str) else ""
             reason = said[:TEXT_CHARS_MAX] or answer.code.value
             self._keep(tx, shared.refused(version.cid, reason))
+
+    def _tell_again(self, tx: Tx, pair: Pair, shared: SharedKept, cid: bytes) -> None:
+        """The other side lacks what came before: tell our copy from its beginning, later."""
+        due_ms = self._clock.now_ms() + RETELL_MS
+        for one in shared.versions:
+            if shared.is_ours(one.version) and (one.state is SaidState.HEARD or one.cid == cid):
+                self._tell(tx, pair, shared, one.version, due_ms)
+            if one.cid == cid:
+                return
 
     def stale(self, tx: Tx, own: Did, their: Did, raw: bytes) -> bool:
         """Whether a version of ours that waits to be said is none any more: the one before it was
@@ -313,36 +358,46 @@ class SharedRecords:
 
     # erasure
 
-    def forget(self, tx: Tx, path: str, names: Iterable[object] | None = None) -> int:
+    def forget(
+        self,
+        tx: Tx,
+        path: str,
+        names: Iterable[object] | None = None,
+        *,
+        before_ms: int | None = None,
+    ) -> int:
         """Forget what is shared of the collection `path`, or of these records; how many records.
 
-        What waits to be said of them is not said any more.
+        With `before_ms`, only what was shared by then.  What waits to be said of them is not said
+        any more.
         """
         wanted = None if names is None else set(names)
         gone = 0
         for shared in self.all(tx):
+            begun_ms = shared.versions[0].t_ms
+            if before_ms is not None and begun_ms > before_ms:
+                continue
             if shared.kept == path and (wanted is None or shared.name.id in wanted):
+                self._say_no_more(tx, shared)
                 for one in shared.versions:
                     self._objects.delete(tx, Kind.SHARED_VERSION, one.cid)
                 self._objects.delete(tx, Kind.SHARED, shared.key)
                 gone += 1
         return gone
 
+    def _say_no_more(self, tx: Tx, shared: SharedKept) -> None:
+        """What waits in the outbox of this record goes out of it: it holds the record."""
+        raws = {one.version.raw for one in shared.versions}
+        pair = self._peers.find(tx, shared.own, shared.their)
+        for id, message in self._outgoing.waiting(tx, pair) if pair is not None else ():
+            ours = message.cmd in (Cmd.PROPOSE, Cmd.ANSWER_RECORD)
+            if ours and message.args.get("version") in raws:
+                self._outgoing.drop(tx, id)
 
-def shared_name(shared: Iterable[SharedKept], cid: bytes) -> SharedKept:
-    """The record of which `cid` is a version.  Raises NotFound."""
-    for one in shared:
-        if one.find(cid) is not None:
-            return one
-    raise NotFound("there is no shared record of which this is a version")
 
-
-def path_between(kept_as: str, told: Told | None, given: str) -> str:
-    """How the two sides name the collection that is kept here under `kept_as`.
-
-    Whose it is in this house is nobody else's business.  Raises RecordError.
-    """
-    path = told.name.path if told is not None else given
-    if not is_kept_as(kept_as, path):
-        raise RecordError(f"{path} is not kept as {kept_as}")
-    return path
+def _followed(pair: Pair) -> dict[Did, Did]:
+    """Every later persona of either side, and the one by which the two met."""
+    return {
+        **dict.fromkeys(pair.own_after, Did(pair.own)),
+        **{one: pair.their for one in pair.theirs if one != pair.their},
+    }

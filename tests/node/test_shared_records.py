@@ -314,3 +314,51 @@ async def test_a_proof_shows_both_copies_and_whole_histories_where_asked(
         whole = await client_of(bank).shared_prove(id, whole=True)
         assert parse_proof(whole.proof).copies.versions == (await kept(ada)).copies.versions
         assert NEW not in str(made)
+
+
+async def test_a_peer_that_lost_the_beginning_is_told_it_again(autojump_clock: MockClock) -> None:
+    async with a_town() as town:
+        ada, bank = await bank_and_ada(town)
+        id = await asked(ada)
+        whole = await kept(bank)
+        # A backup from before is restored: the bank knows nothing of it.
+        await bank.write(lambda tx: bank.node.shared.forget(tx, CONTACTS))
+        await propose(ada, "bank", ("addresses", "3 Third Road"))
+        await settle(5)
+        assert await client_of(bank).shared() == ()
+        await settle(1300)
+        theirs = await one(bank)
+        assert (theirs.id, theirs.versions, theirs.state) == (id, 2, "asks")
+        assert (await kept(bank)).told == whole.told
+        await client_of(bank).shared_answer(id, accept=True)
+        await settle()
+        assert await states(ada, bank) == ["agreed", "agreed"]
+
+
+async def test_what_is_erased_is_not_shared_any_more_and_not_taken_again(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_town() as town:
+        ada, bank = await bank_and_ada(town)
+        id = await asked(ada)
+        await bank.down()
+        await propose(ada, "bank", ("addresses", "3 Third Road"))
+        erased = await ada.node.erasing.erase_record(CONTACTS, "c1")
+        assert erased.records == 1
+        assert await client_of(ada).shared() == ()
+        rows = await ada.read(lambda tx: tx.execute("SELECT count(*) FROM outbox"))
+        assert rows == [(0,)]
+        await bank.up()
+        await client_of(bank).shared_answer(id, accept=True)
+        await settle(2000)
+        assert await client_of(ada).shared() == ()
+        refused = (await one(bank)).refused
+        assert "erased here" in refused
+        # Another record of the collection is shared as before.
+        await client_of(ada).shared_propose("bank", CONTACTS, "c2", changes=MOVED)
+        await settle()
+        assert await states(ada) == ["asked"]
+        await ada.node.erasing.erase_collection(CONTACTS)
+        assert await client_of(ada).shared() == ()
+        with pytest.raises(NotFound):
+            await ada.node.erasing.erase_collection(CONTACTS)
