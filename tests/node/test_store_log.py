@@ -201,8 +201,9 @@ def test_an_altered_end_of_the_tree_does_not_open(path: Path, log: Log) -> None:
 
 # --- proofs ---------------------------------------------------------------------------------------
 
-# Past the second level of inner hashes that are stored, with a beginning of each next stretch.
-LONG = 16 * 16 + 16 + 3
+# Two subtrees of the second level that is stored, and a beginning of each next stretch.
+LONG = 2 * 16 * 16 + 16 + 3
+SIZES = (1, 2, 15, 16, 17, 100, 255, 256, 257, 272, 511, 512, LONG)
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +230,7 @@ def everything_proven(tx: Tx) -> tuple[list[bytes], ...]:
     """Proofs out of the tree as it is stored, for some sizes of the log and places in them."""
     log = Log(SEALER, KEY)
     found: list[list[bytes]] = []
-    for size in (1, 2, 15, 16, 17, 100, 255, 256, 257, 272, LONG):
+    for size in SIZES:
         tree = log.tree(tx, size)
         assert tree.size == size
         places = {0, size // 2, size - 1}
@@ -243,7 +244,7 @@ def everything_reckoned() -> tuple[list[bytes], ...]:
     """The same from all the leaves."""
     leaves = [leaf_hash(leaf_data(KEY, n, fingerprint(n))) for n in range(LONG)]
     found: list[list[bytes]] = []
-    for size in (1, 2, 15, 16, 17, 100, 255, 256, 257, 272, LONG):
+    for size in SIZES:
         tree = Tree(leaves[:size])
         places = {0, size // 2, size - 1}
         found += [tree.inclusion_proof(place) for place in sorted(places)]
@@ -264,7 +265,8 @@ def test_proofs_from_stored_hashes_are_those_from_all_the_leaves(long_path: Path
 def test_each_whole_subtree_of_16_and_of_256_is_stored_once(long_path: Path, log: Log) -> None:
     leaves = run(long_path, log.leaves)
     expected = [(4, n, tree_hash(leaves[16 * n : 16 * n + 16])) for n in range(LONG // 16)]
-    assert run(long_path, inner_rows) == [*expected, (8, 0, tree_hash(leaves[:256]))]
+    expected += [(8, n, tree_hash(leaves[256 * n : 256 * n + 256])) for n in (0, 1)]
+    assert run(long_path, inner_rows) == expected
     assert run(long_path, log.verify_all) == LONG
 
 

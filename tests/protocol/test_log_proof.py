@@ -19,18 +19,20 @@ from entrenous.crypto.keys import (
     LogSigningKey,
     PersonaKey,
 )
+from entrenous.crypto.labels import Signed, label
 from entrenous.crypto.merkle import Tree, leaf_hash
 from entrenous.protocol.checkpoint_note import cosign, sign_checkpoint
 from entrenous.protocol.cid import cid_of
 from entrenous.protocol.did import did_of
-from entrenous.protocol.errors import ProtocolError, WireError
+from entrenous.protocol.errors import Code, ProtocolError, WireError
 from entrenous.protocol.log_proof import (
     LogProof,
     check_log_proof,
     make_log_owner,
+    parse_log_owner,
     parse_log_proof,
 )
-from entrenous.protocol.persona import make_certificate
+from entrenous.protocol.persona import Certificate, make_certificate
 from entrenous.protocol.receipt import (
     Receipt,
     ReceiptBody,
@@ -39,10 +41,13 @@ from entrenous.protocol.receipt import (
     fingerprint,
     leaf_data,
     leaf_key,
+    make_answer,
     receipt_key,
     sign_receipt,
     with_countersignature,
 )
+from entrenous.protocol.signed import sign
+from entrenous.protocol.wire import Value, decode, encode
 
 T_MS = 1_767_225_600_000
 ENTROPY = SeededEntropy(b"proofs")
@@ -200,6 +205,113 @@ def test_a_forged_countersignature_is_refused() -> None:
     raw = countersigned_by(one_sided, WITNESS)
     with pytest.raises(BadSignature):
         check_log_proof(another(word=raw))
+
+
+# --- from the log of the reader, and of answers ---------------------------------------------------
+
+
+def device_of(persona: PersonaKey, device: DeviceKey) -> Certificate:
+    return make_certificate(
+        persona, device=device, cmds=("/",), exp_s=T_MS // 1000 + 86_400, now_ms=T_MS
+    )
+
+
+def test_a_receipt_stands_in_the_log_of_its_reader_too() -> None:
+    """The log of OTHER_DEVICE, which acted as the reader; the word is that of DEVICE."""
+    log = make_log_owner(OTHER_DEVICE, LOG)
+    reads = device_of(READER, OTHER_DEVICE)
+    proof = another(owner=reads, log=log)
+    assert not proof.served
+    assert world().proof.served
+    assert parse_log_proof(proof.raw) == proof
+    third = make_log_owner(DeviceKey.generate(ENTROPY), LOG)
+    with pytest.raises(WireError, match="not the one whose log it is about"):
+        parse_log_proof(another(owner=reads, log=third).raw)
+    with pytest.raises(WireError, match="neither served nor read"):
+        parse_log_proof(another(owner=device_of(WITNESS, OTHER_DEVICE), log=log).raw)
+
+
+def test_an_answer_stands_in_the_logs_of_who_gave_and_of_who_heard_it() -> None:
+    answer = make_answer(DEVICE, inv=cid_of(b"inv"), code=Code.OK, out=None, t_ms=T_MS, prev=None)
+    k_r = receipt_key(GRANT, answer.inv, 0)
+    leaf = leaf_hash(leaf_data(LEAVES, 0, fingerprint(k_r, answer.cid)))
+    note = sign_checkpoint(LOG, 1, leaf)
+    gave = another(
+        index=0, leaf_key=leaf_key(LEAVES, 0), k_r=k_r, word=answer, path=(), checkpoint=note
+    )
+    # Who heard it is not in an answer: whoever keeps it in a log has heard it.
+    heard = replace(
+        gave, owner=device_of(READER, OTHER_DEVICE), log=make_log_owner(OTHER_DEVICE, LOG)
+    )
+    for proof in (gave, heard):
+        assert parse_log_proof(proof.raw) == proof
+        forged = make_answer(
+            OTHER_DEVICE, inv=cid_of(b"inv"), code=Code.OK, out=None, t_ms=T_MS, prev=None
+        )
+        with pytest.raises(BadSignature):
+            parse_log_proof(replace(proof, word=forged).raw)
+        other = make_answer(
+            DEVICE, inv=cid_of(b"inv"), code=Code.EXPIRED, out=None, t_ms=T_MS, prev=None
+        )
+        with pytest.raises(BadProof):
+            parse_log_proof(replace(proof, word=other).raw)
+
+
+# --- forms ----------------------------------------------------------------------------------------
+
+
+def body_of(proof: LogProof) -> dict[str, Value]:
+    match decode(proof.raw):
+        case [_, dict(body)]:
+            return body
+        case other:
+            raise AssertionError(other)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"path": [bytes(32)] * 65},
+        {"path": [bytes(31)]},
+        {"path": [bytes(33)]},
+        {"path": ["x"]},
+        {"path": [None]},
+        {"leaf_key": bytes(31)},
+        {"k_r": bytes(33)},
+        {"index": -1},
+        {"index": None},
+        {"v": 2},
+        {"more": 1},
+        {"word": b""},
+        {"log": world().proof.owner.signed.raw},
+        {"checkpoint": world().proof.checkpoint.raw[:-1]},
+    ],
+)
+def test_a_proof_of_another_form_is_none(changed: dict[str, Value]) -> None:
+    name = label(Signed.LOG_PROOF)
+    assert parse_log_proof(encode([name, body_of(world().proof)])) == world().proof
+    with pytest.raises(WireError):
+        parse_log_proof(encode([name, {**body_of(world().proof), **changed}]))
+
+
+@pytest.mark.parametrize("name", ["log-proof", label(Signed.LOG), 1])
+def test_a_file_of_another_name_is_no_proof(name: Value) -> None:
+    with pytest.raises(WireError, match="not a proof"):
+        parse_log_proof(encode([name, body_of(world().proof)]))
+
+
+def test_whose_a_log_is_both_its_device_and_its_key_have_signed() -> None:
+    body: dict[str, Value] = {"v": 1, "device": did_of(DEVICE.public), "key": LOG.public}
+    other = LogSigningKey.generate(ENTROPY)
+    assert parse_log_owner(sign(Signed.LOG, body, DEVICE, LOG).raw) == world().proof.log
+    for keys in ((DEVICE, other), (OTHER_DEVICE, LOG), (LOG, DEVICE)):
+        with pytest.raises(BadSignature):
+            parse_log_owner(sign(Signed.LOG, body, *keys).raw)
+    for keys in ((DEVICE,), (DEVICE, LOG, LOG)):
+        with pytest.raises(WireError):
+            parse_log_owner(sign(Signed.LOG, body, *keys).raw)
+    with pytest.raises(WireError):
+        parse_log_owner(sign(Signed.LOG, {**body, "key": LOG.public[1:]}, DEVICE, LOG).raw)
 
 
 def countersigned_by(one_sided: Receipt, key: PersonaKey) -> Receipt:

@@ -16,7 +16,7 @@ from entrenous.protocol.checkpoint_note import TreeHead
 from entrenous.protocol.errors import WireError
 from entrenous.protocol.limits import LOG_SUCCESSIONS_MAX
 from entrenous.protocol.signed import sign
-from entrenous.protocol.wire import VERSION
+from entrenous.protocol.wire import VERSION, Value
 from entrenous.protocol.witness import (
     SHOWN_IN,
     Judgement,
@@ -79,6 +79,7 @@ def test_a_head_is_judged(what: str) -> None:
     found = judge(kept, shown, old, hashes)
     assert found is expected
     assert found.cosigned == (found in (Judgement.SAME, Judgement.NEXT))
+    assert found.evidence == (found in (Judgement.FORK, Judgement.UNPROVEN))
 
 
 @settings(max_examples=60, deadline=None)
@@ -138,3 +139,29 @@ def test_one_log_follows_another_through_those_between() -> None:
     assert not follows(sha256(b"nobody"), known, circle)
     with pytest.raises(WireError):
         follows(LOGS[1].public, known, [chain[0]] * (LOG_SUCCESSIONS_MAX + 1))
+
+
+def test_as_many_successions_are_followed_as_a_log_may_name() -> None:
+    made = make_log_succession(LOGS[0], LOGS[1]).signed.raw
+    assert follows(LOGS[1].public, [LOGS[0].public], [made] * LOG_SUCCESSIONS_MAX)
+    # the log that is known is found wherever it stands among those known, and none follows itself
+    known = [LOGS[3].public, LOGS[0].public]
+    assert follows(LOGS[1].public, known, [made])
+    assert not follows(LOGS[0].public, known, [made])
+    assert not follows(LOGS[1].public, [], [made])
+    assert not follows(LOGS[1].public, known, [])
+
+
+def test_a_succession_of_another_form_is_none() -> None:
+    body: dict[str, Value] = {"v": VERSION, "old": LOGS[0].public, "new": LOGS[1].public}
+    other: tuple[dict[str, Value], ...] = (
+        {"old": LOGS[0].public[1:]},
+        {"new": LOGS[1].public + b"x"},
+        {"v": 2},
+        {"more": bytes(512)},
+    )
+    for changed in other:
+        with pytest.raises(WireError):
+            parse_log_succession(sign(Signed.LOG_SUCCESSION, {**body, **changed}, *LOGS[:2]).raw)
+    with pytest.raises(WireError):
+        parse_log_succession(sign(Signed.LOG_SUCCESSION, body, LOGS[0]).raw)
