@@ -25,6 +25,16 @@ def example(chapter: str, caption: str) -> bytes:
     return bytes.fromhex(cast("str", _vectors()[chapter][caption]))
 
 
+def args_shown() -> list[tuple[str, bytes]]:
+    """Every command that docs/spec.md has an example of, with its args."""
+    return [
+        (caption.removeprefix("args of ").partition(",")[0], bytes.fromhex(str(value)))
+        for shown in _vectors().values()
+        for caption, value in shown.items()
+        if caption.startswith("args of /")
+    ]
+
+
 def examples(*named: tuple[str, str]) -> Callable[[], list[bytes]]:
     return lambda: [example(chapter, caption) for chapter, caption in named]
 

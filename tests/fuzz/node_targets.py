@@ -331,6 +331,8 @@ _TERMS = (
     b"clauses:\n  - promised: Only for this.\n  - enforced: Only the days.\n",
     b'\1retention_days = 30\nrecipients = ["nobody"]\n[[clauses]]\npromised = "Only for this."\n',
     b'\2{"retention_days": 30, "recipients": [], "clauses": [{"promised": "x"}]}',
+    b'\2{"retention_days": 30, "recipients": [], "clauses": [], "remuneration": '
+    b'{"amount": "2.50", "currency": "EUR", "per": "month", "cap": "30"}}',
 )
 
 

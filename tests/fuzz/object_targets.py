@@ -218,7 +218,7 @@ TARGETS = (
         ("reading", "receipt with both signatures"),
         made=lambda: [spec_words.receipt().signed.raw],
     ),
-    _row("answer", parse_answer, "receipt", ("log", "an answer")),
+    _row("answer", parse_answer, "receipt", ("log", "an answer"), ("acting", "its answer")),
     _row(
         "parcel-head", parse_head, "parcel_head", ("parcel", "the head"), errors=_LISTED, weight=2
     ),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from . import (
+    between_targets,
     export_targets,
     log_targets,
     node_targets,
@@ -30,5 +31,6 @@ _ROWS: Final = (
     *reader_targets.TARGETS,
     *export_targets.TARGETS,
     *log_targets.TARGETS,
+    *between_targets.TARGETS,
 )
 TARGETS: Final[Mapping[str, Target]] = {target.name: target for target in _ROWS}

@@ -10,6 +10,7 @@ from entrenous.protocol.cid import check_cid, check_link, cid_from_text, cid_tex
 from entrenous.protocol.collection import apart, belonging_to, check_domain, check_path
 from entrenous.protocol.contact import read_values, write_values
 from entrenous.protocol.counter import CounterWindow
+from entrenous.protocol.currency import MINOR_DIGITS, amount_from_text, amount_text
 from entrenous.protocol.day import date_of, day_of_date
 from entrenous.protocol.did import check_did, did_of, public_of
 from entrenous.protocol.domain import (
@@ -191,7 +192,25 @@ _POLICY: list[Value] = [
     ["any", ".list[]?", ["==", ".[-1]", b"five"]],
 ]
 
+
+def _amount(data: bytes) -> object:
+    """`EUR 2.50`: what a person writes, read and written again."""
+    currency, _, text = data.decode("utf-8", "replace").partition(" ")
+    if currency not in MINOR_DIGITS:
+        raise WireError("not a currency that is known")
+    minor = amount_from_text(text, currency)
+    same(amount_from_text(amount_text(minor, currency), currency), minor, "an amount has two texts")
+    return minor
+
+
 TARGETS = (
+    Target(
+        "amount",
+        _amount,
+        ("protocol.currency",),
+        texts("EUR 2.50", "JPY 12", "BHD 0.001", "EUR 2,50", "EUR 0.00"),
+        (WireError,),
+    ),
     Target(
         "wire",
         _wire,
