@@ -14,12 +14,19 @@ import structlog
 import trio
 
 from ..crypto.entropy import Entropy
+from ..protocol.command import Cmd, PairDeviceArgs
 from ..protocol.duty import Duty, has_duty
-from ..protocol.limits import WINDOW_PAGES_MAX
+from ..protocol.limits import ADDRESSES_MAX, WINDOW_PAGES_MAX
 from ..protocol.trust import GrantStatus
 from .checkpoint import UNWATCHED, Checkpoint
 from .clock import Clock
 from .config import Config
+from .devices.enrolling import Enrolling
+from .devices.handing_over import HandingOver
+from .devices.keeping import Keeping
+from .devices.own_devices import OwnDevices
+from .devices.page_spaces import PageSpaces
+from .devices.shared_rows import SharedRows
 from .devices.succession import Succession
 from .erasure.erasure import Erasing
 from .exchange.acting import Acting
@@ -82,7 +89,7 @@ from .peers.domain_looks import DomainLooks
 from .peers.lines import PersonaLines
 from .peers.outgoing import Outgoing
 from .peers.peer_devices import PeerDevices
-from .peers.peers import Peers
+from .peers.peers import Pair, Peers
 from .peers.standing import Standings
 from .peers.vouches import Vouches
 from .push.allowances import Allowances
@@ -147,6 +154,7 @@ class Node:
         objects = self.store.objects
         self.outgoing = Outgoing(self.store.outbox)
         self.peers = Peers(objects, keystore, ground.entropy)
+        self.peer_devices = PeerDevices(objects, self.peers)
         self.lines = PersonaLines(objects, self.peers, self.store.outbox, self.outgoing)
         self.cards = Cards(objects, self.peers, self.outgoing, config.role)
         self.vouches = Vouches(
@@ -162,7 +170,7 @@ class Node:
         )
         self.standings = Standings(self.peers, self.cards, self.domains, self.vouches)
         self.receipts = Receipts(self.store)
-        self.log_head = LogHead()
+        self.log_head = LogHead(ground.clock.now_ms)
         self.witnesses = Witnesses(
             store=self.store,
             peers=self.peers,
@@ -366,6 +374,7 @@ class Node:
             standing_rules=self.standing_rules,
             renewals=self.renewals,
             deletion_duty=self.deletion_duty,
+            peer_devices=self.peer_devices,
             shared=self.shared,
         )
         arriving = Arriving(
@@ -408,6 +417,7 @@ class Node:
             turns=turns,
             mandates=self.mandates,
             lines=self.lines,
+            peer_devices=self.peer_devices,
         )
         self._confirming = Confirming(
             store=self.store,
@@ -418,6 +428,7 @@ class Node:
             head=self.log_head,
         )
         self.introductions = Introductions(self.store, self.peers, self.exchange)
+        self._several_devices(ground, door)
         self.fetcher = Fetcher(
             store=self.store,
             clock=ground.clock,
@@ -513,6 +524,66 @@ class Node:
             checkpoint=ground.checkpoint,
         )
 
+    def _several_devices(self, ground: Ground, door: Door) -> None:
+        """What keeps this device together with the others of its person."""
+        objects = self.store.objects
+        self.own_devices = OwnDevices(
+            objects=objects,
+            peers=self.peers,
+            keystore=self.keystore,
+            witnesses=self.witnesses,
+            witnessing=self.witnessing,
+            entropy=ground.entropy,
+            name=self.config.name,
+        )
+        self.enrolling = Enrolling(
+            objects=objects,
+            peers=self.peers,
+            devices=self.own_devices,
+            keystore=self.keystore,
+            config=self.config,
+            entropy=ground.entropy,
+        )
+        rows = SharedRows(
+            objects=objects,
+            peers=self.peers,
+            lending=self.lending,
+            collections=self.vault.collections,
+            devices=self.own_devices,
+            introduce=self._say_where,
+        )
+        pages = PageSpaces(self.vault, self.reencryption, self._has_siblings)
+        self.handing_over = HandingOver(rows, pages, ground.entropy)
+        self.keeping = Keeping(
+            exchange=self.exchange,
+            peers=self.peers,
+            devices=self.own_devices,
+            handing_over=self.handing_over,
+            rows=rows,
+            vault=self.vault,
+            lending=self.lending,
+            reencryption=self.reencryption,
+            outgoing=self.outgoing,
+            clock=ground.clock,
+            addresses=self.addresses,
+            head=self.log_head,
+            introduce=self._say_where,
+            checkpoint=ground.checkpoint,
+        )
+        door.handing_over = self.handing_over.answer
+        door.joining = self.enrolling.join
+
+    def _has_siblings(self, tx: Tx) -> bool:
+        return self.peers.device_persona(tx) is not None
+
+    def _say_where(self, tx: Tx, pair: Pair, now_ms: int) -> None:
+        """Tell a peer that this device serves too, and where."""
+        persona = self.peers.persona_in(tx, pair)
+        args = PairDeviceArgs(
+            pair.their, persona.certificate.signed.raw, tuple(self.addresses()[:ADDRESSES_MAX])
+        )
+        self.outgoing.put(tx, pair, Cmd.PAIR_DEVICE, args.value(), now_ms)
+
     def _decided(
         self, tx: Tx, request: bytes, asked: Asked, reason: str | None, now_ms: int
     ) -> None:
@@ -536,6 +607,7 @@ class Node:
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve peers, say what waits, keep house; until cancelled.  Started once it can dial."""
         await self.store.database.read(self.witnesses.begin)
+        await self.store.database.read(self.keeping.look_at_lease)
         await self.store.database.write(
             lambda tx: self.lending.begin_epoch(tx, self.clock.now_ms())
         )
@@ -549,6 +621,7 @@ class Node:
             nursery.start_soon(self.reencryption.run)
             nursery.start_soon(self.deletion_duty.run)
             nursery.start_soon(self.introductions.run)
+            nursery.start_soon(self.keeping.run)
             nursery.start_soon(self.domains.run)
             nursery.start_soon(self.views.run, self._housekeeping_s)
             while True:
@@ -574,6 +647,7 @@ class Node:
             self.deletion_duty.run_out(tx, now_ms)
             self.reencryption.claim_oldest(tx)
             self.peers.renew_certificates(tx, now_ms)
+            self.keeping.look_at_lease(tx)
             self.store.ledger.forget_expired(tx, now_ms // 1000)
             self.witnesses.publish_if_due(tx, now_ms)
 

@@ -42,6 +42,11 @@ last.  What has been acknowledged by then, and what must be there after the next
                                                            3 erased    their traces too
                                                            4 signed    durable: it is said next
 
+    devices 1 taken       durable: some rows of one space
+            2 lacking     a whole round has found nothing more; readers not re-keyed yet
+              nothing
+            3 in step     durable: readers re-keyed, and when the two were in step
+
     parcel  sender                                         receiver
             1 offered     one window signed, not committed
             2 planned     in a transaction, not committed
@@ -131,6 +136,14 @@ class AgainStep(StrEnum):
     WRITTEN = "encrypt again 1 written"
     COMMITTED = "encrypt again 2 committed"
     ERASED = "encrypt again 3 erased"
+
+
+class DeviceStep(StrEnum):
+    """What another device of this person has, on its way here."""
+
+    TAKEN = "devices 1 taken"
+    LACKING_NOTHING = "devices 2 lacking nothing"
+    IN_STEP = "devices 3 in step"
 
 
 class DeleteStep(StrEnum):

@@ -260,9 +260,9 @@ OwnArgs: TypeAlias = (
     | GetArgs
     | SucceedArgs
 )
+DeviceOut: TypeAlias = JoinOut | HaveOut | GetOut
 Outcome: TypeAlias = (
-    "str | int | bytes | PairAnswer | WaitingOut | WitnessOut | InvoiceOut"
-    " | JoinOut | HaveOut | GetOut"
+    str | int | bytes | PairAnswer | WaitingOut | WitnessOut | InvoiceOut | DeviceOut
 )
 
 

@@ -242,7 +242,3 @@ class OwnDevices:
         spoken = [self.synced_ms(tx, other.device) for other in others]
         last_ms = max((one for one in spoken if one is not None), default=row.since_ms)
         return last_ms + row.serves_within_s * 1000
-
-    def is_sibling(self, tx: Tx, pair: Pair) -> bool:
-        """Whether a pair is with another device of this person."""
-        return pair.own == self._peers.device_persona(tx)

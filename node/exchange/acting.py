@@ -36,6 +36,7 @@ from ...protocol.command import (
     MandatePutArgs,
     OwnArgs,
     PaidArgs,
+    PairDeviceArgs,
     ProposeArgs,
     RenewArgs,
     RequestArgs,
@@ -69,6 +70,7 @@ from ..money.invoices import Invoices
 from ..money.paid_terms import PaidTerms
 from ..money.payments import Payments
 from ..peers.cards import Cards
+from ..peers.peer_devices import PeerDevices
 from ..peers.peers import Pair
 from ..peers.vouches import Vouches
 from ..shared.shared_records import SharedRecords
@@ -117,6 +119,7 @@ class Acting:
         standing_rules: StandingRules,
         renewals: Renewals,
         deletion_duty: DeletionDuty,
+        peer_devices: PeerDevices,
         succession: Succession,
         shared: SharedRecords,
     ) -> None:
@@ -142,6 +145,7 @@ class Acting:
                 _row(DeleteArgs, deletion_duty.asked),
                 _row(DeletedArgs, deletion_duty.heard),
                 _row(SucceedArgs, succession.heard),
+                _row(PairDeviceArgs, peer_devices.told),
                 _row(CardPutArgs, cards.put),
                 _row(VouchAskArgs, vouches.answer),
                 _row(MandateAskArgs, proxies.asked),

@@ -18,7 +18,7 @@ import structlog
 
 from ...crypto.errors import CryptoError
 from ...crypto.keys import DeviceKey
-from ...protocol.command import Cmd
+from ...protocol.command import OWN_DEVICES, Cmd
 from ...protocol.did import did_of
 from ...protocol.errors import Code, GrantRefused, ProtocolError
 from ...protocol.receipt import Answer, make_answer
@@ -167,6 +167,8 @@ class Answering:
             return None
         # As the two are now: whom another has followed is refused, with all that it signs.
         now = TrustedPair(fresh.own_now, fresh.their_now)
+        if self._peers.is_sibling(tx, fresh):
+            return replace(now, permits=OWN_DEVICES)
         # Who somebody is now is not for the other to forbid.
         withdrawn = fresh.withdrawn - {Cmd.SUCCEED}
         return TrustedPair(now.ours, now.theirs, now.permits - withdrawn)

@@ -24,10 +24,12 @@ import trio
 
 from ...crypto.errors import CryptoError
 from ...crypto.keys import DeviceKey
-from ...protocol.command import Cmd
-from ...protocol.errors import Code, GrantRefused, LocalProtocolError
+from ...protocol.command import DEVICE, Cmd, OwnArgs, PairOpenArgs, parse_args
+from ...protocol.did import Did
+from ...protocol.errors import Code, GrantRefused, LocalProtocolError, ProtocolError
 from ...protocol.offer import Offer
 from ...protocol.receipt import countersigned, make_answer, sign_receipt
+from ...protocol.refusal import code_of
 from ...protocol.session_event import (
     CallReceived,
     CountersignReceived,
@@ -37,6 +39,7 @@ from ...protocol.trust import (
     Heard,
     authorise_meeting,
     authorise_read,
+    authorise_stranger,
     check_still,
     hear,
 )
@@ -137,6 +140,9 @@ class Door:
         self._head = head
         self._checkpoint = checkpoint
         self._visits: dict[Link, Visit] = {}
+        # What another device of this person, or one that would be, is answered; set by the node.
+        self.handing_over: Callable[[Tx, Pair, OwnArgs, bytes], Value] | None = None
+        self.joining: Callable[[Tx, PairOpenArgs, Did, bytes, int], Value] | None = None
         self._cellar = Cellar()
         self._leave = Leaves(LEAVE_MAX, LEAVE_PER_S, LEAVES_MAX)
 
@@ -203,12 +209,18 @@ class Door:
         # Unsigned and not logged: what a node that may be an old copy signs contradicts the newer.
         if (sentence := self._head.refusal(heard.inv.cmd)) is not None:
             link.withdraw(event.call, Code.SUSPENDED, sentence)
+            if self._head.lapsed and pair is not None:
+                # Another device of this person may serve: the peer tries it next.
+                link.close("this device has not spoken with the others for too long")
         elif pair is None:
             visit.tries += 1
             if visit.tries > STRANGER_TRIES:
                 link.close("a stranger tried too many links")
                 return
-            await self._meet(link, event.call, heard)
+            joins = heard.inv.cmd == Cmd.DEVICE_JOIN
+            await (self._join if joins else self._meet)(link, event.call, heard)
+        elif heard.inv.cmd in DEVICE:
+            await self._hand_over(link, pair, event.call, heard)
         elif link.farewell:
             sentence = "this persona was followed by another: hear that first, then ask again"
             link.withdraw(event.call, Code.BUSY, sentence)
@@ -259,6 +271,66 @@ class Door:
         self._checkpoint.reached("pair.kept")
         self._outgoing.notify()
         # Nothing follows from this word: if it is not heard, the scanner asks again.
+        with suppress(LocalProtocolError):
+            link.session.answer(call, raw)
+        link.wake()
+
+    # own devices
+
+    def silent(self, tx: Tx, pair: Pair) -> str | None:
+        """Why a peer that greets is sent away, in a sentence: this device may be behind the others
+        of its person, and the peer can ask one of those."""
+        if not self._head.lapsed or self._peers.is_sibling(tx, pair):
+            return None
+        return self._head.refusal("")
+
+    async def _join(self, link: Link, call: int, heard: Heard) -> None:
+        """A stranger asks to be another device of this person."""
+
+        def unit(tx: Tx) -> bytes:
+            now_ms = self._clock.now_ms()
+            authorise_stranger(heard, self._answering.device, now_ms)
+            args = parse_args(Cmd.DEVICE_JOIN, heard.inv.args)
+            assert isinstance(args, PairOpenArgs)
+            if self.joining is None:
+                raise GrantRefused("no device can join here", Code.COMMAND)
+            out = self.joining(tx, args, heard.inv.iss, link.remote_key, now_ms)
+            return self._aside(heard, out, now_ms)
+
+        await self._say_aside(link, call, self._store.database.write, unit)
+
+    async def _hand_over(self, link: Link, pair: Pair, call: int, heard: Heard) -> None:
+        """Another device of this person asks what there is here."""
+
+        def unit(tx: Tx) -> bytes:
+            now_ms = self._clock.now_ms()
+            verified = self._answering.check(tx, pair, heard, now_ms)
+            if self.handing_over is None:
+                raise GrantRefused("nothing is handed over here", Code.COMMAND)
+            out = self.handing_over(tx, pair, verified.args, heard.inv.cid)
+            return self._aside(heard, out, now_ms)
+
+        await self._say_aside(link, call, self._store.database.read, unit)
+
+    def _aside(self, heard: Heard, out: Value, now_ms: int) -> bytes:
+        """A signed answer that is not logged and stands in no chain: nothing was lent or agreed."""
+        return make_answer(
+            self._device, inv=heard.inv.cid, code=Code.OK, out=out, t_ms=now_ms, prev=None
+        ).signed.raw
+
+    async def _say_aside(
+        self,
+        link: Link,
+        call: int,
+        store: Callable[[Callable[[Tx], bytes]], Awaitable[bytes]],
+        unit: Callable[[Tx], bytes],
+    ) -> None:
+        try:
+            async with self._turns.of(link.turn):
+                raw = await store(unit)
+        except (ProtocolError, CryptoError) as error:
+            link.withdraw(call, code_of(error), str(error)[:200])
+            return
         with suppress(LocalProtocolError):
             link.session.answer(call, raw)
         link.wake()

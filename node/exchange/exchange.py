@@ -1,9 +1,11 @@
 """The exchange: the links to peers, and asking over them.
 
-There is one link for each pair of personas, whoever dialled it.  `link_to` gives the one that is
-open or dials.  If both sides greet each other at once, the stream that the lower device key dialled
-stays; a peer that greets later than that has lost the old stream, and its new one replaces it.  A
-link ends with the certificates that were shown on it, and the next one shows newer ones.  At each
+There is one link for each pair of personas and device of the peer, whoever dialled it.  `link_to`
+gives one that is open, or dials the device that greeted last and, if that does not answer, the
+others that serve for the peer.  If both sides greet each other at once, the stream that the lower
+device key dialled stays; a peer that greets later than that has lost the old stream, and its new
+one replaces it.  A link ends with the certificates that were shown on it, and the next one shows
+newer ones.  At each
 hello both sides say how far they have come in the other's words, and go on from there; a peer that
 names a word which this device signed and does not know shows that this node was set back, and
 nothing is served to it.
@@ -15,8 +17,9 @@ What is read over a link is `fetcher.py`, what waits in the outbox `post.py`, wh
 from __future__ import annotations
 
 import traceback
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 import trio
@@ -25,9 +28,11 @@ from ...crypto.entropy import Entropy
 from ...crypto.keys import DeviceKey
 from ...protocol.command import (
     Cmd,
+    Outcome,
     PairAnswer,
     parse_out,
 )
+from ...protocol.did import Did, public_of
 from ...protocol.errors import Code, RemoteProtocolError
 from ...protocol.hello import stays
 from ...protocol.invocation import Invocation
@@ -47,7 +52,7 @@ from ...protocol.session_event import (
 )
 from ...protocol.wire import Value
 from ..clock import Clock
-from ..errors import Away, Refused, UsageError
+from ..errors import Away, NodeError, Refused, UsageError
 from ..household.household import People
 from ..household.mandate_kept import MandateKept
 from ..household.mandates import Mandates
@@ -57,6 +62,7 @@ from ..log.subject import subject_of
 from ..network.transport import Network, Stream, TransportError
 from ..peers.lines import PersonaLines
 from ..peers.outgoing import Outgoing
+from ..peers.peer_devices import PeerDevice, PeerDevices
 from ..peers.peers import OwnPersona, Pair, Peers
 from ..store.database import Tx
 from ..store.errors import StoreError
@@ -73,6 +79,9 @@ DIAL_S = 15.0
 HELLO_S = 15.0
 # Two that dialled each other greet within this; whoever greets later has lost the first stream.
 AT_ONCE_S = DIAL_S + HELLO_S
+# A device that did not answer is tried after the others of its peer for so long.
+AWAY_S = 60.0
+AWAY_REMEMBERED_MAX = 4_096
 # Streams that others opened, at one time: each holds about 100 KB.
 INBOUND_MAX = 2_048
 # Of these, streams that have not (yet) shown who they are, and how long each may stay.
@@ -110,6 +119,7 @@ class Exchange:
         door: Door,
         turns: Turns,
         mandates: Mandates,
+        peer_devices: PeerDevices,
         lines: PersonaLines,
     ) -> None:
         self._store = store
@@ -124,9 +134,13 @@ class Exchange:
         self._door = door
         self._turns = turns
         self._mandates = mandates
+        self._peer_devices = peer_devices
         self._lines = lines
-        # The link of each pair, from the moment at which one was chosen: greeting, then open.
-        self._links: dict[tuple[str, str], Link] = {}
+        # The link of each pair with each device of the peer, from the moment at which one was
+        # chosen: greeting, then open.
+        self._links: defaultdict[tuple[str, str], dict[bytes, Link]] = defaultdict(dict)
+        # Devices that did not answer lately: others of the same peer are tried before them.
+        self._away: dict[bytes, float] = {}
         self._inbound_open: set[Link] = set()
         self._strangers = 0
         self._greetings = Leaves(GREETINGS_MOST, GREETINGS_PER_S, GREETERS_MAX)
@@ -149,7 +163,9 @@ class Exchange:
     def connected(self) -> frozenset[tuple[str, str]]:
         """The pairs (own, their) whose link is open."""
         return frozenset(
-            name for name, link in self._links.items() if link.pair is not None and not link.ended
+            name
+            for name, links in self._links.items()
+            if any(link.pair is not None and not link.ended for link in links.values())
         )
 
     def contradict(self, pair: Pair) -> None:
@@ -184,8 +200,11 @@ class Exchange:
                 nursery.cancel_scope.deadline = trio.current_time() + 10
         finally:
             self._door.forget(link)
-            for name in [name for name, chosen in self._links.items() if chosen is link]:
-                del self._links[name]
+            for name, links in list(self._links.items()):
+                if links.get(link.remote_key) is link:
+                    del links[link.remote_key]
+                if not links:
+                    del self._links[name]
         if link.ending is not None and link.ending.ending is Ending.FAULT:
             log.warning("link_fault", reason=link.ending.sentence)
         elif link.ending is not None and link.ending.ending is Ending.SILENT:
@@ -220,12 +239,15 @@ class Exchange:
             sentence = "the two personas are not paired here, or another has followed one of them"
             link.session.refuse(0, Code.UNPAIRED, sentence)
             return
-        pair, persona, last = found
+        pair, persona, last, sentence = found
+        if sentence is not None:
+            link.session.refuse(0, Code.SUSPENDED, sentence)
+            return
         if not self._wins(link, pair):
             link.session.refuse(0, Code.BUSY, "there is a stream between these two already")
             return
         # Chosen before anything is waited for, so that what is dialled meanwhile gives way.
-        self._links[pair.own, pair.their] = link
+        self._links[pair.own, pair.their][link.remote_key] = link
         link.own_certificate = persona.certificate
         if not await self._resume(link, pair, hello.cert, hello.last, last):
             return
@@ -234,7 +256,8 @@ class Exchange:
 
     def _recognise(
         self, tx: Tx, hello: HelloReceived
-    ) -> tuple[Pair, OwnPersona, bytes | None] | None:
+    ) -> tuple[Pair, OwnPersona, bytes | None, str | None] | None:
+        """The pair, our persona, how far we have come, and why it is not let in, if so."""
         if hello.cert is None or hello.peer is None:
             return None
         pair = self._peers.find(tx, hello.peer, hello.cert.persona)
@@ -245,11 +268,11 @@ class Exchange:
             # It has not heard who we are now; as whom it knows us, it is told that, and no more.
             pair = self._lines.as_known(tx, pair, hello.peer)
         last = self._peers.last_taken(tx, pair, hello.cert.device)
-        return pair, self._peers.persona_in(tx, pair), last
+        return pair, self._peers.persona_in(tx, pair), last, self._door.silent(tx, pair)
 
     def _wins(self, link: Link, pair: Pair) -> bool:
         """Whether an inbound stream replaces what there is: see `protocol.hello.stays`."""
-        old = self._links.get((pair.own, pair.their))
+        old = self._links[pair.own, pair.their].get(link.remote_key)
         if old is None or old.ended:
             return True
         at_once = trio.current_time() - old.began_s < AT_ONCE_S
@@ -276,10 +299,8 @@ class Exchange:
             link.farewell = pair.own_now != fresh.own_now
             if link.farewell:
                 self._lines.owe(tx, fresh, self._clock.now_ms(), known=pair.own_now)
-            # The newest says which device serves; of one second, the one that is here.
-            newer = certificate.exp_s >= fresh.certificate.exp_s
-            if newer and certificate.persona == fresh.their_now:
-                self._peers.save(tx, replace(fresh, certificate=certificate))
+            if certificate.persona == fresh.their_now:
+                self._peer_devices.greeted(tx, fresh, certificate)
             self._store.outbox.hurry(tx, pair.their, self._clock.now_ms())
             return theirs is None or self._receipts.gave(tx, pair.own, pair.their, theirs)
 
@@ -312,15 +333,28 @@ class Exchange:
         link.pair = pair
         self._outgoing.notify()
 
-    async def link_to(self, pair: Pair) -> Link:
-        """The open link to a peer, dialled if need be.  Raises Away, Refused."""
+    async def link_to(self, pair: Pair, device: Did | None = None) -> Link:
+        """The open link to a peer, or to this `device` of it, dialled if need be.  Raises Away,
+        Refused."""
         name = (pair.own, pair.their)
         async with self._dialling.setdefault(name, trio.Lock()):
-            return await self._present(pair) or await self._dial(pair)
+            return await self._present(pair, device) or await self._dial_any(pair, device)
 
-    async def _present(self, pair: Pair) -> Link | None:
+    async def _present(self, pair: Pair, device: Did | None = None) -> Link | None:
         """The link that there is, once it is open; None if there is none, or it came to nothing."""
-        while (link := self._links.get((pair.own, pair.their))) is not None and not link.ended:
+        wanted = None if device is None else public_of(device)
+        for key in list(self._links.get((pair.own, pair.their), ())):
+            if wanted in (None, key) and (link := await self._open_one(pair, key)) is not None:
+                return link
+        return None
+
+    async def _open_one(self, pair: Pair, key: bytes) -> Link | None:
+        """The link to the device `key` of a peer, once it is open; None if it comes to nothing."""
+
+        def chosen() -> Link | None:
+            return self._links.get((pair.own, pair.their), {}).get(key)
+
+        while (link := chosen()) is not None and not link.ended:
             if link.pair is None:
                 with trio.move_on_after(HELLO_S):
                     await link.opened.wait()
@@ -336,20 +370,41 @@ class Exchange:
                 link.close("the certificates shown on a link have run out")
         return None
 
+    async def _dial_any(self, pair: Pair, device: Did | None) -> Link:
+        """Dial the devices that serve for a peer, one after the other, until one lets us in."""
+        now_ms = self._clock.now_ms()
+        known = await self._store.database.read(lambda tx: self._peer_devices.of(tx, pair, now_ms))
+        if device is not None:
+            known = [one for one in known if one.certificate.device == device] or known
+        known.sort(key=lambda one: self._away.get(one.device, 0.0) > trio.current_time())
+        failed: NodeError | None = None
+        for one in known:
+            try:
+                return await self._dial(pair, one)
+            except (Away, Refused) as error:
+                self._remember_away(one.device)
+                failed = failed or error
+        raise failed or Away(f"{pair.name} is away")
+
+    def _remember_away(self, key: bytes) -> None:
+        if len(self._away) >= AWAY_REMEMBERED_MAX:
+            self._away.clear()
+        self._away[key] = trio.current_time() + AWAY_S
+
     def part(self, pair: Pair, sentence: str) -> None:
         """End the link to a peer, if there is one: the next begins as who the two are now."""
-        link = self._links.get((pair.own, pair.their))
-        if link is not None:
+        for link in list(self._links.get((pair.own, pair.their), {}).values()):
             link.close(sentence)
 
-    async def _dial(self, pair: Pair) -> Link:
+    async def _dial(self, pair: Pair, at: PeerDevice) -> Link:
         nursery = self._nursery
         if nursery is None:
             raise Away("this node is not on the network: start it with `entrenous up`")
         name = (pair.own, pair.their)
-        link = await self._open(pair.device, pair.addresses, pair.name)
+        link = await self._open(at.device, at.addresses, pair.name)
+        device = at.certificate.device
         persona, last = await self._store.database.read(
-            lambda tx: (self._peers.persona_in(tx, pair), self._peers.last_taken(tx, pair))
+            lambda tx: (self._peers.persona_in(tx, pair), self._peers.last_taken(tx, pair, device))
         )
         # The peer may have dialled meanwhile: what was chosen then stays.
         if (present := await self._present(pair)) is not None:
@@ -362,7 +417,7 @@ class Exchange:
             ):
                 self._registered(link, pair)
 
-        self._links[name] = link
+        self._links[name][link.remote_key] = link
         link.own_certificate = persona.certificate
         link.session.hello(persona.certificate, pair.their_now, last)
         nursery.start_soon(self._run_dialled, link, greet)
@@ -373,6 +428,7 @@ class Exchange:
             if (present := await self._present(pair)) is None:
                 raise
             return present
+        self._away.pop(at.device, None)
         return link
 
     async def _open(self, device: bytes, addresses: Sequence[str], name: str) -> Link:
@@ -479,7 +535,7 @@ class Exchange:
 
         Raises as `say`; a read that is answered with pages is not asked this way: Refused.
         """
-        link = await self.link_to(pair)
+        link = await self.link_to(pair, invocation.aud)
         with await link.ask(invocation.raw, proofs, parts) as asking:
             arrived = await asking.reply()
             if isinstance(arrived.event, WindowReceived):
@@ -503,9 +559,36 @@ class Exchange:
                 tx, Way.TAKEN, pair.own, pair.their, answer, pair.key, certificate, subject
             )
             if link.chain.keeps(number):
-                self._peers.took(tx, pair, answer.cid)
+                self._peers.took(tx, pair, answer.cid, certificate.device)
 
         await self._store.database.write(unit)
+
+    async def ask_aside(
+        self, pair: Pair, cmd: Cmd, args: Mapping[str, Value]
+    ) -> tuple[Outcome, bytes]:
+        """Ask another device of this person: what it answers, and the CID of the call.
+
+        Neither side logs it, and it stands in no chain of words: nothing is lent or agreed.
+        Raises as `say`; BadSignature, CapabilityError, WireError for an answer that is none.
+        """
+        link = await self.link_to(pair)
+        persona = await self._store.database.read(lambda tx: self._peers.persona_in(tx, pair))
+        invocation, proofs = sign_command(
+            persona,
+            None,
+            cmd,
+            args,
+            to=pair.their_now,
+            aud=link.server.device,
+            exp_s=self._clock.now_ms() // 1000 + INVOCATION_LIFE_S,
+            entropy=self._entropy,
+        )
+        with await link.ask(invocation.raw, proofs, aside=True) as asking:
+            answer = answer_of(await asking.reply())
+        answer.verify(link.server, invocation.cid)
+        if answer.code is not Code.OK:
+            raise refusal_of(answer, pair.name)
+        return parse_out(cmd, answer.out), invocation.cid
 
 
 def _between(link: Link, pair: Pair) -> bool:

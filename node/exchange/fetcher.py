@@ -145,7 +145,7 @@ class Fetcher:
                 Subject(Cmd.READ, None, fetching.window.collection),
             )
             if link.chain.keeps(number):
-                self._peers.took(tx, pair, receipt.cid)
+                self._peers.took(tx, pair, receipt.cid, certificate.device)
             return newest
 
         newest = await self._store.database.write(unit)

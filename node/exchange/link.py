@@ -122,6 +122,8 @@ class Link:
         self._callers: dict[int, trio.MemorySendChannel[Arrived]] = {}
         # Calls that nobody waits for any more: withdrawn when the peer's next word on them came.
         self._left: set[int] = set()
+        # Calls of ours whose answers follow from nothing that was said before.
+        self._aside: set[int] = set()
         self.chain = Chain()
         self.dialled = dialled
         self.pair: Pair | None = None
@@ -166,9 +168,17 @@ class Link:
     # asking
 
     async def ask(
-        self, inv: bytes, proofs: Sequence[bytes] = (), parts: Sequence[bytes] = ()
+        self,
+        inv: bytes,
+        proofs: Sequence[bytes] = (),
+        parts: Sequence[bytes] = (),
+        *,
+        aside: bool = False,
     ) -> Asking:
-        """Make a call; waits while too many are open.  Raises Away once the link is closed."""
+        """Make a call; waits while too many are open.  Raises Away once the link is closed.
+
+        The answer to a call `aside` stands in no chain of words.
+        """
         while not self.closed.is_set():
             # The session knows what time it is when it is told.  On a link that was quiet for
             # longer than a call may take, a call would be overdue as it is made.
@@ -180,6 +190,8 @@ class Link:
                 send, receive = trio.open_memory_channel[Arrived](_REPLIES_MAX)
                 number = self.session.call(inv, proofs, parts)
                 self._callers[number] = send
+                if aside:
+                    self._aside.add(number)
                 self.wake()
                 return Asking(self, number, receive)
             with trio.move_on_after(0.05):
@@ -344,6 +356,9 @@ class Link:
     def _follow(self, event: Reply) -> None:
         """Hold what the peer signed against its last word to us."""
         match event:
+            case AnswerReceived(call=call) if call in self._aside:
+                self._aside.discard(call)
+                return
             case AnswerReceived(raw=raw):
                 answer = parse_answer(raw)
                 prev, cid = answer.prev, answer.cid

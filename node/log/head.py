@@ -25,10 +25,11 @@ Source: formats.md, "Revocation"; design.md, 10; docs/adr/0021-witnessed-log.md.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
-from ...protocol.command import Cmd
+from ...protocol.command import OWN_DEVICES, Cmd
 
 
 class HeadState(StrEnum):
@@ -48,22 +49,43 @@ _SENTENCES: Final = {
 }
 
 
-class LogHead:
-    """The state of the head.  `by` names who has confirmed or contradicted it."""
+LAPSED: Final = (
+    "this device has not spoken with the other devices of its person for too long, and serves "
+    "nothing until it has"
+)
 
-    def __init__(self) -> None:
+
+class LogHead:
+    """The state of the head.  `by` names who has confirmed or contradicted it.
+
+    One of several devices of a person may also be told to serve only for so long after it has
+    spoken with another (`serves_until_ms`): what was taken back there it does not know.
+    """
+
+    def __init__(self, now_ms: Callable[[], int] | None = None) -> None:
         self.state = HeadState.ALONE
         self.by: str | None = None
+        self.serves_until_ms: int | None = None
+        self._now_ms = now_ms
+
+    @property
+    def lapsed(self) -> bool:
+        """Whether this device has not spoken with the others of its person for too long."""
+        if self.serves_until_ms is None or self._now_ms is None:
+            return False
+        return self._now_ms() >= self.serves_until_ms
 
     @property
     def serves(self) -> bool:
         """Whether this node serves its peers, and says to them what waits."""
-        return self.state in (HeadState.ALONE, HeadState.CONFIRMED)
+        return self.state in (HeadState.ALONE, HeadState.CONFIRMED) and not self.lapsed
 
     def refusal(self, cmd: str) -> str | None:
         """Why a command is not served now, in a sentence; None if it is."""
         if self.state is HeadState.WAITING and cmd in SERVED_WHILE_WAITING:
             return None
+        if self.state not in _SENTENCES and self.lapsed and cmd not in OWN_DEVICES:
+            return LAPSED
         return _SENTENCES.get(self.state)
 
     def begin(self, *, witnesses: bool, behind: str | None) -> None:

@@ -448,6 +448,10 @@ class Peers:
         own = self.device_persona(tx)
         return [] if own is None else [pair for pair in self._pairs(tx) if pair.own == own]
 
+    def is_sibling(self, tx: Tx, pair: Pair) -> bool:
+        """Whether a pair is with another device of this person."""
+        return pair.own == self.device_persona(tx)
+
     def device_persona(self, tx: Tx) -> Did | None:
         """The persona by which this device is known to this person's others, and to nobody else;
         None while there are none."""
