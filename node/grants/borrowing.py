@@ -133,8 +133,12 @@ class Borrowing:
         if bundle.grant.delegation.iss != pair.their_now:
             raise GrantRefused("a bundle is signed by another persona", Code.AUDIENCE)
         request = asked_by(parse_request(asked.raw), pair)
-        check_bundle(bundle, request, reader_key=persona.reader.public, now_ms=now_ms)
-        if bundle.terms != request.terms and self.offered is not None:
+        # Who was away while a grant began and ended is told of it all the same: judged as of its
+        # last moment, it answers the request, and nothing can be read under it any more.
+        last_ms = bundle.grant.exp_s * 1000 - 1
+        judged_ms = min(now_ms, last_ms)
+        check_bundle(bundle, request, reader_key=persona.reader.public, now_ms=judged_ms)
+        if bundle.terms != request.terms and self.offered is not None and now_ms <= last_ms:
             self.offered(tx, pair, bundle, args.request, now_ms)
             return
         self.take(tx, pair, bundle, args.request, now_ms)
@@ -197,9 +201,10 @@ class Borrowing:
         self._kept.add(tx, held)
         self.lines.begin(tx, line_of_held(held, now_ms, renews))
         self.began(tx, held)
-        accept = AcceptArgs(held.keyed[1], held.cid, held.bundle.terms.cid)
-        pair = self._peers.pair(tx, *held.keyed)
-        self._outgoing.put(tx, pair, Cmd.ACCEPT, accept.value(), now_ms)
+        if held.status(now_ms) is not GrantStatus.EXPIRED:
+            accept = AcceptArgs(held.keyed[1], held.cid, held.bundle.terms.cid)
+            pair = self._peers.pair(tx, *held.keyed)
+            self._outgoing.put(tx, pair, Cmd.ACCEPT, accept.value(), now_ms)
         return True
 
     def lent(self, tx: Tx, pair: Pair, bundle: Bundle, now_ms: int) -> None:

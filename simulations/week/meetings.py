@@ -9,15 +9,20 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from ...node.client import Client
+from ...node.exchange.meeting import INVITE_LIFE_S
 from ...protocol.wire import Value
 from .home import ROSE, Home
-from .people import Actor, NotYetError
+from .people import HOUR_S, Actor, NotYetError
 
 
 async def meet(
     inviter: Actor, scanner: Actor, theirs: str, ours: str, people: str | None = None
 ) -> None:
-    """Pair two; `theirs` is what the inviter calls the other, `ours` what it is called there."""
+    """Pair two; `theirs` is what the inviter calls the other, `ours` what it is called there.
+
+    A link is tried for as long as it is good: an answer that was lost is had again by it, and given
+    up half way the inviter would know somebody who does not know it.
+    """
 
     async def paired(client: Client) -> bool:
         return any(peer.name == ours for peer in await client.peers())
@@ -33,7 +38,7 @@ async def meet(
         if not await paired(client):
             await client.pair(link, ours)
 
-    await scanner.insist(pair)
+    await scanner.insist(pair, patience_s=INVITE_LIFE_S - HOUR_S)
 
 
 async def settle_in(home: Home, neighbour: Actor, sources: Sequence[Actor]) -> None:

@@ -345,6 +345,34 @@ async def test_taken_back_while_the_reader_is_away(autojump_clock: MockClock) ->
         assert grant.kept is GrantStatus.REVOKED
 
 
+@pytest.mark.parametrize("taken_back", [False, True])
+async def test_a_grant_that_began_and_ended_while_its_reader_was_away_is_told_all_the_same(
+    taken_back: bool, autojump_clock: MockClock
+) -> None:
+    async with a_town() as town:
+        owner, reader = await household(town)
+        request = await ask(reader, owner, TEN)
+        await reader.down()
+        exp_s = owner.now_ms // 1000 + DAY_S
+        given = await owner.write(
+            lambda tx: owner.node.lending.grant(tx, request, [TEN], exp_s, owner.now_ms)
+        )
+        if taken_back:
+            await revoke(owner, given)
+        town.clock.ahead_ms += 2 * DAY_S * 1000
+        await reader.up()
+        await settle(700)
+        assert await owner.read(owner.node.store.outbox.count) == 0
+        asked = await reader.read(lambda tx: reader.node.asked.get(tx, request))
+        assert (asked.state.value, asked.grant) == ("granted", given.cid)
+        held = await reader.read(lambda tx: reader.node.borrowing.get(tx, given.cid))
+        over = GrantStatus.REVOKED if taken_back else GrantStatus.EXPIRED
+        assert held.status(reader.now_ms) is over
+        assert held.keysets == ()
+        with pytest.raises((NotAllowed, Refused)):
+            await fetched_days(owner, reader, TEN)
+
+
 async def test_a_suspended_grant_gives_neither_pages_nor_keys(autojump_clock: MockClock) -> None:
     async with a_town() as town:
         owner, reader = await household(town)
