@@ -185,10 +185,10 @@ class Log:
     def fill(self, tx: Tx) -> None:
         """Store the inner hashes that are missing in the log of an older version."""
         size = self.size(tx)
-        row = tx.one(
+        rows = tx.execute(
             "SELECT count(*) FROM subtree WHERE log = ? AND level = ?", (self._number, STEP)
         )
-        if row is not None and row[0] == size >> STEP:
+        if rows[0][0] == size >> STEP:
             return
         tx.executemany(
             "INSERT INTO subtree (log, level, idx, hash) VALUES (?, ?, ?, ?) "
@@ -297,8 +297,7 @@ class Log:
             first = some[-1][0] + 1
 
     def _count(self, tx: Tx) -> int:
-        row = tx.one("SELECT count(*) FROM receipt WHERE log = ?", (self._number,))
-        return 0 if row is None else int(row[0])
+        return int(tx.execute("SELECT count(*) FROM receipt WHERE log = ?", (self._number,))[0][0])
 
     def _seal(self, index: int, tag: bytes, fingerprint: bytes, value: Value) -> bytes:
         return self._sealer.seal(self._place(index), tag, [fingerprint, value])

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from entrenous.crypto.canonical import Value
 from entrenous.crypto.digest import hmac_sha256, sha256
 from entrenous.crypto.entropy import SeededEntropy
 from entrenous.crypto.errors import BadProof, BadSignature
@@ -19,12 +20,14 @@ from entrenous.node.store import log as log_module
 from entrenous.node.store.connection import open_writer
 from entrenous.node.store.database import Tx
 from entrenous.node.store.errors import LogBroken, StoreConflict, StoreDamaged
-from entrenous.node.store.log import PADDED_TO, Log, LogEntry
+from entrenous.node.store.log import Log, LogEntry
 from entrenous.node.store.sealer import Sealer
 from entrenous.node.store.transaction import commit_group
 from entrenous.protocol.receipt import leaf_data
 
 RECEIPTS = 21
+# Of the formats: a size that leaves the node is a multiple of it.
+PADDED_TO = 64
 ENTROPY = SeededEntropy(b"log")
 SEALER = Sealer(StoreKey.generate(ENTROPY), IndexKey.generate(ENTROPY), ENTROPY)
 KEY = LogKey.generate(ENTROPY)
@@ -190,6 +193,41 @@ def test_tampering_is_found_and_named(path: Path, log: Log, what: str) -> None:
         thief.executescript(statements)
     with pytest.raises(LogBroken, match=sentence):
         run(path, log.verify_all)
+
+
+def test_other_receipts_under_the_same_keys_do_not_lead_to_the_root(
+    path: Path, log: Log, tmp_path: Path
+) -> None:
+    """Whoever could seal, and put a whole log of the same size in the place of this one."""
+    other = tmp_path / "other.db"
+
+    def unit(tx: Tx) -> None:
+        for number in range(RECEIPTS):
+            log.append(tx, cid(number), fingerprint(number + 100), {"receipt": number})
+
+    run(other, unit)
+    assert run(other, log.verify_all) == RECEIPTS
+    with closing(sqlite3.connect(path)) as thief:
+        thief.execute("ATTACH ? AS other", (str(other),))
+        for table in ("receipt", "leaf", "subtree"):
+            thief.execute(f"DELETE FROM {table}")
+            thief.execute(f"INSERT INTO {table} SELECT * FROM other.{table}")
+        thief.commit()
+    with pytest.raises(LogBroken, match="do not lead to its root"):
+        run(path, log.verify_all)
+
+
+@pytest.mark.parametrize("form", [None, [1], ["f", None], [bytes(32)], [bytes(32), None, None]])
+def test_a_row_of_another_form_is_no_receipt(path: Path, log: Log, form: Value) -> None:
+    with closing(sqlite3.connect(path)) as thief, thief:
+        ((tag,),) = thief.execute("SELECT tag FROM receipt WHERE idx = 4").fetchall()
+        sealed = SEALER.seal("receipt/0/4", tag, form)
+        thief.execute("UPDATE receipt SET sealed = ? WHERE idx = 4", (sealed,))
+    sentence = "receipt 4 of the log has not the form of one"
+    with pytest.raises(StoreDamaged, match=sentence):
+        run(path, lambda tx: log.at(tx, 4))
+    with pytest.raises(StoreDamaged, match=sentence):
+        run(path, lambda tx: log.find(tx, cid(4)))
 
 
 def test_an_altered_end_of_the_tree_does_not_open(path: Path, log: Log) -> None:
