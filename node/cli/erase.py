@@ -86,7 +86,9 @@ def _show(screen: Screen, done: Erased) -> None:
     screen.say(f"{counted(done.records, 'record')} of {done.path} erased{again}")
     screen.fact("read back", f"{counted(done.files, 'file')}: nothing of it is in them")
     if done.told:
-        screen.fact("asked to delete", ", ".join(done.told))
+        screen.fact("told", f"{', '.join(done.told)}, bound by terms to delete what they read")
+    if done.free:
+        screen.fact("may keep it", f"{', '.join(done.free)}: their terms ask for no deletion")
     screen.note("out of reach: backups that were made before, and what readers keep in spite of it")
 
 

@@ -11,7 +11,7 @@ shown for the days around it.
 A record told by several is one fact: all its tellings go.  What remains is a tombstone without
 content (`erased.py`), so that a delivery or an import does not bring it back unnoticed.
 
-Whoever was lent the days is told, and asked to delete what they read (`/grant/delete`).  A grant on
+Readers whose terms bind them to are asked to delete what they read (`/grant/delete`).  A grant on
 them goes on, and serves what is left.  Out of reach are backups that were made before, and what
 readers keep in spite of it: the command says so.
 
@@ -34,6 +34,7 @@ from functools import partial
 from ...protocol.command import Cmd
 from ...protocol.command_after import DeleteArgs
 from ...protocol.day import UNDATED, month_of
+from ...protocol.duty import Duty, has_duty
 from ...protocol.limits import WINDOWS_MAX
 from ...protocol.record import Batch
 from ...protocol.schema import Schema
@@ -81,14 +82,14 @@ class Step(StrEnum):
 class Erasure:
     """What was erased: `records` and `tellings` of them on `pages` pages of `path`.
 
-    `told` are the grants whose readers are told.  `needles` are bytes that were in the files.
+    `lent` are the grants under which their days were.  `needles` are bytes that were in the files.
     """
 
     path: str
     records: int
     tellings: int
     pages: int
-    told: tuple[bytes, ...]
+    lent: tuple[bytes, ...]
     needles: tuple[bytes, ...]
 
 
@@ -264,8 +265,8 @@ class Erasing:
             self._vault.remove_of_day(tx, path, day, lambda page: page.seq in fact.rows)
         self._vault.erased.add(tx, path, fact.names, self._clock.now_ms())
         self._shared.forget(tx, path, {name for names in fact.names.values() for name in names})
-        told = self._tell(tx, path, [(day, day) for day in days])
-        return Erasure(path, 1, gone.tellings, gone.pages, told, tuple(gone.needles))
+        lent = self._tell(tx, path, [(day, day) for day in days])
+        return Erasure(path, 1, gone.tellings, gone.pages, lent, tuple(gone.needles))
 
     def _rewrite(self, tx: Tx, page: Stored, batch: Batch, rows: frozenset[int]) -> None:
         """What of a page stays, as a page of its own; and what was noted of the rest."""
@@ -298,12 +299,12 @@ class Erasing:
         """
         _check_own(path)
         try:
-            claim, told = await self._database.write(partial(self._claim, path))
+            claim, lent = await self._database.write(partial(self._claim, path))
         except NotFound:
             return await self._erase_shared(path, None)
         self._outgoing.notify()
         self._checkpoint.reached(Step.CLAIMED)
-        return replace(await self._carry_out(claim), told=told)
+        return replace(await self._carry_out(claim), lent=lent)
 
     async def _erase_shared(self, path: str, names: set[str | int] | None) -> Erasure:
         """What is not in the vault may still be shared with somebody.  Raises NotFound."""
@@ -417,19 +418,22 @@ class Erasing:
     # both
 
     def _tell(self, tx: Tx, path: str, days: Sequence[tuple[int, int]]) -> tuple[bytes, ...]:
-        """Ask whoever was ever lent these days to delete them; the grants under which they were."""
+        """Ask those who were ever lent these days to delete them, where the terms bind them to; all
+        grants under which they were lent.  Under other terms a peer has no hold on their disk."""
         now_ms = self._clock.now_ms()
-        told: list[bytes] = []
+        lent: list[bytes] = []
         for grant in self._lending.all(tx):
             windows = tuple(_overlaps(grant.windows, path, days))
             pair = self._peers.find(tx, grant.own, grant.their)
             if not windows or grant.keyset is None or pair is None:
                 continue
+            lent.append(grant.cid)
+            if not has_duty(grant.bundle.terms, Duty.DELETE_AT_END):
+                continue
             args = DeleteArgs(grant.their, grant.cid, windows, True)
             self._outgoing.put(tx, pair, Cmd.DELETE, args.value(), now_ms)
             self._lending.lines.happened(tx, Side.GIVEN, grant.cid, Happened.DELETE_ASKED, now_ms)
-            told.append(grant.cid)
-        return tuple(told)
+        return tuple(lent)
 
     def _settled(self, path: str) -> None:
         """Nothing that was read before is remembered."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ...protocol.duty import Duty, has_duty
 from ...protocol.wire import Value
 from ..erasure.erasure import Erasure
 from ..errors import UsageError
 from ..leave_taking import take_leave
 from ..results.erasure import Erased, ErasedItem, LeaveTaken, Lifted
 from ..shape import to_value
+from ..store.database import Tx
 from ..store.errors import StoreError
 from ..vault.read_back import read_back
 from .operation import Args, Emit, Host
@@ -36,17 +38,25 @@ async def erase(host: Host, args: Args, emit: Emit) -> Value:
 
 async def _result(host: Host, done: Erasure, files: int) -> Erased:
     node = host.node
-    names = await node.store.database.read(
-        lambda tx: [node.peers.name_of(tx, node.lending.get(tx, cid).their) for cid in done.told]
-    )
+
+    def unit(tx: Tx) -> tuple[set[str], set[str]]:
+        bound: set[str] = set()
+        free: set[str] = set()
+        for grant in (node.lending.get(tx, cid) for cid in done.lent):
+            held_to = has_duty(grant.bundle.terms, Duty.DELETE_AT_END)
+            (bound if held_to else free).add(node.peers.name_of(tx, grant.their))
+        return bound, free
+
+    bound, free = await node.store.database.read(unit)
     return Erased(
         done.path,
         done.records,
         done.tellings,
         done.pages,
-        tuple(sorted(set(names))),
-        done.told,
+        tuple(sorted(bound)),
+        done.lent,
         files,
+        tuple(sorted(free)),
     )
 
 

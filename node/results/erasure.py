@@ -9,8 +9,9 @@ from dataclasses import dataclass
 class Erased:
     """What was erased: `records`, as `tellings` on `pages` pages.
 
-    `told` are the names of the readers who are asked to delete what they read, `grants` the grants
-    under which they did; `files` were read back without a trace of it.
+    `told` are the names of the readers whose terms bind them to delete what they read, and who are
+    asked to; `free` of those whose terms do not.  `grants` are the grants under which they did;
+    `files` were read back without a trace of it.
     """
 
     path: str
@@ -20,6 +21,7 @@ class Erased:
     told: tuple[str, ...]
     grants: tuple[bytes, ...]
     files: int
+    free: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,28 @@ async def test_what_was_read_is_gone_and_its_reader_says_so(autojump_clock: Mock
         await both_logs_hold(alice, bank)
 
 
+async def test_who_is_bound_by_terms_is_asked_when_the_owner_erases(
+    autojump_clock: MockClock,
+) -> None:
+    """And who is not, is named as free to keep it."""
+    async with a_town() as town:
+        alice, bank = await home(town)
+        shop = await town.party("shop")
+        await meet(alice, shop)
+        await lent(alice, bank, TEN)
+        await lend(alice, shop, TEN)
+        await read(bank, TEN)
+        await read(shop, TEN)
+        done = await client_of(alice).erase(CURVE)
+        assert (done.told, done.free) == (("bank",), ("shop",))
+        await settle()
+        assert await kept_days(bank) == []
+        assert len(await kept_days(shop)) == 10
+        grants = {one.peer: one for one in await client_of(alice).grants()}
+        assert (grants["bank"].deletion, grants["shop"].deletion) == ("said", None)
+        await both_logs_hold(alice, bank, shop)
+
+
 async def test_nothing_is_deleted_where_the_terms_do_not_say_so(autojump_clock: MockClock) -> None:
     """And an owner cannot ask for it."""
     async with a_town() as town:
