@@ -49,6 +49,7 @@ from ..peers.peers import Pair, Peers
 from ..steps import DeviceStep
 from ..store.database import Tx
 from ..store.errors import StoreError
+from ..store.objects import Kind
 from ..vault.stored import Stored, entry_of
 from ..vault.vault import PAGE_COUNTER, Vault
 from .handing_over import HandingOver, lacking
@@ -330,13 +331,14 @@ class Keeping:
             self._rows.rekeyed(tx)
         self._devices.synced(tx, device, began_ms)
         self.look_at_lease(tx)
-        ledger = self._vault.store.ledger
-        ledger.raise_to(tx, _IN_STEP, ledger.counter(tx, PAGE_COUNTER))
+        store = self._vault.store
+        store.objects.put(tx, Kind.SETTING, _IN_STEP, store.ledger.counter(tx, PAGE_COUNTER))
 
     def _again(self, tx: Tx, paths: Sequence[str]) -> None:
         """What was written here since the devices were last in step, under keys that had been taken
         back elsewhere, comes under the present ones."""
-        since = self._vault.store.ledger.counter(tx, _IN_STEP)
+        value = self._vault.store.objects.get(tx, Kind.SETTING, _IN_STEP)
+        since = value if isinstance(value, int) else 0
         for path in paths:
             collection = self._vault.collections.find(tx, path)
             if collection is None:

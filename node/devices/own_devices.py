@@ -18,7 +18,7 @@ from ...protocol.did import Did, did_of
 from ...protocol.errors import Code, GrantRefused
 from ...protocol.joining import sibling_key
 from ...protocol.limits import ADDRESSES_MAX, DEVICES_MAX
-from ...protocol.persona import make_inception
+from ...protocol.persona import Inception, make_inception
 from ..errors import NodeError, NotFound, UsageError
 from ..keystore import Keystore
 from ..log.witnesses import Witnesses
@@ -72,9 +72,18 @@ class OwnDevices:
         found = self.find(tx, self.device)
         if found is None:
             key = PersonaKey.generate(self._entropy)
-            reader = ReaderSecret.generate(self._entropy)
-            found = self.be(tx, key, reader, addresses, None, now_ms)
+            persona = self.be(tx, key, ReaderSecret.generate(self._entropy), now_ms)
             self._objects.put(tx, Kind.SETTING, _FAMILY, self._entropy.random_bytes(KEY_BYTES))
+            found = OwnDevice(
+                persona.inception,
+                persona.certificate,
+                clean_name(self._name),
+                now_ms,
+                tuple(addresses[:ADDRESSES_MAX]),
+                None,
+                now_ms,
+            )
+            self._put(tx, found)
         return found
 
     def be(
@@ -82,30 +91,23 @@ class OwnDevices:
         tx: Tx,
         key: PersonaKey,
         reader: ReaderSecret,
-        addresses: Sequence[str],
-        serves_within_s: int | None,
         now_ms: int,
-    ) -> OwnDevice:
-        """Keep the persona by which this device is known to the others, and its own row."""
-        persona = self._persona(key, reader, now_ms)
+        inception: Inception | None = None,
+    ) -> OwnPersona:
+        """Keep the persona by which this device is known to the others; `inception` is what it has
+        shown already."""
+        persona = self._persona(key, reader, now_ms, inception)
         self._objects.add(tx, Kind.PERSONA, persona.did, persona.value())
         self._objects.put(tx, Kind.SETTING, DEVICE_PERSONA, persona.did)
-        row = OwnDevice(
-            persona.inception,
-            persona.certificate,
-            clean_name(self._name),
-            now_ms,
-            tuple(addresses[:ADDRESSES_MAX]),
-            serves_within_s,
-            now_ms,
-        )
-        self._put(tx, row)
-        return row
+        return persona
 
-    def _persona(self, key: PersonaKey, reader: ReaderSecret, now_ms: int) -> OwnPersona:
-        # It is left behind with its device and never followed: its promise is of no key at all.
-        nothing = self._entropy.random_bytes(KEY_BYTES)
-        inception = make_inception(key, reader_key=reader.public, next_digest=nothing)
+    def _persona(
+        self, key: PersonaKey, reader: ReaderSecret, now_ms: int, inception: Inception | None
+    ) -> OwnPersona:
+        if inception is None:
+            # It is left behind with its device and never followed: its promise is of no key at all.
+            nothing = self._entropy.random_bytes(KEY_BYTES)
+            inception = make_inception(key, reader_key=reader.public, next_digest=nothing)
         return OwnPersona(key, (reader,), inception, self._peers.certify(key, now_ms))
 
     def family(self, tx: Tx) -> bytes:
