@@ -128,7 +128,7 @@ class GrantsGiven:
         """Keep a grant that has ended, and what ended it; it is not looked at any more."""
         self._link_older(tx)
         self._save(tx, ended)
-        self._objects.unlink(tx, Kind.GRANT_GIVEN, ended.cid, _things(ended))
+        self._unlink(tx, ended)
         assert ended.ended_ms is not None
         self.lines.happened(tx, Side.GIVEN, ended.cid, what, ended.ended_ms, signed)
 
@@ -142,11 +142,19 @@ class GrantsGiven:
         else:
             self._save(tx, grant)
         if grant.ended_ms is not None and (before is None or before.ended_ms is None):
-            self._objects.unlink(tx, Kind.GRANT_GIVEN, grant.cid, _things(grant))
+            self._unlink(tx, grant)
 
     def _link(self, tx: Tx, grant: GrantGiven) -> None:
         last_day = grant.exp_s // DAY_S
         self._objects.link(tx, Kind.GRANT_GIVEN, grant.cid, _things(grant), last_day)
+        for path in grant.bundle.grant.paths:
+            self._objects.count_about(tx, Kind.GRANT_GIVEN, _on(path), 1)
+
+    def _unlink(self, tx: Tx, grant: GrantGiven) -> None:
+        last_day = grant.exp_s // DAY_S
+        if self._objects.unlink(tx, Kind.GRANT_GIVEN, grant.cid, _things(grant), last_day):
+            for path in grant.bundle.grant.paths:
+                self._objects.count_about(tx, Kind.GRANT_GIVEN, _on(path), -1)
 
     def _link_older(self, tx: Tx) -> None:
         """Link the grants of a home that an older version wrote, in place of its lists."""
@@ -155,7 +163,7 @@ class GrantsGiven:
         for grant in self.all(tx):
             self._link(tx, grant)
             if grant.ended_ms is not None:
-                self._objects.unlink(tx, Kind.GRANT_GIVEN, grant.cid, _things(grant))
+                self._unlink(tx, grant)
             for path in grant.bundle.grant.paths:
                 for name in _OLD_OF_PATH:
                     self._objects.delete(tx, Kind.SETTING, [name, path])

@@ -1,7 +1,7 @@
 """Which objects are about a thing: the grants that name a collection, or are of one peer.
 
-    link     (kind, thing, tag, end_day)   one row for each thing that an object is about
-    linked   (kind, thing, standing)       how many of them stand
+    link     (kind, thing, end_day, tag)   one row for each thing that an object is about
+    linked   (kind, thing, standing)       how many of them stand, where somebody counts
 
 So what is asked of one collection costs what there is of it, and one object more costs one row
 more, however many there are.  An object that has ended is still about its things, and is found by
@@ -28,9 +28,11 @@ _OBJECTS = (
     # CROSS JOIN: the links of a thing first, then each of its objects by its name.
     "SELECT object.tag, object.sealed FROM link CROSS JOIN object "
     "ON object.kind = link.kind AND object.tag = link.tag "
-    "WHERE link.kind = ? AND link.thing = ?"
+    "WHERE link.kind = ? AND link.thing = ? AND link.end_day BETWEEN ? AND ? "
+    "ORDER BY object.rowid"
 )
-_IN_ORDER = " ORDER BY object.rowid"
+# In place of the day on which an object ends: it has.  And a day that is after every other.
+_ENDED, _NEVER = -1, 1 << 62
 
 
 class Links:
@@ -44,35 +46,30 @@ class Links:
     def add(self, tx: Tx, kind: int, tag: bytes, things: Iterable[Value], end_day: int) -> None:
         """The object `tag` is about `things`, none of them said before, and stands until the day
         `end_day` (days since 1970)."""
-        for thing in things:
-            about = self._thing(kind, thing)
-            tx.execute(
-                "INSERT INTO link (kind, thing, tag, end_day) VALUES (?, ?, ?, ?)",
-                (kind, about, tag, end_day),
-            )
-            tx.execute(
-                "INSERT INTO linked (kind, thing, standing) VALUES (?, ?, 1) "
-                "ON CONFLICT (kind, thing) DO UPDATE SET standing = standing + 1",
-                (kind, about),
-            )
+        tx.executemany(
+            "INSERT INTO link (kind, thing, end_day, tag) VALUES (?, ?, ?, ?)",
+            [(kind, self._thing(kind, thing), end_day, tag) for thing in things],
+        )
 
-    def end(self, tx: Tx, kind: int, tag: bytes, things: Iterable[Value]) -> None:
-        """The object `tag` stands no more.  Said twice, it is said once."""
-        for thing in things:
-            about = self._thing(kind, thing)
-            ended = tx.execute(
-                "UPDATE link SET end_day = NULL "
-                "WHERE kind = ? AND thing = ? AND tag = ? AND end_day IS NOT NULL RETURNING 1",
-                (kind, about, tag),
-            )
-            if ended:
-                tx.execute(
-                    "UPDATE linked SET standing = standing - 1 WHERE kind = ? AND thing = ?",
-                    (kind, about),
-                )
+    def end(self, tx: Tx, kind: int, tag: bytes, things: Iterable[Value], end_day: int) -> bool:
+        """The object `tag`, which was said to stand until `end_day`, stands no more; False if
+        that was said already."""
+        ended = tx.executemany(
+            "UPDATE link SET end_day = ? WHERE kind = ? AND thing = ? AND end_day = ? AND tag = ?",
+            [(_ENDED, kind, self._thing(kind, thing), end_day, tag) for thing in things],
+        )
+        return ended > 0
+
+    def count(self, tx: Tx, kind: int, thing: Value, more: int) -> None:
+        """Count `more` objects that stand about `thing`, or fewer."""
+        tx.execute(
+            "INSERT INTO linked (kind, thing, standing) VALUES (?, ?, ?) "
+            "ON CONFLICT (kind, thing) DO UPDATE SET standing = standing + excluded.standing",
+            (kind, self._thing(kind, thing), more),
+        )
 
     def standing(self, tx: Tx, kind: int, thing: Value) -> int:
-        """How many objects about `thing` stand."""
+        """How many objects that stand about `thing` were counted."""
         row = tx.one(
             "SELECT standing FROM linked WHERE kind = ? AND thing = ?",
             (kind, self._thing(kind, thing)),
@@ -84,14 +81,14 @@ class Links:
 
         With those that have `ended`, or without.
         """
-        which = "" if ended else " AND link.end_day IS NOT NULL"
-        return tx.execute(_OBJECTS + which + _IN_ORDER, (kind, self._thing(kind, thing)))
+        return self._rows(tx, kind, thing, _ENDED if ended else 0, _NEVER)
 
     def rows_until(self, tx: Tx, kind: int, thing: Value, day: int) -> list[Row]:
         """As `rows`, of those that stand, and no longer than until `day`."""
-        return tx.execute(
-            _OBJECTS + " AND link.end_day <= ?" + _IN_ORDER, (kind, self._thing(kind, thing), day)
-        )
+        return self._rows(tx, kind, thing, 0, day)
+
+    def _rows(self, tx: Tx, kind: int, thing: Value, first: int, last: int) -> list[Row]:
+        return tx.execute(_OBJECTS, (kind, self._thing(kind, thing), first, last))
 
     # homes of older versions
 

@@ -223,9 +223,20 @@ class Objects:
         `links.py`."""
         self._links.add(tx, kind, self._tag(kind, name), things, end_day)
 
-    def unlink(self, tx: Tx, kind: Kind, name: Value, things: Iterable[Value]) -> None:
-        """What is kept under `name` stands no more.  It is still about `things`."""
-        self._links.end(tx, kind, self._tag(kind, name), things)
+    def unlink(
+        self, tx: Tx, kind: Kind, name: Value, things: Iterable[Value], end_day: int
+    ) -> bool:
+        """What is kept under `name`, linked until `end_day`, stands no more; False if that was said
+        already.  It is still about `things`."""
+        return self._links.end(tx, kind, self._tag(kind, name), things, end_day)
+
+    def count_about(self, tx: Tx, kind: Kind, thing: Value, more: int) -> None:
+        """Count `more` that stand about `thing`, or fewer."""
+        self._links.count(tx, kind, thing, more)
+
+    def standing(self, tx: Tx, kind: Kind, thing: Value) -> int:
+        """How many that stand about `thing` were counted."""
+        return self._links.standing(tx, kind, thing)
 
     def read_about(
         self, tx: Tx, kind: Kind, thing: Value, form: Callable[[Value], T], *, ended: bool
@@ -241,10 +252,6 @@ class Objects:
         """As `read_about`, of what stands, and no longer than until `day`."""
         rows = self._links.rows_until(tx, kind, thing, day)
         return [one for _, one in self._read_rows(kind, rows, form)]
-
-    def standing(self, tx: Tx, kind: Kind, thing: Value) -> int:
-        """How many about `thing` stand."""
-        return self._links.standing(tx, kind, thing)
 
     def are_linked(self, tx: Tx, kind: Kind) -> bool:
         """Whether everything of a kind has its links: not in a home that an older program wrote."""

@@ -54,14 +54,12 @@ VERSION_3: tuple[str, ...] = (
         PRIMARY KEY (log, level, idx)) WITHOUT ROWID""",
 )
 
-# Which objects are about the same thing, until which day, and how many; not about which.  Only the
-# objects that stand are in the index, so one that has ended costs nobody anything.
+# Which objects are about the same thing, and until which day (-1: no more); not about which.  The
+# day stands in the key, so those that stand are found without a second tree.
 VERSION_4: tuple[str, ...] = (
     """CREATE TABLE link (
-        kind INTEGER NOT NULL, thing BLOB NOT NULL, tag BLOB NOT NULL, end_day INTEGER,
-        PRIMARY KEY (kind, thing, tag)) WITHOUT ROWID""",
-    """CREATE INDEX link_standing ON link (kind, thing, end_day)
-        WHERE end_day IS NOT NULL""",
+        kind INTEGER NOT NULL, thing BLOB NOT NULL, end_day INTEGER NOT NULL, tag BLOB NOT NULL,
+        PRIMARY KEY (kind, thing, end_day, tag)) WITHOUT ROWID""",
     """CREATE TABLE linked (
         kind INTEGER NOT NULL, thing BLOB NOT NULL, standing INTEGER NOT NULL,
         PRIMARY KEY (kind, thing)) WITHOUT ROWID""",

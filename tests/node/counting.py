@@ -6,7 +6,7 @@ finds nothing has no rows, and a step for each row that it looks at.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -59,5 +59,10 @@ def counted() -> Generator[Cost]:
         cost.rows += row is not None
         return row
 
-    with mock.patch.multiple(SqliteTx, execute=counting_execute, one=counting_one):
+    def counting_many(tx: SqliteTx, sql: str, rows: Iterable[Params]) -> int:
+        return sum(len(counting_execute(tx, sql + " RETURNING 1", row)) for row in rows)
+
+    with mock.patch.multiple(
+        SqliteTx, execute=counting_execute, one=counting_one, executemany=counting_many
+    ):
         yield cost
