@@ -210,14 +210,15 @@ def _joined(found: Sequence[Fetched]) -> Fetched:
 
 def _tell(screen: Screen, found: Fetched, windows: Sequence[Window], *, kept: bool = False) -> None:
     """What was read and what vouches for it, beside the result."""
+    pages = counted(found.pages, "page")
     days = "; ".join(days_in_words(one.first, one.last) for one in windows)
     if kept:
-        screen.note(f"kept of UTC days {days}: {found.pages:,} pages, as they were last read")
+        screen.note(f"kept of UTC days {days}: {pages}, as last read")
     else:
-        screen.note(f"read UTC days {days}: {found.pages:,} pages in {found.windows:,} windows")
-    if not found.provenance and found.pages:
+        screen.note(f"read UTC days {days}: {pages} in {counted(found.windows, 'window')}")
+    derived = say_derived(screen, [one.collection for one in windows])
+    if not found.provenance and found.pages and not derived:
         screen.note("no source has signed these records: they are as the lender keeps them")
-    say_derived(screen, [one.collection for one in windows])
     for source in found.provenance:
         span_text = days_in_words(source.first, source.last)
         who = f"statement {short(source.statement)} of …{source.src[-8:]}"

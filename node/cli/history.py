@@ -18,27 +18,28 @@ from .screen import Screen
 from .terms_words import purpose_in_words
 from .words import counted
 
+# What happened, as a sentence: of what is ours (given), and of what is the peer's (taken).
 _WORDS = {
-    "may-read": "may read",
-    "asked": "asked for",
-    "refused": "refused",
-    "rule-grant": "granted by a standing rule",
-    "rule-queue": "left to you by a standing rule",
-    "rule-refuse": "refused by a standing rule",
-    "granted": "granted",
-    "accepted": "accepted the terms",
-    "read": "read",
-    "renewed": "renewed",
-    "suspended": "suspended",
-    "kept": "confirmed",
-    "ran-out": "ran out",
-    "taken-back": "taken back",
-    "lent-on": "lent on",
-    "delete-asked": "asked to delete what was read",
-    "deleted": "says that it deleted what was read",
-    "delivered": "delivered",
-    "card": "showed its card",
-    "turned-away": "turned away",
+    "may-read": ("{peer} may read", "you may read, of {peer}"),
+    "asked": ("{peer} asked", "you asked {peer}"),
+    "refused": ("you refused {peer}", "{peer} refused"),
+    "rule-grant": ("a standing rule granted it to {peer}",) * 2,
+    "rule-queue": ("a standing rule left it to you",) * 2,
+    "rule-refuse": ("a standing rule refused {peer}",) * 2,
+    "granted": ("you granted {peer}", "{peer} granted you"),
+    "accepted": ("{peer} agreed to the terms", "you agreed to the terms of {peer}"),
+    "read": ("{peer} read", "you read, of {peer}"),
+    "renewed": ("you let {peer} go on", "{peer} let you go on"),
+    "suspended": ("suspended for {peer}", "suspended by {peer}"),
+    "kept": ("you confirmed it for {peer}", "{peer} confirmed it"),
+    "ran-out": ("ran out for {peer}", "what {peer} lent you ran out"),
+    "taken-back": ("taken back from {peer}", "{peer} took it back"),
+    "lent-on": ("lent on, of {peer}",) * 2,
+    "delete-asked": ("{peer} is to delete what it read", "{peer} wants what you read deleted"),
+    "deleted": ("{peer} says that what it read is deleted", "you said that it is deleted"),
+    "delivered": ("you delivered to {peer}", "{peer} delivered"),
+    "card": ("{peer} showed its card",) * 2,
+    "turned-away": ("you turned {peer} away", "{peer} turned you away"),
 }
 
 
@@ -127,12 +128,10 @@ def _titled(
 
 def _show(screen: Screen, one: HistoryEvent) -> None:
     """One event: when, who, what; then its days, and what shows it."""
-    whose = "you" if one.way == "taken" and one.what in ("read", "may-read") else one.peer
-    head = f"{whose}: {_WORDS.get(one.what, one.what)}"
-    if one.what == "read" and one.way == "taken":
-        head += f" of {one.peer}"
+    given, taken = _WORDS.get(one.what, (one.what, one.what))
+    head = (given if one.way == "given" else taken).format(peer=one.peer)
     if one.until_ms is not None and one.what in ("may-read", "granted", "asked"):
-        head += f" until {moment(one.until_ms)}"
+        head += f", until {moment(one.until_ms)}"
     if one.purpose is not None and one.what in ("may-read", "granted", "asked"):
         head += f", for {purpose_in_words(one.purpose)}"
     screen.entry(moment(one.t_ms), head, *_details(one))
@@ -146,7 +145,10 @@ def _details(one: HistoryEvent) -> Iterable[str]:
     if one.within is False:
         yield "not within a grant as it is kept here"
     if one.delete_by_ms is not None and one.what == "read":
-        yield f"by its terms to be deleted by {moment(one.delete_by_ms)}"
+        if one.delete_by_ms > one.t_ms:
+            yield f"by its terms to be deleted by {moment(one.delete_by_ms)}"
+        else:
+            yield "by its terms not to be kept beyond its use"
     if one.note:
         yield one.note
     shown = [f"log {', '.join(one.log)}"] if one.log else []

@@ -22,15 +22,23 @@ if TYPE_CHECKING:
     from ..opening import Unlock
 
 _WORDS_IN_ROW = 3
+DEFAULT_NAME = "Home"
 
 
 async def init(
     *,
-    name: Annotated[str, Parameter(help="What this node is called.")] = "Home",
+    name: Annotated[str, Parameter(help="What this node is called.")] = DEFAULT_NAME,
     organisation: Annotated[
         bool,
         Parameter(help="For an organisation: known to all by one persona.", show_default=False),
     ] = False,
+    join: Annotated[
+        str | None,
+        Parameter(
+            help="Join another device of yours, by the link of its `entrenous devices invite`; "
+            "- reads it from standard input."
+        ),
+    ] = None,
     if_missing: Annotated[
         bool, Parameter(help="Do nothing if there is a home already.", show_default=False)
     ] = False,
@@ -58,6 +66,12 @@ async def init(
     from ..peers.peers import clean_name
 
     entropy = SystemEntropy()
+    if join is not None:
+        from .join import join as join_as
+
+        own = None if name == DEFAULT_NAME else name
+        await join_as(join, own, _new_unlock(options, entropy), entropy, options)
+        return
     config = Config(name=clean_name(name), role=role)
     unlock = _new_unlock(options, entropy)
     words = init_home(folder, config, unlock, entropy)
@@ -133,7 +147,9 @@ async def up(
     from ..daemon import Ready, run_daemon
     from ..daemon_log import set_up_log
 
-    set_up_log(debug=debug, file=log_file)
+    # On a terminal somebody reads along: what goes well is told in words, below.
+    watched = log_file is None and not debug and sys.stderr.isatty()
+    set_up_log(debug=debug, quiet=watched, file=log_file)
 
     def ready(now: Ready) -> None:
         screen.show("up", {"home": str(folder), "device": now.device, "addresses": now.addresses})

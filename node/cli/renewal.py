@@ -74,7 +74,7 @@ def _agreed(screen: Screen, grant: GrantInfo, exp_s: int, each_s: int | None, *,
     screen.say(f"{grant.peer}, for {purpose_in_words(grant.purpose)}")
     for window in grant.windows:
         screen.fact("", f"{window.collection}, {days_in_words(window.first, window.last)}")
-    screen.fact("until now", moment(grant.exp_s * 1000))
+    screen.fact("holds until", moment(grant.exp_s * 1000))
     if grant.side == "held":
         return screen.confirm(f"Ask for this until {moment(exp_s * 1000)}?", yes=yes)
     if each_s is None:

@@ -32,7 +32,7 @@ from .terms_words import purpose_in_words
 from .words import counted
 
 view_app = App(name="view", help="Make a view of a collection, remove one, or let a correction go.")
-NOT_SIGNED = "derived by the node of the one who lends it: no source signed these figures"
+NOT_SIGNED = "derived by the node that keeps the data: no source has signed these figures"
 
 Words = Annotated[
     tuple[str, ...],
@@ -366,7 +366,9 @@ async def make_views(client: Client, chosen: Sequence[Choice]) -> None:
             )
 
 
-def say_derived(screen: Screen, paths: Sequence[str]) -> None:
-    """That what is shown is a view, if it is."""
-    if any(map(is_view, paths)):
-        screen.note(f"a view: {NOT_SIGNED}")
+def say_derived(screen: Screen, paths: Sequence[str]) -> bool:
+    """Say that what is shown is a view, if it is; whether it is."""
+    derived = any(map(is_view, paths))
+    if derived:
+        screen.note(f"a view, {NOT_SIGNED}")
+    return derived

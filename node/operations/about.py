@@ -57,13 +57,17 @@ def _rollback(host: Host) -> str:
     if head.state is HeadState.BEHIND:
         return f"{head.by} holds a newer state: this home is an old copy, and serves nothing"
     if exchange.contradicted:
-        return f"{len(exchange.contradicted)} peers hold receipts that this node does not know"
+        many = len(exchange.contradicted)
+        who = "1 peer holds" if many == 1 else f"{many} peers hold"
+        return f"{who} receipts that this node does not know"
     if head.state is HeadState.WAITING:
         return "not confirmed yet: nothing is served until a witness has confirmed the log"
     if head.state is HeadState.CONFIRMED:
         return f"confirmed by {head.by}"
     if exchange.connected:
-        return f"not seen by the {len(exchange.connected)} peers that are connected"
+        many = len(exchange.connected)
+        whom = "the 1 peer that is" if many == 1 else f"the {many} peers that are"
+        return f"no sign of it: {whom} connected knows nothing that this node does not"
     return "cannot be noticed alone"
 
 
