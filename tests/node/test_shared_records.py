@@ -37,7 +37,7 @@ async def propose(party: Party, peer: str, *changes: tuple[str, str], reason: st
     return done.id
 
 
-def address(record: Value) -> Value:
+def address(record: object) -> Value:
     return cast("dict[str, Value]", record)["addresses"]
 
 
@@ -64,7 +64,7 @@ async def test_my_address_at_the_bank_is_wrong(autojump_clock: MockClock) -> Non
         both = [await kept(party) for party in (ada, bank)]
         assert both[0].copies.versions == both[1].copies.versions
         assert [one.word.value for one in both[0].copies.versions] == ["proposed", "accepted"]
-        assert {address(one.record) for one in both[0].copies.versions} == {STREET}
+        assert [address(one.record) for one in both[0].copies.versions] == [STREET, STREET]
         # What was delivered stays as the bank signed it.
         read = await client_of(ada).read(CONTACTS, 0, 65_535)
         assert OLD in read.batch.columns["addresses"]
@@ -79,8 +79,8 @@ async def test_both_logs_name_every_version(autojump_clock: MockClock) -> None:
         named = {one.cid for one in (await kept(ada)).copies.versions}
         for party in (ada, bank):
             words = await party.read(party.node.receipts.all)
-            outs = {one.word.out for one in words if isinstance(one.word, Answer)}
-            assert named <= outs
+            outs = [one.word.out for one in words if isinstance(one.word, Answer)]
+            assert all(outs.count(cid) == 1 for cid in named)
             given = [one for one in words if one.way is Way.GIVEN]
             assert given
 
