@@ -46,6 +46,9 @@ class Mutant:
     module: str
     name: str
     line: int
+    # Where what was changed ends: Python notes the lines of a long condition, and not that of its
+    # `if`.
+    last: int
     # The function it stands in, with its class: `Session.receive`; empty outside of functions.
     place: str
     # Whether it stands in the body of a function: then it can be put into a running program.
@@ -74,7 +77,8 @@ def mutants(module: str, source: str) -> Iterator[Mutant]:
             if seen[name] > 1:
                 name += f" ({seen[name]})"
             build = partial(_built, tree, site.path, change)
-            yield Mutant(module, name, line, site.place, site.in_function, build)
+            last = max(line, _last(site.node))
+            yield Mutant(module, name, line, last, site.place, site.in_function, build)
 
 
 def _shown(node: ast.AST) -> str:
@@ -110,6 +114,17 @@ def _sites(tree: ast.Module) -> list[_Site]:
 def _line(node: ast.AST) -> int:
     """An operator or a module has none, a `for` inside of an expression that of its name."""
     return getattr(node.target if isinstance(node, ast.comprehension) else node, "lineno", 0)
+
+
+def _last(node: ast.AST) -> int:
+    """The last line of `node`, of its condition if it has a body."""
+    match node:
+        case ast.If() | ast.While():
+            return node.test.end_lineno or 0
+        case ast.comprehension():
+            return max((one.end_lineno or 0 for one in node.ifs), default=0)
+        case _:
+            return getattr(node, "end_lineno", None) or 0
 
 
 def _walk(site: _Site, found: list[_Site]) -> None:

@@ -102,10 +102,10 @@ class Reach:
             self.lines[line].append(len(self.seconds))
         self.seconds.append(seconds)
 
-    def tests(self, module: str, line: int | None) -> list[int]:
-        """The tests that run `line` of `module`, or any of its lines; the quickest first."""
-        if line is not None:
-            found = set(self.lines.get((module, line), ()))
+    def tests(self, module: str, lines: Iterable[int] | None) -> list[int]:
+        """The tests that run one of `lines` of `module`, None for all of it; the quickest first."""
+        if lines is not None:
+            found = {test for line in lines for test in self.lines.get((module, line), ())}
         else:
             found = {
                 test for (name, _), tests in self.lines.items() if name == module for test in tests

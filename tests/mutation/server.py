@@ -229,8 +229,11 @@ class Server:
 
     def _try(self, mutant: Mutant) -> None:
         """In a fork: run what may notice the fault.  Ends the process if a test does."""
-        imported = not mutant.in_function or (mutant.module, mutant.line) in self.imported
-        tests = self.reach.tests(mutant.module, mutant.line if mutant.in_function else None)
+        lines = range(mutant.line, mutant.last + 1)
+        imported = not mutant.in_function or any(
+            (mutant.module, line) in self.imported for line in lines
+        )
+        tests = self.reach.tests(mutant.module, lines if mutant.in_function else None)
         if mutant.in_function:
             imported |= not self.living.patch(mutant)
             chosen = self._in_order(mutant, tests)

@@ -72,6 +72,62 @@ def test_months_end_with_the_calendar() -> None:
     assert month_later_ms(ms("2024-02-29T10:00"), 12) == ms("2025-02-28T00:00")
 
 
+@pytest.mark.parametrize(
+    ("accepted", "months", "begins"),
+    [
+        ("2026-01-30", 1, "2026-02-28"),
+        ("2026-01-28", 1, "2026-02-28"),
+        ("2024-01-30", 1, "2024-02-29"),
+        ("2024-01-30", 2, "2024-03-30"),
+        ("2025-12-31", 1, "2026-01-31"),
+        ("2026-11-30", 1, "2026-12-30"),
+        ("2026-11-30", 3, "2027-02-28"),
+        ("1970-01-01", 1, "1970-02-01"),
+    ],
+)
+def test_a_month_later_is_the_same_day_or_the_last(accepted: str, months: int, begins: str) -> None:
+    for time in ("T00:00", "T23:59"):
+        assert month_later_ms(ms(accepted + time), months) == ms(begins + "T00:00")
+
+
+def test_the_last_month_of_the_calendar_is_one() -> None:
+    accepted = ms("9998-11-30T10:00")
+    assert month_later_ms(accepted, 13) == ms("9999-12-30T00:00")
+    assert month_later_ms(accepted, 14) is None
+
+
+def test_what_happens_this_moment_counts_and_what_happens_at_the_end_does_not() -> None:
+    once = Remuneration(250, "EUR", Per.ONCE)
+    read = Remuneration(250, "EUR", Per.READ)
+    window = SignedWindow(cid_of(b"a"), cid_of(b"1"), NOW, 46_000, 46_000)
+    for terms, windows_ in ((once, ()), (read, (window,))):
+        found = accrued(terms, windows_, accepted_ms=NOW, end_ms=NEVER, now_ms=NOW)
+        assert [one.t_ms for one in found] == [NOW]
+        early = accrued(terms, windows_, accepted_ms=NOW, end_ms=NEVER, now_ms=NOW - 1)
+        ended = accrued(terms, windows_, accepted_ms=NOW, end_ms=NOW, now_ms=NOW)
+        assert early == ended == ()
+        assert accrued(terms, windows_, accepted_ms=NOW, end_ms=NOW + 1, now_ms=NOW) == found
+
+
+def test_a_cap_cuts_the_entry_that_passes_it_and_ends_what_is_counted() -> None:
+    terms = Remuneration(100, "EUR", Per.READ, 250)
+    reads = [SignedWindow(cid_of(b"%d" % n), cid_of(b"i%d" % n), NOW + n, 1, 1) for n in range(5)]
+    found = accrued(terms, reads, accepted_ms=None, end_ms=NEVER, now_ms=NOW + 9)
+    assert [(one.t_ms - NOW, one.count, one.amount_minor) for one in found] == [
+        (0, 1, 100),
+        (1, 1, 100),
+        (2, 1, 50),
+    ]
+    exact = accrued(
+        Remuneration(100, "EUR", Per.READ, 200),
+        reads,
+        accepted_ms=None,
+        end_ms=NEVER,
+        now_ms=NOW + 9,
+    )
+    assert [one.amount_minor for one in exact] == [100, 100]
+
+
 # --- reads and days, against a model --------------------------------------------------------------
 
 

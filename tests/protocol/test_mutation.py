@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from entrenous.tests.mutation.mutants import mutants
+from entrenous.tests.mutation.reach import Reach
 from entrenous.tests.mutation.server import Server, options
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,6 +49,21 @@ def test_every_kind_of_fault_is_made_once() -> None:
     ]
     assert not found["5 constant: b'x' -> b'x\\x00'"].in_function
     assert found["10 constant: 1 -> 2"].in_function
+
+
+def test_a_long_condition_is_reached_by_each_of_its_lines() -> None:
+    """`if (` is a line of its own on which nothing runs."""
+    source = "def f(a):\n    if (\n        a\n        < 3\n    ):\n        return 1\n    return 2\n"
+    found = {mutant.name.split(" ", 1)[1]: mutant for mutant in mutants("m", source)}
+    condition = found["condition: if a < 3 -> if not a < 3"]
+    assert (condition.line, condition.last) == (2, 4)
+    assert (found["constant: 1 -> 0"].line, found["constant: 1 -> 0"].last) == (6, 6)
+    reach = Reach()
+    reach.add(1.0, [("m", 3), ("m", 4), ("m", 6)])
+    reach.add(0.5, [("m", 3), ("m", 4), ("m", 7)])
+    assert reach.tests("m", range(condition.line, condition.last + 1)) == [1, 0]
+    assert reach.tests("m", [6]) == [0]
+    assert reach.tests("m", None) == [1, 0]
 
 
 @pytest.mark.parametrize("name", ["protocol/wire", "protocol/session", "crypto/key_tree"])
