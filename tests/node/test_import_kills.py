@@ -31,7 +31,7 @@ VICTIM = f"""
 import os, signal, sys
 from pathlib import Path
 import trio
-from entrenous.node.imports import Imports
+from entrenous.node.imports.imports import Imports
 from entrenous.tests.node.vault_home import open_home
 
 class Kill:
