@@ -25,6 +25,7 @@ from .calls.acting_for import ActingForCalls
 from .calls.audit import AuditCalls
 from .calls.data import DataCalls
 from .calls.declaring import DeclaringCalls
+from .calls.devices import DeviceCalls
 from .calls.erasure import ErasureCalls
 from .calls.export import ExportCalls
 from .calls.history import HistoryCalls
@@ -47,6 +48,7 @@ class Client(
     AboutCalls,
     IdentityCalls,
     HouseholdCalls,
+    DeviceCalls,
     ActingForCalls,
     DataCalls,
     DeclaringCalls,

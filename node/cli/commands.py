@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("status", "house:status", "Show how the node is."),
         ("backup", "house:backup", "Write the whole node, encrypted, to one file."),
         ("restore", "house:restore", "Make a home from a backup and the recovery words."),
+        ("devices", "devices:devices_app", "List your devices, or let one join."),
         ("unit", "service:unit", "Print a systemd unit that keeps the node running."),
         ("doctor", "doctor:doctor", "Say what is wrong with the node, and what to do."),
         (

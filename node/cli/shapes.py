@@ -15,6 +15,7 @@ from typing import Final
 from .json_form import Shape
 from .shapes_accounts import ACCOUNTS
 from .shapes_data import DATA
+from .shapes_devices import DEVICES
 from .shapes_exchange import EXCHANGE
 from .shapes_history import HISTORY
 from .shapes_house import HOUSE
@@ -30,6 +31,7 @@ from .shapes_words import WORDS
 # In the order of docs/cli.md.
 SHAPES: Final[Mapping[str, Shape]] = {
     **RUNNING,
+    **DEVICES,
     **PEERS,
     **HOUSE,
     **DATA,

@@ -15,6 +15,7 @@ from . import (
     consent,
     data,
     declaring,
+    devices,
     erasure,
     export,
     health,
@@ -47,6 +48,11 @@ OPERATIONS: dict[str, Operation] = {
     "invite": Operation(about.invite, (), ("label", "people"), needs_network=True),
     "pair": Operation(about.pair, ("link",), ("name", "people"), needs_network=True),
     "peers": Operation(about.peers),
+    "devices": Operation(devices.devices),
+    "device_invite": Operation(devices.device_invite, (), ("serves_within_s",), needs_network=True),
+    "device_confirm": Operation(devices.device_confirm, ("code",)),
+    "device_change": Operation(devices.device_change, ("device",), ("name", "serves_within_s")),
+    "devices_sync": Operation(devices.devices_sync, needs_network=True),
     "quota": Operation(quota.quota, ("peer",)),
     "set_quota": Operation(quota.set_quota, ("peer", "most")),
     # who they are
@@ -194,6 +200,7 @@ OPERATIONS: dict[str, Operation] = {
     "ask_standing_terms": Operation(terms.ask_standing_terms, ("peer",), needs_network=True),
     # without a network
     "outbox": Operation(parcels.outbox, (), ("peer",)),
+    "outbox_again": Operation(parcels.outbox_again, ("peer",)),
     "write_parcel": Operation(parcels.write_parcel, ("peer", "path")),
     "take": Operation(parcels.take, ("path",)),
     # the log

@@ -1,0 +1,36 @@
+"""The devices of this person."""
+
+from __future__ import annotations
+
+from ..channel import Caller
+from ..results.devices import DeviceInfo, DeviceJoined, DeviceLink, DevicesSynced
+
+
+class DeviceCalls(Caller):
+    """Who they are, letting one join, keeping them in step."""
+
+    async def devices(self) -> tuple[DeviceInfo, ...]:
+        """Every device of this person, then those that wait to join."""
+        return await self._many(DeviceInfo, "devices")
+
+    async def device_invite(self, serves_within_s: int | None = None) -> DeviceLink:
+        """A link by which one device can join; `serves_within_s`: how long it may serve without
+        having spoken with another (0: always; None: a day)."""
+        return await self._one(DeviceLink, "device_invite", serves_within_s=serves_within_s)
+
+    async def device_confirm(self, code: str) -> DeviceJoined:
+        """Take the device that shows these digits.  Raises NotFound, NotAllowed, UsageError."""
+        return await self._one(DeviceJoined, "device_confirm", code=code)
+
+    async def device_change(
+        self, device: str, *, name: str | None = None, serves_within_s: int | None = None
+    ) -> None:
+        """Rename a device, or say how long it may serve alone (0: always).  Raises NotFound."""
+        await self._call(
+            "device_change",
+            {"device": device, "name": name, "serves_within_s": serves_within_s},
+        )
+
+    async def devices_sync(self) -> DevicesSynced:
+        """Fetch from every other device now."""
+        return await self._one(DevicesSynced, "devices_sync")
