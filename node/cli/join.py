@@ -50,9 +50,8 @@ def _waiting(screen: Screen, code: str) -> None:
 
 def _joined(screen: Screen, folder: Path, name: str, device: str, others: tuple[str, ...]) -> None:
     screen.show("init --join", {"home": str(folder), "name": name, "device": device})
-    screen.say(
-        f"A home for {name} is made in {folder}, beside {counted(len(others), 'other device')}."
-    )
+    beside = counted(len(others), "other device")
+    screen.say(f"A home for {name} is made in {folder}, beside {beside}.")
     screen.say("The recovery words of the first device are this one's too.")
     screen.say()
     screen.say("Next: `entrenous up` runs the node; it fetches what the others have.")
