@@ -122,7 +122,8 @@ async def _made_new(node: Node, old: Keystore, made_ms: int) -> Restored:
 
     def unit(tx: Tx) -> tuple[int, int, int]:
         left_devices(node).keep(tx, did_of(old.device.public), Was.BEFORE, now_ms)
-        suspended = node.lending.suspend_all(tx, now_ms)
+        suspended = node.lending.suspend_all(tx, now_ms) + node.lending_on.suspend_all(tx, now_ms)
+        node.borrowing.accept_again(tx, now_ms)
         node.mandates.forget_lodged(tx, now_ms)
         node.peers.renew_certificates(tx, now_ms)
         node.witnesses.begin_new_log(tx, old.log_signing)

@@ -131,10 +131,13 @@ def entries_of(files: Files, store_key: bytes) -> list[Entry]:
         rows = open_row(store_key, "catalogue", tag, sealed)
         for row in rows if isinstance(rows, list) else [None]:
             match row:
-                case [int(), int(), int(segment), int(), int(), _, bytes(), bytes(), bytes(raw)]:
+                # At the end, of a page that was encrypted again, which page it came of.
+                case [
+                    int(), int(), int(segment), int(), int(), _, bytes(), bytes(), bytes(raw), *_
+                ]:  # fmt: skip
                     found.append(Entry.of(raw, lent=segment < 0))
                 case _:
-                    raise NotUnderstood("a row of a catalogue has not nine elements")
+                    raise NotUnderstood("a row of a catalogue has not its elements")
     return found
 
 
@@ -179,9 +182,22 @@ class Terms:
                 str(aud),
                 "/record/read",
                 int(exp),
-                [["==", ".purpose", str()], ["==", ".terms", str(terms)], ["or", list(clauses)]],
+                [
+                    ["==", ".purpose", str()],
+                    ["==", ".terms", str(terms)],
+                    ["or", list(clauses)],
+                    *rest,
+                ],
             ):
-                return cls(iss, aud, terms, tuple(_window(clause, exp) for clause in clauses))
+                # Keys of what was lent on are sealed under the terms of who lent it on.
+                match rest:
+                    case []:
+                        own = terms
+                    case [["==", ".under[0]", str(under)]]:
+                        own = under
+                    case _:
+                        raise NotUnderstood("a grant that was lent on is lent on once, no more")
+                return cls(iss, aud, own, tuple(_window(clause, exp) for clause in clauses))
             case _:
                 raise NotUnderstood("this is not the delegation of a grant")
 

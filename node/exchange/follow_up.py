@@ -83,6 +83,8 @@ class FollowUp:
                 keyset = parse_out(message.cmd, answer.out)
                 assert isinstance(keyset, bytes)
                 self._borrowing.keyset(tx, pair, keyset)
+            case AcceptArgs() if answer.code is Code.REVOKED:
+                self._borrowing.over(tx, pair, args.grant, answer.t_ms, answer.cid)
             case KeysArgs() if answer.code is Code.OK:
                 grant = grant_of(args.keyset)
                 if (on := self._lending_on.given(tx, grant)) is not None:

@@ -202,10 +202,44 @@ class Borrowing:
         self.lines.begin(tx, line_of_held(held, now_ms, renews))
         self.began(tx, held)
         if held.status(now_ms) is not GrantStatus.EXPIRED:
-            accept = AcceptArgs(held.keyed[1], held.cid, held.bundle.terms.cid)
-            pair = self._peers.pair(tx, *held.keyed)
-            self._outgoing.put(tx, pair, Cmd.ACCEPT, accept.value(), now_ms)
+            self._accept(tx, held, now_ms)
         return True
+
+    def _accept(self, tx: Tx, held: GrantHeld, now_ms: int) -> None:
+        accept = AcceptArgs(held.keyed[1], held.cid, held.bundle.terms.cid)
+        pair = self._peers.pair(tx, *held.keyed)
+        self._outgoing.put(tx, pair, Cmd.ACCEPT, accept.value(), now_ms)
+
+    def accept_again(self, tx: Tx, now_ms: int) -> int:
+        """After a restore: say again that each grant held is accepted; how many.
+
+        The answer brings the keys that came since the backup was made, or says that the grant was
+        taken back meanwhile.
+        """
+        live = [
+            held
+            for held in self.all(tx)
+            if held.status(now_ms) is GrantStatus.LIVE
+            if self._peers.find(tx, *held.keyed) is not None
+        ]
+        for held in live:
+            self._accept(tx, held, now_ms)
+        return len(live)
+
+    def over(self, tx: Tx, pair: Pair, cid: bytes, t_ms: int, answer: bytes) -> None:
+        """The owner's signed `answer` to an acceptance says that a grant was taken back.
+
+        Where its keys were held before, this node has forgotten the revocation (a restore), and
+        what follows from it follows now.
+        """
+        held = self.find(tx, cid)
+        if held is None or held.keyed != (pair.own, pair.their) or not held.keysets:
+            return
+        if held.kept is not GrantStatus.REVOKED:
+            ended = replace(held, kept=GrantStatus.REVOKED, ended_ms=t_ms)
+            self._kept.save(tx, ended)
+            self.lines.happened(tx, Side.HELD, cid, Happened.REVOKED, t_ms, answer)
+            self.ended(tx, ended, t_ms)
 
     def lent(self, tx: Tx, pair: Pair, bundle: Bundle, now_ms: int) -> None:
         """The peer lets this node read, for it, what it was granted: accepted, because this node

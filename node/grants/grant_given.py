@@ -76,6 +76,10 @@ class GrantGiven:
         return self.bundle.grant.exp_s
 
     def status(self, now_ms: int) -> GrantStatus:
+        """How it stands.  What was seen to run out is over: its keys were turned, and a clock that
+        goes back does not bring it back."""
+        if self.ended_ms is not None and self.kept is not GrantStatus.REVOKED:
+            return GrantStatus.EXPIRED
         return status_at(self.bundle.grant.delegation, self.kept, now_ms)
 
     def value(self) -> Value:

@@ -37,6 +37,7 @@ from ...protocol.revocation import (
 )
 from ...protocol.trust import GrantStatus, check_standing
 from ...protocol.window import Window, opened_until, within
+from ...protocol.wire import Value
 from ..errors import NotAllowed, NotFound, UsageError
 from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
@@ -83,6 +84,8 @@ class LendingOn:
     def status(self, tx: Tx, one: LentOn, now_ms: int) -> GrantStatus:
         """How it stands: also what it was lent on from may have ended."""
         own = one.status(now_ms)
+        if own is GrantStatus.LIVE and self._suspended(tx, one):
+            return GrantStatus.SUSPENDED
         root = self._lending.find(tx, one.root)
         if own is not GrantStatus.LIVE or root is None:
             return own
@@ -161,6 +164,35 @@ class LendingOn:
         )
         return replace(one, keyset=keyset.signed.raw, n=n)
 
+    # after a restore
+
+    def suspend_all(self, tx: Tx, now_ms: int) -> int:
+        """Send no new keys of what is lent on until who lends it on says so: what was taken back
+        since the backup was made is not known here.  How many."""
+        live = [
+            one
+            for one in self.all(tx)
+            if one.side is LentOnSide.GIVEN and one.status(now_ms) is GrantStatus.LIVE
+        ]
+        for one in live:
+            self._objects.put(tx, Kind.SETTING, _suspended(one.cid), True)
+        return len(live)
+
+    def keep(self, tx: Tx, held: GrantHeld, keys: GrantKeys, cid: bytes, now_ms: int) -> None:
+        """Go on with what is lent on of `held` under `cid`; the proxy gets its part of the present
+        keys.  Raises NotFound, UsageError if it is not suspended."""
+        one = self.given(tx, cid)
+        if one is None:
+            raise NotFound("nothing was lent on under this: see `entrenous grants`")
+        status = self.status(tx, one, now_ms)
+        if status is not GrantStatus.SUSPENDED:
+            raise UsageError(f"this grant is {status.value}, not suspended")
+        self._objects.delete(tx, Kind.SETTING, _suspended(cid))
+        self.renew(tx, held, keys, now_ms)
+
+    def _suspended(self, tx: Tx, one: LentOn) -> bool:
+        return self._objects.has(tx, Kind.SETTING, _suspended(one.cid))
+
     def accepted(self, tx: Tx, pair: Pair, args: AcceptArgs, now_ms: int) -> bytes:
         """The proxy accepts what was lent on, and its terms: the keyset, as signed.
 
@@ -169,7 +201,7 @@ class LendingOn:
         one = self.given(tx, args.grant)
         if one is None or (one.own, one.their) != (pair.own, pair.their):
             raise GrantRefused("this grant is not one that this node gave", Code.UNKNOWN_GRANT)
-        check_standing(one.status(now_ms))
+        check_standing(self.status(tx, one, now_ms))
         if args.terms != one.bundle.terms.cid:
             raise GrantRefused("these are not the terms of this grant", Code.TERMS)
         self._save(tx, replace(one, accepted=True))
@@ -187,7 +219,7 @@ class LendingOn:
         for one in self.all(tx):
             if one.side is not LentOnSide.GIVEN or one.root != held.cid:
                 continue
-            if one.status(now_ms) is not GrantStatus.LIVE:
+            if self.status(tx, one, now_ms) is not GrantStatus.LIVE:
                 continue
             try:
                 fresh = self._keyed(tx, one, held, keys, now_ms)
@@ -308,6 +340,10 @@ class LendingOn:
 
     def _save(self, tx: Tx, one: LentOn) -> None:
         self._objects.put(tx, Kind.LENT_ON, [one.side.value, one.cid], one.value())
+
+
+def _suspended(cid: bytes) -> Value:
+    return ["lent-on-suspended", cid]
 
 
 def check_within(bundle: Bundle) -> None:

@@ -357,8 +357,14 @@ async def keep(host: Host, args: Args, emit: Emit) -> Value:
     now_ms = node.clock.now_ms()
 
     def unit(tx: Tx) -> None:
-        cid = args.id("grant", (one.cid for one in node.lending.all(tx)), "grant")
-        node.lending.keep(tx, cid, now_ms)
+        given = [one.cid for one in node.lending.all(tx)]
+        lent_on = {one.cid: one.root for one in node.lending_on.all(tx)}
+        cid = args.id("grant", (*given, *lent_on), "grant")
+        if cid not in lent_on:
+            node.lending.keep(tx, cid, now_ms)
+            return
+        held = node.borrowing.get(tx, lent_on[cid])
+        node.lending_on.keep(tx, held, node.borrowing.keys(tx, held), cid, now_ms)
 
     await node.store.database.write(unit)
     node.outgoing.notify()

@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from entrenous.node.grants.grant_held import GrantHeld
+from entrenous.node.grants.grant_lines import Side
 from entrenous.node.node import Node
 from entrenous.node.store.database import Tx
 from entrenous.node.vault.stored import Stored
@@ -23,10 +24,14 @@ from entrenous.protocol.trust import GrantStatus
 from entrenous.protocol.window import Window
 from entrenous.simulations.invariants import day_keys, opens
 
-from .town import NAMES, OWNERS, SERVED, Town, slots_of
-from .who_may import NEVER, Grant, WhoMay
+from .machines import NAMES
+from .readings import slots_of
+from .town import OWNERS, PATHS, SERVED, Town
+from .who_may import NEVER, Grant, Name, WhoMay
 
-Name = tuple[str, str, int, int]
+# A reader sees within so long that a grant has run out: clocks differ, and the house is kept once a
+# minute.
+DELETING_MS = 180_000
 
 
 class Difference(AssertionError):
@@ -61,10 +66,14 @@ class Comparison:
         self._reached["compared, all said" if quiet else "compared, words on their way"] += 1
         pages = {owner: await self._pages(owner) for owner in OWNERS}
         for owner in OWNERS:
+            self._model.clock(owner, self._town.now_ms(owner))
+            await self._renewed(owner)
             self._as_written(owner, pages[owner])
             await self._as_kept(owner)
         for reader in NAMES:
             await self._keys(reader, pages, quiet=quiet)
+            if quiet:
+                await self._deleted(reader)
         await self._doors()
 
     def known(self) -> dict[bytes, Name]:
@@ -115,12 +124,63 @@ class Comparison:
         wanted = {
             cid: status_in(grant)
             for cid, grant in self._model.grants.items()
-            if grant.owner == owner and not grant.lost
+            if grant.owner == owner and not grant.lost and grant.above is None
         }
         if kept != wanted:
             raise Difference(f"{owner} keeps {_told(kept)}; it should be {_told(wanted)}")
 
+    async def _renewed(self, owner: str) -> None:
+        """Take note of what was renewed by itself, if its owner said so, and no further."""
+        node, model = self._town.at_rest(owner), self._model
+        disk = self._town.machines[owner].disk
+        for given in await disk.read(node.lending.all):
+            if given.cid in model.grants:
+                continue
+            cid = given.cid
+            line = await disk.read(lambda tx, cid=cid: node.lending.lines.find(tx, Side.GIVEN, cid))
+            old = None if line is None or line.renews is None else line.renews
+            until_s = model.always.get(old or b"")
+            if old is None or until_s is None or not model.grants[old].live:
+                raise Difference(f"{owner} lends what nobody granted: {cid.hex()[-6:]}")
+            if not model.grants[old].exp_ms < given.exp_s * 1000 <= until_s * 1000:
+                raise Difference(f"{owner} renewed {cid.hex()[-6:]} for longer than it may")
+            self._reached["renewed by itself"] += 1
+            model.renew(old, cid, given.exp_s * 1000)
+            fresh = model.grants[cid]
+            if [(w.first, w.last) for w in given.windows] != [(fresh.first, fresh.last)]:
+                raise Difference(f"{owner} renewed other days: {_words(fresh)}")
+
+    # readers' copies
+
+    async def _deleted(self, reader: str) -> None:
+        """What a reader was to delete is gone."""
+        node = self._town.at_rest(reader)
+        machine = self._town.machines[reader]
+
+        def look(tx: Tx) -> set[bytes]:
+            return {
+                parse_entry(one.raw).page_id
+                for owner in {held.their for held in node.borrowing.all(tx)}
+                for path in PATHS
+                for one in node.vault.stored(tx, path, 0, 65_535, owner)
+            }
+
+        kept = await machine.disk.read(look)
+        now_ms = machine.clock.now_ms()
+        names = {self._seen.pages[page][2] for page in kept if page in self._seen.pages}
+        self._reached["copies kept"] += len(names)
+        wrong = [
+            name
+            for name in sorted(names)
+            if self._model.must_be_gone(reader, name, now_ms - DELETING_MS)
+        ]
+        if wrong:
+            raise Difference(f"{reader} keeps {wrong}, which it was to delete")
+
     # keys
+
+    def _holds(self, grant: Grant, now_ms: int) -> bool:
+        return self._model.may_read(grant, grant.first, grant.first, now_ms)
 
     async def _keys(self, reader: str, pages: dict[str, list[bytes]], *, quiet: bool) -> None:
         node = self._town.at_rest(reader)
@@ -131,11 +191,12 @@ class Comparison:
             opened = set[Name]()
             if grant.cid in held:
                 opened = self._opened(*held[grant.cid], pages[grant.owner])
-            may = {page.name for page in self._model.pages if grant.opens(page)}
+            may = {page.name for page in self._model.pages if self._model.opens(grant, page)}
             if opened - may:
                 raise Difference(f"{reader} opens {sorted(opened - may)} with {_words(grant)}")
             now_ms = self._town.now_ms(grant.owner)
-            if quiet and grant.live and now_ms <= grant.exp_ms and may - opened:
+            must = quiet and self._model.sure(grant) and self._holds(grant, now_ms)
+            if must and may - opened:
                 raise Difference(f"{reader} does not open {sorted(may - opened)}: {_words(grant)}")
             self._reached["pages opened"] += len(opened)
 
@@ -169,7 +230,10 @@ class Comparison:
         if said is None:
             return
         self._reached[f"door: {said}"] += 1
-        wanted = code_for(grant, day, self._town.now_ms(grant.owner))
+        now_ms = self._town.now_ms(grant.owner)
+        if self._model.twilight(grant.owner, now_ms):
+            return
+        wanted = code_for(self._model, grant, day, now_ms)
         if said != wanted:
             raise Difference(f"the door says {said} and not {wanted}: day {day} of {_words(grant)}")
 
@@ -181,17 +245,24 @@ def status_in(grant: Grant) -> GrantStatus:
     return GrantStatus.LIVE if grant.suspended == NEVER else GrantStatus.SUSPENDED
 
 
-def code_for(grant: Grant, day: int, now_ms: int) -> str:
+def code_for(model: WhoMay, grant: Grant, day: int, now_ms: int) -> str:
     """What a door should say to a read of one day."""
+    above = model.above(grant)
     if now_ms > grant.exp_ms:
         return Code.EXPIRED
     if not grant.first <= day <= min(grant.last, day_of(grant.exp_ms)):
         return Code.DAYS
     if grant.lost:
         return Code.UNKNOWN_GRANT
+    if above is not None:
+        said = code_for(model, above, day, now_ms)
+        ended = grant.revoked and not grant.forgiven
+        return Code.REVOKED if said == SERVED and ended else said
     if grant.revoked:
         return Code.REVOKED
-    return SERVED if grant.may_read(day, day, now_ms) else Code.SUSPENDED
+    if grant.over != NEVER:
+        return Code.EXPIRED
+    return SERVED if model.may_read(grant, day, day, now_ms) else Code.SUSPENDED
 
 
 def _held(node: Node, tx: Tx) -> dict[bytes, tuple[GrantHeld, GrantKeys]]:

@@ -18,6 +18,7 @@ def run(
     *,
     steps: int = STEPS,
     kinds: frozenset[str] = KINDS,
+    openings: tuple[str, ...] = LendingMachine.openings,
     shrink: bool = False,
 ) -> Counter[str]:
     """Live `histories` of at most `steps` steps, drawn from seed `number`; what was reached.
@@ -29,6 +30,7 @@ def run(
         pass
 
     Chosen.kinds = kinds
+    Chosen.openings = openings
     Chosen.reached = Counter()
     phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
     chosen = settings(

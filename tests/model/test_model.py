@@ -8,12 +8,13 @@ from __future__ import annotations
 import pytest
 
 from entrenous.tests.model.compare import Difference
-from entrenous.tests.model.planted import PLANTED, RARE
+from entrenous.tests.model.machines import Impatient
+from entrenous.tests.model.openings import OPENINGS
+from entrenous.tests.model.planted import BY_CHANCE, PLANTED
 from entrenous.tests.model.running import run
-from entrenous.tests.model.town import Impatient
 from entrenous.tests.model.who_may import Grant, WhoMay
 
-GRANT = Grant(b"g", "ana", "volt", "energy/gas/load-curve", 46_000, 46_102, 1_800_000_000_000, 0)
+GRANT = Grant(b"g", "ana", "volt", "energy/gas/load-curve", 46_000, 46_102, 1_800_000_000_000)
 
 
 def test_nodes_do_as_the_model_says() -> None:
@@ -27,11 +28,25 @@ def test_the_same_seed_gives_the_same_histories() -> None:
     assert run(7, 1, steps=6) == run(7, 1, steps=6)
 
 
-@pytest.mark.parametrize("name", sorted(PLANTED.keys() - RARE))
+@pytest.mark.parametrize("name", sorted(OPENINGS))
+def test_an_opening_shows_no_difference(name: str) -> None:
+    reached = run(1, 1, steps=1, openings=(name,))
+    assert reached[f"opening: {name}"]
+    assert reached["keys tried by the adversary"]
+
+
+@pytest.mark.parametrize("name", sorted(PLANTED))
 def test_a_planted_fault_is_found(name: str) -> None:
     planted = PLANTED[name]
     with planted.fault(), pytest.raises((Difference, Impatient)):
-        run(1, 40, steps=12, kinds=planted.kinds)
+        run(1, 1, steps=1, openings=(planted.opening,))
+
+
+@pytest.mark.parametrize("name", BY_CHANCE)
+def test_chance_finds_a_planted_fault(name: str) -> None:
+    kinds = frozenset({"lend", "write", "read", "take back", "restore"})
+    with PLANTED[name].fault(), pytest.raises((Difference, Impatient)):
+        run(1, 40, steps=12, kinds=kinds, openings=("",))
 
 
 # --- the model itself -----------------------------------------------------------------------------
@@ -48,13 +63,13 @@ def test_what_came_after_the_end_does_not_open() -> None:
         (46_101, 0),
         (46_102, 0),
     ]
-    assert not ended.may_read(46_101, 46_101, 0)
+    assert not model.may_read(ended, 46_101, 46_101, 0)
 
 
 def test_a_restored_owner_has_forgotten_and_waits() -> None:
     model = WhoMay()
     model.lend(GRANT)
-    then = model.photograph("ana")
+    then = model.photograph("ana", said=True)
     model.take_back(b"g")
     model.write("ana", GRANT.path, range(46_101, 46_102), 0, 0)
     model.restore("ana", then)
@@ -62,8 +77,8 @@ def test_a_restored_owner_has_forgotten_and_waits() -> None:
     waiting = model.grants[b"g"]
     assert [page.slot for page in model.pages] == [1]
     assert not waiting.revoked
-    assert not waiting.may_read(46_101, 46_101, 0)
+    assert not model.may_read(waiting, 46_101, 46_101, 0)
     assert not waiting.opens(model.pages[0])
     model.keep(b"g")
-    assert model.grants[b"g"].may_read(46_101, 46_101, 0)
+    assert model.may_read(model.grants[b"g"], 46_101, 46_101, 0)
     assert model.grants[b"g"].opens(model.pages[0])

@@ -1,8 +1,8 @@
-"""Three real nodes, and what people do with them.
+"""What people in a town do with their nodes.
 
-Ana and Ben are persons, Volt is a supplier: Ana lends to both, Ben to Volt.  People are patient: an
-act that a power cut interrupted is done again until it is done, once, and what a node confirmed
-must be so ever after.
+Ana and Ben are persons, Volt is a supplier: Ana lends to both, Ben to Volt, Volt to Ana; of what
+Volt lends her, she lends on to Ben, who reads it for her.  An act that a power cut interrupted is
+done again until it is done, once.
 """
 
 # pyright: reportUnknownMemberType=false
@@ -12,177 +12,78 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import trio
 
-from entrenous.crypto.entropy import SeededEntropy
-from entrenous.crypto.shares import recovery_words
-from entrenous.node.backup import write_backup
-from entrenous.node.config import Config, Role
 from entrenous.node.errors import Away, NodeError, NotAllowed, NotFound, Refused, UsageError
+from entrenous.node.grants.lent_on import LentOnSide
+from entrenous.node.grants.renewal import Renewing
 from entrenous.node.node import Node
-from entrenous.node.offload import InlineOffload
-from entrenous.node.opening import make_key_file, open_home
 from entrenous.node.peers.peers import Pair
-from entrenous.node.restoring import restore_home
-from entrenous.node.store.home import Home as HomeFolder
+from entrenous.node.store.database import Tx
 from entrenous.node.vault.vault import pieces_of
-from entrenous.protocol.day import start_ms
+from entrenous.protocol.duty import Duty
 from entrenous.protocol.errors import Code
-from entrenous.protocol.record import Batch
 from entrenous.protocol.request import Request
 from entrenous.protocol.schema import METER_READING
 from entrenous.protocol.terms import Clause, Force, Terms
 from entrenous.protocol.window import Window
-from entrenous.simulations.dice import Dice
-from entrenous.simulations.invariants import waiting_of
-from entrenous.simulations.machine import DownError, Hazard, Machine
-from entrenous.simulations.world import World
+from entrenous.simulations.machine import DownError, Machine
+
+from .machines import Impatient, Machines, NotYet
+from .readings import readings, slots_of, start_of
 
 T = TypeVar("T")
 
-OWNERS = ("ana", "ben")
-NAMES = ("ana", "ben", "volt")
-LENDS = (("ana", "ben"), ("ana", "volt"), ("ben", "volt"))
+OWNERS = ("ana", "ben", "volt")
+MEET = (("ana", "ben"), ("volt", "ana"), ("volt", "ben"))
+LENDS = (("ana", "ben"), ("ana", "volt"), ("ben", "volt"), ("volt", "ana"))
+# Who lends on to whom what is whose: both know one persona of an organisation.
+LENDS_ON = ("ana", "ben", "volt")
 PATHS = ("energy/electricity/load-curve", "energy/gas/load-curve")
-HOUR_S = 3_600
 DAY_S = 86_400
-# Nobody waits longer than this for a peer that is there.
-PATIENCE_S = 900
 # A busy node is asked again so often.
 TRIES = 12
 SERVED = "served"
 
 
-class Impatient(Exception):
-    """What must come did not come."""
+@dataclass(frozen=True, slots=True)
+class LentTo:
+    """What is asked for and granted: `window`, until `exp_s`, under these duties."""
+
+    owner: str
+    reader: str
+    window: Window
+    exp_s: int
+    duties: tuple[Duty, ...] = ()
 
 
-class _NotYet(Exception):
-    """What is waited for has not come."""
-
-
-class OneBlow(Hazard):
-    """Power goes once, at the step of this name that is `after` others of it from now."""
-
-    def __init__(self, dice: Dice) -> None:
-        super().__init__(dice)
-        self._step: str | None = None
-        self._after = 0
-
-    def arm(self, step: str, after: int) -> None:
-        self._step, self._after = step, after
-
-    def strikes(self, step: str, chance: float) -> bool:
-        if step != self._step:
-            return False
-        if self._after:
-            self._after -= 1
-            return False
-        self._step = None
-        return super().strikes(step, 1.0)
-
-
-class Town:
+class Town(Machines):
     """What people do.  Everything here is an order of a `LedWorld`."""
-
-    def __init__(self, world: World, folder: Path) -> None:
-        self.world = world
-        self._folder = folder
-        self.machines: dict[str, Machine] = {}
-        self._rest: dict[str, tuple[object, Node]] = {}
-        self._restored = 0
 
     async def begin(self) -> None:
         """Everybody is on and has met everybody."""
-        for name in NAMES:
-            role = Role.ORGANISATION if name == "volt" else Role.PERSON
-            machine = await self.world.add(name, role)
-            machine.hazard = OneBlow(self.world.dice.fork(f"blow at {name}"))
-            self.machines[name] = machine
-            self.world.power_on(machine)
-        for inviter, scanner in LENDS:
+        await self.stand_up()
+        for inviter, scanner in MEET:
             await self._meet(self.machines[inviter], self.machines[scanner])
+        principal, proxy, at = LENDS_ON
+
+        async def offer(node: Node) -> None:
+            pairs = await pair_of(node, principal), await pair_of(node, at)
+            now_ms = node.clock.now_ms()
+            await node.store.database.write(lambda tx: node.proxies.ask(tx, *pairs, now_ms))
+            node.outgoing.notify()
+
+        await self.insist(proxy, offer)
         await self.until_quiet()
-
-    # how people are
-
-    async def insist(self, name: str, act: Callable[[Node], Awaitable[T]]) -> T:
-        """Do `act` until it is done, switching the machine on as often as need be."""
-        machine = self.machines[name]
-        with trio.move_on_after(PATIENCE_S):
-            while True:
-                await self.switch_on(name)
-                with suppress(DownError, Away, _NotYet):
-                    return await self.world.do(machine, act)
-                await trio.sleep(1)
-        raise Impatient(f"{name} waited {PATIENCE_S} s")
-
-    async def switch_on(self, name: str) -> None:
-        machine = self.machines[name]
-        if machine.life is not None and not machine.life.on:
-            await machine.life.ended.wait()
-        if machine.life is None:
-            self.world.power_on(machine)
-            await trio.testing.wait_all_tasks_blocked()
-
-    async def switch_off(self, name: str) -> None:
-        life = self.machines[name].life
-        if life is not None:
-            life.cut_power()
-            await life.ended.wait()
-
-    def doom(self, name: str, step: str, after: int) -> None:
-        """Let the power of a machine go at a step; at none if there is no such step."""
-        hazard = self.machines[name].hazard
-        assert isinstance(hazard, OneBlow)
-        hazard.arm(step, after)
-
-    def is_on(self, name: str) -> bool:
-        return self.machines[name].on
-
-    def at_rest(self, name: str) -> Node:
-        """A node over the bare disk."""
-        machine = self.machines[name]
-        kept = self._rest.get(name)
-        if kept is None or kept[0] is not machine.disk:
-            kept = self._rest[name] = (machine.disk, machine.at_rest())
-        return kept[1]
-
-    def now_ms(self, name: str) -> int:
-        return self.machines[name].clock.now_ms()
-
-    async def waiting(self) -> int:
-        """How many words wait in the outboxes."""
-        count = 0
-        for name, machine in self.machines.items():
-            node = self.at_rest(name)
-            found = await machine.disk.read(partial(waiting_of, node))
-            count += found.total()
-        return count
-
-    async def until_quiet(self) -> None:
-        """Until everything has been said.  Raises Impatient."""
-        with trio.move_on_after(PATIENCE_S):
-            while True:
-                for name in NAMES:
-                    await self.switch_on(name)
-                if not await self.waiting():
-                    await trio.testing.wait_all_tasks_blocked()
-                    if not await self.waiting():
-                        return
-                await trio.sleep(1)
-        raise Impatient(f"{await self.waiting()} words still wait after {PATIENCE_S} s")
-
-    # meeting
 
     async def _meet(self, inviter: Machine, scanner: Machine) -> None:
         async def invite(node: Node) -> object:
             if not node.addresses():
-                raise _NotYet
+                raise NotYet
             return await node.store.database.write(
                 lambda tx: node.meeting.invite(
                     tx, node.addresses(), scanner.name, node.clock.now_ms()
@@ -199,7 +100,7 @@ class Town:
 
         await self.insist(scanner.name, scan)
 
-    # writing
+    # writing and erasing
 
     async def write(self, owner: str, path: str, days: range, slot: int) -> None:
         batch = readings(days, slot)
@@ -230,18 +131,39 @@ class Town:
         async def came(node: Node) -> None:
             if not await _has(node, path, days[0], slot):
                 await self.switch_on(source)
-                raise _NotYet
+                raise NotYet
 
         await self.insist(owner, came)
 
+    async def erase(self, owner: str, path: str, day: int, slot: int) -> None:
+        """One record."""
+
+        async def erase(node: Node) -> None:
+            with suppress(NotFound):  # it was gone just before the machine went off
+                await node.erasing.erase_record(path, start_of(day, slot))
+
+        await self.insist(owner, erase)
+
+    async def erase_all(self, owner: str, path: str) -> None:
+        """A whole collection."""
+
+        async def erase(node: Node) -> None:
+            with suppress(NotFound):
+                await node.erasing.erase_collection(path)
+
+        await self.insist(owner, erase)
+
     # lending
 
-    async def lend(self, owner: str, reader: str, window: Window, exp_s: int) -> bytes:
+    async def lend(self, lent: LentTo) -> bytes:
         """Ask, and grant it all; the CID once it is kept."""
+        owner, reader, window, exp_s = lent.owner, lent.reader, lent.window, lent.exp_s
         pair = await self.insist(reader, partial(pair_of, name=owner))
-        terms = Terms(
-            "dpv:ServiceProvision", 30, (reader,), None, (Clause("not sold on", Force.PROMISED),)
+        clauses = (
+            Clause("not sold on", Force.PROMISED),
+            *(Clause(duty.value, Force.PROMISED) for duty in lent.duties),
         )
+        terms = Terms("dpv:ServiceProvision", 30, (reader,), None, clauses)
         request = Request(pair.own, (window,), terms.purpose, terms, exp_s, "nothing changes")
 
         async def ask(node: Node) -> bytes:
@@ -259,7 +181,7 @@ class Town:
             asked = await node.store.database.read(lambda tx: node.inbox.find(tx, cid))
             if asked is None:
                 await self.switch_on(reader)
-                raise _NotYet
+                raise NotYet
             if asked.grant is not None:
                 return asked.grant
             given = await node.store.database.write(
@@ -269,6 +191,32 @@ class Town:
             return given.cid
 
         return await self.insist(owner, decide)
+
+    async def renew(self, owner: str, cid: bytes, exp_s: int) -> bytes:
+        """Go on with a grant until later; the CID of the new one."""
+
+        async def renew(node: Node) -> bytes:
+            now_ms = node.clock.now_ms()
+
+            def unit(tx: Tx) -> bytes:
+                kept = node.renewals.renewed_by(tx, cid)  # just before the machine went off
+                return kept or node.renewals.renew(tx, cid, exp_s, now_ms).cid
+
+            new = await node.store.database.write(unit)
+            node.outgoing.notify()
+            return new
+
+        return await self.insist(owner, renew)
+
+    async def renew_always(self, owner: str, cid: bytes, until_s: int) -> None:
+        """Let a grant be renewed by itself, a day at a time."""
+
+        async def always(node: Node) -> None:
+            rule = Renewing(DAY_S, until_s)
+            now_ms = node.clock.now_ms()
+            await node.store.database.write(lambda tx: node.renewals.always(tx, cid, rule, now_ms))
+
+        await self.insist(owner, always)
 
     async def take_back(self, owner: str, cid: bytes) -> None:
         async def revoke(node: Node) -> None:
@@ -289,6 +237,56 @@ class Town:
             node.outgoing.notify()
 
         await self.insist(owner, keep)
+
+    async def lend_on(self, root: bytes, window: Window, exp_s: int) -> bytes:
+        """Who holds `root` lets another read part of it; the CID once it is kept."""
+        principal, proxy, at = LENDS_ON
+
+        async def given(node: Node) -> list[bytes]:
+            found = await node.store.database.read(node.lending_on.all)
+            return [one.cid for one in found if one.side is LentOnSide.GIVEN]
+
+        before = await self.insist(principal, given)
+
+        async def lend(node: Node) -> bytes:
+            for cid in await given(node):
+                if cid not in before:
+                    return cid
+            to, owner = await pair_of(node, proxy), await pair_of(node, at)
+            now_ms = node.clock.now_ms()
+
+            def unit(tx: Tx) -> bytes:
+                held = node.borrowing.find(tx, root)
+                if held is None or not held.keysets:
+                    raise NotYet
+                made = node.lending_on.lend_on(
+                    tx,
+                    held,
+                    node.borrowing.keys(tx, held),
+                    to,
+                    node.proxies.known_as(tx, to, owner, now_ms),
+                    windows=[window],
+                    exp_s=exp_s,
+                    now_ms=now_ms,
+                )
+                return made.cid
+
+            cid = await node.store.database.write(unit)
+            node.outgoing.notify()
+            return cid
+
+        return await self.insist(principal, lend)
+
+    async def take_back_lent_on(self, by: str, cid: bytes) -> None:
+        """By who lent it on, or by the owner of the data, who was told of it."""
+
+        async def revoke(node: Node) -> None:
+            now_ms = node.clock.now_ms()
+            with suppress(UsageError):
+                await node.store.database.write(lambda tx: node.lending_on.revoke(tx, cid, now_ms))
+            node.outgoing.notify()
+
+        await self.insist(by, revoke)
 
     # reading
 
@@ -319,13 +317,15 @@ class Town:
         return await self._asked(reader, ask)
 
     async def read(
-        self, reader: str, owner: str, window: Window
+        self, reader: str, owner: str, window: Window, principal: str = ""
     ) -> frozenset[tuple[int, int]] | str | None:
-        """What the reader's own node fetches: (day, slot) of each record, a code, or None."""
+        """What the reader's own node fetches, for itself or for `principal`: (day, slot) of each
+        record, a code, or None."""
 
         async def fetch(node: Node) -> frozenset[tuple[int, int]] | str | None:
             try:
-                lent = await node.fetcher.fetch(await pair_of(node, owner), window)
+                of = await pair_of(node, principal) if principal else None
+                lent = await node.fetcher.fetch(await pair_of(node, owner), window, principal=of)
             except Away:
                 return None
             except Refused as refused:
@@ -352,77 +352,6 @@ class Town:
             await trio.sleep(5)
         raise Impatient("a node was busy without end")
 
-    # time and loss
-
-    async def pass_time(self, hours: int) -> None:
-        """All clocks go on; then everybody keeps house."""
-        for machine in self.machines.values():
-            machine.clock.skew_ms += hours * HOUR_S * 1000
-        for name in NAMES:
-            if self.is_on(name):
-                with suppress(DownError):
-                    await self.world.do(self.machines[name], lambda node: node.keep_house())
-
-    async def back_up(self, name: str) -> Path:
-        """The machine's newest backup; the one before it is gone."""
-        path = self._folder / f"{name}.backup"
-        home = HomeFolder(self._folder)
-
-        async def write(node: Node) -> None:
-            path.unlink(missing_ok=True)
-            await write_backup(
-                path,
-                database=node.store.database,
-                home=home,
-                keystore=node.keystore,
-                config=node.config,
-                entropy=node.entropy,
-                offload=node.offload,
-                program="model",
-                now_ms=node.clock.now_ms(),
-            )
-
-        await self.insist(name, write)
-        return path
-
-    async def restore(self, name: str, backup: Path) -> None:
-        """The machine is lost; another one stands in its place, made from a backup."""
-        machine = self.machines[name]
-        await self.switch_off(name)
-        self._restored += 1
-        entropy = machine.entropy.fork(f"restore {self._restored}")
-        folder = self._folder / f"restored-{self._restored}"
-        key = make_key_file(self._folder / f"key-{self._restored}", entropy)
-        words = self._words(machine, entropy)
-        await restore_home(
-            folder,
-            backup,
-            words,
-            key,
-            entropy=entropy,
-            clock=machine.clock,
-            offload=InlineOffload(),
-        )
-        disk = await self.world.open_disk(HomeFolder(folder).database)
-        self.world.replace(machine, open_home(folder, key), disk, Config.read(folder, {}))
-        machine.entropy = entropy.fork("life")
-        await self.switch_on(name)
-
-    @staticmethod
-    def _words(machine: Machine, entropy: SeededEntropy) -> str:
-        assert machine.recovery is not None
-        return recovery_words(machine.recovery, entropy=entropy)
-
-    def isolate(self, name: str) -> None:
-        others = [m.device for other, m in self.machines.items() if other != name]
-        self.world.air.cut([self.machines[name].device], others)
-
-    def heal(self) -> None:
-        self.world.air.heal()
-
-
-# small things
-
 
 async def pair_of(node: Node, name: str) -> Pair:
     return await node.store.database.read(lambda tx: node.peers.named(tx, name))
@@ -434,28 +363,3 @@ async def _has(node: Node, path: str, day: int, slot: int) -> bool:
     except NodeError:
         return False
     return (day, slot) in slots_of(reading.batch)
-
-
-def readings(days: range, slot: int) -> Batch:
-    """One reading a day, of hour `slot`."""
-    count = len(days)
-    return Batch(
-        METER_READING,
-        {
-            "time": [start_ms(day) + slot * HOUR_S * 1000 for day in days],
-            "offset_min": [60] * count,
-            "duration_s": [HOUR_S] * count,
-            "value": [(100 + slot, 1)] * count,
-            "unit": ["Wh"] * count,
-            "quality": [None] * count,
-        },
-    ).check()
-
-
-def slots_of(batch: Batch) -> list[tuple[int, int]]:
-    """(day, hour) of each reading."""
-    return [
-        (day, (t_ms - start_ms(day)) // (HOUR_S * 1000))
-        for day, records in batch.sorted().by_day()
-        for t_ms in records.times
-    ]

@@ -6,18 +6,27 @@ millisecond have an order.
 
     may read      the grant has begun, has not ended, is not suspended, and the day is in it
     opens         the day is in it, and the page was written before the grant ended or was suspended
+    lent on       both hold only as far as they hold of the grant that it was lent on from
+    must be gone  what was read under a duty to delete, once that grant ended or its owner erased
+                  it, unless the reader holds another grant on the day
 
-An owner restored from a backup has forgotten what came after it: pages are gone, grants given since
-are over, and all that were live then wait until their owner keeps them.
+Whoever is restored from a backup has forgotten what came after it.  At an owner, pages are gone,
+grants given since are over, and all that were live then wait until their owner keeps them.  What a
+reader has forgotten of is `unsure`: nobody counts on its keys, and still they open no more than the
+above.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from entrenous.protocol.day import day_of
 
 NEVER = 1 << 60
+
+# (owner, path, day, hour): what one page tells.
+Name = tuple[str, str, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +41,13 @@ class Page:
     t_ms: int
 
     @property
-    def name(self) -> tuple[str, str, int, int]:
+    def name(self) -> Name:
         return self.owner, self.path, self.day, self.slot
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Days `first … last` of one collection, lent until `exp_ms`."""
+    """Days `first … last` of one collection, lent until `exp_ms`; asked for until `asked`."""
 
     cid: bytes
     owner: str
@@ -47,11 +56,24 @@ class Grant:
     first: int
     last: int
     exp_ms: int
-    given: int
+    given: int = 0
+    asked: int = 0
+    # Whether its terms want what was read deleted at the end.
+    duty: bool = False
+    # What it was lent on from, and by whom.
+    above: bytes | None = None
+    giver: str = ""
     ended: int = NEVER
     suspended: int = NEVER
+    # When its owner's clock was first seen beyond `exp_ms`.
+    over: int = NEVER
+    renewed: bool = False
     # Given after the backup that its owner was restored from: nobody but the reader knows of it.
     lost: bool = False
+    # Somebody on its way was restored to a time before something of it: it may have forgotten.
+    unsure: bool = False
+    # It was lent on, taken back, and the owner of the data has forgotten that.
+    forgiven: bool = False
 
     @property
     def live(self) -> bool:
@@ -61,15 +83,20 @@ class Grant:
     def revoked(self) -> bool:
         return self.ended != NEVER and not self.lost
 
+    @property
+    def on(self) -> tuple[str, str]:
+        return self.owner, self.path
+
     def has(self, day: int) -> bool:
         return self.first <= day <= min(self.last, day_of(self.exp_ms))
 
-    def may_read(self, first: int, last: int, now_ms: int) -> bool:
-        return self.live and now_ms <= self.exp_ms and self.first <= first and last <= self.last
+    def held_after(self, tick: int) -> bool:
+        """Whether it held at any time from `tick` on."""
+        return min(self.ended, self.suspended, self.over) > tick
 
     def opens(self, page: Page) -> bool:
         return (
-            (page.owner, page.path) == (self.owner, self.path)
+            (page.owner, page.path) == self.on
             and self.has(page.day)
             and page.tick < min(self.ended, self.suspended)
             and page.t_ms <= self.exp_ms
@@ -78,10 +105,13 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Photograph:
-    """What an owner's backup knows."""
+    """What a backup knows; `said`: nothing was on its way when it was made."""
 
     tick: int
+    said: bool
     grants: dict[bytes, Grant]
+    pages: tuple[Page, ...]
+    always: dict[bytes, int]
 
 
 @dataclass
@@ -90,18 +120,104 @@ class WhoMay:
 
     grants: dict[bytes, Grant] = field(default_factory=dict[bytes, Grant])
     pages: list[Page] = field(default_factory=list[Page])
+    # Grants that are renewed by themselves, and until when (seconds).
+    always: dict[bytes, int] = field(default_factory=dict[bytes, int])
+    # When each reader last fetched, or tried to fetch, a page; when a page was erased.
+    fetched: dict[tuple[str, Name], int] = field(default_factory=dict[tuple[str, Name], int])
+    erased: dict[Name, int] = field(default_factory=dict[Name, int])
+    # The latest that each owner's clock showed.
+    latest: dict[str, int] = field(default_factory=dict[str, int])
     tick: int = 0
 
     def now(self) -> int:
         self.tick += 1
         return self.tick
 
+    # what is so
+
+    def may_read(self, grant: Grant, first: int, last: int, now_ms: int) -> bool:
+        """Whether `grant` lets its reader read these days."""
+        within = grant.first <= first and last <= grant.last
+        holds = grant.live and grant.over == NEVER and now_ms <= grant.exp_ms
+        above = self.above(grant)
+        return within and holds and (above is None or self.may_read(above, first, last, now_ms))
+
+    def opens(self, grant: Grant, page: Page) -> bool:
+        """Whether the keys of `grant` open `page`."""
+        above = self.above(grant)
+        return grant.opens(page) and (above is None or self.opens(above, page))
+
+    def sure(self, grant: Grant) -> bool:
+        """Whether its reader, and whoever lends it on, knows all of it."""
+        above = self.above(grant)
+        return not grant.unsure and (above is None or self.sure(above))
+
+    def above(self, grant: Grant) -> Grant | None:
+        return None if grant.above is None else self.grants[grant.above]
+
+    def of(self, owner: str, reader: str, path: str) -> list[Grant]:
+        """The grants that `reader` has for itself."""
+        wanted = (owner, reader, path, None)
+        return [g for g in self.grants.values() if (g.owner, g.reader, g.path, g.above) == wanted]
+
+    def twilight(self, owner: str, now_ms: int) -> bool:
+        """Whether a clock was set back over the end of a grant, and it is not known whether the
+        node had looked at it before."""
+        latest = self.latest.get(owner, now_ms)
+        return any(
+            grant.owner == owner and grant.over == NEVER and now_ms <= grant.exp_ms < latest
+            for grant in self.grants.values()
+        )
+
+    def must_be_gone(self, reader: str, name: Name, then_ms: int) -> bool:
+        """Whether a page that `reader` fetched may be kept no more, once everything was said;
+        `then_ms` is when its clock was looked at for grants that ran out."""
+        fetched = self.fetched.get((reader, name), 0)
+        mine = [
+            grant
+            for grant in self.grants.values()
+            if grant.reader == reader and grant.on == name[:2] and grant.has(name[2])
+        ]
+        erased = self.erased.get(name, 0)
+        for duty in mine:
+            if not duty.duty or duty.unsure or duty.above is not None:
+                continue
+            if duty.given < fetched < erased and duty.held_after(erased):
+                return True
+            end = min(duty.ended, duty.over if duty.exp_ms < then_ms else NEVER)
+            others = (one for one in mine if one.cid != duty.cid)
+            if duty.given < fetched < end < NEVER and duty.suspended == NEVER and not duty.lost:
+                return not any(one.held_after(end) for one in others)
+        return False
+
+    # what happens
+
     def write(self, owner: str, path: str, days: range, slot: int, t_ms: int) -> None:
         tick = self.now()
         self.pages += [Page(owner, path, day, slot, tick, t_ms) for day in days]
 
+    def erase(self, owner: str, names: Iterable[Name]) -> None:
+        tick, gone = self.now(), set(names)
+        self.pages = [page for page in self.pages if page.name not in gone]
+        self.erased |= dict.fromkeys(gone, tick)
+
+    def fetch(self, reader: str, names: Iterable[Name]) -> None:
+        tick = self.now()
+        self.fetched |= {(reader, name): tick for name in names}
+
     def lend(self, grant: Grant) -> None:
         self.grants[grant.cid] = replace(grant, given=self.now())
+
+    def renew(self, cid: bytes, new: bytes, exp_ms: int) -> None:
+        """The same days, for longer; those that the end cut off go on as far as was asked for."""
+        old = self.grants[cid]
+        cut = old.last == day_of(old.exp_ms)
+        last = min(old.asked if cut else old.last, day_of(exp_ms))
+        fresh = replace(old, cid=new, last=last, exp_ms=exp_ms, over=NEVER)
+        self.grants[cid] = replace(old, renewed=True)
+        self.lend(fresh)
+        if cid in self.always:
+            self.always[new] = self.always.pop(cid)
 
     def take_back(self, cid: bytes) -> None:
         grant = self.grants[cid]
@@ -110,16 +226,45 @@ class WhoMay:
     def keep(self, cid: bytes) -> None:
         self.grants[cid] = replace(self.grants[cid], suspended=NEVER)
 
-    def photograph(self, owner: str) -> Photograph:
-        mine = {cid: grant for cid, grant in self.grants.items() if grant.owner == owner}
-        return Photograph(self.now(), mine)
+    def clock(self, owner: str, now_ms: int) -> None:
+        self.latest[owner] = max(now_ms, self.latest.get(owner, now_ms))
 
-    def restore(self, owner: str, then: Photograph) -> None:
+    def see(self, owner: str, now_ms: int) -> None:
+        """The clock of `owner` shows this, and its node has looked at it.  What has run out is
+        over, and stays so whatever the clock shows later."""
         tick = self.now()
-        self.pages = [one for one in self.pages if one.owner != owner or one.tick < then.tick]
         for cid, grant in self.grants.items():
-            if grant.owner == owner:
-                self.grants[cid] = self._after(grant, then.grants.get(cid), tick)
+            if grant.owner == owner and now_ms > grant.exp_ms and grant.over == NEVER:
+                self.grants[cid] = replace(grant, over=tick)
+
+    # backups
+
+    def photograph(self, name: str, *, said: bool) -> Photograph:
+        grants = {cid: grant for cid, grant in self.grants.items() if grant.owner == name}
+        pages = tuple(page for page in self.pages if page.owner == name)
+        return Photograph(self.now(), said, grants, pages, dict(self.always))
+
+    def restore(self, name: str, then: Photograph) -> None:
+        tick = self.now()
+        self.pages = [one for one in self.pages if one.owner != name] + list(then.pages)
+        mine = {cid for cid, grant in self.grants.items() if grant.owner == name}
+        for cid in mine:
+            self.always.pop(cid, None)
+            if cid in then.always:
+                self.always[cid] = then.always[cid]
+        for cid, grant in self.grants.items():
+            if grant.owner == name:
+                before = then.grants.get(cid)
+                after = self._after if grant.above is None else self._lent_on_after
+                self.grants[cid] = after(grant, before, tick)
+            elif name in (grant.reader, grant.giver):
+                # What it lends on, it sends no new keys of until it says so.
+                known = then.said and grant.given < then.tick and name != grant.giver
+                self.grants[cid] = replace(grant, unsure=grant.unsure or not known)
+        # What it fetched is back as it was; that it had to go, it has forgotten.
+        for reader, page in list(self.fetched):
+            if reader == name:
+                self.fetched[reader, page] = tick
 
     @staticmethod
     def _after(grant: Grant, before: Grant | None, tick: int) -> Grant:
@@ -128,8 +273,16 @@ class WhoMay:
         if before.ended != NEVER:
             return grant
         # A taking back that came after the backup is forgotten; what the reader was given is not.
-        return replace(before, suspended=min(grant.ended, grant.suspended, tick))
+        suspended = min(grant.ended, grant.suspended, tick)
+        # So is a renewal; what has run out has run out.
+        over, unsure = grant.over, grant.unsure
+        return replace(before, suspended=suspended, over=over, unsure=unsure)
 
-    def of(self, owner: str, reader: str, path: str) -> list[Grant]:
-        wanted = (owner, reader, path)
-        return [g for g in self.grants.values() if (g.owner, g.reader, g.path) == wanted]
+    def _lent_on_after(self, grant: Grant, before: Grant | None, _tick: int) -> Grant:
+        """The owner of the data has forgotten what came after; who lent it on has not."""
+        root = self.grants[grant.above or b""]
+        forgotten = before is not None and before.ended == NEVER
+        forgiven = grant.ended != NEVER and (grant.forgiven or before is None or forgotten)
+        # The taking back of what it was lent on from ended it, at whoever had heard.
+        unsure = grant.unsure or root.ended != NEVER or root.suspended != NEVER
+        return replace(grant, forgiven=forgiven, unsure=unsure)

@@ -1,0 +1,328 @@
+"""What people do with grants: lend, renew, lend on, take back, keep; write, erase, read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import trio
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from entrenous.protocol.day import day_of
+from entrenous.protocol.duty import Duty
+from entrenous.protocol.window import Window
+
+from .history import REST, TODAY, History, may, waits
+from .readings import HOUR_S
+from .town import LENDS, LENDS_ON, OWNERS, PATHS, LentTo
+from .who_may import Grant, Page
+
+FIRST, LAST = TODAY - 3, TODAY + 2
+GRANTS_MAX = 10
+SLOTS = 24
+DUTIES = ((), (), (Duty.DELETE_AT_END,), (Duty.ENCRYPT_AGAIN,))
+# How long a grant is renewed for by itself, all in all.
+ALWAYS_S = 5 * 86_400
+
+
+@dataclass(frozen=True)
+class Loan:
+    """What is asked for and granted: `days` days from `first` on, for `hours` from now."""
+
+    owner: str
+    reader: str
+    path: str
+    first: int
+    days: int
+    hours: int
+    duties: tuple[Duty, ...] = ()
+
+
+owners = st.sampled_from(OWNERS)
+paths = st.sampled_from((PATHS[0], PATHS[0], PATHS[0], PATHS[1]))
+spans = st.tuples(st.integers(FIRST, LAST), st.integers(1, 4))
+hours = st.sampled_from((1, 5, 40, 200))
+
+
+@st.composite
+def _loans(draw: st.DrawFn) -> Loan:
+    owner, reader = draw(st.sampled_from(LENDS))
+    first, days = draw(spans)
+    duties = draw(st.sampled_from(DUTIES))
+    return Loan(owner, reader, draw(paths), first, days, draw(hours), duties)
+
+
+loans = _loans()
+
+
+class LendingRules(History):
+    """Rules, and beneath each what it does, which the openings use too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._slots = 0
+
+    # lending
+
+    @may("lend")
+    @precondition(lambda self: len(self.model.grants) < GRANTS_MAX)
+    @rule(loan=loans, wait=waits)
+    def lend(self, loan: Loan, wait: float) -> None:
+        async def act() -> None:
+            self._heal()
+            exp_s = self.town.now_ms(loan.owner) // 1000 + loan.hours * HOUR_S
+            last_day = day_of(exp_s * 1000)
+            first = min(loan.first, last_day)
+            window = Window(loan.path, first, first + loan.days - 1)
+            lent = LentTo(loan.owner, loan.reader, window, exp_s, loan.duties)
+            self.model.lend(
+                Grant(
+                    await self.town.lend(lent),
+                    loan.owner,
+                    loan.reader,
+                    loan.path,
+                    first,
+                    min(window.last, last_day),
+                    exp_s * 1000,
+                    asked=window.last,
+                    duty=Duty.DELETE_AT_END in loan.duties,
+                )
+            )
+
+        self._do("lend", act, wait)
+
+    @may("renew")
+    @precondition(lambda self: any(self._renewable(g) for g in self.grants()))
+    @rule(data=st.data(), more=hours, wait=waits)
+    def renew(self, data: st.DataObject, more: int, wait: float) -> None:
+        self.renew_one(self.pick(data, self._renewable), more, wait)
+
+    def renew_one(self, grant: Grant, more: int, wait: float) -> None:
+        async def act() -> None:
+            now_s = self.town.now_ms(grant.owner) // 1000
+            exp_s = max(grant.exp_ms // 1000, now_s) + more * HOUR_S
+            # Of an old grant, no day may be left that has not come.
+            new = await self.town.renew(grant.owner, grant.cid, exp_s)
+            self.model.renew(grant.cid, new, exp_s * 1000)
+
+        self._do("renew", act, wait)
+
+    @may("renew")
+    @precondition(lambda self: any(self._renewable(g) for g in self.grants()))
+    @rule(data=st.data(), wait=waits)
+    def renew_always(self, data: st.DataObject, wait: float) -> None:
+        """From now on by itself, when its node keeps house: see `Comparison.hold`."""
+        self.renew_always_one(self.pick(data, self._renewable), wait)
+
+    def renew_always_one(self, grant: Grant, wait: float) -> None:
+        until_s = grant.exp_ms // 1000 + ALWAYS_S
+
+        async def act() -> None:
+            if self.town.now_ms(grant.owner) < grant.exp_ms:
+                await self.town.renew_always(grant.owner, grant.cid, until_s)
+                self.model.always[grant.cid] = until_s
+
+        self._do("renew by itself", act, wait)
+
+    @staticmethod
+    def _renewable(grant: Grant) -> bool:
+        return grant.live and not grant.renewed and grant.above is None and not grant.lost
+
+    @may("lend on")
+    @precondition(lambda self: len(self.model.grants) < GRANTS_MAX)
+    @precondition(lambda self: any(self._lendable(g) for g in self.grants()))
+    @rule(
+        data=st.data(),
+        begins=st.integers(0, 2),
+        days=st.integers(1, 3),
+        until=hours,
+        wait=waits,
+    )
+    def lend_on(self, data: st.DataObject, begins: int, days: int, until: int, wait: float) -> None:
+        self.lend_on_one(self.pick(data, self._lendable), begins, days, until, wait)
+
+    def lend_on_one(self, root: Grant, begins: int, days: int, until: int, wait: float) -> None:
+        principal, proxy, owner = LENDS_ON
+
+        async def act() -> None:
+            await self._rest()  # who lends on has what it was lent, and knows how that stands
+            now_ms = self.town.now_ms(principal)
+            exp_s = min(now_ms // 1000 + until * HOUR_S, root.exp_ms // 1000)
+            first = min(root.first + begins, root.last)
+            last = min(first + days - 1, root.last, day_of(exp_s * 1000))
+            if now_ms + 60_000 > root.exp_ms or last < first:
+                return
+            cid = await self.town.lend_on(root.cid, Window(root.path, first, last), exp_s)
+            self.model.lend(
+                Grant(
+                    cid,
+                    owner,
+                    proxy,
+                    root.path,
+                    first,
+                    last,
+                    exp_s * 1000,
+                    duty=root.duty,
+                    above=root.cid,
+                    giver=principal,
+                )
+            )
+
+        self._do("lend on", act, wait)
+
+    def _lendable(self, grant: Grant) -> bool:
+        held = (grant.reader, grant.owner) == (LENDS_ON[0], LENDS_ON[2]) and grant.above is None
+        return held and grant.live and grant.over > self.model.tick and not grant.unsure
+
+    # ending
+
+    @may("take back")
+    @precondition(lambda self: any(self._endable(g) for g in self.grants()))
+    @rule(data=st.data(), by_owner=st.booleans(), wait=waits)
+    def take_back(self, data: st.DataObject, by_owner: bool, wait: float) -> None:
+        self.take_back_one(self.pick(data, self._endable), wait, by_owner=by_owner)
+
+    def take_back_one(self, grant: Grant, wait: float, *, by_owner: bool = True) -> None:
+        async def act() -> None:
+            if grant.above is None:
+                await self.town.take_back(grant.owner, grant.cid)
+            else:
+                # It ends at the owner's door when the owner has heard.
+                await self._rest()
+                by = grant.owner if by_owner else grant.giver
+                await self.town.take_back_lent_on(by, grant.cid)
+                await self._rest()
+            self.model.take_back(grant.cid)
+
+        if grant.above is not None:
+            self._do("take back what was lent on", act, wait)
+        else:
+            self._do("take back" if grant.live else "take back what was suspended", act, wait)
+
+    def _endable(self, grant: Grant) -> bool:
+        if grant.above is None:
+            return not grant.revoked and not grant.lost
+        return grant.live and self.model.sure(grant)
+
+    @may("take back")
+    @precondition(lambda self: any(self._endable(g) and not g.above for g in self.grants()))
+    @rule(data=st.data(), wait=waits)
+    def take_back_and_lend_again(self, data: st.DataObject, wait: float) -> None:
+        """The same days to the same reader, at once."""
+        grant = self.pick(data, lambda g: self._endable(g) and not g.above)
+        self.take_back_one(grant, 0.0)
+        loan = Loan(
+            grant.owner, grant.reader, grant.path, grant.first, grant.last - grant.first + 1, 40
+        )
+        self.lend(loan, wait)
+
+    @may("keep")
+    @precondition(lambda self: any(self._suspended(g) for g in self.grants()))
+    @rule(data=st.data(), wait=waits)
+    def keep(self, data: st.DataObject, wait: float) -> None:
+        grant = self.pick(data, self._suspended)
+
+        async def act() -> None:
+            if self.town.now_ms(grant.owner) <= grant.exp_ms and grant.over > self.model.tick:
+                await self.town.keep(grant.owner, grant.cid)
+                self.model.keep(grant.cid)
+
+        self._do("keep", act, wait)
+
+    @staticmethod
+    def _suspended(grant: Grant) -> bool:
+        return not (grant.live or grant.revoked or grant.lost) and grant.above is None
+
+    # data
+
+    @may("write")
+    @precondition(lambda self: self._slots < SLOTS)
+    @rule(owner=owners, source=st.sampled_from(("", "volt")), path=paths, span=spans, wait=waits)
+    def write(self, owner: str, source: str, path: str, span: tuple[int, int], wait: float) -> None:
+        """By the owner's own hand, or handed back by `source`."""
+        days = range(span[0], span[0] + span[1])
+        slot, self._slots = self._slots, self._slots + 1
+
+        async def act() -> None:
+            if source not in ("", owner):
+                self._heal()
+                await self.town.hand_back(source, owner, path, days, slot)
+            else:
+                await self.town.write(owner, path, days, slot)
+            self.model.write(owner, path, days, slot, self.town.now_ms(owner))
+
+        self._do("write" if source in ("", owner) else "hand back", act, wait)
+
+    @may("erase")
+    @precondition(lambda self: self.model.pages)
+    @rule(data=st.data(), wait=waits)
+    def erase(self, data: st.DataObject, wait: float) -> None:
+        pages = self.model.pages
+        self.erase_one(pages[data.draw(st.integers(0, len(pages) - 1), label="page")], wait)
+
+    def erase_one(self, page: Page, wait: float) -> None:
+        async def act() -> None:
+            await self.town.erase(page.owner, page.path, page.day, page.slot)
+            self.model.erase(page.owner, [page.name])
+
+        self._do("erase a record", act, wait)
+
+    @may("erase")
+    @precondition(lambda self: self.model.pages)
+    @rule(owner=owners, wait=waits)
+    def erase_all(self, owner: str, wait: float) -> None:
+        """All that is kept at the path that is lent less."""
+        gone = [page for page in self.model.pages if page.name[:2] == (owner, PATHS[1])]
+
+        async def act() -> None:
+            await self.town.erase_all(owner, PATHS[1])
+            self.model.erase(owner, [page.name for page in gone])
+
+        self._do("erase a collection" if gone else "erase nothing", act, wait)
+
+    @may("read")
+    @precondition(lambda self: self.model.grants)
+    @rule(data=st.data(), before=st.integers(-1, 2), after=st.integers(-2, 1), wait=waits)
+    def read(self, data: st.DataObject, before: int, after: int, wait: float) -> None:
+        """Through the reader's own node, on days about those of a grant."""
+        grant = self.pick(data, lambda g: True)
+        first = grant.first + before
+        self.read_one(grant, Window(grant.path, first, max(first, grant.last + after)), wait)
+
+    def read_one(self, grant: Grant, window: Window, wait: float) -> None:
+        async def act() -> None:
+            if self._cut not in (grant.owner, grant.reader):
+                await self._read(grant, window)
+
+        self._do("read", act, wait)
+
+    @may("read")
+    @precondition(lambda self: self._of_one_day())
+    @rule(data=st.data(), wait=waits)
+    def two_read(self, data: st.DataObject, wait: float) -> None:
+        """Two readers read one day at once."""
+        couples = self._of_one_day()
+        one, other = couples[data.draw(st.integers(0, len(couples) - 1), label="readers")]
+        day = max(one.first, other.first)
+
+        async def act() -> None:
+            if self._cut is not None:
+                return
+            async with trio.open_nursery() as nursery:
+                for grant in (one, other):
+                    nursery.start_soon(self._read, grant, Window(grant.path, day, day))
+
+        self._do("two read one day", act, wait)
+
+    def _of_one_day(self) -> list[tuple[Grant, Grant]]:
+        return [
+            (one, other)
+            for one in self.grants()
+            for other in self.grants()
+            if one.on == other.on
+            and one.reader < other.reader
+            and max(one.first, other.first) <= min(one.last, other.last)
+        ]
+
+
+__all__ = ["FIRST", "LAST", "REST", "LendingRules", "Loan", "loans"]

@@ -1,0 +1,125 @@
+"""What the world does: time passes, clocks are set, power and network go, machines are lost."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from entrenous.node.steps import AgainStep, DeleteStep, GrantStep, ReadStep, RevokeStep
+
+from .history import Backup, History, may, waits
+from .machines import NAMES
+
+STEPS = (
+    *(step.value for step in (*GrantStep, *ReadStep, *RevokeStep, *DeleteStep, *AgainStep)),
+    "disk: not yet written",
+    "disk: written, not told",
+)
+# Where power can go more than once on the way through an act.
+COMMON = 3
+# Any two clocks differ by less than is tolerated between nodes.
+ASTRAY_S = (-25, -10, 0, 10, 25)
+
+names = st.sampled_from(NAMES)
+
+
+class TroubleRules(History):
+    """Rules, and beneath each what it does, which the openings use too."""
+
+    @may("time")
+    @rule(hours=st.sampled_from((1, 7, 25)), wait=waits)
+    def pass_time(self, hours: int, wait: float) -> None:
+        async def act() -> None:
+            for name in await self.town.pass_time(hours):
+                self.model.see(name, self.town.now_ms(name))
+
+        self._do("time passes", act, wait)
+
+    @may("time")
+    @rule(name=names, astray_s=st.sampled_from(ASTRAY_S), wait=waits)
+    def set_clock(self, name: str, astray_s: int, wait: float) -> None:
+        """A clock steps, forth or back."""
+        self._do("clock set", lambda: self.town.set_clock(name, astray_s), wait)
+
+    @may("trouble")
+    @rule(
+        trouble=st.sampled_from(("power", "step", "step", "network")),
+        name=names,
+        step=st.sampled_from(STEPS),
+        after=st.integers(0, COMMON),
+        wait=waits,
+    )
+    def trouble(self, trouble: str, name: str, step: str, after: int, wait: float) -> None:
+        """The power of one of them goes (or comes back); or will go at a step of what comes next;
+        or nothing reaches it any more (or everything does again)."""
+        match trouble:
+            case "power":
+                self.power(name, wait)
+            case "step":
+                self.doom(name, step, after, wait)
+            case _:
+                self.network(name, wait)
+
+    def power(self, name: str, wait: float) -> None:
+        async def act() -> None:
+            if self.town.is_on(name):
+                await self.town.switch_off(name)
+            else:
+                await self.town.switch_on(name)
+
+        self._do("power goes or comes", act, wait)
+
+    def doom(self, name: str, step: str, after: int, wait: float) -> None:
+        async def act() -> None:
+            self.town.doom(name, step, after)
+
+        self._do("power will go at a step", act, wait)
+
+    def network(self, name: str, wait: float) -> None:
+        async def act() -> None:
+            if self._cut is None:
+                self._cut = name
+                self.town.isolate(name)
+            else:
+                self._heal()
+
+        self._do("network cut, or whole", act, wait)
+
+    @may("restore")
+    @rule(name=names)
+    def back_up(self, name: str) -> None:
+        async def act() -> None:
+            said = not await self.town.waiting()
+            file = await self.town.back_up(name)
+            # What was said before a machine that had no power went on again is on its way now.
+            said = said and not await self.town.waiting()
+            self._backups[name] = Backup(file, self.model.photograph(name, said=said))
+            if await self.town.strangers():
+                del self._backups[name]
+
+        self._do("backup", act, 0.0)
+
+    @may("restore")
+    @precondition(lambda self: self._backups)
+    @rule(data=st.data(), wait=waits)
+    def restore(self, data: st.DataObject, wait: float) -> None:
+        backed = sorted(self._backups)
+        name = backed[data.draw(st.integers(0, len(backed) - 1), label="name")]
+        self.restore_one(name, wait)
+
+    def restore_one(self, name: str, wait: float) -> None:
+        """The machine is lost, with all that came after its last backup.
+
+        Two who are restored to a time before either knew the other's new device find each other
+        only by meeting again, so the backups of the others, which do not know this one, are of no
+        more use here.
+        """
+
+        async def act() -> None:
+            self._heal()
+            backup = self._backups[name]
+            await self.town.restore(name, backup.file)
+            self.model.restore(name, backup.photograph)
+            self._backups = {name: backup}
+
+        self._do(f"restore of {name}", act, wait)
