@@ -14,6 +14,7 @@ from . import (
     reader_targets,
     record_targets,
     session_target,
+    shared_targets,
     stream_targets,
     token_targets,
     value_targets,
@@ -31,6 +32,7 @@ _ROWS: Final = (
     *reader_targets.TARGETS,
     *export_targets.TARGETS,
     *log_targets.TARGETS,
+    *shared_targets.TARGETS,
     *between_targets.TARGETS,
 )
 TARGETS: Final[Mapping[str, Target]] = {target.name: target for target in _ROWS}

@@ -113,11 +113,16 @@ def accepted() -> SharedVersion:
     return answered(SharedWord.ACCEPTED, corrected(), "", n=1)
 
 
+def begun() -> Copies:
+    """Nothing signed yet: what the supplier has delivered."""
+    who = cast()
+    return Copies(name(), did_of(who.person.public), did_of(who.supplier.public), told())
+
+
 @cache
 def copies() -> Copies:
     """All of it, in the order in which it was said."""
-    who = cast()
-    found = Copies(name(), did_of(who.person.public), did_of(who.supplier.public), told())
+    found = begun()
     for version in (proposed(), disputed(), accepted()):
         found = found.with_version(version)
     return found
