@@ -7,7 +7,7 @@ from pathlib import Path
 from ..channel import (
     Caller,
 )
-from ..results.parcels import ParcelTaken, ParcelWritten, Waiting
+from ..results.parcels import ParcelTaken, ParcelWritten, SaidAgain, Waiting
 from .answers import path_text
 
 
@@ -17,6 +17,10 @@ class ParcelCalls(Caller):
     async def outbox(self, peer: str | None = None) -> tuple[Waiting, ...]:
         """What waits for `peer`, or for everybody.  Raises NotFound."""
         return await self._many(Waiting, "outbox", peer=peer)
+
+    async def outbox_again(self, peer: str) -> SaidAgain:
+        """What was given up for `peer` is tried again.  Raises NotFound."""
+        return await self._one(SaidAgain, "outbox_again", peer=peer)
 
     async def write_parcel(self, peer: str, path: Path) -> ParcelWritten:
         """Write what waits for `peer` to a new file.  Raises NotFound, NodeError."""

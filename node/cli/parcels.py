@@ -28,6 +28,9 @@ _WAITS: Mapping[str, str] = {
     Cmd.REVOKE: "a revocation",
     Cmd.CARD_PUT: "a card",
     Cmd.READ: "a read by file",
+    Cmd.RENEW: "a renewal",
+    Cmd.DELETE: "a wish that what was read is deleted",
+    Cmd.DELETED: "word that what was read is deleted",
 }
 # What came of a command of the peer that was acted on: (one, many, what became of it).
 _CAME: Mapping[str, tuple[str, str, str]] = {
@@ -50,15 +53,27 @@ async def outbox(
     to_file: Annotated[
         Path | None, Parameter(help="Write it to this new file, to be carried to the peer.")
     ] = None,
+    again: Annotated[bool, Parameter(help="Try again what was given up for this peer.")] = False,
     options: Options = USUAL,
 ) -> None:
     """List what waits for your peers, or write what waits for one of them to a file.
 
     Only that peer can open the file, and it does not say whose it is.  Nothing leaves the outbox by
-    being written: it goes when the answer has come back, by file or over the network.
+    being written: it goes when the answer has come back, by file or over the network.  What a peer
+    answers with nonsense is given up after some tries, until you say --again.
 
     Example: entrenous outbox alice --to-file /media/stick/parcel
     """
+    if again:
+        if peer is None or to_file is not None:
+            raise UsageError(
+                "--again is for one peer, over the network: entrenous outbox PEER --again"
+            )
+        async with node_of(options) as client:
+            done = await client.outbox_again(peer)
+        options.screen.show("outbox --again", done)
+        options.screen.say(f"{counted(done.again, 'message')} to {done.peer} tried again.")
+        return
     if to_file is not None:
         if peer is None:
             raise UsageError("a file is for one peer: say for whom")

@@ -50,6 +50,10 @@ WORDS: Final[Mapping[str, Shape]] = {
         due_ms="when it is tried next, or null",
         given_up="whether it is said over the network no more: what came in answer was none",
     ),
+    "outbox --again": one(
+        peer="for whom",
+        again="how many messages that were given up are tried again",
+    ),
     "outbox --to-file": one(
         path="the file",
         peer="who can open it",

@@ -67,8 +67,8 @@ def _outbox(host: Host, tx: Tx) -> Iterator[Finding]:
                 "outbox",
                 State.WRONG,
                 f"{given_up} messages to {pair.name} were given up: what came in answer was none",
-                "its program is broken or not what it says: ask its owner, or "
-                "`entrenous outbox PEER --to-file FILE`",
+                "its program is broken or not what it says: ask its owner, then "
+                "`entrenous outbox PEER --again`",
             )
         waiting = True
         away = host.running and (pair.own, pair.their) not in node.exchange.connected

@@ -10,7 +10,7 @@ from ..errors import NotAllowed
 from ..node import Node
 from ..peers.outgoing import Message, message_of
 from ..peers.peers import Pair
-from ..results.parcels import Waiting
+from ..results.parcels import SaidAgain, Waiting
 from ..shape import to_value
 from ..store.database import Tx
 from .operation import Args, Emit, Host
@@ -26,6 +26,20 @@ async def outbox(host: Host, args: Args, emit: Emit) -> Value:
     for one in await node.store.database.read(unit):
         await emit.item(to_value(one))
     return None
+
+
+async def outbox_again(host: Host, args: Args, emit: Emit) -> Value:
+    """What was given up for a peer is tried again."""
+    node, peer = host.node, args.text("peer")
+    now_ms = node.clock.now_ms()
+
+    def unit(tx: Tx) -> SaidAgain:
+        pair = node.peers.named(tx, peer)
+        return SaidAgain(pair.name, node.outgoing.again(tx, pair, now_ms))
+
+    again = await node.store.database.write(unit)
+    node.outgoing.notify()
+    return to_value(again)
 
 
 def _waiting(node: Node, tx: Tx, pairs: list[Pair]) -> list[Waiting]:

@@ -63,6 +63,10 @@ class Outgoing:
         """Something else is said in its place."""
         self._outbox.done(tx, id)
 
+    def again(self, tx: Tx, pair: Pair, now_ms: int) -> int:
+        """What was given up for `pair` is said again; how many messages.  Raises StoreDamaged."""
+        return self._outbox.again(tx, pair.their, now_ms)
+
     @property
     def changed(self) -> trio.Event:
         """Set at the next `notify`.  Take it before looking at the outbox, then wait for it."""

@@ -36,6 +36,14 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class SaidAgain:
+    """`again` messages for `peer` that were given up are tried again."""
+
+    peer: str
+    again: int
+
+
+@dataclass(frozen=True, slots=True)
 class ParcelWritten:
     """A parcel that was written for `peer`: how many `calls`, `answers`, `windows` of pages and
     `signatures` for windows it holds, how many calls are `left` for the next, until when (seconds)

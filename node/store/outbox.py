@@ -142,6 +142,13 @@ class Outbox:
         )
         return len(rows)
 
+    def again(self, tx: Tx, to: str, now_ms: int) -> int:
+        """What was given up is due now, as if it had not been tried; how many items."""
+        given_up = [item for item in self.waiting_for(tx, to) if item.given_up]
+        for item in given_up:
+            self._save(tx, replace(item, faults=0), now_ms)
+        return len(given_up)
+
     def _item(self, id: int, due_ms: int, tag: bytes, sealed: bytes) -> Item:
         match self._sealer.open(_PLACE, tag, sealed):
             case [str(to), int(tries), value]:

@@ -17,7 +17,14 @@ from entrenous.node.errors import NotAllowed, NotFound
 from entrenous.node.offline import DirectChannel
 from entrenous.node.operations import Host
 from entrenous.node.parcels.taking import ParcelRefused
-from entrenous.node.results.parcels import Fate, ParcelItem, ParcelTaken, ParcelWritten, Waiting
+from entrenous.node.results.parcels import (
+    Fate,
+    ParcelItem,
+    ParcelTaken,
+    ParcelWritten,
+    SaidAgain,
+    Waiting,
+)
 from entrenous.node.store.home import Home
 from entrenous.protocol.command import Cmd
 from entrenous.tests.node.cli_node import CommandLine, FakeNode, install, standing
@@ -58,7 +65,11 @@ TAKEN = ParcelTaken(
 def run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> CommandLine:
-    node = FakeNode(standing(outbox=WAITING, write_parcel=WRITTEN, take=TAKEN))
+    node = FakeNode(
+        standing(
+            outbox=WAITING, outbox_again=SaidAgain("alice", 2), write_parcel=WRITTEN, take=TAKEN
+        )
+    )
     install(monkeypatch, node)
     return CommandLine(node, tmp_path, capsys)
 
@@ -126,10 +137,20 @@ def test_exit_codes(run: CommandLine, error: Exception, code: int) -> None:
     assert refused.err == f"entrenous: {error}\n"
 
 
+def test_what_was_given_up_is_tried_again(run: CommandLine) -> None:
+    assert run("outbox", "alice", "--again").out == "2 messages to alice tried again.\n"
+    assert run.node.asked("outbox_again") == {"peer": "alice"}
+    for tokens in (("--again",), ("alice", "--again", "--to-file", "parcel")):
+        refused = run("outbox", *tokens)
+        assert refused.code == 2
+        assert "--again is for one peer" in refused.err
+
+
 @pytest.mark.parametrize(
     ("shape", "tokens"),
     [
         ("outbox", ("outbox",)),
+        ("outbox --again", ("outbox", "alice", "--again")),
         ("outbox --to-file", ("outbox", "alice", "--to-file", "parcel")),
         ("take", ("take", "parcel")),
     ],

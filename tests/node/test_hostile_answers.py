@@ -11,6 +11,7 @@ import trio.testing
 
 from entrenous.crypto.keys import DeviceKey
 from entrenous.node.exchange.post import FAULTS_MAX
+from entrenous.node.results.parcels import SaidAgain
 from entrenous.node.store.errors import StoreError
 from entrenous.protocol.command import Cmd, RequestArgs
 from entrenous.protocol.errors import Code
@@ -18,6 +19,7 @@ from entrenous.protocol.receipt import Answer
 from entrenous.protocol.session_event import RefuseReceived
 from entrenous.protocol.window import Window
 from entrenous.tests.hostile.peer import HungUp, Line, Peer
+from entrenous.tests.node.shared_town import client_of
 from entrenous.tests.node.two_nodes import CURVE, DAY, Party, Town, a_town, settle
 
 TEN = Window(CURVE, DAY, DAY + 9)
@@ -72,6 +74,15 @@ async def test_an_item_whose_answers_never_verify_is_given_up(
             await settle(86_400)
             assert line.answered == said
             assert await home.read(home.node.store.outbox.next_due_ms) is None
+            # Its owner does, and is told how many there are; the peer has come to its senses.
+            line = await peer.greet()
+            nursery.start_soon(_listen, line)
+            ((name, _),) = [(one.peer, one.given_up) for one in await client_of(home).outbox()]
+            assert await client_of(home).outbox_again(name) == SaidAgain(name, 1)
+            await settle(60)
+            assert line.answered == 1
+            assert await home.read(home.node.store.outbox.count) == 0
+            assert await client_of(home).outbox_again(name) == SaidAgain(name, 0)
             nursery.cancel_scope.cancel()
 
 
