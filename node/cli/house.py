@@ -36,7 +36,8 @@ async def init(
         str | None,
         Parameter(
             help="Join another device of yours, by the link of its `entrenous devices invite`; "
-            "- reads it from standard input."
+            "- reads it from standard input.",
+            allow_leading_hyphen=True,
         ),
     ] = None,
     if_missing: Annotated[
