@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from entrenous.crypto.errors import BadSignature
 from entrenous.crypto.keys import PersonaKey, ReaderSecret
 from entrenous.crypto.labels import Signed
 from entrenous.protocol.capability import issue_delegation
@@ -103,6 +104,8 @@ def test_a_chain_longer_than_any_is_no_bundle() -> None:
     assert parse_bundle(raw_bundle(giver, links, **more)).links == longest.links
     with pytest.raises(WireError, match="chain"):
         parse_bundle(raw_bundle(giver, [*links, links[-1]], **more))
+    with pytest.raises(WireError, match="limit"):
+        bundle_of(CHAIN_MAX + 1)
 
 
 def test_who_lends_on_says_its_own_terms_and_nothing_in_their_place() -> None:
@@ -193,6 +196,16 @@ def test_a_bundle_holds_delegations_and_a_key() -> None:
             parse_bundle(raw_bundle(KEYS[0], [link]))
     with pytest.raises(WireError):
         parse_bundle(raw_bundle(KEYS[0], [], reader_key=bytes(31)))
+
+
+def test_no_bundle_is_made_that_could_not_be_read() -> None:
+    for reader_key in (READER_KEY[1:], READER_KEY + b"x"):
+        with pytest.raises(WireError, match="limit"):
+            make_bundle(KEYS[0], GRANT, terms=TERMS, reader_key=reader_key)
+    with pytest.raises(BadSignature):
+        make_bundle(KEYS[1], GRANT, terms=TERMS, reader_key=READER_KEY)
+    with pytest.raises(BadSignature):
+        parse_bundle(raw_bundle(KEYS[1], []))
 
 
 def test_an_owner_grants_for_the_purpose_of_its_terms() -> None:

@@ -84,6 +84,13 @@ def test_which_grant_a_keyset_says_it_is_for_is_read_without_its_signature() -> 
         parse_keyset(made.signed.raw, did_of(READER.public))
 
 
+def test_nobody_makes_a_keyset_of_somebody_elses_grant() -> None:
+    with pytest.raises(BadSignature):
+        make_keyset(READER, SEALING, n=5, k_grant=K_GRANT, sets=[], entropy=ENTROPY)
+    made = keyset([held(*nodes(1))])
+    assert parse_keyset(made.signed.raw, SEALING.persona) == made
+
+
 def test_the_number_of_a_keyset_is_the_next_one_or_the_clocks() -> None:
     assert next_n(None, 7) == 7
     assert next_n(6, 7) == 7
