@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -244,6 +245,9 @@ class Post:
             self._checkpoint.reached(steps.kept)
             if view.own_now != pair.own_now:
                 self._exchange.part(pair, "the peer knows who this node is now")
+                # It may have something to say, and not know yet where this device listens.
+                with suppress(NodeError):
+                    await self._exchange.link_to(pair)
             return
 
     def _due_ms(self, item: Item) -> int:

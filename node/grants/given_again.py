@@ -53,7 +53,7 @@ class GivenAgain(Lending):
         """Give again what was lent between who the two of `pair` were.  `rekey` its paths next."""
         given = left = 0
         paths: set[str] = set()
-        for old in self.not_ended_of(tx, pair.own, pair.their):
+        for old in self.ever_of(tx, pair.own, pair.their):
             if not _is_left(old, pair, now_ms):
                 continue
             paths.update(old.bundle.grant.paths)
@@ -106,6 +106,9 @@ class GivenAgain(Lending):
         kept, line = self.get(tx, cid), self.lines.find(tx, Side.GIVEN, cid)
         if kept.keyset is None and line is not None and line.renews is not None:
             pair = self._peers.pair(tx, kept.own, kept.their)
+            raw = kept.bundle.signed.raw
+            if any(one.args.get("bundle") == raw for _, one in self._outgoing.waiting(tx, pair)):
+                return  # it waits to be said already, as what goes on from what the reader holds
             args = RenewArgs(kept.their, line.renews, kept.bundle.signed.raw)
             self._outgoing.put(tx, pair, Cmd.RENEW, args.value(), now_ms)
 
