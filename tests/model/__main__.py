@@ -4,35 +4,41 @@
     make model ARGS=--smoke                 one minute
     make model ARGS="--seed 41 --rounds 1"  what a failure told to type: the same histories again
 
-A round is so many histories from one seed; rounds go on from `--seed` until the time is over.
-Exit code 1: the nodes and the model disagreed, or something that can happen never did.
+A round is so many histories from one seed; rounds go on from `--seed` until the time is over, one
+in each of `--jobs` processes.  Exit code 1: the nodes and the model disagreed, or something that
+can happen never did.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import os
 import sys
 import time
 import traceback
 from collections import Counter
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
 
+from .openings import OPENINGS
 from .running import run
 
 # Of one round; part of what a seed means, so a failure replays with the same number.
-HISTORIES = 8
+HISTORIES = 4
 # In a minute, and in ten.
 EXPECTED = (
     "rule: lend",
     "rule: write",
-    "rule: hand back",
     "rule: take back",
     "rule: read",
     "rule: time passes",
+    "rule: clock set",
     "rule: power goes or comes",
     "rule: power will go at a step",
     "rule: network cut, or whole",
     "rule: backup",
-    "rule: restore",
+    "rule: erase a record",
     "read: served",
     "read: refused",
     "door: served",
@@ -44,11 +50,35 @@ EXPECTED = (
     "keys tried by the adversary",
 )
 EXPECTED_LONG = (
+    "rule: hand back",
+    "rule: restore of ana",
+    "rule: restore of ben",
+    "rule: restore of volt",
+    "rule: renew",
+    "rule: renew by itself",
+    "rule: lend on",
+    "rule: take back what was lent on",
     "rule: keep",
     "rule: take back what was suspended",
+    "rule: two read one day",
+    "rule: erase a collection",
+    "read: served, for another",
+    "renewed by itself",
+    "copies kept",
     "door: suspended",
     "door: unknown-grant",
+    *(f"opening: {name}" for name in OPENINGS),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What came of one seed; `failure` is a traceback."""
+
+    number: int
+    reached: Counter[str]
+    cpu_s: float
+    failure: str | None
 
 
 def main(arguments: list[str]) -> int:
@@ -57,22 +87,20 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--smoke", action="store_true", help="one minute")
     parser.add_argument("--seed", type=int, default=1, help="of the first round")
     parser.add_argument("--rounds", type=int, help="so many, whatever the time")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     given = parser.parse_args(arguments)
     seconds = 60 if given.smoke else given.seconds
-    began, cpu, number = time.monotonic(), time.process_time(), given.seed
-    reached: Counter[str] = Counter()
-    while (
-        number - given.seed < given.rounds if given.rounds else time.monotonic() - began < seconds
-    ):
-        try:
-            reached += run(number, HISTORIES, shrink=True)
-        except Exception:
-            traceback.print_exc()
-            print(f'\nagain:  make model ARGS="--seed {number} --rounds 1"')
+    began = time.monotonic()
+    rounds = _rounds(given.seed, given.rounds, began + seconds, given.jobs)
+    for one in rounds:
+        if one.failure is not None:
+            print(one.failure)
+            print(f'\nagain:  make model ARGS="--seed {one.number} --rounds 1"')
             return 1
-        number += 1
-    _tell(reached, time.monotonic() - began, time.process_time() - cpu)
-    print(f"seeds {given.seed} to {number - 1}, {HISTORIES} histories each: no difference")
+    reached = sum((one.reached for one in rounds), Counter[str]())
+    _tell(reached, time.monotonic() - began, sum(one.cpu_s for one in rounds))
+    last = given.seed + len(rounds) - 1
+    print(f"seeds {given.seed} to {last}, {HISTORIES} histories each: no difference")
     expected = () if given.rounds else EXPECTED if given.smoke else EXPECTED + EXPECTED_LONG
     never = [name for name in expected if not reached[name]]
     for name in never:
@@ -80,10 +108,43 @@ def main(arguments: list[str]) -> int:
     return 1 if never else 0
 
 
+def live(number: int) -> Round:
+    """The histories of one seed."""
+    cpu_s = time.process_time()
+    reached, failure = Counter[str](), None
+    try:
+        reached = run(number, HISTORIES, shrink=True)
+    except Exception:
+        failure = traceback.format_exc()
+    return Round(number, reached, time.process_time() - cpu_s, failure)
+
+
+def _rounds(seed: int, count: int | None, until: float, jobs: int) -> list[Round]:
+    """So many rounds, or those that begin before `until`; none begins after a failure."""
+    done: list[Round] = []
+    running: set[Future[Round]] = set()
+    number = seed
+    # Each process begins anew: a world has threads, and what has threads is not to be forked.
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=fresh) as pool:
+        while True:
+            more = number - seed < count if count else time.monotonic() < until
+            if more and len(running) < jobs and not any(one.failure for one in done):
+                running.add(pool.submit(live, number))
+                number += 1
+            elif running:
+                ended, running = wait(running, return_when=FIRST_COMPLETED)
+                done += [one.result() for one in ended]
+            else:
+                return sorted(done, key=lambda one: one.number)
+
+
 def _tell(reached: Counter[str], seconds: float, cpu_s: float) -> None:
     steps = sum(count for name, count in reached.items() if name.startswith("rule: "))
+    histories = reached["rule: end"]
     print(
-        f"{steps} steps in {seconds:.0f} s, {steps / max(cpu_s, 0.001):.0f} a second of processor"
+        f"{steps} steps of {histories} histories in {seconds:.0f} s, "
+        f"{steps / max(cpu_s, 0.001):.0f} a second of processor"
     )
     for name, count in sorted(reached.items()):
         print(f"{name:48}{count:9,}")

@@ -101,7 +101,8 @@ class Comparison:
                     if ciphertext is None:
                         raise Difference(f"{owner} has lost a page of day {entry.day}")
                     key = node.vault.keys_of(entry).key(entry.day)
-                    ((day, slot),) = slots_of(open_page(entry, ciphertext, key).batch)
+                    # Of a page of many hours, its first.
+                    day, slot = min(slots_of(open_page(entry, ciphertext, key).batch))
                     name = (owner, entry.path, day, slot)
                     self._seen.pages[entry.page_id] = entry, ciphertext, name
             return found

@@ -14,7 +14,7 @@ from entrenous.protocol.window import Window
 
 from .history import REST, TODAY, History, may, waits
 from .readings import HOUR_S
-from .town import LENDS, LENDS_ON, OWNERS, PATHS, LentTo
+from .town import LENDS, LENDS_ON, OWNERS, PATHS, VIEW, VIEWED, LentTo
 from .who_may import Grant, Page
 
 FIRST, LAST = TODAY - 3, TODAY + 2
@@ -253,11 +253,22 @@ class LendingRules(History):
 
         self._do("write" if source in ("", owner) else "hand back", act, wait)
 
+    def write_whole(self, owner: str, days: range, told: range, wait: float) -> None:
+        """What a view is made of; of it, the view tells the days `told`."""
+
+        async def act() -> None:
+            await self.town.write_whole(owner, days)
+            now_ms = self.town.now_ms(owner)
+            self.model.write(owner, VIEWED, days, 0, now_ms)
+            self.model.write(owner, VIEW.path, told, 0, now_ms)
+
+        self._do("write what is viewed", act, wait)
+
     @may("erase")
-    @precondition(lambda self: self.model.pages)
+    @precondition(lambda self: self._erasable())
     @rule(data=st.data(), wait=waits)
     def erase(self, data: st.DataObject, wait: float) -> None:
-        pages = self.model.pages
+        pages = self._erasable()
         self.erase_one(pages[data.draw(st.integers(0, len(pages) - 1), label="page")], wait)
 
     def erase_one(self, page: Page, wait: float) -> None:
@@ -267,8 +278,11 @@ class LendingRules(History):
 
         self._do("erase a record", act, wait)
 
+    def _erasable(self) -> list[Page]:
+        return [page for page in self.model.pages if page.path in PATHS]
+
     @may("erase")
-    @precondition(lambda self: self.model.pages)
+    @precondition(lambda self: any(page.path == PATHS[1] for page in self.model.pages))
     @rule(owner=owners, wait=waits)
     def erase_all(self, owner: str, wait: float) -> None:
         """All that is kept at the path that is lent less."""

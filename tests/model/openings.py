@@ -16,7 +16,7 @@ from entrenous.protocol.window import Window
 
 from .history import REST, TODAY
 from .lending_rules import Loan
-from .town import PATHS
+from .town import PATHS, VIEW
 from .who_may import Grant
 
 if TYPE_CHECKING:
@@ -179,6 +179,19 @@ def days_are_encrypted_again(machine: LendingMachine) -> None:
     _read(machine, stays())
 
 
+def a_view_is_lent(machine: LendingMachine) -> None:
+    """Its reader opens what the view tells, and nothing of what it is made of."""
+    first = TODAY - 12
+    # The last two days are not told: nothing has come that is surely from after them.
+    machine.write_whole("ana", range(first, first + 6), range(first, first + 4), REST)
+    known = set(machine.model.grants)
+    machine.lend(Loan("ana", "volt", VIEW.path, first + 1, 5, 200), REST)
+    ((cid),) = set(machine.model.grants) - known
+    machine.read_one(machine.model.grants[cid], Window(VIEW.path, first + 1, first + 5), REST)
+    machine.take_back_one(machine.model.grants[cid], REST)
+    machine.write_whole("ana", range(first + 6, first + 7), range(first + 4, first + 5), REST)
+
+
 OPENINGS: Final[Mapping[str, Callable[[LendingMachine], None]]] = {
     opening.__name__.replace("_", " "): opening
     for opening in (
@@ -197,5 +210,6 @@ OPENINGS: Final[Mapping[str, Callable[[LendingMachine], None]]] = {
         a_reader_is_restored,
         who_lent_on_is_restored,
         days_are_encrypted_again,
+        a_view_is_lent,
     )
 }

@@ -25,6 +25,23 @@ def readings(days: range, slot: int) -> Batch:
     ).check()
 
 
+def whole_days(days: range) -> Batch:
+    """A reading for each hour of each day."""
+    times = [start_of(day, hour) for day in days for hour in range(24)]
+    count = len(times)
+    return Batch(
+        METER_READING,
+        {
+            "time": times,
+            "offset_min": [0] * count,
+            "duration_s": [HOUR_S] * count,
+            "value": [(7, 0)] * count,
+            "unit": ["Wh"] * count,
+            "quality": [None] * count,
+        },
+    ).check()
+
+
 def start_of(day: int, slot: int) -> int:
     """When the reading of hour `slot` begins, in ms."""
     return start_ms(day) + slot * HOUR_S * 1000

@@ -30,11 +30,13 @@ from entrenous.protocol.errors import Code
 from entrenous.protocol.request import Request
 from entrenous.protocol.schema import METER_READING
 from entrenous.protocol.terms import Clause, Force, Terms
+from entrenous.protocol.view import Every, View
+from entrenous.protocol.view import Kind as ViewKind
 from entrenous.protocol.window import Window
 from entrenous.simulations.machine import DownError, Machine
 
 from .machines import Impatient, Machines, NotYet
-from .readings import readings, slots_of, start_of
+from .readings import readings, slots_of, start_of, whole_days
 
 T = TypeVar("T")
 
@@ -44,6 +46,9 @@ LENDS = (("ana", "ben"), ("ana", "volt"), ("ben", "volt"), ("volt", "ana"))
 # Who lends on to whom what is whose: both know one persona of an organisation.
 LENDS_ON = ("ana", "ben", "volt")
 PATHS = ("energy/electricity/load-curve", "energy/gas/load-curve")
+# Of what is kept there, only a view is lent.
+VIEWED = "energy/heat/load-curve"
+VIEW = View(VIEWED, METER_READING, ViewKind.ENERGY, Every.DAILY, "energy")
 DAY_S = 86_400
 # A busy node is asked again so often.
 TRIES = 12
@@ -134,6 +139,20 @@ class Town(Machines):
                 raise NotYet
 
         await self.insist(owner, came)
+
+    async def write_whole(self, owner: str, days: range) -> None:
+        """All hours of these days, where only a view is lent; and what the view tells of them."""
+        batch = whole_days(days)
+
+        async def write(node: Node) -> None:
+            if not await _has(node, VIEWED, days[0], 0):
+                await node.vault.write(
+                    VIEWED, METER_READING, pieces_of(batch), origin=b"model", atomic=True
+                )
+            await node.views.add(VIEW)
+            await node.views.catch_up()
+
+        await self.insist(owner, write)
 
     async def erase(self, owner: str, path: str, day: int, slot: int) -> None:
         """One record."""
