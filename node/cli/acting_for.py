@@ -9,7 +9,15 @@ from ..errors import Exit, UsageError
 from ..results.grants import RequestInfo
 from .days import Span, Zone
 from .options import Options, node_of
-from .requests import check_waiting, narrowed, now_ms, request_named, show_requests, wanted_of
+from .requests import (
+    check_waiting,
+    narrowed,
+    now_ms,
+    request_named,
+    requests_form,
+    show_requests,
+    wanted_of,
+)
 from .screen import Screen
 from .words import left_out_words, show_gift, show_request, shown_id
 
@@ -30,13 +38,13 @@ async def inbox_for(options: Options, principal: str, id: str | None, *, every: 
         found = await client.waiting_for(principal)
     if id is not None:
         one = request_named(found, id)
-        screen.show_lines("inbox", [one])
+        screen.show_lines("inbox", requests_form([one]))
         if not screen.json:
             _show(screen, one, principal)
             screen.fact("state", one.state if one.reason is None else f"{one.state}: {one.reason}")
         return
     shown = [one for one in found if every or one.state in (*_OPEN, "sent")]
-    screen.show_lines("inbox", shown)
+    screen.show_lines("inbox", requests_form(shown))
     show_requests(screen, shown, f"Nothing waits at {principal} that you may decide.")
     if shown and not screen.json:
         screen.say()

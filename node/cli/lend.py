@@ -23,7 +23,15 @@ from .history import moment_of
 from .household import ActingFor
 from .names import find, short
 from .options import USUAL, Options, node_of, zone_of
-from .requests import check_waiting, narrowed, now_ms, request_named, show_requests, wanted_of
+from .requests import (
+    check_waiting,
+    narrowed,
+    now_ms,
+    request_named,
+    requests_form,
+    show_requests,
+    wanted_of,
+)
 from .screen import Screen
 from .terms import (
     Harder,
@@ -39,7 +47,7 @@ from .terms import (
 )
 from .terms_file import read_terms
 from .terms_words import purpose_in_words
-from .views import Words, choices, in_views, make_views, say_derived
+from .views import Words, choices, choices_of, in_views, make_views, say_derived
 from .whose import is_others, show_whose, whose_in_words
 from .words import (
     counted,
@@ -185,20 +193,25 @@ async def inbox(
         found = await client.inbox()
         offers = [one for one in await client.asked() if one.state == "offered"]
         vault = () if id is None else await client.collections()
-    if id is not None and (offer := named_offer(offers, id)) is not None:
-        screen.show_lines("inbox", [offer])
-        if not screen.json:
-            show_offer(screen, offer)
-        return
+        offer = None if id is None else named_offer(offers, id)
+        if id is None:
+            shown = [one for one in found if every or one.state == "waiting"]
+            listed = [*shown, *offers]
+        else:
+            shown = []
+            listed = [request_named(found, id) if offer is None else offer]
+        given_away = await choices_of(client, listed, screen)
+    screen.show_lines("inbox", requests_form(listed, given_away))
     if id is not None:
-        one = request_named(found, id)
-        screen.show_lines("inbox", [one])
-        if not screen.json:
+        if screen.json:
+            return
+        if offer is not None:
+            show_offer(screen, offer)
+        else:
+            (one,) = listed
             show_request(screen, one, vault, now_ms())
             _say_decided(screen, one)
         return
-    shown = [one for one in found if every or one.state == "waiting"]
-    screen.show_lines("inbox", [*shown, *offers])
     if shown or not offers:
         show_requests(screen, shown, "Nothing waits for your decision.", known=True)
     show_offers(screen, offers)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from ...protocol.view_path import is_view
 from ...protocol.window import Window
@@ -11,6 +12,7 @@ from ..errors import UsageError
 from ..results.grants import RequestInfo
 from ..results.records import CollectionInfo
 from .days import Span, days_in_words, require_whole_days
+from .json_form import plain
 from .names import find, short
 from .screen import Screen
 from .standing_words import standing_in_a_line
@@ -104,3 +106,16 @@ def check_waiting(request: RequestInfo) -> None:
     """Raises UsageError for what was decided."""
     if request.state != "waiting":
         raise UsageError(f"this request was {request.state} already")
+
+
+def requests_form(
+    requests: Iterable[RequestInfo],
+    choices: Mapping[bytes, Sequence[object]] = MappingProxyType({}),
+) -> list[Mapping[str, object]]:
+    """Requests as `inbox` prints them as JSON, with their `choices` by id."""
+    found: list[Mapping[str, object]] = []
+    for one in requests:
+        form = plain(one)
+        assert isinstance(form, dict)
+        found.append({**form, "choices": choices.get(one.id)})
+    return found

@@ -66,7 +66,11 @@ EXCHANGE: Final[Mapping[str, Shape]] = {
         exp_s="until when",
         left_out="hours of your own days that whole UTC days leave out, in words",
     ),
-    "inbox": lines(**_REQUEST),
+    "inbox": lines(
+        **_REQUEST,
+        choices="of one that waits for you: what each answer gives away, as in `choices`; else "
+        "null",
+    ),
     "asked": lines(**_REQUEST),
     "decide": one(
         request="the request",

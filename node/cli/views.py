@@ -159,15 +159,19 @@ async def release(
     yes: Annotated[bool, Parameter(name=("--yes", "-y"), help="Do not ask.")] = False,
     options: Options = USUAL,
 ) -> int:
-    """Tell a correction of a period that is held back.
+    """Tell a period as it is now: a correction that is held back, or what is incomplete.
 
-    Whoever read the period before learns by subtraction what was corrected, down to the day.
+    Whoever read the period before learns by subtraction what was corrected, down to the day.  Of an
+    incomplete one nobody is told that days are missing.
 
     Example: entrenous view release finance/accounts/transactions/view-monthly-payments 2026-03
     """
     screen = options.screen
     first = UNDATED if period == "undated" else _first_day(period)
-    screen.note("Whoever read this period before can subtract, and learn what was corrected.")
+    screen.note(
+        "Whoever read this period before can subtract, and learn what was corrected; what is "
+        "missing of it is not marked."
+    )
     if not screen.confirm(f"Tell {period} of {path} as it is now?", yes=yes):
         screen.note("Nothing was changed.")
         return Exit.FAILED
@@ -188,7 +192,9 @@ def _show(screen: Screen, one: ViewInfo) -> None:
     held = [w.name for w in one.waiting if w.why == "held"]
     waits = [w for w in one.waiting if w.why != "held"]
     if waits:
-        details.append("not yet: " + ", ".join(f"{w.name} ({w.why})" for w in waits[-3:]))
+        release = " (`view release`)" if any(w.why == "incomplete" for w in waits) else ""
+        names = ", ".join(f"{w.name} ({w.why})" for w in waits[-3:])
+        details.append(f"not yet: {names}{release}")
     if held:
         details.append(f"a correction is held back: {', '.join(held[-3:])} (`view release`)")
     if one.lent:
@@ -241,6 +247,14 @@ async def choices(
         found = await client.choices(request.id)
     show_choices(options.screen, request, found)
     return Exit.DONE
+
+
+async def choices_of(
+    client: Client, requests: Sequence[RequestInfo], screen: Screen
+) -> dict[bytes, Sequence[object]]:
+    """Of those that wait, by their ids, what each answer would give away; for `--json` only."""
+    waiting = [one for one in requests if one.state == "waiting" and screen.json]
+    return {one.id: [_as_json(each) for each in await client.choices(one.id)] for one in waiting}
 
 
 def show_choices(screen: Screen, request: RequestInfo, found: Sequence[Choice]) -> None:

@@ -104,8 +104,8 @@ class FakeNode:
         on_progress: Callable[[Value], None],
     ) -> Value:
         self.calls.append((op, args))
-        # Nothing was asked by this node, unless a test says so.
-        answer = self.answers.get(op, []) if op == "asked" else self.answers[op]
+        # Nothing was asked by this node, and nothing can be chosen, unless a test says so.
+        answer = self.answers.get(op, []) if op in ("asked", "choices") else self.answers[op]
         if isinstance(answer, NodeError):
             raise answer
         if isinstance(answer, Items):

@@ -19,6 +19,7 @@ from entrenous.node.results.terms import (
     StandingTold,
     TermsInfo,
 )
+from entrenous.node.views.choice import Choice
 from entrenous.protocol.standing_terms_file import standing_from_mapping, standing_value
 from entrenous.protocol.terms import Clause, Force
 from entrenous.protocol.terms_enforced import LICENCE, always_held
@@ -101,6 +102,22 @@ rules:
     reason: my health is mine
 """
 
+CHOICE = Choice(
+    collection="energy/electricity/load-curve",
+    choice="whole",
+    view=None,
+    path="energy/electricity/load-curve",
+    made=True,
+    schema="meter-reading/1",
+    fields=("time", "value"),
+    first=46_021,
+    last=46_051,
+    days=31,
+    records=31,
+    size=900,
+    example=None,
+)
+
 
 @pytest.fixture
 def run(
@@ -138,6 +155,18 @@ def test_a_request_is_shown_with_what_is_worth_knowing_of_it(run: CommandLine) -
     marks = json.loads(shown)["marks"]
     assert (marks["asked"], marks["refused"], marks["rule"]) == (3, 2, "advice")
     assert marks["frugality"]["percent"] == 80
+
+
+def test_what_each_answer_gives_away_stands_in_the_json_of_what_waits(run: CommandLine) -> None:
+    run.node.answers["inbox"] = [WAITS, replace(WAITS, id=GRANT, state="refused")]
+    run.node.answers["choices"] = [CHOICE]
+    waits, refused = map(json.loads, run("inbox", "--all", "--json").out.splitlines())
+    assert refused["choices"] is None
+    (choice,) = waits["choices"]
+    assert (choice["choice"], choice["records"]) == ("whole", 31)
+    run.node.calls.clear()
+    assert "whole" not in run("inbox").out
+    assert "choices" not in [op for op, _ in run.node.calls], "a list that is read asks for none"
 
 
 def run_id() -> str:
