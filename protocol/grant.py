@@ -337,10 +337,10 @@ class Bundle:
 
     def args(self, window: Window) -> ReadArgs:
         """The arguments of a read of `window` under this grant."""
-        under = tuple(link.policy.under.terms for link in self.chain[1:] if link.policy.under)
-        own = self.grant.policy.under
+        # The root has none: it is under the owner's terms.
+        under = tuple(link.policy.under.terms for link in self.links if link.policy.under)
         root = self.root.policy
-        return ReadArgs(window, root.purpose, root.terms, (*under, *((own.terms,) if own else ())))
+        return ReadArgs(window, root.purpose, root.terms, under)
 
 
 def make_bundle(
