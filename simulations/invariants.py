@@ -23,6 +23,7 @@ from ..crypto.errors import CryptoError, EntrenousError
 from ..crypto.keys import DayKey
 from ..node.grants.grant_given import GrantGiven
 from ..node.grants.grant_held import GrantHeld
+from ..node.grants.inbox import RequestState
 from ..node.log.receipts import Way
 from ..node.node import Node
 from ..node.peers.outgoing import message_of
@@ -198,7 +199,8 @@ class Whole:
                 reader = self.of_persona.get(given.their)
                 held = None if reader is None else reader.held.get(cid)
                 if held is None:
-                    yield f"a grant of {home.name} never arrived"
+                    if reader is None or not _declined(reader, given):
+                        yield f"a grant of {home.name} never arrived"
                     continue
                 yield from _alike(home, given, held)
 
@@ -209,6 +211,9 @@ class Whole:
                 theirs = None if person is None else person.inbox.get(cid)
                 if theirs is None:
                     yield f"a request of {home.name} never arrived"
+                elif asked.state is RequestState.DECLINED:
+                    if person is None or theirs.grant is None or not _over(person, theirs.grant):
+                        yield f"{home.name} declined what is still granted there"
                 elif (asked.state, asked.grant) != (theirs.state, theirs.grant):
                     yield f"a request of {home.name} is {asked.state}, but there {theirs.state}"
 
@@ -258,6 +263,20 @@ CHECKS: Sequence[Callable[[Whole], Iterator[str]]] = (
     Whole.grants,
     Whole.requests,
 )
+
+
+def _declined(reader: Home, given: GrantGiven) -> bool:
+    """Whether `reader` did not agree to the terms under which this was granted."""
+    asked = None if given.request is None else reader.asked.get(given.request)
+    return (
+        asked is not None
+        and asked.state is RequestState.DECLINED
+        and given.kept is GrantStatus.REVOKED
+    )
+
+
+def _over(owner: Home, grant: bytes) -> bool:
+    return owner.given[grant].kept is GrantStatus.REVOKED
 
 
 def _alike(home: Home, given: GrantGiven, held: GrantHeld) -> Iterator[str]:

@@ -170,6 +170,13 @@ class Mortal:
         await self._line.send_all(json.dumps({"arm": [step, nth]}).encode() + b"\n")
         await self._told("armed")
 
+    async def killed(self) -> None:
+        """Die now, whatever it does, and be born again."""
+        assert self._line is not None
+        await self._line.send_all(b'{"die": true}\n')
+        await self.buried()
+        await self.start()
+
     async def buried(self) -> None:
         """Wait until it is dead, of nothing but the kill."""
         status = await self._told("status")

@@ -75,7 +75,10 @@ def live(order: Mapping[str, str], line: socket.socket) -> None:
         while data := await heard.recv(ORDER_BYTES_MAX):
             *whole, waiting = (waiting + data).split(b"\n")
             for one in whole:
-                step, nth = json.loads(one)["arm"]
+                said = json.loads(one)
+                if "die" in said:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                step, nth = said["arm"]
                 doom.arm(step, nth)
                 await heard.send(json.dumps({"armed": step}).encode() + b"\n")
 
