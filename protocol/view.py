@@ -11,7 +11,8 @@ every day away by subtraction; so would one that took in a late day once a week.
     where somebody was       the whole period again, at most once in `again_days`, and only if
                              *every* day of it has changed since *each* version that may have
                              been read; then no subtraction leaves a part of a period
-    anything else            is held back until the person says that it may be told (`RELEASE`)
+    anything else            is held back until the person says that it may be told as it is; so
+                             is a period of which a day never came, or nothing from after it
     what was taken away      takes the period out of the view at once, without a new figure
 
 `next_step` is that rule, a function of what is known; what it decides by is compared day by day in
@@ -284,7 +285,8 @@ class Known:
     """What is known of one period now.  `told` is a digest of the records that it would have.
 
     `complete`: no day of it is missing, and records from after it have come.  `lent`: somebody was
-    ever granted it.  `released`: the person said that its correction may be told.
+    ever granted it.  `released`: the person said that it may be told as it is now, corrected or
+    incomplete.
     """
 
     days: Days
@@ -318,14 +320,15 @@ def is_closed(every: Every, first: int, late_days: int, now_ms: int) -> bool:
 
 def next_step(view: View, first: int, known: Known, was: Published | None, now_ms: int) -> Step:
     """What becomes of the period that begins on `first`.  The rule of this module."""
+    whole = known.complete or known.released
     if was is None:
         if not known.days:
             return Step.NOTHING
         closed = is_closed(view.every, first, view.late_days, now_ms)
-        return Step.PUBLISH if closed and known.complete else Step.WAIT
+        return Step.PUBLISH if closed and whole else Step.WAIT
     if known.told == was.told and not was.out:
         return Step.KEEP
-    if was.out and known.days == was.versions[-1] and known.complete:
+    if was.out and known.days == was.versions[-1] and whole:
         return Step.PUBLISH  # what stood there before
     if not known.days:
         return Step.KEEP if was.out else Step.WITHDRAW
@@ -333,7 +336,7 @@ def next_step(view: View, first: int, known: Known, was: Published | None, now_m
         day not in known.days or known.days[day].count < part.count
         for day, part in was.versions[-1].items()
     )
-    if not known.complete:
+    if not whole:
         return Step.WITHDRAW if shrunk and not was.out else Step.WAIT
     if not known.lent or known.released:
         return Step.PUBLISH

@@ -64,12 +64,12 @@ async def view_remove(host: Host, args: Args, emit: Emit) -> Value:
 
 
 async def view_release(host: Host, args: Args, emit: Emit) -> Value:
-    """Publish the corrections that are held back of one period, as its person says."""
+    """Publish one period as it is now: a correction that is held back, or what is incomplete."""
     node = host.node
     path, first = args.collection("path"), args.integer("first")
     kept = await node.store.database.read(lambda tx: node.views.get(tx, path))
     if await node.views.catch_up(only=path, release=(first,)) == 0:
-        raise NotFound("nothing is held back of this period: see `entrenous views`")
+        raise NotFound("nothing of this period waits but its end: see `entrenous views`")
     return to_value(await node.store.database.read(lambda tx: _info(node, tx, kept)))
 
 

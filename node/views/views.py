@@ -169,7 +169,7 @@ class Views:
     async def catch_up(self, *, only: str | None = None, release: Collection[int] = ()) -> int:
         """Look at every view (or one), and publish what may be told; how many periods changed.
 
-        `release`: first days of periods whose correction the person lets go.
+        `release`: first days of periods that the person lets be told as they are now.
         """
         changed = 0
         for kept in await self._vault.store.database.read(self.kept.all):

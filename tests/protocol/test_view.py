@@ -334,6 +334,20 @@ def test_a_correction_of_one_day_is_held_until_the_person_lets_it_go() -> None:
     assert next_step(SUMS, MARCH, replace(after, lent=False), was, now) is Step.PUBLISH
 
 
+def test_what_stays_incomplete_is_told_when_its_person_says_so_and_not_before_its_end() -> None:
+    over = start_ms(MARCH + 31) + 5 * DAY_MS
+    gap = known(ENERGY, readings(MARCH, 30), MARCH, lent=True)
+    let_go = replace(gap, released=True)
+    assert next_step(ENERGY, MARCH, gap, None, over + 400 * DAY_MS) is Step.WAIT
+    assert next_step(ENERGY, MARCH, let_go, None, over - 1) is Step.WAIT
+    assert next_step(ENERGY, MARCH, let_go, None, over) is Step.PUBLISH
+    # The day that comes after all is a correction: held back from whoever may have read.
+    was = published(let_go, None, over)
+    whole = known(ENERGY, readings(MARCH, 31), MARCH, lent=True)
+    assert next_step(ENERGY, MARCH, whole, was, over + 40 * DAY_MS) is Step.HOLD
+    assert next_step(ENERGY, MARCH, replace(whole, lent=False), was, over) is Step.PUBLISH
+
+
 def test_a_correction_of_every_day_comes_once_a_week() -> None:
     now = start_ms(MARCH + 60)
     before = known(SUMS, payments((MARCH, -100), (MARCH + 5, -200)), MARCH, lent=True)
