@@ -203,6 +203,18 @@ def test_what_is_written_otherwise_is_refused_in_a_sentence(value: Value) -> Non
         view_from_value(value)
 
 
+def test_the_sentence_says_what_is_wrong_and_not_only_that_something_is() -> None:
+    for value, sentence in (
+        (written(SUMS, source="a//b"), "a collection is one to"),
+        (written(SUMS, late_days=0), "waits 1 to 366 days"),
+        (written(SUMS, kind="sums"), "a kind that this program does not know"),
+        (written(BANDED, figure="energy"), "of finance/accounts/transactions: paid, received"),
+        (written(BANDED, schema="account/1"), "of finance/accounts/transactions: none"),
+    ):
+        with pytest.raises(RecordError, match=sentence):
+            view_from_value(value)
+
+
 def test_as_many_fields_and_bands_are_read_as_there_may_be() -> None:
     with pytest.raises(ProtocolError, match=f"{FIELDS_MAX}"):
         view_from_value(written(FIELDS, fields=["amount"] * (FIELDS_MAX + 1)))
