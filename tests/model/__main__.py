@@ -16,16 +16,12 @@ import multiprocessing
 import os
 import sys
 import time
-import traceback
 from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
 
 from .openings import OPENINGS
-from .running import run
+from .running import HISTORIES, Round, live
 
-# Of one round; part of what a seed means, so a failure replays with the same number.
-HISTORIES = 4
 # In a minute, and in ten.
 EXPECTED = (
     "rule: lend",
@@ -71,16 +67,6 @@ EXPECTED_LONG = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
-    """What came of one seed; `failure` is a traceback."""
-
-    number: int
-    reached: Counter[str]
-    cpu_s: float
-    failure: str | None
-
-
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m entrenous.tests.model")
     parser.add_argument("--seconds", type=int, default=600)
@@ -106,17 +92,6 @@ def main(arguments: list[str]) -> int:
     for name in never:
         print(f"never reached: {name}", file=sys.stderr)
     return 1 if never else 0
-
-
-def live(number: int) -> Round:
-    """The histories of one seed."""
-    cpu_s = time.process_time()
-    reached, failure = Counter[str](), None
-    try:
-        reached = run(number, HISTORIES, shrink=True)
-    except Exception:
-        failure = traceback.format_exc()
-    return Round(number, reached, time.process_time() - cpu_s, failure)
 
 
 def _rounds(seed: int, count: int | None, until: float, jobs: int) -> list[Round]:
