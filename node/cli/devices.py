@@ -11,11 +11,13 @@ from cyclopts import App, Parameter
 from ..errors import UsageError
 from ..results.devices import DeviceInfo
 from .days import moment
+from .devices_remove import remove
 from .options import USUAL, Options, node_of
 from .screen import Column
 from .words import counted
 
 devices_app = App(name="devices", help="List your devices, let one join, keep them in step.")
+devices_app.command(remove)
 _HOUR_S = 3_600
 _HOURS_MAX = 24 * 366
 

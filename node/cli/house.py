@@ -10,8 +10,9 @@ from cyclopts import Parameter
 
 from ..client import connect
 from ..config import Config, Role
-from ..errors import NodeError, UsageError
+from ..errors import NodeError
 from .days import moment
+from .devices_remove import recovery_words, say_left
 from .options import USUAL, Options, keep_unlock, keystore_of, node_of, require_home
 from .screen import Screen
 from .stopping import until_stopped
@@ -231,12 +232,17 @@ async def restore(
     words_fd: Annotated[
         int | None, Parameter(help="Read the recovery words from this file descriptor.")
     ] = None,
+    stolen: Annotated[
+        bool,
+        Parameter(help="Leave the device behind that the backup came from.", show_default=False),
+    ] = False,
     options: Options = USUAL,
 ) -> None:
     """Make a home from a backup.  Asks for the recovery words and for a new passphrase.
 
     Grants that were given are suspended until you confirm them: the backup may be older than what
-    you have taken back since.
+    you have taken back since.  With --stolen every peer is told that the old device is not you any
+    more, as `entrenous devices remove` does later.
 
     Example: entrenous restore /media/stick/home.entrenous
     """
@@ -247,37 +253,22 @@ async def restore(
     from ..clock import SystemClock
     from ..restoring import restore_home
 
-    words = _recovery_words(words_fd)
+    words = recovery_words(words_fd)
     entropy = SystemEntropy()
     unlock = _new_unlock(options, entropy)
-    restored = await restore_home(folder, file, words, unlock, entropy=entropy, clock=SystemClock())
+    restored = await restore_home(
+        folder, file, words, unlock, entropy=entropy, clock=SystemClock(), stolen=stolen
+    )
     fields = {name: getattr(restored, name) for name in type(restored).__dataclass_fields__}
+    fields["left"] = None if restored.left is None else restored.left.device
     screen.show("restore", {"home": str(folder), **fields})
     screen.say(f"The backup of {moment(restored.made_ms)} is restored in {folder}.")
     screen.fact("peers", f"{restored.peers:,}")
     screen.fact("vault", counted(restored.collections, "collection"))
+    if restored.left is not None:
+        say_left(screen, restored.left)
     if restored.suspended:
         screen.say(
             f"{counted(restored.suspended, 'suspended grant')} to confirm or leave: "
             "`entrenous grants` lists them, `entrenous keep GRANT` confirms one."
         )
-
-
-def _recovery_words(words_fd: int | None) -> str:
-    """The words, from a descriptor or from the person; never from an argument.
-
-    Raises UsageError.
-    """
-    if words_fd is not None:
-        try:
-            with open(words_fd, encoding="utf-8") as given:
-                return " ".join(given.read(4_096).split())
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"no words can be read from descriptor {words_fd}") from error
-    if not sys.stdin.isatty():
-        raise UsageError("the recovery words are needed: give them by --words-fd")
-    print("Recovery words, all in order, then an empty line:", file=sys.stderr)
-    lines: list[str] = []
-    while line := sys.stdin.readline().strip():
-        lines.append(line)
-    return " ".join(" ".join(lines).split())

@@ -25,5 +25,17 @@ DEVICES: Final[Mapping[str, Shape]] = {
     ),
     "devices invite": one(link="the link, for one device, once", exp_s="until when it can be used"),
     "devices confirm": one(name="what you call the new device", device="its DID"),
+    "devices remove": one(
+        device="the DID of the device that is left behind",
+        at_ms="when",
+        personas="personas that were followed by their next",
+        peers="peers that are told",
+        given="grants that were given again",
+        left="grants on paid terms that are off: not given again",
+        held="grants held that their owners give again",
+        invites="open invites that are void",
+        mandates="mandates that ended",
+        others="your other devices, which join again",
+    ),
     "devices sync": one(answered="devices that answered", devices="other devices that there are"),
 }

@@ -55,6 +55,7 @@ KEEPING: Final[Mapping[str, Shape]] = {
         collections="collections that came back",
         pages="pages that came back",
         suspended="grants that wait for `keep`",
+        left="the device that was left behind, or null",
     ),
     "delegate": one(token="the delegation as signed (base64)", id="its CID"),
     "invoke": one(

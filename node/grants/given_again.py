@@ -103,14 +103,28 @@ class GivenAgain(Lending):
         Raises NotFound, UsageError if it is not suspended.
         """
         super().keep(tx, cid, now_ms)
-        kept, line = self.get(tx, cid), self.lines.find(tx, Side.GIVEN, cid)
-        if kept.keyset is None and line is not None and line.renews is not None:
-            pair = self._peers.pair(tx, kept.own, kept.their)
-            raw = kept.bundle.signed.raw
-            if any(one.args.get("bundle") == raw for _, one in self._outgoing.waiting(tx, pair)):
-                return  # it waits to be said already, as what goes on from what the reader holds
-            args = RenewArgs(kept.their, line.renews, kept.bundle.signed.raw)
-            self._outgoing.put(tx, pair, Cmd.RENEW, args.value(), now_ms)
+        kept = self.get(tx, cid)
+        held = self._held_before(tx, kept)
+        if kept.keyset is None and held is not None:
+            self._say_renewed(tx, kept, held, now_ms)
+
+    def _held_before(self, tx: Tx, grant: GrantGiven) -> bytes | None:
+        """The grant from which `grant` goes on, as its reader knows it: those between, which it
+        never accepted, were given again before it heard of them."""
+        line = self.lines.find(tx, Side.GIVEN, grant.cid)
+        before = None if line is None else line.renews
+        while before is not None:
+            found, line = self.find(tx, before), self.lines.find(tx, Side.GIVEN, before)
+            accepted = found is None or found.keyset is not None
+            if accepted or line is None or line.renews is None:
+                break
+            before = line.renews
+        return before
+
+    def _say_renewed(self, tx: Tx, grant: GrantGiven, held: bytes, now_ms: int) -> None:
+        pair = self._peers.pair(tx, grant.own, grant.their)
+        args = RenewArgs(grant.their, held, grant.bundle.signed.raw)
+        self._outgoing.put(tx, pair, Cmd.RENEW, args.value(), now_ms)
 
     def _given_again(self, tx: Tx, pair: Pair, old: GrantGiven, now_ms: int) -> GrantGiven | None:
         """The same grant between who the two are now; None on paid terms that are off."""
@@ -155,12 +169,13 @@ class GivenAgain(Lending):
             if not isinstance(args, DecideArgs | RenewArgs) or args.bundle != old.bundle.signed.raw:
                 continue
             self._outgoing.drop(tx, id)
-            again = replace(args, bundle=raw)
-            self._outgoing.put(tx, pair, message.cmd, again.value(), now_ms, message.mandate)
-            return
-        if new.kept is GrantStatus.LIVE:
-            renewed = RenewArgs(new.their, old.cid, raw)
-            self._outgoing.put(tx, pair, Cmd.RENEW, renewed.value(), now_ms)
+            if isinstance(args, DecideArgs):
+                decided = replace(args, bundle=raw).value()
+                self._outgoing.put(tx, pair, message.cmd, decided, now_ms, message.mandate)
+                return
+        held = self._held_before(tx, new)
+        if new.kept is GrantStatus.LIVE and held is not None:
+            self._say_renewed(tx, new, held, now_ms)
 
 
 # Which epoch the readers have been given keys of.
