@@ -222,6 +222,24 @@ def test_an_owner_grants_for_the_purpose_of_its_terms() -> None:
     with pytest.raises(CapabilityError) as refused:
         make_bundle(KEYS[0], read_grant(delegation), terms=other, reader_key=READER_KEY)
     assert refused.value.code is Code.PURPOSE
+    raw = raw_bundle(KEYS[0], [], dlg=delegation.raw, terms=other.encode())
+    with pytest.raises(CapabilityError) as refused:
+        parse_bundle(raw)
+    assert refused.value.code is Code.PURPOSE
+
+
+def test_a_bundle_that_is_read_carries_the_terms_of_its_giver() -> None:
+    chain = chain_of(2)
+    above: list[Value] = [chain[0].delegation.raw]
+    own = chain[1].delegation.raw
+    parse_bundle(raw_bundle(KEYS[1], above, dlg=own, terms=terms_of(1).encode()))
+    for raw in (
+        raw_bundle(KEYS[0], [], terms=terms_of(1).encode()),
+        raw_bundle(KEYS[1], above, dlg=own, terms=TERMS.encode()),
+    ):
+        with pytest.raises(CapabilityError) as refused:
+            parse_bundle(raw)
+        assert refused.value.code is Code.TERMS
 
 
 @pytest.mark.parametrize(("begins", "ends"), [(1, 2), (86_400, 86_401)])

@@ -71,6 +71,16 @@ FIRST: dict[str, tuple[Known, int, Step]] = {
     "closed, of nobody": (known(ONE, lent=False), CLOSED_MS, Step.PUBLISH),
     "not closed for a moment more": (known(ONE), CLOSED_MS - 1, Step.WAIT),
     "closed, not complete": (known(ONE, complete=False), AGAIN_MS, Step.WAIT),
+    "closed, not complete, let go": (
+        known(ONE, complete=False, released=True),
+        CLOSED_MS,
+        Step.PUBLISH,
+    ),
+    "not complete, let go before it is closed": (
+        known(ONE, complete=False, released=True),
+        CLOSED_MS - 1,
+        Step.WAIT,
+    ),
     "let go before it is closed": (known(ONE, released=True), CLOSED_MS - 1, Step.WAIT),
 }
 
@@ -125,8 +135,8 @@ AGAIN: dict[str, tuple[Published, Known, int, Step]] = {
     "a day more, let go, not complete": (
         was(ONE),
         known(ONE_DAY_MORE, released=True, complete=False),
-        AGAIN_MS,
-        Step.WAIT,
+        TOLD_MS,
+        Step.PUBLISH,
     ),
     "a day another": (was(ONE), known(ONE_DAY_OTHER), AGAIN_MS, Step.HOLD),
     "a day less": (was(ONE), known(ONE_DAY_LESS), TOLD_MS, Step.WITHDRAW),
@@ -137,6 +147,12 @@ AGAIN: dict[str, tuple[Published, Known, int, Step]] = {
         Step.WITHDRAW,
     ),
     "a day less, of nobody": (was(ONE), known(ONE_DAY_LESS, lent=False), TOLD_MS, Step.PUBLISH),
+    "a day less, not complete, let go": (
+        was(ONE),
+        known(ONE_DAY_LESS, complete=False, released=True),
+        TOLD_MS,
+        Step.PUBLISH,
+    ),
     "a record less": (was(ONE), known(ONE_RECORD_LESS), TOLD_MS, Step.WITHDRAW),
     "a record less, not complete": (
         was(ONE),
@@ -171,6 +187,12 @@ AGAIN: dict[str, tuple[Published, Known, int, Step]] = {
         known(ONE, complete=False),
         AGAIN_MS,
         Step.WAIT,
+    ),
+    "out, and as it was, not complete, let go": (
+        was(ONE, out=True),
+        known(ONE, complete=False, released=True),
+        TOLD_MS,
+        Step.PUBLISH,
     ),
     "out, and nothing": (was(ONE, out=True), known(NONE), AGAIN_MS, Step.KEEP),
     "out, and a day less": (was(ONE, out=True), known(ONE_DAY_LESS), AGAIN_MS, Step.HOLD),
