@@ -25,6 +25,7 @@ from .options import USUAL, Options, node_of, zone_of
 from .records import Format, between, json_rows, print_batch
 from .said import NOTHING, Said
 from .screen import Column, Screen
+from .shared_words import tell_shared
 from .sources import brought, show_sources, tell_conflicts, tell_records, told
 from .views import say_derived
 from .words import counted
@@ -256,6 +257,7 @@ async def read(
         return show_sources(options.screen, collection, whole, moments, format, every=every)
     async with node_of(options) as client:
         found = await client.read(collection, first, last, for_)
+        shared = () if options.json else await client.shared()
     batch = between(found.batch, days.start_ms, days.end_ms) if bounded else found.batch
     found = Records(batch, found.pages, found.damaged, found.conflicts)
     screen = options.screen
@@ -274,6 +276,7 @@ async def read(
     else:
         print_batch(batch, format, every=every)
         tell_conflicts(screen, found)
+        tell_shared(screen, shared, collection, batch)
         say_derived(screen, [collection])
     return tell_records(screen, len(batch), found.damaged)
 

@@ -33,6 +33,7 @@ from .requests import (
     wanted_of,
 )
 from .screen import Screen
+from .shared_words import tell_waiting
 from .terms import (
     Harder,
     MoreClauses,
@@ -201,6 +202,7 @@ async def inbox(
             shown = []
             listed = [request_named(found, id) if offer is None else offer]
         given_away = await choices_of(client, listed, screen)
+        shared = () if id is not None or screen.json else await client.shared()
     screen.show_lines("inbox", requests_form(listed, given_away))
     if id is not None:
         if screen.json:
@@ -215,6 +217,7 @@ async def inbox(
     if shown or not offers:
         show_requests(screen, shown, "Nothing waits for your decision.", known=True)
     show_offers(screen, offers)
+    tell_waiting(screen, shared)
     if shown and not screen.json:
         screen.say()
         screen.say("`entrenous inbox ID` shows one in full, `entrenous decide ID` decides it.")

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, cast
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias, cast
 
 from ...protocol.record import Batch
 from ...protocol.schema import Schema, schema_named
-from ...protocol.shared_record import Record
 from ...protocol.wire import Value
 from ..results.shared import CopyInfo, SharedInfo, SharedStep
 from .days import moment
 from .json_form import Json
 from .names import short
 from .records import fields_shown, json_rows, utc_text
-from .screen import Column
+from .screen import Column, Screen
+from .words import counted
+
+Record: TypeAlias = "Mapping[str, Value]"
 
 _WORDS: Final[Mapping[str, str]] = {
     "asks": "{peer} has proposed a change, and waits for your answer",
@@ -28,6 +30,8 @@ STATES: Final = tuple(_WORDS)
 """Every state, in the order in which a person should look at them."""
 
 _MARK = "*"
+# More are counted: `entrenous shared COLLECTION` lists them.
+_SHARED_SHOWN_MAX = 5
 
 
 def state_words(one: SharedInfo) -> str:
@@ -106,6 +110,53 @@ def step_words(info: SharedInfo, one: SharedStep) -> list[str]:
     elif one.state == "refused":
         lines.append(f"NOT TAKEN by {info.peer}: {one.refusal}")
     return lines
+
+
+def beside(found: Sequence[SharedInfo], batch: Batch) -> list[str]:
+    """A line for each record of `batch` of which a shared copy says otherwise: who, and how it
+    stands.  What is read stays what its source signed."""
+    schema = batch.schema
+    names = batch.columns["id"] if schema.has_id else batch.times
+    rows = {name: row for row, name in enumerate(names)}
+    lines: list[str] = []
+    for one in found:
+        row = rows.get(one.record if one.time_ms is None else one.time_ms)
+        copy = one.mine if one.mine.version is not None else one.theirs
+        if row is None or one.schema != schema.name or copy.version is None:
+            continue
+        shown, shared = batch.row(row), _record(copy.record) or {}
+        differing = [name for name in schema.by_name if shown[name] != shared.get(name)]
+        if differing:
+            whose = "the shared copy" if one.agree else ("yours" if copy is one.mine else "theirs")
+            lines.append(
+                f"{record_name(one, peer=False)}: {whose} says otherwise of {', '.join(differing)}"
+                f" ({state_words(one)}): `entrenous shared show {short(one.id)}`"
+            )
+    return lines
+
+
+def tell_shared(
+    screen: Screen, shared: Sequence[SharedInfo], collection: str, batch: Batch
+) -> None:
+    """Say of which records here a copy that is shared with a peer says otherwise."""
+    of = [one for one in shared if one.kept == collection or one.path == collection]
+    lines = beside(of, batch)
+    for line in lines[:_SHARED_SHOWN_MAX]:
+        screen.note(line)
+    if len(lines) > _SHARED_SHOWN_MAX:
+        more = counted(len(lines) - _SHARED_SHOWN_MAX, "shared record")
+        screen.note(f"… and {more} more: `entrenous shared {collection}`")
+
+
+def tell_waiting(screen: Screen, shared: Sequence[SharedInfo]) -> None:
+    """Say how many changes of shared records wait for an answer."""
+    waiting = [one for one in shared if one.state in ("asks", "crossed")]
+    if waiting:
+        peers = ", ".join(dict.fromkeys(one.peer for one in waiting))
+        screen.note(
+            f"{counted(len(waiting), 'change')} of shared records proposed by {peers}: "
+            "`entrenous shared`"
+        )
 
 
 # --- as JSON --------------------------------------------------------------------------------------

@@ -104,8 +104,10 @@ class FakeNode:
         on_progress: Callable[[Value], None],
     ) -> Value:
         self.calls.append((op, args))
-        # Nothing was asked by this node, and nothing can be chosen, unless a test says so.
-        answer = self.answers.get(op, []) if op in ("asked", "choices") else self.answers[op]
+        # Nothing was asked by this node, can be chosen or is shared, unless a test says so.
+        answer = (
+            self.answers.get(op, []) if op in ("asked", "choices", "shared") else self.answers[op]
+        )
         if isinstance(answer, NodeError):
             raise answer
         if isinstance(answer, Items):

@@ -13,10 +13,19 @@ from entrenous.node.cli.shapes import SHAPES
 from entrenous.node.results.records import CollectionInfo
 from entrenous.node.results.shared import CopyInfo, SharedInfo, SharedProofMade, SharedStep
 from entrenous.protocol.shared_proof import make_proof
-from entrenous.tests.node.cli_node import GRANT, REQUEST, CommandLine, FakeNode, install
+from entrenous.tests.node.cli_node import (
+    GRANT,
+    REQUEST,
+    CommandLine,
+    FakeNode,
+    Items,
+    columns_of,
+    install,
+)
 from entrenous.tests.protocol.spec_shared import (
     CONTACTS,
     accepted,
+    contacts,
     copies,
     corrected,
     disputed,
@@ -196,3 +205,28 @@ def test_a_proof_of_copies_that_differ_and_files_that_are_none(run: Run, tmp_pat
     code, _, err = run("shared", "check", str(file))
     assert (code, "proves nothing" in err) == (4, True)
     assert run("shared", "check", str(tmp_path / "none"))[0] == 3
+
+
+def test_a_read_says_what_the_shared_copy_says_otherwise(node: FakeNode, run: Run) -> None:
+    node.answers["read"] = Items(
+        [columns_of(contacts())],
+        {"schema": "contact/1", "pages": 1, "conflicts": 0, "damaged": []},
+    )
+    code, out, err = run("read", CONTACTS)
+    assert code == 0, err
+    assert "1 Old Lane" in out  # what was delivered is what is read
+    assert "c1 of identity/contacts: yours says otherwise of addresses" in err
+    assert "c2" not in err
+    same = replace(MINE, record=dict(told().record))
+    node.answers["shared"] = [replace(INFO, mine=same)]
+    assert "otherwise" not in run("read", CONTACTS)[2]
+    node.answers["shared"] = [replace(INFO, kept="identity/other", path="identity/other")]
+    assert "otherwise" not in run("read", CONTACTS)[2]
+
+
+def test_the_inbox_says_what_is_proposed(node: FakeNode, run: Run) -> None:
+    node.answers["inbox"] = []
+    node.answers["shared"] = [ASKS, INFO]
+    assert "1 change of shared records proposed by bank" in run("inbox")[2]
+    node.answers["shared"] = [INFO]
+    assert "proposed by" not in run("inbox")[2]
