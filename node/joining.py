@@ -19,6 +19,7 @@ from pathlib import Path
 import trio
 
 from ..crypto.entropy import Entropy
+from ..crypto.errors import EntrenousError
 from ..crypto.keys import (
     DeviceKey,
     IndexKey,
@@ -252,6 +253,7 @@ async def _ask(
     link = Link(stream, Session.dialler(stream.remote_key, now_ms), clock, dialled=True)
     link.session.hello(None, None, None)
     answer: Answer | None = None
+    failed: EntrenousError | None = None
     async with trio.open_nursery() as nursery:
         nursery.start_soon(link.run, _no_greeting, _no_service)
         try:
@@ -259,9 +261,12 @@ async def _ask(
                 await link.opened.wait()
                 with await link.ask(invocation.raw, aside=True) as asking:
                     answer = answer_of(await asking.reply())
-        finally:
-            link.close()
-            nursery.cancel_scope.cancel()
+        except EntrenousError as error:
+            failed = error  # raised outside: a nursery would wrap it
+        link.close()
+        nursery.cancel_scope.cancel()
+    if failed is not None:
+        raise failed
     if answer is None:
         raise Away("the older device did not answer")
     answer.signed.verify(invite.device)

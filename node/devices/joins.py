@@ -92,8 +92,9 @@ def _earlier(one: int | None, other: int | None) -> int | None:
 
 def asked(one: Asked, other: Asked) -> Asked:
     """A request.  What was granted anywhere is granted: the reader holds the bundle."""
-    further = max(one, other, key=lambda row: (_STATES[row.state], encode(row.value())))
-    return replace(further, t_ms=min(one.t_ms, other.t_ms))
+    t_ms = min(one.t_ms, other.t_ms)
+    told = (replace(row, t_ms=t_ms) for row in (one, other))
+    return max(told, key=lambda row: (_STATES[row.state], encode(row.value())))
 
 
 def imported(one: Import, other: Import) -> Import:
