@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum, unique
+from functools import lru_cache, partial
 from typing import Generic, Protocol, TypeVar
 
 from ...crypto.canonical import Value
@@ -119,11 +120,13 @@ W = TypeVar("W", bound=Written)
 class Objects:
     """The table `object`: one value under each (kind, name)."""
 
-    __slots__ = ("_links", "_sealer")
+    __slots__ = ("_links", "_sealer", "_tag_of")
 
     def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer
         self._links = Links(sealer)
+        # One thing is looked for, written and linked in one unit of work, by the same name.
+        self._tag_of = lru_cache(maxsize=1024)(partial(sealer.tag, "object"))
 
     def put(self, tx: Tx, kind: Kind, name: Value, value: Value) -> None:
         """Keep `value` under `name`, in place of what was there."""
@@ -262,6 +265,8 @@ class Objects:
         self._links.completed(tx, kind)
 
     def _tag(self, kind: Kind, name: Value) -> bytes:
+        if isinstance(name, (bytes, str)):
+            return self._tag_of(kind.value, name)
         return self._sealer.tag("object", kind.value, name)
 
     def _row(self, kind: Kind, name: Value, value: Value) -> tuple[bytes, bytes]:

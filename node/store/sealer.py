@@ -10,6 +10,7 @@ noticed here; that is what the log and its witnesses are for.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeVar
 
 from ...crypto.at_rest import open_row, seal_row
@@ -30,6 +31,7 @@ T = TypeVar("T")
 # for each of at most 2^18 pages.
 ROW_BYTES_MAX = 16 * 1024 * 1024
 ROW_ITEMS_MAX = 2_000_000
+TAG_BYTES = 16
 
 
 class Sealer:
@@ -105,4 +107,12 @@ class Sealer:
 
 
 def _aad(place: str, tag: bytes) -> bytes:
-    return encode([place, tag])
+    """`encode([place, tag])`, cut and joined: a row is sealed or opened a dozen times in a read."""
+    if len(tag) != TAG_BYTES:
+        return encode([place, tag])
+    return _head(place) + tag
+
+
+@lru_cache(maxsize=1024)
+def _head(place: str) -> bytes:
+    return encode([place, bytes(TAG_BYTES)])[:-TAG_BYTES]
