@@ -17,7 +17,7 @@ import trio
 
 from ..crypto.entropy import SystemEntropy
 from ..protocol.wire import Value
-from .client import Client, NotRunning, connect
+from .client import Client
 from .clock import SystemClock
 from .config import Config
 from .keystore import Keystore
@@ -25,7 +25,6 @@ from .network.transport import Handler, PeerAway, Stream
 from .network.well_known import LoadedLater, over_https
 from .node import Ground, Node
 from .offload import ThreadOffload
-from .opening import Unlock, open_home
 from .operations import Host, perform
 from .program import VERSION
 from .store.home import Home
@@ -108,23 +107,3 @@ async def open_offline(folder: Path, keystore: Keystore, config: Config) -> Asyn
             )
             node = Node(ground, keystore, config)
             yield Client(DirectChannel(Host(node, home, running=False, version=VERSION)))
-
-
-@asynccontextmanager
-async def reach(folder: Path, unlock: Callable[[], Unlock]) -> AsyncGenerator[Client]:
-    """The node that runs on `folder`; if none does, the home itself, opened with `unlock()`.
-
-    Raises as `connect`, `open_home` and `open_offline`.
-    """
-    try:
-        context = connect(folder)
-        client = await context.__aenter__()
-    except NotRunning:
-        keystore = await trio.to_thread.run_sync(lambda: open_home(folder, unlock()))
-        async with open_offline(folder, keystore, Config.read(folder)) as client:
-            yield client
-        return
-    try:
-        yield client
-    finally:
-        await context.__aexit__(None, None, None)

@@ -43,12 +43,6 @@ WORDS: Final = {
 }
 
 
-def duties_of(terms: Terms) -> frozenset[Duty]:
-    """The duties that stand among the clauses of `terms`."""
-    known = {duty.value: duty for duty in Duty}
-    return frozenset(known[clause.text] for clause in terms.clauses if clause.text in known)
-
-
 def has_duty(terms: Terms, duty: Duty) -> bool:
     return any(clause.text == duty.value for clause in terms.clauses)
 

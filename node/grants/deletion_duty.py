@@ -16,7 +16,7 @@ goes on where it was.  What a peer cannot ask for: deleting under terms that hav
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -256,7 +256,7 @@ class DeletionDuty:
             for month in months:
                 if not month_of(window.first) <= month <= month_of(window.last):
                     continue
-                gone = self._borrowing.forget_pages(
+                gone = self._borrowing.pages.forget(
                     tx, held.their, window, month, partial(_stays_on, stays)
                 )
                 if gone:
@@ -289,7 +289,7 @@ class DeletionDuty:
             return False
         stays = () if due.erased else self._stays(tx, held)
         left = sum(
-            self._borrowing.count_pages(tx, held.their, window, partial(_stays_on, stays))
+            self._borrowing.pages.count(tx, held.their, window, partial(_stays_on, stays))
             for window in due.windows
         )
         if not left and not due.erased:
@@ -310,9 +310,6 @@ class DeletionDuty:
             args = DeletedArgs(held.their, deletion)
             self._outgoing.put(tx, pair, Cmd.DELETED, args.value(), now_ms)
         return True
-
-
-Stays = Callable[[Stored], bool]
 
 
 def _stays_on(windows: Sequence[Window], stored: Stored) -> bool:

@@ -43,11 +43,6 @@ class Ledger:
         """Drop what expired before `now_s`; how many."""
         return len(tx.execute("DELETE FROM replay WHERE expires_s < ? RETURNING 1", (now_s,)))
 
-    def remembered(self, tx: Tx) -> int:
-        """How many CIDs are remembered."""
-        row = tx.one("SELECT count(*) FROM replay")
-        return 0 if row is None else int(row[0])
-
     def counter(self, tx: Tx, name: Value) -> int:
         """Where the counter `name` stands; 0 if it never moved."""
         tag = self._sealer.tag("counter", name)

@@ -116,12 +116,6 @@ class Book:
             )
         return lines
 
-    def foreseen(self, account: str) -> int:
-        """Cents on the account once everything waiting is booked."""
-        return self.balances[account] + sum(
-            one.cents for _, _, one in self._waiting if one.account == account
-        )
-
 
 def card(
     account: Account,

@@ -28,7 +28,7 @@ from entrenous.node.errors import (
     NotAllowed,
     UsageError,
 )
-from entrenous.node.offline import open_offline, reach
+from entrenous.node.offline import open_offline
 from entrenous.node.opening import (
     Passphrase,
     Unlock,
@@ -174,19 +174,6 @@ def test_sources_of_the_passphrase_in_their_order(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="at least one"):
         Passphrase.given(b"\n")
     assert b"typed" not in repr(Passphrase(b"typed")).encode()
-
-
-async def test_reach_opens_the_home_when_no_node_runs(home: Path) -> None:
-    asked = 0
-
-    def unlock() -> Unlock:
-        nonlocal asked
-        asked += 1
-        return OPEN
-
-    async with reach(home, unlock) as client:
-        assert (await client.status()).running is False
-    assert asked == 1
 
 
 def test_the_log_names_nobody_above_debug() -> None:
