@@ -17,18 +17,15 @@ from dataclasses import replace
 from ...crypto.entropy import Entropy
 from ...protocol.chain import verify_delegations
 from ...protocol.command import AcceptArgs, Cmd, DecideArgs, RenewArgs, RequestArgs
-from ...protocol.day import month_of
 from ...protocol.did import Did
 from ...protocol.errors import Code, GrantRefused, RemoteProtocolError
 from ...protocol.grant import Bundle, check_bundle, parse_bundle
 from ...protocol.invocation import Invocation, issue_invocation
 from ...protocol.keyset import GrantKeys, grant_of, open_keyset, parse_keyset
 from ...protocol.limits import INVOCATION_LIFE_S, MANDATES_OF_ONE_MAX
-from ...protocol.page import PageEntry
 from ...protocol.receipt import Asked as AskedRead
 from ...protocol.request import Request, parse_request
 from ...protocol.revocation import check_revocation, parse_revocation
-from ...protocol.schema import schema_named
 from ...protocol.trust import GrantStatus
 from ...protocol.window import Window
 from ...protocol.wire import Value
@@ -42,18 +39,17 @@ from ..store.database import Tx
 from ..store.errors import StoreDamaged
 from ..store.objects import Kind
 from ..store.store import Store
-from ..vault.collection import Collection, Collections
-from ..vault.stored import Stored
+from ..vault.collection import Collections
 from .grant_held import KEYSETS_KEPT_MAX, GrantHeld
 from .grant_lines import GrantLines, Happened, Side, line_of_held
 from .grants_held import GrantsHeld
 from .inbox import Asked, Inbox, RequestState
 from .lending_on import LendingOn, check_within
 from .lent_days import LentDays
+from .lent_pages import LentPages
 from .lent_proofs import keep_proof
 
 NONCE_BYTES = 16
-_PAGE_COUNTER = "page"
 
 
 class Borrowing:
@@ -72,14 +68,13 @@ class Borrowing:
     ) -> None:
         self._store = store
         self._peers = peers
-        self._collections = collections
         self._inbox = inbox
         self._outgoing = outgoing
         self._lending_on = lending_on
-        self._device = device
         self._entropy = entropy
         self._kept = GrantsHeld(store.objects)
         self.days = LentDays(store.objects)
+        self.pages = LentPages(store, collections, self.days, device)
         self.lines = GrantLines(store.objects)
         # Is told of each grant that was taken back, in the same unit of work.
         self.ended: Callable[[Tx, GrantHeld, int], None] = _no_duty
@@ -455,10 +450,8 @@ class Borrowing:
 
     def keep(self, tx: Tx, fetching: Fetching, checked: CheckedWindow) -> int | None:
         """Store a window's pages and keysets; the newest keyset's number, if there is one."""
-        owner = fetching.grant.their
-        path = fetching.window.collection
         if checked.keysets:
-            pair = self._peers.pair(tx, fetching.grant.own, owner)
+            pair = self._peers.pair(tx, fetching.grant.own, fetching.grant.their)
             for raw in checked.keysets:
                 if parse_keyset(raw, fetching.grant.giver).grant != fetching.grant.cid:
                     raise RemoteProtocolError("a window brings the keys of another grant")
@@ -466,8 +459,7 @@ class Borrowing:
             fetching.grant = self.get(tx, fetching.grant.cid)
             fetching.keys = self.keys(tx, fetching.grant).apart()
         newest = max(fetching.grant.keysets, default=None)
-        pages = self._put_pages(tx, owner, path, checked)
-        self._put_days(tx, owner, fetching, checked, pages)
+        self.pages.keep(tx, fetching, checked)
         for proof in checked.statements:
             keep_proof(self._store.objects, tx, proof)
         # A window that was on its way when the grant was taken back: what follows from the end
@@ -477,118 +469,12 @@ class Borrowing:
             self.ended(tx, now, checked.receipt.body.t_ms)
         return newest
 
-    def _put_days(
-        self,
-        tx: Tx,
-        owner: str,
-        fetching: Fetching,
-        checked: CheckedWindow,
-        pages: list[tuple[int, int]],
-    ) -> None:
-        """Keep which pages the days of a window have now."""
-        path, body, before = fetching.window.collection, checked.receipt.body, fetching.previous
-        collection = self._collections.find(tx, path, owner)
-        if collection is not None:
-            goes_on = before is not None and before.last_day == body.first
-            days, months = (body.first, body.last_day), collection.months
-            self.days.came(tx, owner, path, days, pages, months=months, goes_on=goes_on)
-
-    def _put_pages(
-        self, tx: Tx, owner: str, path: str, checked: CheckedWindow
-    ) -> list[tuple[int, int]]:
-        """Keep the pages of a window, each as (day, number); one that was fetched before stays
-        where it is."""
-        if not checked.entries:
-            return []
-        wanted = sorted({month_of(entry.day) for entry in checked.entries})
-        known = {
-            one.raw: one
-            for one in self._store.catalogue.read(tx, owner, path, wanted, Stored.from_value)
-        }
-        next_seq = first_seq = self._store.ledger.counter(tx, _PAGE_COUNTER)
-        months: dict[int, list[Value]] = {}
-        rows: list[tuple[str, int, bytes, int, bytes]] = []
-        for entry, raw, page in zip(checked.entries, checked.raws, checked.pages, strict=True):
-            stored = known.get(raw)
-            if stored is None:
-                stored = self._stored(owner, path, entry, raw, next_seq)
-                next_seq += 1
-                months.setdefault(month_of(entry.day), []).append(stored.value())
-            # Also one that is known: should its bytes be damaged here, they are whole again.
-            at = stored.place()
-            rows.append((at.path, at.day, at.device, at.seq, page))
-        self._store.pages.put_many(tx, rows)
-        brought = [(day, seq) for _, day, _, seq, _ in rows]
-        if not months:
-            return brought
-        self._store.ledger.raise_to(tx, _PAGE_COUNTER, next_seq)
-        for month, values in months.items():
-            self._store.catalogue.append(tx, owner, path, month, values)
-        collection = self._collections.find(tx, path, owner)
-        if collection is None:
-            collection = Collection.new(path, schema_named(checked.entries[0].schema), 0)
-        pages = {(b"", b""): next_seq - first_seq}
-        self._collections.put(tx, collection.grown(months=months, records=0, pages=pages), owner)
-        return brought
-
-    # forgetting
-
-    def forget_pages(
-        self, tx: Tx, owner: str, window: Window, month: int, stays: Callable[[Stored], bool]
-    ) -> int:
-        """Remove what was read of `window` in one month, but for what `stays`: ciphertexts, and
-        the salts without which no copy opens; how many pages."""
-        path = window.collection
-        rows = self._store.catalogue.rows(tx, owner, path, (month,))
-        kept: list[Value] = []
-        gone: list[Stored] = []
-        for value in rows:
-            stored = Stored.from_value(owner, path, value)
-            if window.first <= stored.day <= window.last and not stays(stored):
-                gone.append(stored)
-            else:
-                kept.append(value)
-        if not gone:
-            return 0
-        self._store.catalogue.replace(tx, owner, path, month, kept)
-        self._store.pages.delete(tx, [one.place() for one in gone])
-        self.days.forget(tx, owner, path, month, {one.day for one in gone})
-        collection = self._collections.get(tx, path, owner)
-        pages = {(b"", b""): -len(gone)}
-        self._collections.put(tx, collection.grown(months=(), records=0, pages=pages), owner)
-        return len(gone)
-
-    def count_pages(
-        self, tx: Tx, owner: str, window: Window, counted: Callable[[Stored], bool]
-    ) -> int:
-        """How many pages of `window` are kept here, of those that `counted` takes."""
-        collection = self._collections.find(tx, window.collection, owner)
-        months = [] if collection is None else list(collection.months)
-        wanted = [one for one in months if month_of(window.first) <= one <= month_of(window.last)]
-        found = self._store.catalogue.read(tx, owner, window.collection, wanted, Stored.from_value)
-        return sum(window.first <= one.day <= window.last and counted(one) for one in found)
-
     def forget_keys(self, tx: Tx, held: GrantHeld) -> None:
         """Remove the keysets of a grant that has ended, of which nothing is kept."""
         for n in held.keysets:
             self._store.objects.delete(tx, Kind.KEYSET_HELD, [held.cid, n])
         self._keys.pop((held.cid, held.keysets), None)
         self._kept.save(tx, replace(held, keysets=()))
-
-    def _stored(self, owner: str, path: str, entry: PageEntry, raw: bytes, seq: int) -> Stored:
-        return Stored(
-            owner=owner,
-            path=path,
-            day=entry.day,
-            seq=seq,
-            segment=-1,
-            index=-1,
-            length=entry.length,
-            statement=entry.statement,
-            origin=b"",
-            writer=self._device,
-            raw=raw,
-        )
 
 
 def asked_by(request: Request, pair: Pair) -> Request:
