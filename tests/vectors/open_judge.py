@@ -16,12 +16,24 @@ from entrenous.crypto.merkle import verify_consistency
 from entrenous.protocol.capability import parse_invocation, verify_chain
 from entrenous.protocol.checkpoint_note import parse_checkpoint
 from entrenous.protocol.columns import decode_columns
+from entrenous.protocol.deletion import parse_deletion
 from entrenous.protocol.did import Did, public_of
 from entrenous.protocol.errors import ProtocolError
 from entrenous.protocol.grant import check_bundle, parse_bundle
 from entrenous.protocol.keyset import GrantKeys, PathKeys, open_keyset, parse_keyset
 from entrenous.protocol.log_proof import parse_log_proof
 from entrenous.protocol.page import open_page, parse_entry
+from entrenous.protocol.payment import (
+    Acknowledgement,
+    Invoice,
+    Payment,
+    Waiver,
+    check_between,
+    parse_acknowledgement,
+    parse_invoice,
+    parse_payment,
+    parse_waiver,
+)
 from entrenous.protocol.persona import (
     check_succession,
     current_reader_key,
@@ -30,6 +42,8 @@ from entrenous.protocol.persona import (
     parse_reader_key,
     parse_succession,
 )
+from entrenous.protocol.receipt import parse_receipt
+from entrenous.protocol.remuneration import Remuneration
 from entrenous.protocol.request import parse_request
 from entrenous.protocol.segment import RunProof, parse_segment_head, verify_run
 from entrenous.protocol.statement import (
@@ -168,6 +182,34 @@ def _log_proof(given: Given) -> None:
     parse_log_proof(_raw(given, "file"))
 
 
+def _account(given: Given) -> None:
+    bundle = parse_bundle(_raw(given, "bundle"))
+    _require(isinstance(bundle.terms.remuneration, Remuneration), "nothing is paid")
+    for raw in _raws(given, "receipts"):
+        found = parse_receipt(raw)
+        signers = [found.body.server] if found.one_sided else [found.body.server, found.body.reader]
+        found.signed.verify(*map(public_of, signers))
+
+
+def _word(given: Given) -> None:
+    word = _WORDS[cast("str", given["type"])](_raw(given, "word"))
+    check_between(word, by=cast("Did", given["by"]), to=cast("Did", given["to"]))
+
+
+def _deletion(given: Given) -> None:
+    found, bundle = parse_deletion(_raw(given, "deletion")), parse_bundle(_raw(given, "bundle"))
+    _require(found.dlg == bundle.grant.cid, "of another grant")
+    _require(found.by == bundle.grant.delegation.aud, "by another than its reader")
+
+
+_WORDS: Mapping[str, Callable[[bytes], Payment | Acknowledgement | Invoice | Waiver]] = {
+    "payment": parse_payment,
+    "payment-word": parse_acknowledgement,
+    "invoice": parse_invoice,
+    "waiver": parse_waiver,
+}
+
+
 def judge(kind: str, given: Given) -> None:
     """Raises EntrenousError if `given` does not hold."""
     JUDGES[kind](given)
@@ -209,4 +251,7 @@ JUDGES: Mapping[str, Callable[[Given], None]] = {
     "growth": _growth,
     "checkpoint": _checkpoint,
     "log-proof": _log_proof,
+    "account": _account,
+    "word": _word,
+    "deletion": _deletion,
 }

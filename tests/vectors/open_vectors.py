@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from entrenous.tests.vectors import (
+    open_after,
     open_grants,
     open_keys,
     open_log,
@@ -49,6 +50,7 @@ _MAKERS: Sequence[Callable[[], Subject]] = (
     open_reads.readings,
     open_log.log,
     open_proofs.proofs,
+    open_after.after,
 )
 
 # Under which class a fault is refused, and what that means.
@@ -83,7 +85,7 @@ CLASSES: Mapping[str, str] = {
     "digest": "not the bytes that were announced",
     "segment": "not of this segment, or its entries do not ascend",
     "writer": "written by another device than the one that vouches",
-    "subject": "about another persona, or of another statement",
+    "subject": "about another persona, or of another statement or grant",
     "proof": "a proof does not lead to its root, or has a hash too many or too few",
     "note": "not a signed note of a checkpoint in its one spelling, a key id, a witness twice",
     "log-proof": "the parts of a proof file are not of one log, device and persona",
@@ -147,6 +149,12 @@ KINDS: Mapping[str, str] = {
     ),
     "checkpoint": "a checkpoint as a signed note; its log, its head, who cosigned it and when",
     "log-proof": "a proof file; the word, whose log, whether its owner served, the checkpoint",
+    "account": (
+        "what its reader owes for a grant by these receipts (of both sides or one), accepted at "
+        "`accepted_ms`, over at `end_ms`: `events` `[[t_ms, count, minor units]…]` until `now_ms`"
+    ),
+    "word": "a payment, a word on one, an invoice or a waiver, as `by` says it to `to`",
+    "deletion": "that the reader of the bundle's grant has deleted what it read under it",
     "growth": "that the tree of `first` leaves is the beginning of that of `second`",
 }
 

@@ -1,6 +1,7 @@
 // What a vector asks, by its kind: from the inputs as a file writes them to the outputs that it gives.
 
 import { ed25519 } from '@noble/curves/ed25519'
+import { account, deletion, word } from './accounts.mjs'
 import { exactly } from './body.mjs'
 import { hex, same, unhex } from './bytes.mjs'
 import { decode, encode, plain } from './cbor.mjs'
@@ -315,6 +316,19 @@ const KINDS = {
     const { word, owner, head, served, index, key } = proof(unhex(file))
     const { size, cosigned } = head
     return { word: inText(word.cid), owner: owner.persona, served, log: key, index, size, cosigned }
+  },
+
+  account({ bundle, receipts, accepted_ms: acceptedMs, end_ms: endMs, now_ms: nowMs }) {
+    return account(parseBundle(unhex(bundle)), all(receipts), { acceptedMs, endMs, nowMs })
+  },
+
+  word({ type, word: raw, by, to }) {
+    return { cid: inText(word(type, unhex(raw), by, to).cid) }
+  },
+
+  deletion({ deletion: raw, bundle }) {
+    const { cid, body } = deletion(unhex(raw), parseBundle(unhex(bundle)))
+    return { cid: inText(cid), pages: body.pages, left: body.left }
   },
 
   growth({ first, first_root: firstRoot, second, second_root: secondRoot, proof }) {

@@ -1,5 +1,6 @@
 // Terms, requests, grants in their one form, bundles, and the keysets that follow.
 
+import { remuneration } from './accounts.mjs'
 import { data, days, exactly, integer, list, maybe, text, tuple } from './body.mjs'
 import { compare, rises, same } from './bytes.mjs'
 import { alike, decode, encode } from './cbor.mjs'
@@ -23,13 +24,13 @@ export function parseTerms(raw) {
   text(terms.purpose, 'purpose')
   integer(terms.retention_days, 'retention_days', 0)
   for (const line of list(terms.recipients, 'recipients', 0, 64)) text(line, 'a recipient')
-  maybe(terms.remuneration, text, 'remuneration')
+  const paid = maybe(terms.remuneration, remuneration)
   for (const clause of list(terms.clauses, 'clauses', 0, 64)) {
     const [words, force] = tuple(clause, 'a clause', 2)
     text(words, 'a clause')
     require(['enforced', 'promised'].includes(force), 'form', 'a clause is enforced or promised')
   }
-  return { ...terms, cid: cidOf(raw) }
+  return { ...terms, paid, cid: cidOf(raw) }
 }
 
 export function parseRequest(value) {
