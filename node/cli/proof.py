@@ -16,9 +16,9 @@ from ...protocol.limits import TOKEN_BYTES_MAX
 from ...protocol.window import Window
 from ...protocol.wire import Value, encode
 from ..errors import Exit, NotFound, UsageError
+from .ask import mapping_of
 from .data import Utc
 from .days import end_of_day_s, require_whole_days, span
-from .lend import mapping_of
 from .names import find
 from .options import USUAL, Options, node_of, zone_of
 from .terms_file import read_terms

@@ -1,0 +1,132 @@
+"""Grants: `grants`, `revoke`, `keep`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ..client import Client
+from ..errors import Exit, NotFound
+from ..results.grants import GrantInfo, Revoked
+from .days import days_in_words, moment
+from .history import moment_of
+from .names import find, short
+from .options import USUAL, Options, node_of
+from .terms_words import purpose_in_words
+from .words import counted, show_grant
+
+
+async def grants(
+    peer: Annotated[str | None, Parameter(help="Only those with this peer.")] = None,
+    /,
+    *,
+    every: Annotated[bool, Parameter(name="--all", help="Also those that have ended.")] = False,
+    as_of: Annotated[
+        str | None,
+        Parameter(help="Those that held at this time (2026-03-01T18:30), as they stood then."),
+    ] = None,
+    options: Options = USUAL,
+) -> None:
+    """List who may see what, until when: grants you gave and grants you hold.
+
+    Example: entrenous grants --as-of 2026-03-01
+    """
+    at_ms = None if as_of is None else moment_of(as_of)
+    async with node_of(options) as client:
+        found = await client.grants(at_ms)
+        if peer is not None and peer not in {one.name for one in await client.peers()}:
+            raise NotFound(f"no peer is called {peer}; `entrenous peers` lists them")
+    found = tuple(one for one in found if peer in (None, one.peer))
+    screen = options.screen
+    screen.show_lines("grants", found)
+    shown = [one for one in found if every or one.status not in ("revoked", "expired")]
+    ended = len(found) - len(shown)
+    empty = "No grants." if not ended else f"No grants that hold ({ended} ended; --all)."
+    sides = (("given", "You lend"), ("held", "You may read"), ("lent-on", "Read for another"))
+    for side, title in sides:
+        some = [one for one in shown if one.side == side]
+        if some:
+            screen.say(f"{title} (days are UTC days)")
+            for grant in some:
+                show_grant(screen, grant)
+            screen.say()
+    if not shown:
+        screen.say(empty)
+    elif ended:
+        screen.say(f"{counted(ended, 'grant')} ended; --all shows them.")
+    if at_ms is not None:
+        screen.say(f"As it stood at {moment(at_ms)}.")
+
+
+async def revoke(
+    what: Annotated[str, Parameter(name="GRANT|PEER", help="A grant's id, or a peer's name.")],
+    /,
+    *,
+    options: Options = USUAL,
+) -> int:
+    """Take a grant back, or all grants of a peer.  It holds at once.
+
+    Nothing more is served under it, and nothing written from now on opens with its keys.  What was
+    read by then stays read.
+
+    Example: entrenous revoke 5hr7q2ka
+    """
+    async with node_of(options) as client:
+        done, taken = await _revoke(client, what)
+        standing = await client.grants()
+    screen = options.screen
+    screen.show("revoke", done)
+    if not taken:
+        screen.say(f"{what} holds no grant of yours: there was nothing to take back.")
+        return Exit.DONE
+    for grant in taken:
+        screen.say(
+            f"Taken back from {grant.peer}: {short(grant.id)} ({purpose_in_words(grant.purpose)})"
+        )
+        for window in grant.windows:
+            screen.fact("", f"{window.collection}, {days_in_words(window.first, window.last)}")
+    if done.survivors:
+        screen.say(f"{counted(done.survivors, 'other grant')} got new keys.")
+    still = [grant for grant in standing if grant.id in done.still]
+    if still:
+        screen.say("Still readable by the same peer, under other grants that hold:")
+        for grant in still:
+            for window in grant.windows:
+                days = days_in_words(window.first, window.last)
+                screen.fact(short(grant.id), f"{window.collection}, {days}")
+    else:
+        screen.say("Nothing of these days remains readable to them here.")
+    return Exit.DONE
+
+
+async def _revoke(client: Client, what: str) -> tuple[Revoked, list[GrantInfo]]:
+    before = [one for one in await client.grants() if one.side in ("given", "lent-on")]
+    if what in {peer.name for peer in await client.peers()}:
+        ended = ("revoked", "expired")
+        taken = [
+            one
+            for one in before
+            if (one.side, one.peer) == ("given", what) and one.status not in ended
+        ]
+        return await client.revoke_peer(what), taken
+    cid = find(what, [one.id for one in before], "grant (or peer)", "entrenous grants --all")
+    return await client.revoke(cid), [one for one in before if one.id == cid]
+
+
+async def keep(
+    grant: Annotated[str, Parameter(help="The grant, or the first characters of its id.")],
+    /,
+    *,
+    options: Options = USUAL,
+) -> None:
+    """Confirm a grant that was suspended because this node came back from a backup.
+
+    Example: entrenous keep 5hr7q2ka
+    """
+    async with node_of(options) as client:
+        given = [one.id for one in await client.grants() if one.side == "given"]
+        cid = find(grant, given, "grant", "entrenous grants")
+        await client.keep(cid)
+    options.screen.show("keep", {"grant": cid})
+    options.screen.say(f"Grant {short(cid)} holds again.")
