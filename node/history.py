@@ -2,7 +2,7 @@
 
     as of    how each grant stood at a moment
     who      of one collection: who may read it, who read it and when, what was taken back
-    history  of one peer: what was asked, decided, granted, read, delivered, taken back
+    history  of one peer: what was asked, decided, granted, read, delivered, shared, taken back
 
 Each answer names its evidence: rows of this device's log, and the CIDs of what was signed.  What
 only stands in a store of this node (when a card came) has none, and none is made up.
@@ -36,6 +36,7 @@ from .log.receipts import Way
 from .peers.cards import Cards
 from .peers.peers import Pair
 from .results.history import HistoryEvent
+from .shared.shared_records import PROPOSING, SharedRecords
 from .store.database import Tx
 
 _DAY_MS = 86_400_000
@@ -66,6 +67,7 @@ class History:
         lending_on: LendingOn,
         deliveries: Deliveries,
         cards: Cards,
+        shared: SharedRecords,
         log: int,
     ) -> None:
         self.lines = lines
@@ -75,6 +77,7 @@ class History:
         self._lending_on = lending_on
         self._deliveries = deliveries
         self._cards = cards
+        self._shared = shared
         self._log = log
         # What standing rules made of a request when it came.
         self.judged: Callable[[Tx, bytes], Judged | None] = _not_judged
@@ -152,6 +155,7 @@ class History:
             *(self._read_made(read, roots, names) for read in reads_in(rows)),
             *(event for event in self._lent_on(tx, names) if event.peer == pair.name),
             *self._delivered(tx, pair, said),
+            *self._shared_words(tx, pair, said),
             *(
                 HistoryEvent(shown.heard_ms, "card", "taken", pair.name, cids=(shown.signed.cid,))
                 for shown in self._cards.shown(tx, pair)
@@ -226,6 +230,27 @@ class History:
                 log=names_of_rows(rows, self._log),
                 cids=(one.statement, *cids_of(rows)),
             )
+
+    def _shared_words(self, tx: Tx, pair: Pair, said: Said) -> Iterator[HistoryEvent]:
+        """What either side has signed of the records that both keep."""
+        for kept in self._shared.all(tx):
+            if (kept.own, kept.their) != (pair.own, pair.their):
+                continue
+            for one in kept.versions:
+                version = one.version
+                cmd = Cmd.PROPOSE if version.word in PROPOSING else Cmd.ANSWER_RECORD
+                rows = said.about(cmd, version.cid)
+                day = kept.day
+                yield HistoryEvent(
+                    t_ms=one.t_ms,
+                    what=f"shared-{version.word.value}",
+                    way="given" if kept.is_ours(version) else "taken",
+                    peer=pair.name,
+                    windows=(Window(kept.kept, day, day),),
+                    note=version.reason or None,
+                    log=names_of_rows(rows, self._log),
+                    cids=(version.cid, *cids_of(rows)),
+                )
 
     def _refusals(self, said: Said, pair: Pair) -> Iterator[HistoryEvent]:
         """What was asked over a link and refused: by the door, not by a person."""

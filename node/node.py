@@ -306,6 +306,7 @@ class Node:
             lending_on=self.lending_on,
             deliveries=self.deliveries,
             cards=self.cards,
+            shared=self.shared,
             log=keystore.log_number,
         )
         self.history.judged = self.standing_rules.judged

@@ -38,6 +38,10 @@ _WORDS = {
     "delete-asked": ("{peer} is to delete what it read", "{peer} wants what you read deleted"),
     "deleted": ("{peer} says that what it read is deleted", "you said that it is deleted"),
     "delivered": ("you delivered to {peer}", "{peer} delivered"),
+    "shared-proposed": ("you proposed a change to {peer}", "{peer} proposed a change"),
+    "shared-accepted": ("you accepted a change of {peer}", "{peer} accepted a change"),
+    "shared-disputed": ("you disputed a change of {peer}", "{peer} disputed a change"),
+    "shared-withdrawn": ("you withdrew a change", "{peer} withdrew a change"),
     "card": ("{peer} showed its card",) * 2,
     "turned-away": ("you turned {peer} away", "{peer} turned you away"),
 }

@@ -11,7 +11,7 @@ from ...crypto.errors import EntrenousError
 from ...protocol.did import Did
 from ...protocol.limits import SHARED_PROOF_BYTES_MAX
 from ...protocol.shared_proof import SharedProof, parse_proof
-from ...protocol.shared_record import Record
+from ...protocol.shared_record import Record, same_record
 from ...protocol.wire import Value
 from ..errors import NotAllowed
 from ..small_file import read_small
@@ -93,7 +93,9 @@ def _proves(proof: SharedProof) -> list[str]:
     )
     if copies.told is not None and copies.head(copies.told.src) is not None:
         side = _side(proof, copies.told.src)
-        found.append(f"before that, {side} had delivered it otherwise, or the same: signed as well")
+        now = copies.copy(copies.told.src).record
+        then = "the same" if same_record(copies.told.record, now) else "otherwise"
+        found.append(f"before that, {side} had delivered the record, signed, and {then}")
     if proof.whole:
         count = counted(len(copies.versions), "version")
         found.append(f"{count} of both, each following from those before it, led to this")

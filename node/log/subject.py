@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from ...crypto.errors import CryptoError
 from ...protocol.command import (
     AcceptArgs,
+    AnswerRecordArgs,
     Cmd,
     DecideArgs,
     DeleteArgs,
     DeletedArgs,
     DeliverArgs,
     KeysArgs,
+    ProposeArgs,
     RenewArgs,
     RequestArgs,
     RevokeArgs,
@@ -28,12 +30,14 @@ from ...protocol.command import (
 from ...protocol.errors import ProtocolError
 from ...protocol.keyset import grant_of
 from ...protocol.revocation import parse_revocation
+from ...protocol.shared_record import parse_version
 from ...protocol.wire import Value
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The command, the CID of the request, grant or statement that it names, and the collection."""
+    """The command, the CID of what it names (a request, a grant, a statement, a version of a shared
+    record), and the collection."""
 
     cmd: str
     cid: bytes | None = None
@@ -77,5 +81,7 @@ def _named(cmd: str, args: Mapping[str, Value]) -> bytes | None:
             return grant_of(raw)
         case RevokeArgs(revocation=raw):
             return parse_revocation(raw).dlg
+        case ProposeArgs(version=raw) | AnswerRecordArgs(version=raw):
+            return parse_version(raw).cid
         case _:
             return None

@@ -247,7 +247,8 @@ def _beginning(
     if fact is None:
         if schema is None:
             raise NotFound(f"{path} has no such record, and none is shared with {pair.name}")
-        name = _usage(lambda: check_name(_path_between(node, tx, pair, path), schema, given))
+        new = schema
+        name = _usage(lambda: check_name(_path_between(node, tx, pair, path), new, given))
         return name, path, None, None
     base = fact.record.row(0)
     told = told_by(node.vault, tx, path, fact.rows, pair)

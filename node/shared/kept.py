@@ -15,6 +15,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from ...protocol.cid import CID_BYTES
+from ...protocol.day import UNDATED, day_of
 from ...protocol.did import Did, check_did
 from ...protocol.limits import TEXT_CHARS_MAX
 from ...protocol.schema import schema_named
@@ -143,6 +144,15 @@ class SharedKept:
     def id(self) -> bytes:
         """What the record is called here: its first version.  Any other version names it too."""
         return self.versions[0].cid
+
+    @property
+    def day(self) -> int:
+        """The day that the record belongs to, by what was said of it last."""
+        for one in reversed(self.versions):
+            record = one.version.record
+            if record is not None and isinstance(time := record.get("time"), int):
+                return day_of(time)
+        return UNDATED
 
     def find(self, cid: bytes) -> VersionKept | None:
         return next((one for one in self.versions if one.cid == cid), None)

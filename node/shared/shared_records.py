@@ -61,7 +61,8 @@ SHARED_OF_ONE_MAX = 1_024
 Charge: TypeAlias = "Callable[[Tx, Pair, int], None]"
 """Takes so many bytes from a peer's quota, or raises GrantRefused."""
 
-_PROPOSING = (SharedWord.PROPOSED, SharedWord.WITHDRAWN)
+# What is said by `/record/propose`; the other words are answers.
+PROPOSING = (SharedWord.PROPOSED, SharedWord.WITHDRAWN)
 
 
 class SharedRecords:
@@ -237,7 +238,7 @@ class SharedRecords:
         self, tx: Tx, pair: Pair, shared: SharedKept, version: SharedVersion, due_ms: int
     ) -> None:
         """Put a version of ours in the outbox; the first one shows what had been delivered."""
-        if version.word not in _PROPOSING:
+        if version.word not in PROPOSING:
             answer = AnswerRecordArgs(pair.their_now, version.raw)
             self._outgoing.put(tx, pair, Cmd.ANSWER_RECORD, answer.value(), due_ms)
             return
@@ -256,7 +257,7 @@ class SharedRecords:
         Raises WireError, BadSignature, RecordError, StatementError, CapabilityError, GrantRefused.
         """
         version = parse_version(args.version)
-        if version.word not in _PROPOSING:
+        if version.word not in PROPOSING:
             raise GrantRefused("an answer is not said as a proposal", Code.COMMAND)
         told = None if args.told is None else parse_told(args.told)
         if told is not None:
@@ -266,7 +267,7 @@ class SharedRecords:
     def answered(self, tx: Tx, pair: Pair, args: AnswerRecordArgs, now_ms: int) -> Value:
         """A peer answers what was proposed: the CID of its version.  Raises as `proposed`."""
         version = parse_version(args.version)
-        if version.word in _PROPOSING:
+        if version.word in PROPOSING:
             raise GrantRefused("a proposal is not said as an answer", Code.COMMAND)
         return self._heard(tx, pair, version, None, now_ms)
 

@@ -81,8 +81,13 @@ async def test_both_logs_name_every_version(autojump_clock: MockClock) -> None:
             words = await party.read(party.node.receipts.all)
             outs = [one.word.out for one in words if isinstance(one.word, Answer)]
             assert all(outs.count(cid) == 1 for cid in named)
-            given = [one for one in words if one.way is Way.GIVEN]
-            assert given
+            assert any(one.way is Way.GIVEN for one in words)
+            peer = "bank" if party is ada else "ada"
+            told = [one for one in await client_of(party).history(peer) if "shared" in one.what]
+            assert [one.what for one in told] == ["shared-proposed", "shared-accepted"]
+            assert {one.way for one in told} == {"given", "taken"}
+            # Each is shown by a row of the log, whichever side signed the answer that names it.
+            assert all(one.log and one.cids[0] in named for one in told)
 
 
 async def asked(ada: Party) -> bytes:
