@@ -592,7 +592,9 @@ class Node:
         self.standing_rules.decided(tx, request, asked, now_ms)
 
     def _take_back(self, tx: Tx, path: str) -> None:
-        self.lending.expire_on(tx, path, self.clock.now_ms())
+        now_ms = self.clock.now_ms()
+        self.lending.expire_on(tx, path, now_ms)
+        self.lending_on.expire(tx, now_ms)
 
     def _given_ended(self, tx: Tx, grant: GrantGiven, now_ms: int) -> None:
         """What the terms of a grant want once it has ended."""
@@ -645,6 +647,7 @@ class Node:
         def unit(tx: Tx) -> None:
             self.renewals.renew_due(tx, now_ms)
             self.lending.expire(tx, now_ms)
+            self.lending_on.expire(tx, now_ms)
             self.deletion_duty.run_out(tx, now_ms)
             self.reencryption.claim_oldest(tx)
             self.peers.renew_certificates(tx, now_ms)

@@ -61,6 +61,8 @@ class GrantsGiven:
                 found[cid] = grant.status(now_ms)
             elif self._objects.has(tx, Kind.REVOCATION, cid):
                 found[cid] = GrantStatus.REVOKED
+            elif self._objects.has(tx, Kind.SETTING, lent_on_over(cid)):
+                found[cid] = GrantStatus.EXPIRED
         return found
 
     def live_on(self, tx: Tx, path: str, now_ms: int) -> list[GrantGiven]:
@@ -186,3 +188,8 @@ def _of(own: str, their: str) -> Value:
 def _things(grant: GrantGiven) -> list[Value]:
     """What a grant is about: all of them, its pair, and each collection that it names."""
     return [_ALL, _of(grant.own, grant.their), *map(_on, grant.bundle.grant.paths)]
+
+
+def lent_on_over(cid: bytes) -> Value:
+    """Where it stands that what was lent on has run out, and its keys were turned."""
+    return ["lent-on-over", cid]

@@ -28,7 +28,7 @@ from ...protocol.errors import Code, GrantRefused, LocalProtocolError
 from ...protocol.grant import Bundle, issue_sub_grant, make_bundle
 from ...protocol.keys_lent_on import keys_lent_on
 from ...protocol.keyset import GrantKeys, make_keyset, next_n
-from ...protocol.limits import LENT_ON_MAX
+from ...protocol.limits import LENT_ON_MAX, TIME_S_MAX
 from ...protocol.revocation import (
     Revocation,
     check_revocation,
@@ -44,12 +44,15 @@ from ..peers.peers import Pair, Peers
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
 from .grant_held import GrantHeld
+from .grants_given import lent_on_over
 from .lending import Lending
 from .lent_on import LentOn, LentOnSide
 
 log = structlog.get_logger()
 
 NONCE_BYTES = 16
+# When the first of what was lent on ends, at the owner of the data.
+_ENDS: Value = "lent-on-ends"
 
 
 class LendingOn:
@@ -273,6 +276,32 @@ class LendingOn:
         if of_root >= LENT_ON_MAX:
             raise GrantRefused(f"this grant was lent on {of_root} times already", Code.TOO_MUCH)
         self._save(tx, LentOn(LentOnSide.HERE, pair.own, pair.their, bundle, now_ms))
+        self._objects.put(tx, Kind.SETTING, _ENDS, min(self._ends(tx), bundle.grant.exp_s))
+
+    def expire(self, tx: Tx, now_ms: int) -> int:
+        """At the owner of the data: turn the keys of what was lent on and has run out before the
+        grant above it; how many.  Costs one lookup while nothing has."""
+        if now_ms <= self._ends(tx) * 1000:
+            return 0
+        here = [one for one in self.all(tx) if one.side is LentOnSide.HERE and one.ended_ms is None]
+        over = [
+            one
+            for one in here
+            if now_ms > one.bundle.grant.exp_s * 1000
+            if not self._objects.has(tx, Kind.SETTING, lent_on_over(one.cid))
+        ]
+        for one in over:
+            self._objects.put(tx, Kind.SETTING, lent_on_over(one.cid), True)
+            self._lending.rotate(tx, one.bundle.grant.paths, one.cid, now_ms)
+        ends = [one.bundle.grant.exp_s for one in here]
+        first = min((end for end in ends if now_ms <= end * 1000), default=TIME_S_MAX)
+        self._objects.put(tx, Kind.SETTING, _ENDS, first)
+        return len(over)
+
+    def _ends(self, tx: Tx) -> int:
+        """Until when (seconds) nothing that was lent on here ends that has not been seen to."""
+        value = self._objects.get(tx, Kind.SETTING, _ENDS)
+        return value if isinstance(value, int) else 0
 
     # ending
 

@@ -257,8 +257,9 @@ def code_for(model: WhoMay, grant: Grant, day: int, now_ms: int) -> str:
         return Code.UNKNOWN_GRANT
     if above is not None:
         said = code_for(model, above, day, now_ms)
-        ended = grant.revoked and not grant.forgiven
-        return Code.REVOKED if said == SERVED and ended else said
+        if said == SERVED and grant.revoked and not grant.forgiven:
+            return Code.REVOKED
+        return Code.EXPIRED if said == SERVED and grant.over != NEVER else said
     if grant.revoked:
         return Code.REVOKED
     if grant.over != NEVER:

@@ -119,6 +119,14 @@ def the_end_of_a_chain_is_taken_back(machine: LendingMachine) -> None:
     _read(machine, root())
 
 
+def what_was_lent_on_runs_out(machine: LendingMachine) -> None:
+    root = _lent(machine, "volt", "ana")
+    machine.lend_on_one(root(), 0, 2, 1, REST)
+    machine.pass_time(7, REST)
+    _written(machine, "volt")
+    _read(machine, root())
+
+
 def what_was_read_is_deleted(machine: LendingMachine) -> None:
     ended, runs_out = (
         _lent(machine, "ana", "ben", duties=DELETE),
@@ -204,6 +212,7 @@ OPENINGS: Final[Mapping[str, Callable[[LendingMachine], None]]] = {
         lent_on_and_keys_turned,
         the_middle_of_a_chain_is_taken_back,
         the_end_of_a_chain_is_taken_back,
+        what_was_lent_on_runs_out,
         what_was_read_is_deleted,
         what_was_read_is_erased,
         an_owner_is_restored,

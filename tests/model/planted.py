@@ -178,6 +178,17 @@ def lends_on_all_it_holds() -> Generator[None]:
 
 
 @contextmanager
+def forgets_the_end_of_what_was_lent_on() -> Generator[None]:
+    """What was lent on for a shorter time is refused after it, and its keys open what comes."""
+
+    def none(_self: LendingOn, _tx: Tx, _now_ms: int) -> int:
+        return 0
+
+    with patch.object(LendingOn, "expire", none):
+        yield
+
+
+@contextmanager
 def leaves_the_middle_of_a_chain() -> Generator[None]:
     """What was lent on is looked up by itself: that the grant above it ended, nobody asks."""
     looked_up = Lending.statuses
@@ -246,6 +257,7 @@ PLANTED: Final[Mapping[str, Planted]] = {
         (brings_back_what_ran_out, "a clock goes back over an end"),
         (renews_for_more_days, "a renewed grant outlives the first"),
         (lends_on_all_it_holds, "lent on and keys turned"),
+        (forgets_the_end_of_what_was_lent_on, "what was lent on runs out"),
         (leaves_the_middle_of_a_chain, "the middle of a chain is taken back"),
         (says_deleted_and_keeps, "what was read is deleted"),
         (asks_for_no_keys_after_a_restore, "a reader is restored"),

@@ -350,3 +350,28 @@ async def test_only_who_gave_it_takes_it_back(autojump_clock: trio.testing.MockC
         assert said.answer.code is Code.REVOKED
         with pytest.raises(UsageError, match="already"):
             await bank.write(lambda tx: bank.node.lending_on.revoke(tx, made.cid, bank.now_ms))
+
+
+async def test_what_was_lent_on_and_ran_out_opens_nothing_that_comes(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """It ends before the grant above it: the owner turns the keys, and hers are the new ones."""
+    async with a_town() as town:
+        one = await family(town)
+        mother, son, bank = one.mother, one.son, one.bank
+        root = await granted(one)
+        made = await lend_on(one, root, days=2)
+        assert await reads(one, Window(CURVE, DAY + 2, DAY + 2)) == 1
+        town.clock.ahead_ms += 2 * DAY_S * 1000 + 1
+        await bank.fill(CURVE, DAY + 2, 1, value=9)
+        await settle(90)  # until the house is kept
+        present = await bank.read(lambda tx: bank.node.vault.collections.generation(tx, CURVE))
+        for reader, cid, opens in ((mother, root, True), (son, made.cid, False)):
+            held = await reader.read(lambda tx, r=reader, c=cid: r.node.borrowing.get(tx, c))
+            keys = await reader.read(lambda tx, r=reader, h=held: r.node.borrowing.keys(tx, h))
+            assert (present in {found.gen for found in keys.sets}) is opens
+        # Once, and whatever the clock says later.
+        assert await bank.write(lambda tx: bank.node.lending_on.expire(tx, bank.now_ms)) == 0
+        town.clock.ahead_ms -= 30_000
+        with pytest.raises(NodeError, match="expired"):
+            await reads(one, Window(CURVE, DAY + 2, DAY + 2))
