@@ -113,7 +113,11 @@ def remuneration_from_mapping(written: Mapping[str, object]) -> Remuneration:
         raise WireError(f"{_WHAT}: the key {unknown[0][:64]!r} is not known")
     missing = [key for key in ("amount", "currency", "per") if written.get(key) is None]
     if missing:
-        raise WireError(f"{_WHAT} lacks {', '.join(missing)}")
+        are = "are" if len(missing) > 1 else "is"
+        raise WireError(
+            f"{_WHAT}: {' and '.join(missing)} {are} missing, as in "
+            '`amount: "2.50"`, `currency: EUR`, `per: month`'
+        )
     code = written["currency"]
     currency = check_currency(code if isinstance(code, str) else "", _WHAT)
     amount = amount_from_written(written["amount"], currency, f"{_WHAT}: amount")

@@ -116,9 +116,9 @@ def test_a_number_that_was_read_as_binary_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("written", "says"),
-    [({"amount": "2.50", "currency": "EUR"}, "lacks per"),
-     ({"amount": "2.50", "per": "month"}, "lacks currency"),
-     ({"currency": "EUR", "per": "month"}, "lacks amount"),
+    [({"amount": "2.50", "currency": "EUR"}, "per is missing"),
+     ({"amount": "2.50", "per": "month"}, "currency is missing"),
+     ({"currency": "EUR", "per": "month"}, "amount is missing"),
      ({"amount": 2.5, "currency": "EUR", "per": "month"}, "in quotes"),
      ({"amount": "2.50", "currency": "euro", "per": "month"}, "'euro' is not a currency"),
      ({"amount": "2.50", "currency": 5, "per": "month"}, "not a currency"),
