@@ -128,6 +128,7 @@ async def _made_new(node: Node, old: Keystore, made_ms: int) -> Restored:
         node.peers.renew_certificates(tx, now_ms)
         node.witnesses.begin_new_log(tx, old.log_signing)
         node.witnessing.suspend_all(tx)
+        node.own_devices.stand_alone(tx)
         objects = node.store.objects
         objects.put(tx, Kind.NEXT_KEYS, "used", 0)
         node.meeting.void(tx)

@@ -140,6 +140,21 @@ class OwnDevices:
         self._put(tx, replace(fresh, t_ms=max(now_ms, row.t_ms + 1)))
         return True
 
+    def stand_alone(self, tx: Tx) -> None:
+        """This home was restored: it is none of the devices that it knew, and lets others join
+        anew."""
+        own = self._peers.device_persona(tx)
+        for pair in self._peers.siblings(tx):
+            for kind in (Kind.PAIR, Kind.WITNESS, Kind.WITNESSED):
+                self._objects.delete(tx, kind, [pair.own, pair.their])
+        if own is not None:
+            self._objects.delete(tx, Kind.PERSONA, own)
+        for kind in (Kind.OWN_DEVICE, Kind.DEVICE_INVITE):
+            for name, _ in self._objects.all(tx, kind):
+                self._objects.delete(tx, kind, name)
+        for name in (DEVICE_PERSONA, _FAMILY):
+            self._objects.delete(tx, Kind.SETTING, name)
+
     # all
 
     def all(self, tx: Tx) -> list[OwnDevice]:

@@ -165,6 +165,20 @@ async def test_a_home_that_joins_is_interrupted_anywhere(
             new_device(folder, link_now, "laptop", UNLOCK, entropy)
 
 
+async def test_a_home_that_was_restored_stands_alone(autojump_clock: MockClock) -> None:
+    async with a_town() as town:
+        home = await town.party("home")
+        laptop = await another(town, home, "laptop")
+        await laptop.down()
+        await laptop.write(laptop.node.own_devices.stand_alone)
+        assert await laptop.read(laptop.node.own_devices.all) == []
+        assert await laptop.read(laptop.node.peers.siblings) == []
+        assert await laptop.read(laptop.node.witnesses.willing) == []
+        # Another can join it, under another persona.
+        await laptop.up()
+        assert (await another(town, laptop, "tablet")).name == "tablet"
+
+
 def test_links_of_the_two_kinds_are_not_taken_for_each_other() -> None:
     with pytest.raises(WireError, match="devices invite"):
         parse_join_link("entrenous:abc")
