@@ -369,7 +369,8 @@ def parse_args(cmd: str, args: Value) -> OwnArgs | PairOpenArgs:
     """The typed arguments of a command said in one's own name, or of `/pair/open`.
 
     Raises CapabilityError(command) for a command that is not in the table, WireError for
-    arguments of another shape.  The arguments of a read are `grant.parse_read_args`.
+    arguments of another shape, BadSignature for a signed object in them that does not verify.
+    The arguments of a read are `grant.parse_read_args`.
     """
     row = TABLE.get(cmd)
     if row is None:

@@ -53,7 +53,7 @@ def _invocation(data: bytes) -> object:
     same(found.raw, data, "an invocation is not its bytes")
     try:
         args = parse_args(found.cmd, found.args)
-    except (WireError, RecordError, CapabilityError):
+    except (WireError, RecordError, CapabilityError, BadSignature):
         return found
     if hasattr(args, "value"):
         again = parse_args(found.cmd, args.value())
@@ -286,7 +286,7 @@ TARGETS = (
         _args,
         ("protocol.command", *_COMMANDS, "protocol.grant"),
         _args_seeds,
-        (WireError, CapabilityError, RecordError),
+        (WireError, CapabilityError, RecordError, BadSignature),
         form=Form.VALUE,
         weight=2,
     ),
