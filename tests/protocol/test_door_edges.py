@@ -29,6 +29,7 @@ from entrenous.protocol.trust import (
     Pair,
     Standing,
     authorise_own,
+    authorise_stranger,
     hear,
 )
 from entrenous.protocol.window import Window
@@ -251,3 +252,22 @@ def test_a_command_that_is_not_for_a_pair_is_refused_as_such() -> None:
         Code.COMMAND,
         "this command is not one that a pair may say",
     )
+
+
+# --- strangers ------------------------------------------------------------------------------------
+
+
+def test_a_stranger_is_heard_by_the_device_it_names_for_itself_and_while_its_word_lasts() -> None:
+    """Its authority is a secret that the caller looks at; all else is asked here."""
+    heard = _said(exp_s=NOW_S)
+    assert authorise_stranger(heard, DEVICE, NOW_MS).inv == heard.inv
+    other = did_of(DeviceKey.generate(ENTROPY.fork("another device")).public)
+    for said, device, now_ms, code in (
+        (heard, other, NOW_MS, Code.AUDIENCE),
+        (heard, DEVICE, NOW_MS + 1, Code.EXPIRED),
+        (_said(exp_s=NOW_S + INVOCATION_AHEAD_S_MAX + 1), DEVICE, NOW_MS, Code.NOT_YET),
+        (_said(sub=OWNER_DID), DEVICE, NOW_MS, Code.UNKNOWN_GRANT),
+    ):
+        with pytest.raises(GrantRefused) as refused:
+            authorise_stranger(said, device, now_ms)
+        assert refused.value.code is code

@@ -266,6 +266,12 @@ def test_a_rule_is_shown_only_if_it_is_marked_and_only_to_whom_it_is_for() -> No
     assert rules_for(standing, "bank", Known.UNKNOWN) == (anyone,)
 
 
+def test_a_rule_for_some_is_for_nobody_else() -> None:
+    assert judged(replace(RULE, peers=("bank", "shop"))).does is Does.GRANT
+    found = judged(replace(RULE, peers=("bank",)))
+    assert (found.does, found.rule) == (Does.QUEUE, None)
+
+
 def test_a_rule_says_for_itself_what_it_leaves_open() -> None:
     """What is not written is not given: no undated records, nothing shown, beyond it a person."""
     assert not Bounds(1, 1, 1).undated
