@@ -5,8 +5,9 @@
     make model ARGS="--seed 41 --rounds 1"  what a failure told to type: the same histories again
 
 A round is so many histories from one seed; rounds go on from `--seed` until the time is over, one
-in each of `--jobs` processes.  Exit code 1: the nodes and the model disagreed, or something that
-can happen never did.
+in each of `--jobs` processes.  A failure is told as it was found; with `--rounds`, it is made as
+small as it gets, which may take minutes.  Exit code 1: the nodes and the model disagreed, or
+something that can happen never did.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ def _rounds(seed: int, count: int | None, until: float, jobs: int) -> list[Round
         while True:
             more = number - seed < count if count else time.monotonic() < until
             if more and len(running) < jobs and not any(one.failure for one in done):
-                running.add(pool.submit(live, number))
+                running.add(pool.submit(live, number, count is not None))
                 number += 1
             elif running:
                 ended, running = wait(running, return_when=FIRST_COMPLETED)

@@ -69,6 +69,9 @@ class LentTo:
 class Town(Machines):
     """What people do.  Everything here is an order of a `LedWorld`."""
 
+    # How many requests were made.
+    _asks = 0
+
     async def begin(self) -> None:
         """Everybody is on and has met everybody."""
         await self.stand_up()
@@ -183,7 +186,10 @@ class Town(Machines):
             *(Clause(duty.value, Force.PROMISED) for duty in lent.duties),
         )
         terms = Terms("dpv:ServiceProvision", 30, (reader,), None, clauses)
-        request = Request(pair.own, (window,), terms.purpose, terms, exp_s, "nothing changes")
+        # The same words until the same second would be the same request, decided already.
+        self._asks += 1
+        said = f"nothing changes, {self._asks}"
+        request = Request(pair.own, (window,), terms.purpose, terms, exp_s, said)
 
         async def ask(node: Node) -> bytes:
             now_ms = node.clock.now_ms()
