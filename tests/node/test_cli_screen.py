@@ -7,6 +7,7 @@ import io
 import json
 import unicodedata
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from entrenous.node.cli.names import find, short
 from entrenous.node.cli.records import Format, between, decimal_text, print_batch, utc_text
+from entrenous.node.cli.screen import Column, Screen
 from entrenous.node.cli.terms_file import read_terms
 from entrenous.node.cli.visible import visible
 from entrenous.node.errors import NotFound, UsageError
@@ -178,3 +180,49 @@ def test_terms_that_are_refused(tmp_path: Path, name: str, text: str) -> None:
 def test_terms_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         read_terms(tmp_path / "none.yaml", "dpv:Billing")
+
+
+ROW = ["energy/electricity/load-curve", "home", "2,928"]
+
+
+def _eighty(_: TextIO) -> int:
+    return 80
+
+
+COLUMNS = (Column("collection"), Column("whose"), Column("records", right=True))
+
+
+def test_what_is_too_wide_for_a_table_is_told_line_by_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Screen(False).things(COLUMNS, [ROW], "nothing", columns_min=100)
+    assert capsys.readouterr().out.splitlines()[0].split() == ["collection", "whose", "records"]
+    monkeypatch.setattr("entrenous.node.cli.screen.columns_of", _eighty)
+    Screen(False).things(COLUMNS, [ROW], "nothing", columns_min=100)
+    assert capsys.readouterr().out.splitlines() == [
+        "energy/electricity/load-curve",
+        "  whose       home",
+        "  records     2,928",
+    ]
+    Screen(False).things(COLUMNS, [], "nothing", columns_min=100)
+    assert capsys.readouterr().out == "nothing\n"
+
+
+def test_a_name_that_is_long_stands_on_a_line_of_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("entrenous.node.cli.screen.columns_of", _eighty)
+    Screen(False).entry("a7lc4riw", "one", "two")
+    Screen(False).entry("energy/electricity/load-curve", "one", "two")
+    assert capsys.readouterr().out.splitlines() == [
+        "a7lc4riw  one",
+        "          two",
+        "energy/electricity/load-curve",
+        "          one",
+        "          two",
+    ]
+
+
+def test_a_label_and_its_value_are_always_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    Screen(False).fact("standing terms", "none")
+    assert capsys.readouterr().out == "  standing terms  none\n"
