@@ -11,6 +11,7 @@ from pathlib import Path
 from entrenous.crypto.keys import RecoverySecret
 from entrenous.crypto.shares import recovery_words
 from entrenous.node.backup import write_backup
+from entrenous.node.checkpoint import UNWATCHED, Checkpoint
 from entrenous.node.client import Client
 from entrenous.node.config import Config, Role
 from entrenous.node.keystore import Keystore
@@ -85,7 +86,9 @@ class Lost:
         database = await self.town.stack.enter_async_context(InlineDatabase(Home(folder).database))
         return self._party(open_home(folder, NEW), database, Config.read(folder, {}))
 
-    async def leave_behind(self, folder: Path, name: str | None = None) -> LeftBehind:
+    async def leave_behind(
+        self, folder: Path, name: str | None = None, checkpoint: Checkpoint = UNWATCHED
+    ) -> LeftBehind:
         return await leave_behind(
             folder,
             name,
@@ -94,6 +97,7 @@ class Lost:
             entropy=self.town.entropy.fork(f"leave {self.number}"),
             clock=self.town.clock,
             offload=InlineOffload(),
+            checkpoint=checkpoint,
         )
 
     def _party(self, keystore: Keystore, database: InlineDatabase, config: Config) -> Party:

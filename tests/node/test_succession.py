@@ -16,8 +16,10 @@ from entrenous.crypto.shares import recovery_words
 from entrenous.node.config import Role
 from entrenous.node.errors import NodeError, Refused, UsageError
 from entrenous.node.exchange.post import RETRY_LAST_MS
+from entrenous.node.steps import SuccessionStep
 from entrenous.node.vault.stored import Stored, entry_of
 from entrenous.protocol.command import Cmd, SucceedArgs
+from entrenous.protocol.did import did_of
 from entrenous.protocol.errors import Code
 from entrenous.protocol.persona import make_certificate
 from entrenous.protocol.succession import make_step
@@ -271,6 +273,54 @@ async def test_a_device_is_left_behind_later(autojump_clock: object, tmp_path: P
         await thief.up()
         with pytest.raises(Refused):
             await thief.node.exchange.link_to(await thief.peer("bank"))
+
+
+class DiesAt:
+    """Dies when a step is reached."""
+
+    def __init__(self, step: SuccessionStep) -> None:
+        self._step = step
+
+    def reached(self, step: str) -> None:
+        if step == self._step:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    "step", [SuccessionStep.STEPPED, SuccessionStep.GIVEN_AGAIN, SuccessionStep.COMMITTED]
+)
+async def test_killed_at_a_step_it_happened_or_goes_on(
+    autojump_clock: object, tmp_path: Path, step: SuccessionStep
+) -> None:
+    async with a_theft(tmp_path) as lost:
+        bank = await lent_to_bank(lost)
+        await lost.stolen()
+        back, _, folder = await lost.restored(stolen=False)
+        (given,) = await back.read(back.node.lending.all)
+        await back.write(lambda tx: back.node.lending.keep(tx, given.cid, back.now_ms))
+        await settle(5)
+        await back.down()
+        with pytest.raises(KeyboardInterrupt):
+            await lost.leave_behind(folder, checkpoint=DiesAt(step))
+        # Started in between, it is who it was, or who it is now, and its reader has every key.
+        between = await lost.open(folder)
+        await between.up()
+        await settle(5)
+        await between.fill(CURVE, DAY, 1, value=9)
+        assert await read(bank) == 6
+        await between.down()
+        happened = step is SuccessionStep.COMMITTED
+        assert bool((await bank.peer("alice")).their_before) is happened
+        if happened:
+            with pytest.raises(UsageError, match="already"):
+                await lost.leave_behind(folder, did_of(lost.alice.node.keystore.device.public))
+            return
+        await lost.leave_behind(folder)
+        again = await lost.open(folder)
+        await again.up()
+        await settle(5)
+        assert (await bank.peer("alice")).their_before
+        assert await read(bank) == 6
 
 
 async def _with_other_words(lost: Lost, folder: Path) -> None:
