@@ -98,9 +98,7 @@ class Links:
         row = tx.one("SELECT value FROM meta WHERE name = ?", (name,))
         if row is None:
             return False
-        if self._sealer.open(_PLACE, name.encode(), row[0]) is not True:
-            raise StoreDamaged("whether objects have their links has not the form of it")
-        return True
+        return self._sealer.read(_PLACE, name.encode(), row[0], _complete)
 
     def completed(self, tx: Tx, kind: int) -> None:
         """Every object of `kind` has its links now."""
@@ -114,3 +112,9 @@ class Links:
 
 def _name(kind: int) -> str:
     return f"links/{kind}"
+
+
+def _complete(value: Value) -> bool:
+    if value is not True:
+        raise StoreDamaged("whether objects have their links has not the form of it")
+    return True

@@ -35,7 +35,7 @@ from entrenous.tests.node.two_nodes import (
 )
 
 TEN = Window(CURVE, DAY, DAY + 9)
-FEW, MANY = 10, 300
+FEW, MANY = 10, 150
 
 
 def give(owner: Party, pair: Pair, window: Window, *, days: int = 20) -> Callable[[Tx], GrantGiven]:
