@@ -10,7 +10,15 @@ import pytest
 from entrenous.crypto.entropy import SeededEntropy
 from entrenous.crypto.keys import DeviceKey, PersonaKey
 from entrenous.protocol.capability import issue_invocation
-from entrenous.protocol.command import AcceptArgs, Cmd, MandateInboxArgs, OwnArgs, RequestArgs
+from entrenous.protocol.command import (
+    OWN_DEVICES,
+    AcceptArgs,
+    Cmd,
+    MandateInboxArgs,
+    OwnArgs,
+    RequestArgs,
+)
+from entrenous.protocol.command_device import HaveArgs
 from entrenous.protocol.counter import CounterWindow, counter_meta
 from entrenous.protocol.did import Did, did_of
 from entrenous.protocol.errors import Code, GrantRefused
@@ -271,3 +279,15 @@ def test_a_stranger_is_heard_by_the_device_it_names_for_itself_and_while_its_wor
         with pytest.raises(GrantRefused) as refused:
             authorise_stranger(said, device, now_ms)
         assert refused.value.code is code
+
+
+# --- devices --------------------------------------------------------------------------------------
+
+
+def test_what_devices_of_one_person_say_is_heard_from_them_alone() -> None:
+    heard = _said(HaveArgs(OWNER_DID, ""), Cmd.DEVICE_HAVE)
+    devices = replace(STANDING, pair=replace(PAIR, permits=OWN_DEVICES))
+    assert authorise_own(heard, devices, NOW_MS).args == HaveArgs(OWNER_DID, "")
+    assert _refused(heard, STANDING).code is Code.COMMAND
+    # and of what others say, a device of one's own says nothing
+    assert _refused(_said(), devices).code is Code.COMMAND
