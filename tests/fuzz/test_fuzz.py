@@ -82,7 +82,10 @@ WITHOUT = {
         ),
         _OWN_ROWS,
     ),
-    **dict.fromkeys(("node.channel", "node.opening", "node.store.backup"), _OWN_FILES),
+    **dict.fromkeys(
+        ("node.channel", "node.joining", "node.opening", "node.store.backup"), _OWN_FILES
+    ),
+    "node.devices.keeping": "rows that another device of the same person sealed to this one",
     **dict.fromkeys(
         ("protocol.fields_needed", "protocol.purposes", "protocol.view_words"),
         "tables of the package, read once, held by tests of their own",
@@ -178,6 +181,7 @@ def test_every_module_that_reads_has_a_target() -> None:
 NOT_CALLED = {
     "protocol.parcel_head.read_of": "one map of a token, as `protocol.invocation` reads it",
     "protocol.reading.read_with": "what readers are to have, not one of them",
+    "node.devices.enrolling.from_row": _OWN_ROWS,
     "node.log.witnesses.from_row": _OWN_ROWS,
     "node.log.witnessing.from_row": _OWN_ROWS,
     "node.grants.grant_lines.line_from_row": _OWN_ROWS,
