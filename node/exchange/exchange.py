@@ -239,9 +239,9 @@ class Exchange:
             sentence = "the two personas are not paired here, or another has followed one of them"
             link.session.refuse(0, Code.UNPAIRED, sentence)
             return
-        pair, persona, last, sentence = found
-        if sentence is not None:
-            link.session.refuse(0, Code.SUSPENDED, sentence)
+        pair, persona, last, silent = found
+        if silent is not None:
+            link.session.refuse(0, Code.SUSPENDED, silent)
             return
         if not self._wins(link, pair):
             link.session.refuse(0, Code.BUSY, "there is a stream between these two already")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import trio
 
+from entrenous.node.checkpoint import UNWATCHED, Checkpoint
 from entrenous.node.config import Config, Role
 from entrenous.node.joining import NewDevice, ask_to_join, settle
 from entrenous.node.network.memory import MemoryNetwork
@@ -30,7 +31,12 @@ async def make_link(older: Party, serves_within_s: int | None = None) -> str:
 
 
 async def another(
-    town: Town, older: Party, name: str, *, serves_within_s: int | None = None
+    town: Town,
+    older: Party,
+    name: str,
+    *,
+    serves_within_s: int | None = None,
+    checkpoint: Checkpoint = UNWATCHED,
 ) -> Party:
     """Another device of the person whose device `older` is, in step with it."""
     link = await make_link(older, serves_within_s)
@@ -49,7 +55,12 @@ async def another(
         )
     database = await town.stack.enter_async_context(InlineDatabase(None))
     ground = Ground(
-        database, MemoryNetwork(new.device, town.world), town.clock, entropy, InlineOffload()
+        database,
+        MemoryNetwork(new.device, town.world),
+        town.clock,
+        entropy,
+        InlineOffload(),
+        checkpoint,
     )
     config = Config(name=given.name, role=Role(given.role))
     party = Party(name, Node(ground, new.keystore(given), config), older.nursery)
