@@ -54,9 +54,14 @@ def step() -> Step:
     )
 
 
+def succeed_args() -> SucceedArgs:
+    """What the person says to the supplier once it is followed."""
+    return SucceedArgs(did_of(cast().supplier.public), (step(),), _certificate("next"))
+
+
 def succeeding() -> Example:
     """The person's first device was stolen; her persona towards the supplier is followed."""
-    args = SucceedArgs(did_of(cast().supplier.public), (step(),), _certificate("next"))
+    args = succeed_args()
     return [
         ("the inception that follows", Cbor(step().inception.signed.raw)),
         ("args of /persona/succeed", Cbor(encode(args.value()))),

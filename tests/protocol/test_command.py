@@ -68,6 +68,7 @@ from entrenous.protocol.request import Request
 from entrenous.protocol.terms import Terms
 from entrenous.protocol.window import Window
 from entrenous.protocol.wire import Value, decode, encode
+from entrenous.tests.protocol import spec_devices
 
 TO = did_of(PersonaKey(bytes([1]) * 32).public)
 CID = cid_of(b"something")
@@ -116,6 +117,7 @@ ARGS: Mapping[Cmd, OwnArgs | PairOpenArgs] = {
     Cmd.DEVICE_HAVE: HaveArgs(TO, "grants"),
     Cmd.DEVICE_LIST: ListArgs(TO, "grants", bytes(16)),
     Cmd.DEVICE_GET: GetArgs(TO, "grants", (bytes(16),), 0),
+    Cmd.SUCCEED: spec_devices.succeed_args(),
 }
 
 
