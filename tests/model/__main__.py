@@ -4,15 +4,16 @@
     make model ARGS=--smoke                 one minute
     make model ARGS="--seed 41 --rounds 1"  what a failure told to type: the same histories again
 
-A round is so many histories from one seed; rounds go on from `--seed` until the time is over, one
-in each of `--jobs` processes.  A failure is told as it was found; with `--rounds`, it is made as
-small as it gets, which may take minutes.  Exit code 1: the nodes and the model disagreed, or
-something that can happen never did.
+A round is a few histories from one seed; round 0 is each opening once, and comes first; then rounds
+go on from `--seed` until the time is over, one in each of `--jobs` processes.  A failure is told as
+it was found; with `--rounds`, it is made as small as it gets, which may take minutes.  Exit code 1:
+the nodes and the model disagreed, or something that can happen never did.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import multiprocessing
 import os
 import sys
@@ -21,7 +22,7 @@ from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 
 from .openings import OPENINGS
-from .running import HISTORIES, Round, live
+from .running import Round, live
 
 # In a minute, and in ten.
 EXPECTED = (
@@ -86,8 +87,7 @@ def main(arguments: list[str]) -> int:
             return 1
     reached = sum((one.reached for one in rounds), Counter[str]())
     _tell(reached, time.monotonic() - began, sum(one.cpu_s for one in rounds))
-    last = given.seed + len(rounds) - 1
-    print(f"seeds {given.seed} to {last}, {HISTORIES} histories each: no difference")
+    print(f"rounds {rounds[0].number} to {rounds[-1].number}: no difference")
     expected = () if given.rounds else EXPECTED if given.smoke else EXPECTED + EXPECTED_LONG
     never = [name for name in expected if not reached[name]]
     for name in never:
@@ -99,15 +99,16 @@ def _rounds(seed: int, count: int | None, until: float, jobs: int) -> list[Round
     """So many rounds, or those that begin before `until`; none begins after a failure."""
     done: list[Round] = []
     running: set[Future[Round]] = set()
-    number = seed
+    seeds = itertools.chain([] if count else [0], itertools.count(seed))
+    begun = 0
     # Each process begins anew: a world has threads, and what has threads is not to be forked.
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=fresh) as pool:
         while True:
-            more = number - seed < count if count else time.monotonic() < until
+            more = begun < count if count else time.monotonic() < until
             if more and len(running) < jobs and not any(one.failure for one in done):
-                running.add(pool.submit(live, number, count is not None))
-                number += 1
+                running.add(pool.submit(live, next(seeds), count is not None))
+                begun += 1
             elif running:
                 ended, running = wait(running, return_when=FIRST_COMPLETED)
                 done += [one.result() for one in ended]

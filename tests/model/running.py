@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis.stateful import get_state_machine_test
 
 from .lending_machine import KINDS, LendingMachine
+from .openings import OPENINGS
 
 STEPS = 40
 # Of one round; part of what a seed means, so a failure replays with the same number.
@@ -28,11 +29,17 @@ class Round:
 
 
 def live(number: int, shrink: bool) -> Round:
-    """The histories of one seed; a failure told with its smallest form if `shrink`."""
+    """The histories of one seed; a failure told with its smallest form if `shrink`.
+
+    Round 0 is each opening once, with little after it.
+    """
     cpu_s = time.process_time()
     reached, failure = Counter[str](), None
     try:
-        reached = run(number, HISTORIES, shrink=shrink)
+        if number:
+            reached = run(number, HISTORIES, shrink=shrink)
+        for name in () if number else OPENINGS:
+            reached += run(1, 1, steps=1, openings=(name,), shrink=shrink)
     except Exception:
         failure = traceback.format_exc()
     return Round(number, reached, time.process_time() - cpu_s, failure)
