@@ -141,7 +141,7 @@ LOG_SUCCESSIONS_MAX = 64
 # A word of the log (the largest answer is a signed object), two certificates, a path, a checkpoint.
 LOG_PROOF_BYTES_MAX = 512 * 1024
 
-# --- several devices of one person -----------------------------------------------------------------
+# --- several devices of one person ----------------------------------------------------------------
 # Spaces that one answer names: a space is a kind of row, or a month of a collection.
 DEVICE_SPACES_MAX = 4_096
 # Ids of 16 bytes in one answer, which is a signed object.

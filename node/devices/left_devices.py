@@ -72,10 +72,10 @@ class LeftDevices:
                 found[row.device] = OtherDevice(row.device, was, row.since_ms, row.name)
         for name, value in self._objects.all(tx, Kind.DEVICE_LEFT):
             match name, value:
-                case str(), [str(was), int(t_ms)]:
+                case str(), [str(how), int(t_ms)]:
                     before = found.get(name)
                     called = None if before is None else before.name
-                    found[name] = OtherDevice(check_did(name), Was(was), t_ms, called)
+                    found[name] = OtherDevice(check_did(name), Was(how), t_ms, called)
                 case _:
                     raise StoreDamaged("a device in the store has not the form of one")
         found.pop(self._device, None)
