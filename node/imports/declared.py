@@ -72,6 +72,13 @@ class Added:
 class _Waiting:
     batch: Batch
     task: trio.lowlevel.Task
+    told: bool = False
+
+    def tell(self, what: outcome.Value[object] | outcome.Error) -> None:
+        """Let the caller go on with `what`, if it was not told already."""
+        if not self.told:
+            self.told = True
+            trio.lowlevel.reschedule(self.task, what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +143,7 @@ class Declared:
             self._nursery = None
             for line in self._lines.values():
                 while line:
-                    trio.lowlevel.reschedule(line.popleft().task, outcome.Error(_closing()))
+                    line.popleft().tell(outcome.Error(_closing()))
 
     @asynccontextmanager
     async def at_hand(self) -> AsyncGenerator[None]:
@@ -191,7 +198,13 @@ class Declared:
                     taken = [line.popleft() for _ in range(min(len(line), GROUP_CALLERS_MAX))]
                     # Whoever was taken is told: a group that commits unheard would be added twice.
                     with trio.CancelScope(shield=True):
-                        await self._answer(path, origin, taken)
+                        try:
+                            await self._answer(path, origin, taken)
+                        finally:
+                            # Also where this task dies otherwise than by an error: nobody who was
+                            # taken from the line can be told by anyone else.
+                            for place in taken:
+                                place.tell(outcome.Error(_interrupted()))
                         await self._compact(path)
                     await trio.lowlevel.checkpoint_if_cancelled()
         finally:
@@ -208,13 +221,13 @@ class Declared:
                 for place in taken:
                     await self._answer(path, origin, [place])
                 return
-            trio.lowlevel.reschedule(taken[0].task, outcome.Error(error))
+            taken[0].tell(outcome.Error(error))
         except Exception as error:
             for place in taken:
-                trio.lowlevel.reschedule(place.task, outcome.Error(_again(error)))
+                place.tell(outcome.Error(_again(error)))
         else:
             for place, one in zip(taken, added, strict=True):
-                trio.lowlevel.reschedule(place.task, outcome.Value(one))
+                place.tell(outcome.Value(one))
 
     async def _commit(
         self, path: str, origin: bytes, batches: Sequence[Batch]
@@ -308,6 +321,10 @@ def _check_currencies(batch: Batch) -> None:
 
 def _closing() -> NodeError:
     return NodeError("the node is closing; this was not stored")
+
+
+def _interrupted() -> NodeError:
+    return NodeError("this was interrupted; it is not known whether it was stored: add it again")
 
 
 def _again(error: Exception) -> Exception:

@@ -18,6 +18,7 @@ from entrenous.protocol.day import DAY_MAX, day_of, start_ms
 from entrenous.protocol.errors import RecordError
 from entrenous.protocol.record import Batch
 from entrenous.protocol.schema import METER_READING, TRANSACTION
+from entrenous.tests.node.killing import Killed
 from entrenous.tests.node.vault_home import Home, open_home
 
 BANK = "finance/accounts/transactions"
@@ -201,3 +202,35 @@ async def test_a_busy_day_is_compacted_as_it_fills(queue: Queue) -> None:
     assert (len(reading.batch), reading.damaged) == (3 * PAGES_MIN, ())
     assert reading.pages < 2 * PAGES_MIN
     assert await queue.declared.add(BANK, payments("id-000")) == Added(0, 1)
+
+
+async def test_whoever_is_in_a_group_that_dies_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dies(*_: object) -> None:
+        await trio.lowlevel.checkpoint()
+        raise Killed
+
+    told: list[str] = []
+
+    async def add(declared: Declared, name: str) -> None:
+        try:
+            await declared.add(BANK, payments(name))
+        except NodeError as error:
+            told.append(str(error))
+
+    async with open_home("inline", tmp_path / "store.db") as home:
+        declared = Declared(home.vault)
+        monkeypatch.setattr(declared, "_commit", dies)
+        with trio.fail_after(5):
+            async with trio.open_nursery() as callers:
+                with pytest.RaisesGroup(Killed, flatten_subgroups=True):
+                    async with trio.open_nursery() as nursery:
+                        await nursery.start(declared.serve)
+                        for name in ("a", "b", "c"):
+                            callers.start_soon(add, declared, name)
+        assert len(told) == 3
+        assert {sentence.split(";")[0] for sentence in told} <= {
+            "this was interrupted",
+            "the node is closing",
+        }
