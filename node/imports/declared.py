@@ -38,7 +38,7 @@ from ...protocol.errors import RecordError
 from ...protocol.record import Batch, concat
 from ..errors import NodeError
 from ..store.database import Tx
-from ..store.errors import StoreError
+from ..store.errors import StoreError, StoreInterrupted
 from ..vault.compaction import PAGES_MIN, compact_day
 from ..vault.erased import Tombstones
 from ..vault.origin import DECLARED
@@ -323,8 +323,10 @@ def _closing() -> NodeError:
     return NodeError("the node is closing; this was not stored")
 
 
-def _interrupted() -> NodeError:
-    return NodeError("this was interrupted; it is not known whether it was stored: add it again")
+def _interrupted() -> StoreError:
+    return StoreInterrupted(
+        "this was interrupted; it is not known whether it was stored: add it again"
+    )
 
 
 def _again(error: Exception) -> Exception:

@@ -9,6 +9,10 @@ class StoreError(EntrenousError):
     """The store could not do what was asked; nothing of it was stored."""
 
 
+class StoreInterrupted(StoreError):
+    """What was asked was cut short: whether it was stored is not known, and it may be asked again."""
+
+
 class StoreConflict(StoreError):
     """A row breaks a rule of the schema: a name is taken, a value is missing."""
 

@@ -13,6 +13,7 @@ import trio.testing
 from entrenous.node.errors import NodeError
 from entrenous.node.imports.declared import Added, Declared
 from entrenous.node.store.database import Tx
+from entrenous.node.store.errors import StoreError
 from entrenous.node.vault.compaction import PAGES_MIN
 from entrenous.protocol.day import DAY_MAX, day_of, start_ms
 from entrenous.protocol.errors import RecordError
@@ -216,7 +217,7 @@ async def test_whoever_is_in_a_group_that_dies_is_told(
     async def add(declared: Declared, name: str) -> None:
         try:
             await declared.add(BANK, payments(name))
-        except NodeError as error:
+        except (NodeError, StoreError) as error:
             told.append(str(error))
 
     async with open_home("inline", tmp_path / "store.db") as home:
