@@ -10,7 +10,7 @@ class StoreError(EntrenousError):
 
 
 class StoreInterrupted(StoreError):
-    """What was asked was cut short: whether it was stored is not known, and it may be asked again."""
+    """What was asked was cut short: whether it was stored is not known; it may be asked again."""
 
 
 class StoreConflict(StoreError):
