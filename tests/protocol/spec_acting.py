@@ -27,7 +27,7 @@ from entrenous.protocol.command import (
 )
 from entrenous.protocol.did import did_of
 from entrenous.protocol.errors import Code
-from entrenous.protocol.grant import Bundle, issue_grant, issue_sub_grant, make_bundle
+from entrenous.protocol.grant import Bundle, issue_sub_grant, make_bundle
 from entrenous.protocol.mandate import (
     Acted,
     Mandate,
@@ -41,7 +41,7 @@ from entrenous.protocol.mandate_limits import Limits
 from entrenous.protocol.receipt import Answer, make_answer
 from entrenous.protocol.request import Request
 from entrenous.protocol.window import Window
-from entrenous.tests.protocol.spec_words import asked, terms
+from entrenous.tests.protocol.spec_words import asked, granted, terms
 from entrenous.tests.protocol.spec_world import (
     DAY,
     DAY_S,
@@ -221,15 +221,8 @@ def acting_at_home() -> Example:
 def held_by_her() -> Bundle:
     """The supplier grants, and his mother is the reader."""
     who = cast()
-    grant = issue_grant(
-        who.supplier,
-        aud=did_of(who.person.public),
-        windows=[Window(PATH, DAY, DAY + 1)],
-        terms=terms(),
-        exp_s=T_S + 20 * DAY_S,
-        nonce=random("nonce of what she was granted", 16),
-    )
-    return make_bundle(who.supplier, grant, terms=terms(), reader_key=who.person_reader.public)
+    nonce = "nonce of what she was granted"
+    return granted(who.supplier, who.person, who.person_reader, days=20, nonce=nonce)
 
 
 def reading_for_her() -> Example:

@@ -34,7 +34,7 @@ from entrenous.protocol.standing_terms import Bounds, Does, Known, Rule
 from entrenous.protocol.standing_terms_file import told_value
 from entrenous.protocol.terms import Clause, Force, Terms
 from entrenous.protocol.window import Window
-from entrenous.tests.protocol.spec_words import bundle, terms
+from entrenous.tests.protocol.spec_words import bundle, granted, terms
 from entrenous.tests.protocol.spec_world import (
     DAY,
     DAY_S,
@@ -79,15 +79,8 @@ def declining() -> Example:
 def renewed() -> Bundle:
     """The grant of the example goes on for twenty days more."""
     who = cast()
-    grant = issue_grant(
-        who.person,
-        aud=did_of(who.supplier.public),
-        windows=[Window(PATH, DAY, DAY + 1)],
-        terms=terms(),
-        exp_s=T_S + 40 * DAY_S,
-        nonce=random("nonce of the renewal", 16),
-    )
-    return make_bundle(who.person, grant, terms=terms(), reader_key=who.supplier_reader.public)
+    nonce = "nonce of the renewal"
+    return granted(who.person, who.supplier, who.supplier_reader, days=40, nonce=nonce)
 
 
 def renewal() -> Example:

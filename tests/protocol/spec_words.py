@@ -7,7 +7,7 @@ from functools import cache
 
 from entrenous.crypto.canonical import Value, encode
 from entrenous.crypto.key_tree import FIRST_GENERATION
-from entrenous.crypto.keys import PairKey, PersonaKey
+from entrenous.crypto.keys import PairKey, PersonaKey, ReaderSecret
 from entrenous.crypto.merkle import leaf_hash, tree_hash
 from entrenous.crypto.seal import open_sealed
 from entrenous.protocol.capability import Invocation, issue_invocation
@@ -202,19 +202,28 @@ def asked() -> Request:
     )
 
 
+def granted(
+    giver: PersonaKey, reader: PersonaKey, key: ReaderSecret, *, days: int, nonce: str
+) -> Bundle:
+    """Two of the three days, on the terms of the example, for so many days."""
+    grant = issue_grant(
+        giver,
+        aud=did_of(reader.public),
+        windows=[Window(PATH, DAY, DAY + 1)],
+        terms=terms(),
+        exp_s=T_S + days * DAY_S,
+        nonce=random(nonce, 16),
+    )
+    return make_bundle(giver, grant, terms=terms(), reader_key=key.public)
+
+
 @cache
 def bundle() -> Bundle:
     """The grant: two of the three days."""
     who = cast()
-    grant = issue_grant(
-        who.person,
-        aud=did_of(who.supplier.public),
-        windows=[Window(PATH, DAY, DAY + 1)],
-        terms=terms(),
-        exp_s=T_S + 20 * DAY_S,
-        nonce=random("nonce of the grant", 16),
+    return granted(
+        who.person, who.supplier, who.supplier_reader, days=20, nonce="nonce of the grant"
     )
-    return make_bundle(who.person, grant, terms=terms(), reader_key=who.supplier_reader.public)
 
 
 def granting() -> Example:
