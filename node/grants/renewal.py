@@ -119,9 +119,10 @@ class Renewals:
         return new
 
     def _check(self, tx: Tx, old: GrantGiven, exp_s: int, now_ms: int) -> None:
-        status = old.status(now_ms)
-        if status in (GrantStatus.REVOKED, GrantStatus.SUSPENDED):
-            raise UsageError(f"this grant is {status.value}: it is not renewed")
+        # As it is kept, whatever the clock says: one that was suspended and has run out meanwhile
+        # may have been taken back before the restore.
+        if old.kept in (GrantStatus.REVOKED, GrantStatus.SUSPENDED):
+            raise UsageError(f"this grant is {old.kept.value}: it is not renewed")
         if old.request is None:
             raise UsageError("this grant answers no request: nothing says how far it may go on")
         if self.renewed_by(tx, old.cid) is not None:
@@ -193,7 +194,7 @@ class Renewals:
         renewed = 0
         for cid, rule in self._objects.read_all(tx, Kind.RENEWING, Renewing.from_value):
             old = self._lending.find(tx, cid) if isinstance(cid, bytes) else None
-            if old is None or old.status(now_ms) is GrantStatus.REVOKED:
+            if old is None or old.kept is GrantStatus.REVOKED:
                 self._objects.delete(tx, Kind.RENEWING, cid)
                 continue
             if now_ms < (old.exp_s - rule.ahead_s) * 1000:
@@ -202,7 +203,9 @@ class Renewals:
             if exp_s <= old.exp_s or exp_s * 1000 <= now_ms:
                 self._objects.delete(tx, Kind.RENEWING, cid)  # as far as its owner wanted
                 continue
-            if old.status(now_ms) is GrantStatus.SUSPENDED:
+            if old.kept is GrantStatus.SUSPENDED:
+                if old.status(now_ms) is GrantStatus.EXPIRED:  # it can be confirmed no more
+                    self._objects.delete(tx, Kind.RENEWING, cid)
                 continue
             try:
                 self.renew(tx, old.cid, exp_s, now_ms)

@@ -134,15 +134,24 @@ class Comparison:
         """Take note of what was renewed by itself, if its owner said so, and no further."""
         node, model = self._town.at_rest(owner), self._model
         disk = self._town.machines[owner].disk
-        for given in await disk.read(node.lending.all):
-            if given.cid in model.grants:
-                continue
+        unseen = [one for one in await disk.read(node.lending.all) if one.cid not in model.grants]
+        # In a long night one is renewed more than once: what it goes on from is noted first.
+        for given in sorted(unseen, key=lambda one: one.exp_s):
             cid = given.cid
             line = await disk.read(lambda tx, cid=cid: node.lending.lines.find(tx, Side.GIVEN, cid))
             old = None if line is None or line.renews is None else line.renews
             until_s = model.always.get(old or b"")
-            if old is None or until_s is None or not model.grants[old].live:
-                raise Difference(f"{owner} lends what nobody granted: {cid.hex()[-6:]}")
+            if (
+                old is None
+                or until_s is None
+                or old not in model.grants
+                or not model.grants[old].live
+            ):
+                known = None if old is None else model.grants.get(old)
+                raise Difference(
+                    f"{owner} lends what nobody granted: {cid.hex()[-6:]}, until {given.exp_s}, in "
+                    f"place of {known}; by itself until {until_s}, {given.kept}"
+                )
             if not model.grants[old].exp_ms < given.exp_s * 1000 <= until_s * 1000:
                 raise Difference(f"{owner} renewed {cid.hex()[-6:]} for longer than it may")
             self._reached["renewed by itself"] += 1

@@ -194,6 +194,28 @@ async def test_what_was_taken_back_is_not_renewed_by_itself(autojump_clock: Mock
         assert len(await alice.read(alice.node.lending.all)) == 1
 
 
+async def test_what_ran_out_while_it_was_suspended_is_not_renewed(
+    autojump_clock: MockClock,
+) -> None:
+    # It may have been taken back after the backup: only its owner's word brings it back.
+    async with a_town() as town:
+        alice, bank = await home(town)
+        old = await decide(alice, await ask(bank, alice, ASKED), ASKED, days=10)
+        rule = Renewing(10 * DAY_S, alice.now_ms // 1000 + 90 * DAY_S)
+        await alice.write(lambda tx: alice.node.renewals.always(tx, old.cid, rule, alice.now_ms))
+        await alice.write(lambda tx: alice.node.lending.suspend_all(tx, alice.now_ms))
+        # The node was off meanwhile, and keeps house after the end.
+        town.clock.ahead_ms += 11 * DAY_S * 1000
+        await alice.node.keep_house()
+        assert [one.cid for one in await alice.read(alice.node.lending.all)] == [old.cid]
+        with pytest.raises(UsageError, match="suspended"):
+            await alice.write(
+                lambda tx: alice.node.renewals.renew(
+                    tx, old.cid, old.exp_s + 20 * DAY_S, alice.now_ms
+                )
+            )
+
+
 async def test_revoking_takes_back_what_it_goes_on_from(autojump_clock: MockClock) -> None:
     """A person takes back one grant, however often it was renewed."""
     async with a_town() as town:
