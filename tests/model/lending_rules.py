@@ -8,10 +8,12 @@ import trio
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
+from entrenous.node.errors import UsageError
 from entrenous.protocol.day import day_of
 from entrenous.protocol.duty import Duty
 from entrenous.protocol.window import Window
 
+from .compare import Difference
 from .history import REST, TODAY, History, may, waits
 from .readings import HOUR_S
 from .town import LENDS, LENDS_ON, OWNERS, PATHS, VIEW, VIEWED, LentTo
@@ -102,7 +104,11 @@ class LendingRules(History):
             now_s = self.town.now_ms(grant.owner) // 1000
             exp_s = max(grant.exp_ms // 1000, now_s) + more * HOUR_S
             # Of an old grant, no day may be left that has not come.
-            new = await self.town.renew(grant.owner, grant.cid, exp_s)
+            try:
+                new = await self.town.renew(grant.owner, grant.cid, exp_s)
+            except UsageError:
+                self._was_renewed(grant)
+                return
             self.model.renew(grant.cid, new, exp_s * 1000)
 
         self._do("renew", act, wait)
@@ -119,10 +125,20 @@ class LendingRules(History):
 
         async def act() -> None:
             if self.town.now_ms(grant.owner) < grant.exp_ms:
-                await self.town.renew_always(grant.owner, grant.cid, until_s)
+                try:
+                    await self.town.renew_always(grant.owner, grant.cid, until_s)
+                except UsageError:
+                    self._was_renewed(grant)
+                    return
                 self.model.always[grant.cid] = until_s
 
         self._do("renew by itself", act, wait)
+
+    def _was_renewed(self, grant: Grant) -> None:
+        """A refusal is right only where it may have gone on by itself since the last look, which
+        the next comparison notes."""
+        if grant.cid not in self.model.always:
+            raise Difference(f"{grant.owner} does not renew what holds")
 
     @staticmethod
     def _renewable(grant: Grant) -> bool:
