@@ -8,7 +8,6 @@ device and not by each.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -18,11 +17,10 @@ from ...protocol.did import did_of
 from ...protocol.errors import WireError
 from ...protocol.page import PageEntry
 from ...protocol.schema import schema_named
-from ...protocol.wire import Value
 from ..store.database import Tx
 from .sealing import SealedPage
-from .stored import Stored
-from .vault import PAGE_COUNTER, Vault
+from .stored import Came, Stored
+from .vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,6 @@ def bring(vault: Vault, tx: Tx, path: str, brought: Sequence[Brought]) -> list[S
     """
     if not brought:
         return []
-    store = vault.store
     writer = did_of(vault.device)
     first = brought[0]
     schema = schema_named(first.entry.schema)
@@ -66,47 +63,7 @@ def bring(vault: Vault, tx: Tx, path: str, brought: Sequence[Brought]) -> list[S
         SealedPage(entry, entry.encoded(), one.ciphertext)
         for entry, one in zip(entries, brought, strict=True)
     ]
-    number = store.ledger.counter(tx, PAGE_COUNTER)
-    store.ledger.raise_to(tx, PAGE_COUNTER, number + len(pages))
-    segment, index_of = vault.vouch(tx, pages)
-    found: list[Stored] = []
-    for seq, (page, one) in enumerate(zip(pages, brought, strict=True), start=number):
-        entry = page.entry
-        found.append(
-            Stored(
-                owner="",
-                path=path,
-                day=entry.day,
-                seq=seq,
-                segment=segment,
-                index=index_of[entry.page_id],
-                length=entry.length,
-                statement=entry.statement,
-                origin=one.origin,
-                writer=one.writer,
-                raw=page.raw,
-                lineage=one.line if one.depth else None,
-                depth=one.depth,
-            )
-        )
-    store.pages.put_many(
-        tx,
-        [
-            (path, stored.day, stored.writer, stored.seq, page.ciphertext)
-            for stored, page in zip(found, pages, strict=True)
-        ],
-    )
-    months: defaultdict[int, list[Value]] = defaultdict(list)
-    for stored in found:
-        months[month_of(stored.day)].append(stored.value())
-    for month, values in months.items():
-        store.catalogue.append(tx, "", path, month, values)
-    vault.collections.put(
-        tx,
-        collection.grown(
-            months=months,
-            pages=Counter((entry.epoch, entry.gen) for entry in entries),
-            records=sum(entry.count for entry in entries),
-        ),
-    )
-    return found
+    came = [
+        Came(one.origin, one.writer, one.line if one.depth else None, one.depth) for one in brought
+    ]
+    return vault.keep(tx, collection, pages, came)

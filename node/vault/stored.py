@@ -29,6 +29,16 @@ entry_of = lru_cache(maxsize=4096)(parse_entry)
 
 
 @dataclass(frozen=True, slots=True)
+class Came:
+    """How a page of this vault came to be kept: see `Stored`."""
+
+    origin: bytes
+    writer: bytes
+    lineage: bytes | None = None
+    depth: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
     """Where a page is kept and how it is vouched for.
 

@@ -49,7 +49,7 @@ from .left_out import LeftOut, Noted
 from .origin import DERIVED
 from .recognition import MARGIN_DAYS, matched_by_content
 from .sealing import Piece, Sealed, SealedPage, Written, interval_of, pieces_of, seal_pieces
-from .stored import Damaged, Reading, Stored, open_pages
+from .stored import Came, Damaged, Reading, Stored, open_pages
 from .tellers import Teller, Tellers
 
 __all__ = [
@@ -293,17 +293,32 @@ class Vault:
         of_pages: Sequence[Stored] = (),
     ) -> None:
         """Pages, segment, catalogue rows and counts of one chunk."""
-        path, pages = sealed.path, sealed.pages
+        pages = sealed.pages
         if not pages:
             return
-        collection = self.fitting(tx, path, sealed.schema, sealed.interval_s, origin)
+        collection = self.fitting(tx, sealed.path, sealed.schema, sealed.interval_s, origin)
         device = self._keystore.device.public
+        came = [Came(origin, device, before.line, before.depth + 1) for before in of_pages]
+        self.keep(tx, collection, pages, came or [Came(origin, device)] * len(pages), supersedes)
+
+    def keep(
+        self,
+        tx: Tx,
+        collection: Collection,
+        pages: Sequence[SealedPage],
+        came: Sequence[Came],
+        supersedes: Sequence[bytes] = (),
+    ) -> list[Stored]:
+        """Number the pages of a collection that fits them, vouch for them and keep them, each with
+        how it came; where each is now."""
+        path, entries = collection.path, [page.entry for page in pages]
         number = self._store.ledger.counter(tx, PAGE_COUNTER)
         self._store.ledger.raise_to(tx, PAGE_COUNTER, number + len(pages))
         segment, index_of = self.vouch(tx, pages, supersedes)
         months: defaultdict[int, list[Value]] = defaultdict(list)
         rows: list[tuple[str, int, bytes, int, bytes]] = []
-        for seq, page in enumerate(pages, start=number):
+        found: list[Stored] = []
+        for seq, (page, how) in enumerate(zip(pages, came, strict=True), start=number):
             entry = page.entry
             stored = Stored(
                 owner="",
@@ -314,22 +329,27 @@ class Vault:
                 index=index_of[entry.page_id],
                 length=entry.length,
                 statement=entry.statement,
-                origin=origin,
-                writer=device,
+                origin=how.origin,
+                writer=how.writer,
                 raw=page.raw,
+                lineage=how.lineage,
+                depth=how.depth,
             )
-            if of_pages:
-                before = of_pages[seq - number]
-                stored = replace(stored, lineage=before.line, depth=before.depth + 1)
+            found.append(stored)
             months[month_of(entry.day)].append(stored.value())
-            rows.append((path, entry.day, device, seq, page.ciphertext))
+            rows.append((path, entry.day, how.writer, seq, page.ciphertext))
         self._store.pages.put_many(tx, rows)
         for month, values in months.items():
             self._store.catalogue.append(tx, "", path, month, values)
-        count = {(self._keystore.epoch.name, sealed.gen): len(pages)}
         self.collections.put(
-            tx, collection.grown(months=months, pages=count, records=sealed.records)
+            tx,
+            collection.grown(
+                months=months,
+                pages=Counter((entry.epoch, entry.gen) for entry in entries),
+                records=sum(entry.count for entry in entries),
+            ),
         )
+        return found
 
     def vouch(
         self, tx: Tx, pages: Sequence[SealedPage], supersedes: Sequence[bytes] = ()
