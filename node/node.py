@@ -334,7 +334,7 @@ class Node:
             objects=objects,
             peers=self.peers,
             lines=self.lines,
-            devices=PeerDevices(objects, self.peers),
+            devices=self.peer_devices,
             lending=self.lending,
             borrowing=self.borrowing,
             mandates=self.mandates,

@@ -291,7 +291,7 @@ class Keeping:
         whole = b""
         while True:
             args = GetArgs(pair.their, name, tuple(ids[:1] if whole else ids), len(whole))
-            out, inv = await self._asked(pair, Cmd.DEVICE_GET, args.value())
+            out, inv = await self._exchange.ask_aside(pair, Cmd.DEVICE_GET, args.value())
             assert isinstance(out, GetOut)
             plain = await self._opened(pair, out.sealed, inv)
             if out.count:
@@ -312,12 +312,7 @@ class Keeping:
         return plain
 
     async def _ask(self, pair: Pair, cmd: Cmd, args: Mapping[str, Value]) -> Outcome:
-        return (await self._asked(pair, cmd, args))[0]
-
-    async def _asked(
-        self, pair: Pair, cmd: Cmd, args: Mapping[str, Value]
-    ) -> tuple[Outcome, bytes]:
-        return await self._exchange.ask_aside(pair, cmd, args)
+        return (await self._exchange.ask_aside(pair, cmd, args))[0]
 
     # in step
 

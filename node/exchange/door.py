@@ -249,14 +249,7 @@ class Door:
                 heard, self._answering.device, invites, link.remote_key, now_ms
             )
             answer = self._meeting.met(tx, verified, self._addresses(), now_ms)
-            return make_answer(
-                self._device,
-                inv=heard.inv.cid,
-                code=Code.OK,
-                out=answer.value(),
-                t_ms=now_ms,
-                prev=None,
-            ).signed.raw
+            return self._aside(heard, answer.value(), now_ms)
 
         try:
             async with self._turns.of(link.turn):

@@ -511,7 +511,20 @@ class Exchange:
             return self._peers.persona_in(tx, pair), held
 
         persona, held = await self._store.database.read(look)
-        invocation, proofs = sign_command(
+        invocation, proofs = self._sign(link, pair, persona, held, cmd, args)
+        return await self.invoke(pair, invocation, proofs, parts=parts)
+
+    def _sign(
+        self,
+        link: Link,
+        pair: Pair,
+        persona: OwnPersona,
+        held: MandateKept | None,
+        cmd: str,
+        args: Mapping[str, Value],
+    ) -> tuple[Invocation, Sequence[bytes]]:
+        """A command for the device at the other end of `link`, and what stands above it."""
+        return sign_command(
             persona,
             held,
             cmd,
@@ -521,7 +534,6 @@ class Exchange:
             exp_s=self._clock.now_ms() // 1000 + INVOCATION_LIFE_S,
             entropy=self._entropy,
         )
-        return await self.invoke(pair, invocation, proofs, parts=parts)
 
     async def invoke(
         self,
@@ -573,16 +585,7 @@ class Exchange:
         """
         link = await self.link_to(pair)
         persona = await self._store.database.read(lambda tx: self._peers.persona_in(tx, pair))
-        invocation, proofs = sign_command(
-            persona,
-            None,
-            cmd,
-            args,
-            to=pair.their_now,
-            aud=link.server.device,
-            exp_s=self._clock.now_ms() // 1000 + INVOCATION_LIFE_S,
-            entropy=self._entropy,
-        )
+        invocation, proofs = self._sign(link, pair, persona, None, cmd, args)
         with await link.ask(invocation.raw, proofs, aside=True) as asking:
             answer = answer_of(await asking.reply())
         answer.verify(link.server, invocation.cid)
