@@ -48,6 +48,7 @@ from ..protocol.receipt import Answer
 from ..protocol.session import Session
 from ..protocol.session_event import HelloReceived
 from ..protocol.wire import Body, Value, decode, encode
+from .checkpoint import UNWATCHED, Checkpoint
 from .clock import Clock
 from .config import Config, Role
 from .devices.own_device import OwnDevice
@@ -61,6 +62,7 @@ from .offline import NoNetwork
 from .offload import Offload, ThreadOffload
 from .opening import Passphrase, Unlock, sealed_keystore
 from .peers.peers import CERTIFICATE_LIFE_S, clean_name
+from .steps import JoinStep
 from .store.database import Tx
 from .store.home import Home, write_atomically
 from .store.inline import InlineDatabase
@@ -190,6 +192,7 @@ async def ask_to_join(
     clock: Clock,
     entropy: Entropy,
     waiting: Callable[[str], None],
+    checkpoint: Checkpoint = UNWATCHED,
 ) -> Given:
     """Ask the older device until it has given, or refuses; `waiting` is told the digits once.
 
@@ -200,6 +203,7 @@ async def ask_to_join(
     check_invite(invite, clock.now_ms())
     while True:
         out: JoinOut | None = None
+        checkpoint.reached(JoinStep.ASKING)
         try:
             out = await _ask(new, invite, network, clock, entropy)
         except (Away, Refused) as error:
@@ -306,7 +310,14 @@ class Joined:
     others: tuple[str, ...]
 
 
-def new_device(folder: Path, link: str, name: str, unlock: Unlock, entropy: Entropy) -> NewDevice:
+def new_device(
+    folder: Path,
+    link: str,
+    name: str,
+    unlock: Unlock,
+    entropy: Entropy,
+    checkpoint: Checkpoint = UNWATCHED,
+) -> NewDevice:
     """The keys with which the home `folder` joins: made, or those of a join that was interrupted.
 
     Raises HomeError, WrongPassphrase, WireError, VersionError, UsageError for another link than
@@ -327,6 +338,7 @@ def new_device(folder: Path, link: str, name: str, unlock: Unlock, entropy: Entr
         return kept
     new = NewDevice.create(link, name, entropy)
     write_atomically(path, _sealed(unlock, encode(new.value()), entropy))
+    checkpoint.reached(JoinStep.KEPT)
     return new
 
 
@@ -340,6 +352,7 @@ async def join_home(
     entropy: Entropy,
     waiting: Callable[[str], None],
     offload: Offload | None = None,
+    checkpoint: Checkpoint = UNWATCHED,
 ) -> Joined:
     """Ask with the keys of `new_device`, and make the home of what is given.
 
@@ -347,7 +360,8 @@ async def join_home(
     goes on from here.
     """
     home = Home(folder)
-    given = await ask_to_join(new, network, clock, entropy, waiting)
+    given = await ask_to_join(new, network, clock, entropy, waiting, checkpoint)
+    checkpoint.reached(JoinStep.HEARD)
     keystore = new.keystore(given)
     config = Config(name=clean_name(given.name), role=Role(given.role))
     with home.locked():
@@ -360,8 +374,10 @@ async def join_home(
             now_ms = clock.now_ms()
             await database.write(lambda tx: settle(node, new, given, now_ms, tx))
             others = await database.read(node.own_devices.others)
+        checkpoint.reached(JoinStep.SETTLED)
         write_atomically(home.config, config.text().encode())
         write_atomically(home.keystore, sealed_keystore(keystore, unlock, entropy))
+        checkpoint.reached(JoinStep.MADE)
         (folder / _STATE).unlink(missing_ok=True)
     return Joined(config.name, did_of(new.device.public), tuple(one.name for one in others))
 

@@ -92,9 +92,11 @@ async def leave_behind(
                 return left_devices(looking).named(tx, name)
 
             gone = await database.write(look)
+            checkpoint.reached(SuccessionStep.PREPARED)
             progress("new keys are made from the words")
             keystore = await ground.offload.run(lambda: stepped(old, recovery, entropy))
             write_atomically(home.keystore, sealed_keystore(keystore, unlock, entropy))
+            checkpoint.reached(SuccessionStep.KEYSTORE)
             progress("every persona is followed by its next")
             node = Node(ground, keystore, config)
             now_ms = clock.now_ms()

@@ -30,6 +30,7 @@ from ..crypto.recovery import backup_secret, next_digest
 from ..crypto.shares import recovery_secret
 from ..protocol.did import did_of
 from .backup import open_backup
+from .checkpoint import UNWATCHED, Checkpoint
 from .clock import Clock
 from .config import Config
 from .devices.left_devices import OtherDevice, Was
@@ -40,6 +41,7 @@ from .node import Ground, Node
 from .offline import NoNetwork
 from .offload import Offload, ThreadOffload
 from .opening import Unlock, sealed_keystore
+from .steps import RestoreStep
 from .store.backup import restore as restore_database
 from .store.database import Tx
 from .store.home import FOLDER_MODE, Home, sync_folder, write_atomically
@@ -71,6 +73,7 @@ async def restore_home(
     clock: Clock,
     offload: Offload | None = None,
     stolen: bool = False,
+    checkpoint: Checkpoint = UNWATCHED,
 ) -> Restored:
     """Make the home `folder` from the backup at `source`; computing is done in threads, or where
     `offload` says.  `stolen`: the device that the backup came from is left behind at once.
@@ -86,17 +89,22 @@ async def restore_home(
         home = Home(beside)
         write_atomically(home.config, backup.head.config.encode())
         restore_database(backup.database(), home.database)
+        checkpoint.reached(RestoreStep.COPIED)
         async with InlineDatabase(home.database, durable=True) as database:
             ground = Ground(database, NoNetwork(), clock, entropy, offload or ThreadOffload())
             node = Node(ground, keystore, Config.read(beside, {}))
             restored = await _made_new(node, old, backup.head.made_ms)
+            checkpoint.reached(RestoreStep.MADE_NEW)
             if stolen:
                 now_ms = clock.now_ms()
                 gone = OtherDevice(did_of(old.device.public), Was.BEFORE, now_ms)
                 left = await database.write(lambda tx: succeed(tx, node, recovery, gone, now_ms))
                 restored = replace(restored, left=left)
+                checkpoint.reached(RestoreStep.FOLLOWED)
         write_atomically(home.keystore, sealed_keystore(keystore, unlock, entropy))
+        checkpoint.reached(RestoreStep.KEYSTORE)
         _move(beside, folder)
+        checkpoint.reached(RestoreStep.MOVED)
     return restored
 
 

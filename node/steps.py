@@ -60,11 +60,28 @@ last.  What has been acknowledged by then, and what must be there after the next
                                                           10 window    one, stored and signed for
                                                           11 marked    durable: taken
 
+    join    new device                                     older device
+            1 kept        durable: its keys; nobody was asked
+            2 asking      about to ask, again and again
+                                                           3 given     in a transaction
+                                                           4 confirmed durable; its person is told
+            5 heard       what it was given, not yet kept
+            6 settled     durable: its store, no home yet
+            7 made        durable: its keystore, a home
+
     follow  home                                           peer
-            1 stepped     in a transaction: who we are now
-            2 given again in a transaction, not committed
-            3 committed   durable; each peer is told next
-                                                           4 heard     in a transaction
+            1 prepared    durable: which keys readers have
+            2 keystore    durable: the new one, alone
+            3 stepped     in a transaction: who we are now
+            4 given again in a transaction, not committed
+            5 committed   durable; each peer is told next
+                                                           6 heard     in a transaction
+
+    restore 1 copied      beside the home, as it was
+            2 made new    beside: another device and log
+            3 followed    beside, if it was stolen
+            4 keystore    beside, whole
+            5 moved       durable, in its place
 
 An import has its own (`imports.py`).  What is said by way of the outbox reaches the same four
 places whatever it is: `said_of` names them for each command.
@@ -121,13 +138,37 @@ class RevokeStep(StrEnum):
     SURE = "revoke 8 sure"
 
 
+class JoinStep(StrEnum):
+    """A new machine becomes another device of somebody who has one."""
+
+    KEPT = "join 1 kept"
+    ASKING = "join 2 asking"
+    GIVEN = "join 3 given"
+    CONFIRMED = "join 4 confirmed"
+    HEARD = "join 5 heard"
+    SETTLED = "join 6 settled"
+    MADE = "join 7 made"
+
+
 class SuccessionStep(StrEnum):
     """A device is left behind: every persona is followed by its next."""
 
-    STEPPED = "follow 1 stepped"
-    GIVEN_AGAIN = "follow 2 given again"
-    COMMITTED = "follow 3 committed"
-    HEARD = "follow 4 heard"
+    PREPARED = "follow 1 prepared"
+    KEYSTORE = "follow 2 keystore"
+    STEPPED = "follow 3 stepped"
+    GIVEN_AGAIN = "follow 4 given again"
+    COMMITTED = "follow 5 committed"
+    HEARD = "follow 6 heard"
+
+
+class RestoreStep(StrEnum):
+    """A backup becomes a home; until the last step it has not happened."""
+
+    COPIED = "restore 1 copied"
+    MADE_NEW = "restore 2 made new"
+    FOLLOWED = "restore 3 followed"
+    KEYSTORE = "restore 4 keystore"
+    MOVED = "restore 5 moved"
 
 
 class AgainStep(StrEnum):

@@ -290,7 +290,7 @@ class Door:
             out = self.joining(tx, args, heard.inv.iss, link.remote_key, now_ms)
             return self._aside(heard, out, now_ms)
 
-        await self._say_aside(link, call, self._store.database.write, unit)
+        await self._say_aside(link, call, heard, self._store.database.write, unit)
 
     async def _hand_over(self, link: Link, pair: Pair, call: int, heard: Heard) -> None:
         """Another device of this person asks what there is here."""
@@ -303,7 +303,7 @@ class Door:
             out = self.handing_over(tx, pair, verified.args, heard.inv.cid)
             return self._aside(heard, out, now_ms)
 
-        await self._say_aside(link, call, self._store.database.read, unit)
+        await self._say_aside(link, call, heard, self._store.database.read, unit)
 
     def _aside(self, heard: Heard, out: Value, now_ms: int) -> bytes:
         """A signed answer that is not logged and stands in no chain: nothing was lent or agreed."""
@@ -315,6 +315,7 @@ class Door:
         self,
         link: Link,
         call: int,
+        heard: Heard,
         store: Callable[[Callable[[Tx], bytes]], Awaitable[bytes]],
         unit: Callable[[Tx], bytes],
     ) -> None:
@@ -324,6 +325,7 @@ class Door:
         except (ProtocolError, CryptoError) as error:
             link.withdraw(call, code_of(error), str(error)[:200])
             return
+        self._checkpoint.reached(said_of(heard.inv.cmd).served)
         with suppress(LocalProtocolError):
             link.session.answer(call, raw)
         link.wake()

@@ -13,6 +13,7 @@ from ..errors import NotAllowed, UsageError
 from ..node import Node
 from ..results.devices import DeviceInfo, DeviceJoined, DeviceLink, DevicesSynced
 from ..shape import to_value
+from ..steps import JoinStep
 from ..store.database import Tx
 from .operation import Args, Emit, Host
 
@@ -104,12 +105,19 @@ async def device_confirm(host: Host, args: Args, emit: Emit) -> Value:
     if len(code) != CODE_DIGITS or not (code.isascii() and code.isdigit()):
         raise UsageError(f"the new device shows {CODE_DIGITS} digits: give them all")
     now_ms = node.clock.now_ms()
-    row = await node.store.database.write(lambda tx: node.enrolling.confirm(tx, code, now_ms))
+
+    def unit(tx: Tx) -> OwnDevice | None:
+        row = node.enrolling.confirm(tx, code, now_ms)
+        node.checkpoint.reached(JoinStep.GIVEN)
+        return row
+
+    row = await node.store.database.write(unit)
     if row is None:
         raise NotAllowed(
             "no device that waits shows these digits; nothing was given.  After three wrong ones "
             "the link is void: whoever waits may not be the machine in front of you"
         )
+    node.checkpoint.reached(JoinStep.CONFIRMED)
     node.keeping.hurry()
     node.outgoing.notify()
     return to_value(DeviceJoined(row.name, row.device))
