@@ -5,6 +5,10 @@ the **record** (who, what for, which data, under which terms, given and withdraw
 **receipt** that hands this record to the other side.  Both name what was signed by its CID, so
 whoever has the signed objects can hold the record against them; the record itself is not signed.
 
+The context stands in the document and names no other: whoever reads it asks nobody, and each word
+of it is a term of DPV, of Dublin Core, or of our own profile.  Which field of the standard stands
+where, and which a grant does not know, says docs/terms.md.
+
 The data subject is named by the persona under which this one peer knows them, so two records of one
 person at two organisations do not show that they are of one person.
 
@@ -29,6 +33,7 @@ from .window import Window
 
 Json: TypeAlias = "str | int | bool | list[Json] | dict[str, Json]"
 
+_IRI: Final[Json] = {"@type": "@id"}
 _CONTEXT: Final[dict[str, Json]] = {
     "dpv": "https://w3id.org/dpv#",
     "dct": "http://purl.org/dc/terms/",
@@ -36,6 +41,10 @@ _CONTEXT: Final[dict[str, Json]] = {
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
     "xsd": "http://www.w3.org/2001/XMLSchema#",
     "entrenous": "urn:entrenous:consent-profile:1:",
+    # Of these the value is a name, not a text.
+    "dct:conformsTo": _IRI,
+    "dpv:hasLegalBasis": _IRI,
+    "dpv:hasProcessing": _IRI,
 }
 _PROFILE: Final = "https://w3id.org/dpv/schema/dpv-27560#"
 
@@ -93,12 +102,15 @@ def consent_record(facts: ConsentFacts) -> dict[str, Json]:
         "@type": "dpv:ConsentRecord",
         "dct:identifier": cid_text(facts.grant),
         "dct:conformsTo": f"{_PROFILE}record",
+        "dct:language": "en",
         "dpv:hasDataSubject": {"@id": facts.subject, "@type": "dpv:DataSubject"},
         "dpv:hasDataController": {"@id": facts.controller, "@type": "dpv:DataController"},
         "dpv:hasLegalBasis": "dpv:ExpressedConsent",
+        "dpv:hasNotice": {**_signed(facts.terms.cid, "terms"), "@type": "dpv:ConsentNotice"},
+        "dpv:hasConsentControl": _withdrawal(facts),
         "dpv:hasProcess": _process(facts),
         "dpv:hasConsentStatus": [_status(facts, event) for event in facts.events],
-        "dct:references": [*signed, _signed(facts.terms.cid, "terms")],
+        "dct:references": signed,
     }
 
 
@@ -128,9 +140,10 @@ def _process(facts: ConsentFacts) -> dict[str, Json]:
     }
     process: dict[str, Json] = {
         "@type": "dpv:Process",
-        "dpv:hasPurpose": terms.purpose,
+        "dpv:hasPurpose": _purpose(terms.purpose),
         "dpv:hasProcessing": ["dpv:Access", "dpv:Use"],
         "dpv:hasPersonalData": data,
+        "dpv:hasDataSource": {"@id": facts.subject},
         "dpv:hasRecipient": recipients,
         "dpv:hasStorageCondition": storage,
         "dct:rights": LICENCE["en"],
@@ -141,6 +154,26 @@ def _process(facts: ConsentFacts) -> dict[str, Json]:
     if terms.remuneration:
         process["entrenous:remuneration"] = _remuneration(terms.remuneration)
     return process
+
+
+def _purpose(purpose: str) -> Json:
+    """A term of DPV by its name; any other purpose in its own words."""
+    prefix, colon, term = purpose.partition(":")
+    if prefix == "dpv" and colon and term.isascii() and term.isalnum():
+        return {"@id": purpose}
+    return {"@type": "dpv:Purpose", "dct:description": purpose}
+
+
+def _withdrawal(facts: ConsentFacts) -> Json:
+    """How it is taken back: by whoever gave it, at their own node."""
+    return {
+        "@type": "dpv:WithdrawConsent",
+        "dpv:isIndicatedBy": {"@id": facts.subject},
+        "dct:description": (
+            "the data subject's own node takes it back, at any time and without a reason, serves "
+            "nothing more from then on, and tells the controller by a signed revocation"
+        ),
+    }
 
 
 def _status(facts: ConsentFacts, event: Event) -> dict[str, Json]:
@@ -187,7 +220,11 @@ def _remuneration(given: str | Remuneration) -> Json:
     if isinstance(given, str):
         return given
     amount = amount_text(given.amount_minor, given.currency)
-    return {"amount": amount, "currency": given.currency, "per": given.per.value}
+    return {
+        "entrenous:amount": {"@type": "xsd:decimal", "@value": amount},
+        "entrenous:currency": given.currency,
+        "entrenous:per": given.per.value,
+    }
 
 
 def _duration(value: str) -> dict[str, Json]:

@@ -32,14 +32,30 @@ from .window import Window
 Json: TypeAlias = "str | int | bool | list[Json] | dict[str, Json]"
 
 PROFILE: Final = "urn:entrenous:odrl:1"
-CONTEXT: Final[list[Json]] = [
-    "http://www.w3.org/ns/odrl.jsonld",
-    {
-        "dpv": "https://w3id.org/dpv#",
-        "xsd": "http://www.w3.org/2001/XMLSchema#",
-        "entrenous": f"{PROFILE}:",
-    },
-]
+_WORDS: Final = (
+    *("Request", "Agreement", "Duty", "AssetCollection"),
+    *("read", "delete", "distribute", "compensate"),
+    *("purpose", "dateTime", "payAmount", "elapsedTime", "recipient"),
+    *("eq", "gteq", "isA", "isNoneOf", "lteq"),
+)
+_PARTS: Final = (
+    *("permission", "prohibition", "obligation", "duty", "constraint", "refinement"),
+    *("target", "rightOperand"),
+)
+_NAMED: Final = ("profile", "assigner", "assignee", "unit")
+_CHOSEN: Final = ("action", "leftOperand", "operator")
+CONTEXT: Final[dict[str, Json]] = {
+    "odrl": "http://www.w3.org/ns/odrl/2/",
+    "dct": "http://purl.org/dc/terms/",
+    "dpv": "https://w3id.org/dpv#",
+    "xsd": "http://www.w3.org/2001/XMLSchema#",
+    "entrenous": f"{PROFILE}:",
+    "uid": "@id",
+    **{word: f"odrl:{word}" for word in (*_WORDS, *_PARTS)},
+    **{word: {"@id": f"odrl:{word}", "@type": "@id"} for word in _NAMED},
+    **{word: {"@id": f"odrl:{word}", "@type": "@vocab"} for word in _CHOSEN},
+}
+"""The words that a policy uses.  It stands in each, so that who reads one asks nobody for it."""
 
 
 class Policy(StrEnum):
@@ -91,7 +107,7 @@ def odrl(agreed: Agreed, language: str = "en") -> dict[str, Json]:
         "entrenous:licence": LICENCE.get(language, LICENCE["en"]),
         "entrenous:held": list(always_held(language)),
         "entrenous:terms": cid_text(terms.cid),
-        "entrenous:evidence": {what: cid_text(cid) for what, cid in agreed.evidence.items()},
+        "entrenous:evidence": [_signed(cid, what) for what, cid in agreed.evidence.items()],
     }
 
 
@@ -103,7 +119,12 @@ def _permission(agreed: Agreed, window: Window) -> Json:
     return {
         "target": {
             "@type": "AssetCollection",
-            "uid": f"urn:entrenous:collection:{agreed.assigner}:{window.collection}",
+            # Its days are in its name: two windows of one collection are two things, not one that
+            # is refined to the days that are in both.
+            "uid": (
+                f"urn:entrenous:collection:{agreed.assigner}:{window.collection}"
+                f":{date_of(window.first)}:{date_of(window.last)}"
+            ),
             "entrenous:collection": window.collection,
             "refinement": _days(window),
         },
@@ -205,6 +226,14 @@ def _passing_on(terms: Terms) -> Json:
             }
         ]
     return found
+
+
+def _signed(cid: bytes, what: str) -> Json:
+    return {
+        "@id": f"urn:entrenous:cid:{cid_text(cid)}",
+        "dct:identifier": cid_text(cid),
+        "dct:type": what,
+    }
 
 
 def _moment(time_s: int) -> str:

@@ -159,7 +159,7 @@ async def test_a_grant_as_a_consent_record(autojump_clock: object) -> None:
             pair = (await owner.peers())[0]
             assert parties == {pair.own, pair.their}
             process = record["dpv:hasProcess"]
-            assert process["dpv:hasPurpose"] == "dpv:ServiceProvision"
+            assert process["dpv:hasPurpose"] == {"@id": "dpv:ServiceProvision"}
             (data,) = process["dpv:hasPersonalData"]
             assert data["dct:identifier"] == CURVE
             kinds = [one["@type"] for one in record["dpv:hasConsentStatus"]]
