@@ -21,6 +21,7 @@ class Derive(StrEnum):
     BACKUP = "backup"
     PAIR = "pair"
     PAIR_NEXT = "pair-next"
+    PAIR_READ = "pair-read"
     RECEIPT = "receipt"
     LOG_LEAF = "leaf"
     KEY_FILE = "key-file"

@@ -6,8 +6,8 @@ answer.  A new feature is a new row here with its handler, never a new kind of m
 There are two sorts.  `/record/read` is *on another's data*: its authority is a chain of
 delegations.  All others are *said in one's own name*: `iss = sub` is the sender's persona, `to`
 the recipient's, and what allows them is that the two are paired and that the recipient has not
-withdrawn the command.  `/pair/open` is the exception that makes a pair: its authority is the
-secret of an invite.
+withdrawn the command.  What a stranger says is the exception: the authority of `/pair/open`, which
+makes a pair, is the secret of an invite; that of `/pair/read` a chain under a grant.
 
 In `args`, CIDs and digests are base32 text (formats.md, "Conventions"); the dataclasses here hold
 bytes.  They stand by subject in `command_…`; the table of them is here.
@@ -27,6 +27,7 @@ from . import (
     command_after,
     command_device,
     command_grant,
+    command_lend,
     command_log,
     command_mandate,
     command_pair,
@@ -55,6 +56,7 @@ from .command_grant import (
     RevokeArgs,
     StandingArgs,
 )
+from .command_lend import LendArgs, PairReadArgs, PairReadOut
 from .command_log import LogAskArgs, LogDecideArgs, LogWitnessArgs, WitnessOut
 from .command_mandate import (
     MandateAskArgs,
@@ -101,6 +103,7 @@ __all__ = [
     "InvoiceOut",
     "JoinOut",
     "KeysArgs",
+    "LendArgs",
     "ListArgs",
     "LogAskArgs",
     "LogDecideArgs",
@@ -119,12 +122,15 @@ __all__ = [
     "PairAnswer",
     "PairDeviceArgs",
     "PairOpenArgs",
+    "PairReadArgs",
+    "PairReadOut",
     "ProposeArgs",
     "RenewArgs",
     "RequestArgs",
     "RevokeArgs",
     "Row",
     "StandingArgs",
+    "StrangerArgs",
     "SucceedArgs",
     "VouchAskArgs",
     "WaitingOut",
@@ -155,6 +161,7 @@ class Cmd(StrEnum):
     RENEW = "/grant/renew"
     DELETE = "/grant/delete"
     DELETED = "/grant/deleted"
+    LEND = "/grant/lend"
     CARD_PUT = "/card/put"
     VOUCH_ASK = "/vouch/ask"
     MANDATE_ASK = "/mandate/ask"
@@ -174,6 +181,7 @@ class Cmd(StrEnum):
     WAIVE = "/account/waive"
     SUCCEED = "/persona/succeed"
     PAIR_OPEN = "/pair/open"
+    PAIR_READ = "/pair/read"
     PAIR_DEVICE = "/pair/device"
     DEVICE_JOIN = "/device/join"
     DEVICE_HAVE = "/device/have"
@@ -197,6 +205,7 @@ OWN_NAME = frozenset(
         Cmd.RENEW,
         Cmd.DELETE,
         Cmd.DELETED,
+        Cmd.LEND,
         Cmd.CARD_PUT,
         Cmd.VOUCH_ASK,
         Cmd.MANDATE_ASK,
@@ -237,6 +246,7 @@ OwnArgs: TypeAlias = (
     | RenewArgs
     | DeleteArgs
     | DeletedArgs
+    | LendArgs
     | CardPutArgs
     | VouchAskArgs
     | MandateAskArgs
@@ -260,9 +270,11 @@ OwnArgs: TypeAlias = (
     | GetArgs
     | SucceedArgs
 )
+# What a stranger says.
+StrangerArgs: TypeAlias = PairOpenArgs | PairReadArgs
 DeviceOut: TypeAlias = JoinOut | HaveOut | GetOut
 Outcome: TypeAlias = (
-    str | int | bytes | PairAnswer | WaitingOut | WitnessOut | InvoiceOut | DeviceOut
+    str | int | bytes | PairAnswer | PairReadOut | WaitingOut | WitnessOut | InvoiceOut | DeviceOut
 )
 
 
@@ -274,7 +286,7 @@ class Row:
     """
 
     keys: tuple[str, ...]
-    parse: Callable[[Body], OwnArgs | PairOpenArgs]
+    parse: Callable[[Body], OwnArgs | StrangerArgs]
     out: Callable[[Value], Outcome]
 
 
@@ -306,6 +318,11 @@ TABLE: Mapping[str, Row] = {
         ("v", "to", "grant", "windows", "erased"), command_after.delete_args, one_of("noted")
     ),
     Cmd.DELETED: Row(("v", "to", "deletion"), command_after.deleted_args, one_of("known")),
+    Cmd.LEND: Row(
+        ("v", "to", "bundle", "inception", "cert", "addresses"),
+        command_lend.lend_args,
+        one_of("kept"),
+    ),
     Cmd.CARD_PUT: Row(
         ("v", "to", "card"), command_standing.card_put_args, command_standing.card_out
     ),
@@ -349,6 +366,9 @@ TABLE: Mapping[str, Row] = {
     Cmd.PAIR_OPEN: Row(
         ("v", "secret", *command_pair.INTRODUCTION), command_pair.open_args, command_pair.answer_out
     ),
+    Cmd.PAIR_READ: Row(
+        ("v", "bundle", *command_lend.READING), command_lend.read_args, command_lend.read_out
+    ),
     Cmd.PAIR_DEVICE: Row(
         ("v", "to", "cert", "addresses"), command_device.pair_device_args, one_of("known")
     ),
@@ -365,8 +385,8 @@ TABLE: Mapping[str, Row] = {
 }
 
 
-def parse_args(cmd: str, args: Value) -> OwnArgs | PairOpenArgs:
-    """The typed arguments of a command said in one's own name, or of `/pair/open`.
+def parse_args(cmd: str, args: Value) -> OwnArgs | StrangerArgs:
+    """The typed arguments of a command said in one's own name, or by a stranger.
 
     Raises CapabilityError(command) for a command that is not in the table, WireError for
     arguments of another shape, BadSignature for a signed object in them that does not verify.

@@ -23,11 +23,13 @@ class Pair:
     """Two personas that know each other: one of ours, one of theirs.
 
     `permits` are the commands that we let them say in their own name; the owner can withdraw each.
+    `reads_only`: they are a processor, known here by the chain under which it reads, and say none.
     """
 
     ours: Did
     theirs: Did
     permits: frozenset[str] = OWN_NAME
+    reads_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ class Standing:
 
     `device` is this device; `pair` the pair whose stream the call came on, None for a stranger;
     `grants` how each delegation of the chain stands, by CID (the root must be there; others only
-    if they were taken back); `spent` the invocations remembered, by CID.
+    if they were taken back; of a processor's chain, those that were shown here); `spent` the
+    invocations remembered, by CID.
 
     For a command that is said in another's name: `principal` is our pair with that other, None if
     there is none, and `mandates` what was handed in, by the CID of each delegation.

@@ -40,7 +40,7 @@ from .capability import (
     verify_chain,
     verify_delegations,
 )
-from .command import DEVICE, OWN_NAME, Cmd, OwnArgs, PairOpenArgs, parse_args
+from .command import DEVICE, OWN_NAME, Cmd, OwnArgs, PairOpenArgs, PairReadArgs, parse_args
 from .counter import check_counter
 from .did import Did
 from .errors import (
@@ -374,6 +374,8 @@ def _own_pairing(case: _Case) -> None:
         permits &= principal.permits
     if inv.cmd in DEVICE and inv.cmd not in permits:
         raise GrantRefused("only a device of the same person may say this", Code.COMMAND)
+    if pair.reads_only:
+        raise GrantRefused("a processor reads under its chain, and says nothing else", Code.COMMAND)
     if inv.cmd not in permits:
         raise GrantRefused(f"the owner has withdrawn {inv.cmd} from this pair", Code.COMMAND)
 
@@ -382,7 +384,8 @@ def _meeting_pairing(case: _Case) -> None:
     inv = case.heard.inv
     if inv.cmd != Cmd.PAIR_OPEN:
         raise GrantRefused(
-            f"a stranger may say {Cmd.PAIR_OPEN.value} and nothing else", Code.UNPAIRED
+            f"a stranger may say {Cmd.PAIR_OPEN.value} or {Cmd.PAIR_READ.value}, and nothing else",
+            Code.UNPAIRED,
         )
     args = parse_args(inv.cmd, inv.args)
     assert isinstance(args, PairOpenArgs)
@@ -401,6 +404,10 @@ def _revocation(case: _Case) -> None:
     grants, prf = case.standing.grants, case.heard.inv.prf
     if prf[0] not in grants:
         raise GrantRefused("this grant is not one that this node gave", Code.UNKNOWN_GRANT)
+    pair = case.standing.pair
+    # Who is known here by a chain alone reads under the chains that were shown, and no other.
+    if pair is not None and pair.reads_only and not all(cid in grants for cid in prf):
+        raise GrantRefused("this chain was not shown to the owner of the data", Code.UNKNOWN_GRANT)
     held = [grants[cid] for cid in prf if cid in grants]
     # Taken back by anyone of the chain comes before suspended by another.
     for status in sorted(held, key=lambda status: status is not GrantStatus.REVOKED):
@@ -436,7 +443,7 @@ def _read_args(case: _Case) -> None:
 
 def _own_args(case: _Case) -> None:
     args = parse_args(case.heard.inv.cmd, case.heard.inv.args)
-    assert not isinstance(args, PairOpenArgs)
+    assert not isinstance(args, PairOpenArgs | PairReadArgs)
     case.own_args = args
 
 

@@ -31,6 +31,7 @@ from entrenous.protocol.command import (
     InvoiceOut,
     JoinOut,
     KeysArgs,
+    LendArgs,
     ListArgs,
     LogAskArgs,
     LogDecideArgs,
@@ -48,11 +49,14 @@ from entrenous.protocol.command import (
     PairAnswer,
     PairDeviceArgs,
     PairOpenArgs,
+    PairReadArgs,
+    PairReadOut,
     ProposeArgs,
     RenewArgs,
     RequestArgs,
     RevokeArgs,
     StandingArgs,
+    StrangerArgs,
     VouchAskArgs,
     WaiveArgs,
     digest_from_text,
@@ -74,9 +78,10 @@ TO = did_of(PersonaKey(bytes([1]) * 32).public)
 CID = cid_of(b"something")
 TERMS = Terms("dpv:ServiceProvision", 30, (), None, ())
 REQUEST = Request(TO, (Window("energy", 1, 2),), TERMS.purpose, TERMS, 9, "")
+SHOWN = PairReadOut(b"inception", b"cert", bytes(32))
 ANSWER = PairAnswer(b"inception", b"cert", "Bank", bytes(32))
 
-ARGS: Mapping[Cmd, OwnArgs | PairOpenArgs] = {
+ARGS: Mapping[Cmd, OwnArgs | StrangerArgs] = {
     Cmd.DELIVER: DeliverArgs(TO, bytes(12), CID, ((bytes(32), 9), (bytes([1]) * 32, 1024 * 1024))),
     Cmd.PROPOSE: ProposeArgs(TO, b"version", b"told"),
     Cmd.ANSWER_RECORD: AnswerRecordArgs(TO, b"version"),
@@ -104,6 +109,7 @@ ARGS: Mapping[Cmd, OwnArgs | PairOpenArgs] = {
         TO, CID, TO, TERMS.purpose, (Window("energy", 1, 2),), 9, None
     ),
     Cmd.MANDATE_LEND: MandateLendArgs(TO, b"bundle"),
+    Cmd.LEND: LendArgs(TO, b"bundle", b"inception", b"cert", ("/ip4/10.0.0.1/tcp/4101",)),
     Cmd.PAID: PaidArgs(TO, b"payment"),
     Cmd.ACKNOWLEDGE: AcknowledgeArgs(TO, b"word"),
     Cmd.INVOICE: InvoiceArgs(TO, b"invoice"),
@@ -112,6 +118,7 @@ ARGS: Mapping[Cmd, OwnArgs | PairOpenArgs] = {
     Cmd.LOG_DECIDE: LogDecideArgs(TO, witness=False, reason="I move"),
     Cmd.LOG_WITNESS: LogWitnessArgs(TO, 64, (bytes(32),), b"checkpoint", (b"succession",)),
     Cmd.PAIR_OPEN: PairOpenArgs(bytes(16), b"inception", b"cert", "Home", bytes(32)),
+    Cmd.PAIR_READ: PairReadArgs(b"bundle", b"inception", b"cert", bytes(32)),
     Cmd.PAIR_DEVICE: PairDeviceArgs(TO, b"cert", ("/ip4/10.0.0.1/tcp/4101",)),
     Cmd.DEVICE_JOIN: PairOpenArgs(bytes(16), b"inception", b"cert", "Laptop", bytes(32)),
     Cmd.DEVICE_HAVE: HaveArgs(TO, "grants"),
@@ -121,7 +128,7 @@ ARGS: Mapping[Cmd, OwnArgs | PairOpenArgs] = {
 }
 
 
-STRANGERS = {Cmd.PAIR_OPEN, Cmd.DEVICE_JOIN}
+STRANGERS = {Cmd.PAIR_OPEN, Cmd.PAIR_READ, Cmd.DEVICE_JOIN}
 
 
 def test_every_command_is_in_the_table_once() -> None:
@@ -257,6 +264,11 @@ OUTS: Mapping[Cmd, tuple[list[Value], list[Value]]] = {
         [],
         [None, {"v": 1, "count": -1, "size": 0, "sealed": b""}, {"v": 1, "count": 0, "size": 0}],
     ),
+    Cmd.LEND: (["kept"], ["known", None]),
+    Cmd.PAIR_READ: (
+        [],
+        [None, {}, {**SHOWN.value(), "name": "Home"}, {**SHOWN.value(), "k": bytes(31)}],
+    ),
     Cmd.PAIR_OPEN: ([], [None, {}, {**ANSWER.value(), "v": 1}, {**ANSWER.value(), "k": b""}]),
 }
 
@@ -273,6 +285,7 @@ def test_outcomes_have_their_exact_shape(cmd: Cmd) -> None:
 
 def test_the_answer_to_an_invite_goes_there_and_back() -> None:
     assert parse_out(Cmd.PAIR_OPEN, decode(encode(ANSWER.value()))) == ANSWER
+    assert parse_out(Cmd.PAIR_READ, decode(encode(SHOWN.value()))) == SHOWN
 
 
 def test_what_devices_answer_each_other_goes_there_and_back() -> None:
