@@ -122,9 +122,18 @@ class Enrolling:
         device = self._keystore.device.public
         return Invite(device, tuple(addresses[:ADDRESSES_MAX]), secret, made.exp_s)
 
-    def join(self, tx: Tx, args: PairOpenArgs, iss: Did, transport: bytes, now_ms: int) -> Value:
+    def join(
+        self,
+        tx: Tx,
+        args: PairOpenArgs,
+        iss: Did,
+        transport: bytes,
+        now_ms: int,
+        serves: bool = True,
+    ) -> Value:
         """A device asks to join: what it is answered.
 
+        One that was given it already is given the same again, also by a node that `serves` nothing.
         Raises GrantRefused for a secret that opens nothing, or has been used; ProtocolError,
         CryptoError for what does not introduce it.
         """
@@ -137,6 +146,12 @@ class Enrolling:
             raise GrantRefused("another device has used this link already", Code.REPLAY)
         if found.sealed is not None:
             return JoinOut("joined", found.sealed).value()
+        if not serves:
+            raise GrantRefused(
+                "this node serves nothing until its log is confirmed: let another of its devices "
+                "run, then try again",
+                Code.SUSPENDED,
+            )
         if now_ms >= found.exp_s * 1000:
             raise GrantRefused("this link has expired: make a new one", Code.EXPIRED)
         if found.inception is None:

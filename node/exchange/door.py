@@ -142,7 +142,7 @@ class Door:
         self._visits: dict[Link, Visit] = {}
         # What another device of this person, or one that would be, is answered; set by the node.
         self.handing_over: Callable[[Tx, Pair, OwnArgs, bytes], Value] | None = None
-        self.joining: Callable[[Tx, PairOpenArgs, Did, bytes, int], Value] | None = None
+        self.joining: Callable[[Tx, PairOpenArgs, Did, bytes, int, bool], Value] | None = None
         self._cellar = Cellar()
         self._leave = Leaves(LEAVE_MAX, LEAVE_PER_S, LEAVES_MAX)
 
@@ -287,7 +287,8 @@ class Door:
             assert isinstance(args, PairOpenArgs)
             if self.joining is None:
                 raise GrantRefused("no device can join here", Code.COMMAND)
-            out = self.joining(tx, args, heard.inv.iss, link.remote_key, now_ms)
+            serves = self._head.serves
+            out = self.joining(tx, args, heard.inv.iss, link.remote_key, now_ms, serves)
             return self._aside(heard, out, now_ms)
 
         await self._say_aside(link, call, heard, self._store.database.write, unit)

@@ -15,10 +15,11 @@ a start serves nothing until a witness has said that what it last saw of the log
 BEHIND is proof, and stands in the store: this home is stopped, and the newest copy is run, or a
 backup restored.
 
-While it waits, a node answers one question only, a checkpoint that another shows it as *its*
-witness (`SERVED_WHILE_WAITING`): two nodes that witness each other and lost power together would
+While it waits, a node answers two questions only (`SERVED_WHILE_WAITING`).  A checkpoint that
+another shows it as *its* witness: two nodes that witness each other and lost power together would
 wait for ever.  What it says then is no worse for it: the checkpoint that it shows is signed by the
-other's own key.
+other's own key.  And a device that joins and was given what it asks for, of which the answer was
+lost: it is a witness from then on, and can be none before it has heard; it gets the same bytes.
 
 Source: formats.md, "Revocation"; design.md, 10; docs/adr/0021-witnessed-log.md.
 """
@@ -41,7 +42,7 @@ class HeadState(StrEnum):
     BEHIND = "behind"
 
 
-SERVED_WHILE_WAITING: Final = frozenset((Cmd.LOG_WITNESS,))
+SERVED_WHILE_WAITING: Final = frozenset((Cmd.LOG_WITNESS, Cmd.DEVICE_JOIN))
 
 _SENTENCES: Final = {
     HeadState.WAITING: "this node serves nothing until its log is confirmed: try again later",
