@@ -128,6 +128,8 @@ class History(RuleBasedStateMachine):
             for day in range(grant.first - 1, grant.last + 2):
                 await self._comparison.door(grant, day)
         await self.town.until_quiet()
+        # A grant may have gone on by itself while the doors were tried.
+        await self._comparison.hold()
         self.reached["keys tried by the adversary"] += await attack_all(
             self.town, self.model, self._comparison.known(), self._folder
         )
