@@ -167,6 +167,8 @@ class Answering:
             return None
         # As the two are now: whom another has followed is refused, with all that it signs.
         now = TrustedPair(fresh.own_now, fresh.their_now)
+        if fresh.reads_only:
+            return replace(now, permits=frozenset(), reads_only=True)
         if self._peers.is_sibling(tx, fresh):
             return replace(now, permits=OWN_DEVICES)
         # Who somebody is now is not for the other to forbid.

@@ -242,7 +242,7 @@ class Meeting:
         """The inviter has answered: keep the pair.  Raises what `introduction` raises."""
         inviter = introduction(answer, device=scanning.invite.device, now_ms=now_ms)
         found = self._peers.find(tx, scanning.persona.did, inviter.inception.did)
-        if found is not None:
+        if found is not None and not found.reads_only:
             return found
         pair = self._pair(
             scanning.persona,
@@ -291,7 +291,8 @@ class Meeting:
         secret: bytes,
         k: bytes,
     ) -> Pair:
-        if self._peers.find(tx, persona.did, scanner.inception.did) is not None:
+        found = self._peers.find(tx, persona.did, scanner.inception.did)
+        if found is not None and not found.reads_only:
             raise GrantRefused("these two personas are paired already", Code.REPLAY)
         key = pair_key(
             secret,

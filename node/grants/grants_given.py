@@ -54,7 +54,8 @@ class GrantsGiven:
         return [grant for _, grant in found]
 
     def statuses(self, tx: Tx, cids: Iterable[bytes], now_ms: int) -> Mapping[bytes, GrantStatus]:
-        """How each delegation of a chain stands here: the root if we gave it, others if revoked."""
+        """How each delegation of a chain stands here: the root if we gave it, others if they ended
+        or were lodged."""
         found: dict[bytes, GrantStatus] = {}
         for cid in cids:
             if (grant := self.find(tx, cid)) is not None:
@@ -63,6 +64,8 @@ class GrantsGiven:
                 found[cid] = GrantStatus.REVOKED
             elif self._objects.has(tx, Kind.SETTING, lent_on_over(cid)):
                 found[cid] = GrantStatus.EXPIRED
+            elif self._objects.has(tx, Kind.LENT_ON, lodged_here(cid)):
+                found[cid] = GrantStatus.LIVE  # so far as the store says; its time is the chain's
         return found
 
     def live_on(self, tx: Tx, path: str, now_ms: int) -> list[GrantGiven]:
@@ -188,6 +191,11 @@ def _of(own: str, their: str) -> Value:
 def _things(grant: GrantGiven) -> list[Value]:
     """What a grant is about: all of them, its pair, and each collection that it names."""
     return [_ALL, _of(grant.own, grant.their), *map(_on, grant.bundle.grant.paths)]
+
+
+def lodged_here(cid: bytes) -> Value:
+    """The name under which stands what a reader of ours lends on."""
+    return ["here", cid]
 
 
 def lent_on_over(cid: bytes) -> Value:

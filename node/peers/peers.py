@@ -101,6 +101,10 @@ class Pair:
     `own` and `their` are the personas by which the two met: its name in the store.  `own_after` are
     those that have followed `own`, the present one last; `their_before` those that the present one
     of the peer has followed, the first one first.
+
+    `reads_only`: one of the two is a processor, and all that is said is reads under a chain that it
+    has shown.  Such a pair is nobody's peer: it stands apart in the store, and `Peers.all` leaves
+    it out.
     """
 
     name: str
@@ -113,6 +117,7 @@ class Pair:
     paired_ms: int
     own_after: tuple[Did, ...] = ()
     their_before: tuple[Did, ...] = ()
+    reads_only: bool = False
 
     @property
     def their(self) -> Did:
@@ -377,15 +382,26 @@ class Peers:
             number += 1
             name = f"{clean_name(pair.name)[: NAME_CHARS_MAX - 6]}-{number}"
         named = replace(pair, name=name)
-        self._objects.add(tx, Kind.PAIR, [pair.own, pair.their], named.value())
+        if not pair.reads_only:
+            self._forget_reading(tx, pair.own, pair.their)
+        self._objects.add(tx, _kind(pair), [pair.own, pair.their], named.value())
         return named
 
     def save(self, tx: Tx, pair: Pair) -> None:
-        self._objects.put(tx, Kind.PAIR, [pair.own, pair.their], pair.value())
+        self._objects.put(tx, _kind(pair), [pair.own, pair.their], pair.value())
+
+    def _forget_reading(self, tx: Tx, own: Did, their: Did) -> None:
+        """Who were known to each other by a chain alone are paired now."""
+        before = self._objects.read(tx, Kind.READING_PAIR, [own, their], _reading_pair)
+        if before is not None:
+            self._objects.delete(tx, Kind.READING_PAIR, [own, their])
+            self._objects.delete(tx, Kind.SETTING, ["peer-name", before.name])
 
     def find(self, tx: Tx, own: str, their: str) -> Pair | None:
         """The pair of these two personas, by whichever they are or were known, or None."""
         found = self._objects.read(tx, Kind.PAIR, [own, their], Pair.from_value)
+        if found is None:
+            found = self._objects.read(tx, Kind.READING_PAIR, [own, their], _reading_pair)
         if found is None:
             firsts = (self.first_of(tx, own), self.first_of(tx, their))
             if firsts != (own, their):
@@ -436,12 +452,19 @@ class Peers:
 
     def name_of(self, tx: Tx, their: str) -> str:
         """What the owner calls a peer's persona; the persona itself if they have no name for it."""
-        return next((pair.name for pair in self.all(tx) if their in pair.theirs), their)
+        known = (*self.all(tx), *self.reading(tx))
+        return next((pair.name for pair in known if their in pair.theirs), their)
 
     def all(self, tx: Tx) -> list[Pair]:
         """Every peer, in the order in which they were met; not this person's other devices."""
         own = self.device_persona(tx)
         return [pair for pair in self._pairs(tx) if pair.own != own]
+
+    def reading(self, tx: Tx) -> list[Pair]:
+        """The pairs that only read: processors that were let in here, and, at a processor, the
+        owners of what it reads."""
+        found = self._objects.read_all(tx, Kind.READING_PAIR, _reading_pair)
+        return [pair for _, pair in found]
 
     def siblings(self, tx: Tx) -> list[Pair]:
         """The pairs with this person's other devices."""
@@ -460,6 +483,14 @@ class Peers:
 
     def _pairs(self, tx: Tx) -> list[Pair]:
         return [pair for _, pair in self._objects.read_all(tx, Kind.PAIR, Pair.from_value)]
+
+
+def _kind(pair: Pair) -> Kind:
+    return Kind.READING_PAIR if pair.reads_only else Kind.PAIR
+
+
+def _reading_pair(value: Value) -> Pair:
+    return replace(Pair.from_value(value), reads_only=True)
 
 
 def clean_name(name: str) -> str:

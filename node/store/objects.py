@@ -70,6 +70,9 @@ class Kind(IntEnum):
     WAITING_FOR = 64
     ASKED_UNDER = 65
     LENT_ON = 66
+    READING_PAIR = 67
+    READING_CHAINS = 68
+    PROCESSES_FOR = 69
     WITNESS = 90
     WITNESSED = 91
     FORK = 92
@@ -95,10 +98,14 @@ class Kind(IntEnum):
     INVOICE = 141
     WAIVER = 142
     CREDITOR = 143
+    PAID_READ = 144
     OWN_DEVICE = 180
     DEVICE_INVITE = 181
     PEER_DEVICE = 182
     PAGE_GONE = 183
+    TOMBSTONE = 184
+    ROW_GONE = 185
+    VAULT_EPOCH = 186
     SHARED = 150
     SHARED_VERSION = 151
     PERSONA_LEFT = 170
@@ -106,6 +113,7 @@ class Kind(IntEnum):
     STEPS_SAID = 172
     STEPS_HEARD = 173
     DEVICE_LEFT = 174
+    INCEPTION_LEFT = 175
 
 
 class Written(Protocol):
