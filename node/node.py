@@ -39,6 +39,7 @@ from .exchange.exchange import Exchange
 from .exchange.fetcher import Fetcher
 from .exchange.follow_up import FollowUp
 from .exchange.introductions import Introductions
+from .exchange.links import Links
 from .exchange.meeting import Meeting
 from .exchange.post import Post
 from .exchange.quotas import Quotas
@@ -404,21 +405,31 @@ class Node:
             head=self.log_head,
             checkpoint=ground.checkpoint,
         )
+        self.links = Links(
+            store=self.store,
+            device=keystore.device,
+            clock=ground.clock,
+            network=ground.network,
+            peers=self.peers,
+            receipts=self.receipts,
+            outgoing=self.outgoing,
+            door=door,
+            turns=turns,
+            peer_devices=self.peer_devices,
+            lines=self.lines,
+        )
         self.exchange = Exchange(
             store=self.store,
             device=keystore.device,
             clock=ground.clock,
             entropy=ground.entropy,
-            network=ground.network,
+            addresses=self.addresses,
             peers=self.peers,
             receipts=self.receipts,
             meeting=self.meeting,
             outgoing=self.outgoing,
-            door=door,
-            turns=turns,
             mandates=self.mandates,
-            lines=self.lines,
-            peer_devices=self.peer_devices,
+            links=self.links,
         )
         self._confirming = Confirming(
             store=self.store,
@@ -428,7 +439,7 @@ class Node:
             outgoing=self.outgoing,
             head=self.log_head,
         )
-        self.introductions = Introductions(self.store, self.peers, self.exchange)
+        self.introductions = Introductions(self.store, self.peers, self.links)
         self._several_devices(ground, door)
         self.fetcher = Fetcher(
             store=self.store,
@@ -438,6 +449,7 @@ class Node:
             receipts=self.receipts,
             borrowing=self.borrowing,
             exchange=self.exchange,
+            links=self.links,
             checkpoint=ground.checkpoint,
         )
         self.kept_reads = KeptReads(self.store, self.vault, self.borrowing, ground.offload)
@@ -509,7 +521,7 @@ class Node:
             reads=self.reads_by_file,
             lending=parcel_lending,
             fetching=self.parcel_fetching,
-            contradicted=self.exchange.contradict,
+            contradicted=self.links.contradict,
             checkpoint=ground.checkpoint,
         )
         self._post = Post(
@@ -520,6 +532,7 @@ class Node:
             deliveries=self.deliveries,
             outgoing=self.outgoing,
             exchange=self.exchange,
+            links=self.links,
             head=self.log_head,
             lines=self.lines,
             checkpoint=ground.checkpoint,
@@ -616,7 +629,7 @@ class Node:
         )
         async with trio.open_nursery() as nursery:
             await self._keep_house_if_room()
-            await nursery.start(self.exchange.run)
+            await nursery.start(self.links.run)
             task_status.started()
             await nursery.start(self.declared.serve)
             nursery.start_soon(self._confirming.run)

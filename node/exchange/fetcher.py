@@ -43,6 +43,7 @@ from ..store.database import Tx
 from ..store.store import Store
 from .exchange import Exchange, answer_of, refusal_of
 from .link import Arrived, Link
+from .links import Links
 
 T = TypeVar("T")
 
@@ -63,6 +64,7 @@ class Fetcher:
         receipts: Receipts,
         borrowing: Borrowing,
         exchange: Exchange,
+        links: Links,
         checkpoint: Checkpoint,
     ) -> None:
         self._store = store
@@ -72,6 +74,7 @@ class Fetcher:
         self._receipts = receipts
         self._borrowing = borrowing
         self._exchange = exchange
+        self._links = links
         self._checkpoint = checkpoint
 
     async def fetch(self, pair: Pair, window: Window, principal: Pair | None = None) -> Lent:
@@ -81,7 +84,7 @@ class Fetcher:
         Raises Refused with the owner's reason, NotAllowed, Away, ProtocolError.
         """
         now_ms = self._clock.now_ms()
-        link = await self._exchange.link_to(pair)
+        link = await self._links.link_to(pair)
         fetching, invocation = await self._store.database.read(
             lambda tx: self._borrowing.begin(
                 tx, pair, window, link.server.device, now_ms, principal

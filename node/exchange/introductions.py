@@ -22,7 +22,7 @@ from ..store.database import Tx
 from ..store.errors import StoreError
 from ..store.objects import Kind
 from ..store.store import Store
-from .exchange import Exchange
+from .links import Links
 
 log = structlog.get_logger()
 
@@ -33,10 +33,10 @@ RETRY_LAST_S = 600.0
 class Introductions:
     """The peers that do not know this device yet."""
 
-    def __init__(self, store: Store, peers: Peers, exchange: Exchange) -> None:
+    def __init__(self, store: Store, peers: Peers, links: Links) -> None:
         self._store = store
         self._peers = peers
-        self._exchange = exchange
+        self._links = links
 
     def owe(self, tx: Tx, pair: Pair) -> None:
         """This pair's peer is to be told."""
@@ -69,7 +69,7 @@ class Introductions:
             return True
         for pair in owed:
             try:
-                await self._exchange.link_to(pair)
+                await self._links.link_to(pair)
                 await self._store.database.write(partial(self._told, pair))
             except (NodeError, ProtocolError, CryptoError, StoreError):
                 continue  # they are tried again: a refusal may be lifted, a disk emptied

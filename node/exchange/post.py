@@ -36,6 +36,7 @@ from ..store.store import Store
 from .deliveries import Deliveries
 from .exchange import Exchange
 from .follow_up import FollowUp, again
+from .links import Links
 
 log = structlog.get_logger()
 
@@ -60,6 +61,7 @@ class Post:
         deliveries: Deliveries,
         outgoing: Outgoing,
         exchange: Exchange,
+        links: Links,
         head: LogHead,
         lines: PersonaLines,
         checkpoint: Checkpoint,
@@ -71,6 +73,7 @@ class Post:
         self._deliveries = deliveries
         self._outgoing = outgoing
         self._exchange = exchange
+        self._links = links
         self._head = head
         self._lines = lines
         self._checkpoint = checkpoint
@@ -225,7 +228,7 @@ class Post:
         for place, view in enumerate(views):
             try:
                 if view.own_now == pair.own_now:
-                    await self._exchange.link_to(view)
+                    await self._links.link_to(view)
                 else:
                     self._checkpoint.reached(steps.sending)
                     said = await self._exchange.say(view, Cmd.SUCCEED, args)
@@ -244,10 +247,10 @@ class Post:
             await self._store.database.write(unit)
             self._checkpoint.reached(steps.kept)
             if view.own_now != pair.own_now:
-                self._exchange.part(pair, "the peer knows who this node is now")
+                self._links.part(pair, "the peer knows who this node is now")
                 # It may have something to say, and not know yet where this device listens.
                 with suppress(NodeError):
-                    await self._exchange.link_to(pair)
+                    await self._links.link_to(pair)
             return
 
     def _due_ms(self, item: Item) -> int:

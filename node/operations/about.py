@@ -32,7 +32,7 @@ async def status(host: Host, args: Args, emit: Emit) -> Value:
             role=node.config.role.value,
             device=did_of(node.keystore.device.public),
             addresses=tuple(node.addresses()),
-            connected=len(node.exchange.connected),
+            connected=len(node.links.connected),
             peers=len(node.peers.all(tx)),
             collections=len(node.vault.collections.all(tx)),
             grants_given=sum(one.status(now_ms) is GrantStatus.LIVE for one in given),
@@ -53,19 +53,19 @@ async def status(host: Host, args: Args, emit: Emit) -> Value:
 
 def _rollback(host: Host) -> str:
     """What this node can know about having been set back to an older state."""
-    exchange, head = host.node.exchange, host.node.log_head
+    links, head = host.node.links, host.node.log_head
     if head.state is HeadState.BEHIND:
         return f"{head.by} holds a newer state: this home is an old copy, and serves nothing"
-    if exchange.contradicted:
-        many = len(exchange.contradicted)
+    if links.contradicted:
+        many = len(links.contradicted)
         who = "1 peer holds" if many == 1 else f"{many} peers hold"
         return f"{who} receipts that this node does not know"
     if head.state is HeadState.WAITING:
         return "not confirmed yet: nothing is served until a witness has confirmed the log"
     if head.state is HeadState.CONFIRMED:
         return f"confirmed by {head.by}"
-    if exchange.connected:
-        many = len(exchange.connected)
+    if links.connected:
+        many = len(links.connected)
         whom = "the 1 peer that is" if many == 1 else f"the {many} peers that are"
         return f"no sign of it: {whom} connected knows nothing that this node does not"
     return "cannot be noticed alone"
@@ -105,7 +105,7 @@ async def pair(host: Host, args: Args, emit: Emit) -> Value:
 
 async def peers(host: Host, args: Args, emit: Emit) -> Value:
     node = host.node
-    connected = node.exchange.connected
+    connected = node.links.connected
     now_ms = node.clock.now_ms()
 
     def unit(tx: Tx) -> Sequence[Peer]:

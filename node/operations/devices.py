@@ -71,7 +71,7 @@ def _info(node: Node, tx: Tx, row: OwnDevice) -> DeviceInfo:
         for (device, name), why in sorted(node.keeping.refused.items())
         if device == row.device
     ]
-    open_to = {their for _, their in node.exchange.connected}
+    open_to = {their for _, their in node.links.connected}
     return DeviceInfo(
         name=row.name,
         device=row.device,

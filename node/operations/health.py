@@ -71,7 +71,7 @@ def _outbox(host: Host, tx: Tx) -> Iterator[Finding]:
                 "`entrenous outbox PEER --again`",
             )
         waiting = True
-        away = host.running and (pair.own, pair.their) not in node.exchange.connected
+        away = host.running and (pair.own, pair.their) not in node.links.connected
         yield Finding(
             "outbox",
             State.NOTE,
@@ -110,7 +110,7 @@ def _suspended(host: Host, tx: Tx) -> Iterator[Finding]:
 
 
 def _rollback(host: Host) -> Iterator[Finding]:
-    if contradicted := host.node.exchange.contradicted:
+    if contradicted := host.node.links.contradicted:
         yield Finding(
             "rollback",
             State.WRONG,

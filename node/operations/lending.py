@@ -432,7 +432,7 @@ async def _signed_now(
     node: Node, pair: Pair, cmd: str, args: Mapping[str, Value], proofs: Sequence[bytes]
 ) -> bytes:
     """An invocation of ours; its subject is the root of its proofs, or ourselves without any."""
-    link = await node.exchange.link_to(pair)
+    link = await node.links.link_to(pair)
     persona = await node.store.database.read(lambda tx: node.peers.persona(tx, pair.own))
     chain = [parse_delegation(proof) for proof in proofs]
     sub = persona.did if not chain else chain[0].iss

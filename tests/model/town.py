@@ -323,7 +323,7 @@ class Town(Machines):
             pair = await pair_of(node, owner)
             try:
                 held = await node.store.database.read(lambda tx: node.borrowing.get(tx, cid))
-                link = await node.exchange.link_to(pair)
+                link = await node.links.link_to(pair)
             except (NotFound, Away, Refused):
                 return None
             exp_s = node.clock.now_ms() // 1000 + 120

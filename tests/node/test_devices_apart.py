@@ -252,7 +252,7 @@ async def test_an_invocation_for_one_device_is_refused_by_the_other(
             lambda tx: [one.bundle.grant.delegation.raw for one in bank.node.borrowing.all(tx)]
         )
         await home.down()
-        link = await bank.node.exchange.link_to(pair, laptop.node.own_devices.device)
+        link = await bank.node.links.link_to(pair, laptop.node.own_devices.device)
         assert link.server.device == laptop.node.own_devices.device
         with await link.ask(said.raw, proofs) as asking:
             answer = answer_of(await asking.reply())

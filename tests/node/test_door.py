@@ -137,7 +137,7 @@ async def test_who_is_not_who_it_says_is_shown_nothing(
         link.session.hello(certificate, peer, None)
         ended = await refused_hello(link)
         assert ended.ending is Ending.REFUSED
-        assert not owner.node.exchange.connected
+        assert not owner.node.links.connected
 
 
 async def test_a_word_never_signed_is_a_rollback_and_nothing_is_served(
@@ -150,7 +150,7 @@ async def test_a_word_never_signed_is_a_rollback_and_nothing_is_served(
         ended = await refused_hello(link)
         assert ended.code is Code.SUSPENDED
         assert "set back" in ended.sentence
-        assert len(owner.node.exchange.contradicted) == 1
+        assert len(owner.node.links.contradicted) == 1
 
 
 async def test_a_word_said_to_another_is_not_one_said_here(autojump_clock: MockClock) -> None:
@@ -357,7 +357,7 @@ async def test_who_signs_no_window_gets_no_second_and_no_memory(
         owner, rogue = await a_lender_and_a_rogue(town)
         link = await rogue.greet(owner)
         bundle = await granted(town, owner, rogue, link)
-        door = owner.node.exchange._door  # pyright: ignore[reportPrivateUsage]  # what it holds
+        door = owner.node.links._door  # pyright: ignore[reportPrivateUsage]  # what it holds
         for _ in range(3):
             for _ in range(20):
                 link.session.call(read_of(rogue, owner, bundle).raw, [bundle.grant.delegation.raw])
@@ -399,7 +399,7 @@ async def test_withdrawn_in_the_middle_holds_nothing(autojump_clock: MockClock) 
         owner, rogue = await a_lender_and_a_rogue(town)
         link = await rogue.greet(owner)
         bundle = await granted(town, owner, rogue, link)
-        door = owner.node.exchange._door  # pyright: ignore[reportPrivateUsage]  # what it holds
+        door = owner.node.links._door  # pyright: ignore[reportPrivateUsage]  # what it holds
         last = None
         for _ in range(4):
             number = link.session.call(
@@ -477,7 +477,7 @@ async def test_parts_without_end_take_no_memory(autojump_clock: MockClock, cmd: 
         if cmd == "deliver":
             assert isinstance(said, Answer)
             assert said.code is Code.MALFORMED
-        door = owner.node.exchange._door  # pyright: ignore[reportPrivateUsage]  # what it holds
+        door = owner.node.links._door  # pyright: ignore[reportPrivateUsage]  # what it holds
         await settle()
         assert door._cellar.held == 0  # pyright: ignore[reportPrivateUsage]  # likewise
 
@@ -497,7 +497,7 @@ async def test_many_deliveries_at_once_share_one_room(autojump_clock: MockClock)
             assert isinstance(event, RefuseReceived)
             codes.append(event.code)
         assert codes == [Code.BUSY] * 4
-        door = owner.node.exchange._door  # pyright: ignore[reportPrivateUsage]  # what it holds
+        door = owner.node.links._door  # pyright: ignore[reportPrivateUsage]  # what it holds
         await settle()
         assert door._cellar.held == 0  # pyright: ignore[reportPrivateUsage]  # likewise
 

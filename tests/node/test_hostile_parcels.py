@@ -358,7 +358,7 @@ async def test_a_last_word_that_was_never_said(autojump_clock: MockClock, tmp_pa
         forger = await Forger.of(shop, home)
         head = forger.head([forger.request()], last=cid_of(b"never said"))
         await refused(home, forger.write(tmp_path / "x", head), "set back to an older state")
-        assert home.node.exchange.contradicted
+        assert home.node.links.contradicted
 
 
 # --- properties -----------------------------------------------------------------------------------

@@ -207,7 +207,7 @@ async def test_strangers_do_not_stay(autojump_clock: MockClock) -> None:
         party, rogue = await town.party("home"), await town.rogue("rogue")
         await strange(rogue, party)
         await settle(120)
-        inbound = party.node.exchange._inbound_open  # pyright: ignore[reportPrivateUsage]  # what it holds
+        inbound = party.node.links._inbound_open  # pyright: ignore[reportPrivateUsage]  # what it holds
         assert not inbound
 
 
@@ -218,13 +218,13 @@ async def test_both_dial_at_once_and_one_stream_stays(autojump_clock: MockClock)
         there, back = await one.peer("two"), await two.peer("one")
         for _ in range(3):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(one.node.exchange.link_to, there)
-                nursery.start_soon(two.node.exchange.link_to, back)
+                nursery.start_soon(one.node.links.link_to, there)
+                nursery.start_soon(two.node.links.link_to, back)
             await settle(30)
-            assert len(one.node.exchange.connected) == len(two.node.exchange.connected) == 1
+            assert len(one.node.links.connected) == len(two.node.links.connected) == 1
             ours, theirs = (
-                await one.node.exchange.link_to(there),
-                await two.node.exchange.link_to(back),
+                await one.node.links.link_to(there),
+                await two.node.links.link_to(back),
             )
             assert ours.dialled is not theirs.dialled
             lower = one if there.device > back.device else two
@@ -238,12 +238,12 @@ async def test_a_link_ends_with_its_certificates(autojump_clock: MockClock) -> N
         one, two = await town.party("one"), await town.party("two")
         await meet(one, two)
         pair = await one.peer("two")
-        first = await one.node.exchange.link_to(pair)
-        assert await one.node.exchange.link_to(pair) is first
+        first = await one.node.links.link_to(pair)
+        assert await one.node.links.link_to(pair) is first
         town.clock.ahead_ms += 16 * DAY_S * 1000
         await settle(120)  # both renew theirs
-        assert await one.node.exchange.link_to(pair) is first
+        assert await one.node.links.link_to(pair) is first
         town.clock.ahead_ms += 15 * DAY_S * 1000
-        second = await one.node.exchange.link_to(await one.peer("two"))
+        second = await one.node.links.link_to(await one.peer("two"))
         assert second is not first
         assert second.holds(one.now_ms)

@@ -151,7 +151,7 @@ async def _any_order(town: Town, folder: Path, acts: Sequence[Act]) -> None:
     await post.ask()
     await post.meet()
     assert await waiting(shop) == 0
-    assert not home.node.exchange.contradicted | shop.node.exchange.contradicted
+    assert not home.node.links.contradicted | shop.node.links.contradicted
     await both_logs_hold(home, shop)
 
 

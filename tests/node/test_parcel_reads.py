@@ -419,7 +419,7 @@ async def test_reading_over_a_link_meanwhile(autojump_clock: MockClock, tmp_path
         assert [one.number for one in windows(await stick.carry(home, shop))] == [1]
         await stick.carry(shop, home)
         assert [one.two_sided for one in await receipts(home)] == [True] * 4
-        assert not home.node.exchange.contradicted | shop.node.exchange.contradicted
+        assert not home.node.links.contradicted | shop.node.links.contradicted
         await both_logs_hold(home, shop)
 
 

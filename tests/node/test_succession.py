@@ -97,12 +97,12 @@ async def test_the_old_device_is_refused_by_whoever_heard(
         thief = await lost.stolen()
         # Before anybody was told, the thief is alice.
         await thief.up()
-        await thief.node.exchange.link_to(await thief.peer("bank"))
+        await thief.node.links.link_to(await thief.peer("bank"))
         await thief.down()
         back = await came_back(lost)
         await thief.up()
         with pytest.raises(Refused) as refused:
-            await thief.node.exchange.link_to(await thief.peer("bank"))
+            await thief.node.links.link_to(await thief.peer("bank"))
         assert refused.value.code == Code.UNPAIRED
         # Nor does the bank read of it, or tell it anything: it asks who alice is now.
         assert await read(bank) == 5
@@ -121,7 +121,7 @@ async def test_a_thief_that_stays_on_its_line_is_refused_at_its_next_word(
         thief = await lost.stolen()
         await thief.up()
         pair = await thief.peer("bank")
-        await thief.node.exchange.link_to(pair)
+        await thief.node.links.link_to(pair)
         await lost.restored()
         await settle(5)
         assert (await bank.peer("alice")).their_before
@@ -272,7 +272,7 @@ async def test_a_device_is_left_behind_later(autojump_clock: object, tmp_path: P
         assert await read(bank) == 5
         await thief.up()
         with pytest.raises(Refused):
-            await thief.node.exchange.link_to(await thief.peer("bank"))
+            await thief.node.links.link_to(await thief.peer("bank"))
 
 
 class DiesAt:

@@ -103,7 +103,7 @@ async def test_a_rolled_back_log_is_noticed_and_nothing_is_served(
         assert again.node.log_head.state is HeadState.BEHIND
         assert again.node.log_head.by == "friend"
         before = await again.read(again.node.store.log.size)
-        await again.node.exchange.link_to(await again.peer("shop"))
+        await again.node.links.link_to(await again.peer("shop"))
         peer = await shop.peer("home")
         with pytest.raises(NodeError, match="set back to an older state"):
             await shop.node.fetcher.fetch(peer, Window(CURVE, DAY, DAY + 1))
@@ -471,7 +471,7 @@ async def test_a_node_that_ends_at_any_step_goes_on(
         stops = Stops(parties[who], step)
         for part in ("_post", "_door"):
             target = cast("Any", parties[who].node)
-            holder = target._post if part == "_post" else target.exchange._door
+            holder = target._post if part == "_post" else target.links._door
             holder._checkpoint = stops
         await ask(home, "friend")
         await trio.sleep(5)
