@@ -32,7 +32,7 @@ bench: $(DEV)  ## ratios against a limit measured in the same run
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 kills: $(DEV)  ## real nodes killed inside every step: make kills KILLS=100
-	KILLS=$(or $(KILLS),10) $(BIN)/pytest -q tests/flows/test_kills.py tests/flows/test_parcel_kills.py tests/flows/test_bad_disk.py $(ARGS)
+	KILLS=$(or $(KILLS),10) $(BIN)/pytest -q tests/flows/test_kills.py tests/flows/test_parcel_kills.py tests/flows/test_device_kills.py tests/flows/test_bad_disk.py $(ARGS)
 
 sim: $(DEV)  ## simulated weeks: make sim ARGS="--seeds 100"
 	$(BIN)/python -m entrenous.simulations $(ARGS)

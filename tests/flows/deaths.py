@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +34,7 @@ from entrenous.node.keystore import Keystore
 from entrenous.node.node import Ground, Node
 from entrenous.node.offline import NoNetwork
 from entrenous.node.offload import InlineOffload
+from entrenous.node.opening import open_home, read_key_file
 from entrenous.node.store.home import Home
 from entrenous.node.store.inline import InlineDatabase
 from entrenous.simulations.invariants import CHECKS, Whole
@@ -91,6 +92,10 @@ def fork_server(environment: Mapping[str, str] | None = None) -> Generator[ForkS
             server.close()
 
 
+class RefusedWork(Exception):
+    """What was to be done to a home was refused, with this sentence."""
+
+
 class OnDisk(Protocol):
     """A disk of which nothing is left at a death but what was durable."""
 
@@ -116,6 +121,8 @@ class Mortal:
     role: Role
     keystore: Keystore = field(repr=False)
     disk: OnDisk | None = None
+    key: Path | None = None
+    """The key file of a home whose keystore lies in it, sealed, as everybody's does."""
     lives: int = 0
     _line: trio.SocketStream | None = None
     _heard: bytes = b""
@@ -149,20 +156,76 @@ class Mortal:
 
     async def start(self) -> None:
         """Be born, again or for the first time; returns once the node is ready."""
+        self._be_born({})
+        await self._told("ready")
+
+    async def start_to_die(self, step: str) -> None:
+        """Be born, do by itself what waits to be done, and die at `step` of it."""
+        self._be_born({"armed": step})
+        while "status" not in (said := await self._says()):
+            assert "failed" not in said, said
+        status = said["status"]
+        assert isinstance(status, int)
+        await self._died(status)
+
+    def _be_born(self, more: Mapping[str, str]) -> None:
         assert self._line is None, "it lives already"
         line = self.server.start(
             {
                 "home": str(self.folder),
-                "keystore": str(self.folder.with_suffix(".keystore")),
+                **self._opened_by(),
                 "name": self.name,
                 "role": self.role.value,
                 "log": str(self._log),
                 **({} if self.disk is None else self.disk.places),
+                **more,
             }
         )
         self._line = trio.SocketStream(trio.socket.from_stdlib_socket(line))
         self.lives += 1
-        await self._told("ready")
+
+    def _opened_by(self) -> Mapping[str, str]:
+        if self.key is not None:
+            return {"key": str(self.key)}
+        return {"keystore": str(self.folder.with_suffix(".keystore"))}
+
+    async def work(
+        self,
+        work: str,
+        step: str | None = None,
+        shows: Callable[[str], Awaitable[None]] | None = None,
+        **order: str,
+    ) -> str | None:
+        """Do something to the home while no node runs (`offline_work`): what was said of it, or
+        None if it died, at `step`.  `shows` is told the digits of a device that joins.
+
+        Raises RefusedWork with the sentence of a refusal.
+        """
+        assert self._line is None, "its node lives"
+        given = {"work": work, "step": step or "", "nth": "1", "home": str(self.folder), **order}
+        given |= {"key": str(self.key), "name": self.name, "log": str(self._log)}
+        self._line = trio.SocketStream(trio.socket.from_stdlib_socket(self.server.start(given)))
+        done: str | None = None
+        refused: str | None = None
+        while True:
+            said = await self._says()
+            match said:
+                case {"shows": str(code)} if shows is not None:
+                    await shows(code)
+                case {"done": str(sentence)}:
+                    done = sentence
+                case {"refused": str(sentence)}:
+                    refused = sentence
+                case {"status": int(status)}:
+                    killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+                    assert killed if step is not None and not refused else status == 0, said
+                    break
+                case _:
+                    raise AssertionError(f"{self.name} says {said}")
+        await self._leave()
+        if refused is not None:
+            raise RefusedWork(refused)
+        return done
 
     async def arm(self, step: str, nth: int = 1) -> None:
         """Die when `step` is reached for the `nth` time from now."""
@@ -181,11 +244,20 @@ class Mortal:
         """Wait until it is dead, of nothing but the kill."""
         status = await self._told("status")
         assert isinstance(status, int)
+        await self._died(status)
+
+    async def _died(self, status: int) -> None:
         assert os.WIFSIGNALED(status), f"{self.name} ended by itself: {status}"
         assert os.WTERMSIG(status) == signal.SIGKILL
         await self._leave()
         if self.disk is not None:
             self.disk.cut_power()
+
+    def opened(self) -> Keystore:
+        """What its home is opened with now: a new keystore takes the place of an old one."""
+        if self.key is None:
+            return self.keystore
+        return open_home(self.folder, read_key_file(self.key))
 
     async def stop(self) -> None:
         """End in order."""
@@ -199,6 +271,11 @@ class Mortal:
         self._line, self._heard = None, b""
 
     async def _told(self, what: str) -> object:
+        said = await self._says()
+        assert what in said, f"{self.name} says {said}"
+        return said[what]
+
+    async def _says(self) -> dict[str, object]:
         assert self._line is not None
         with trio.fail_after(PATIENCE_S):
             while b"\n" not in self._heard:
@@ -206,9 +283,7 @@ class Mortal:
                 assert data, f"{self.name} fell silent: see {self._log}"
                 self._heard += data
         line, self._heard = self._heard.split(b"\n", 1)
-        said = cast("dict[str, object]", json.loads(line))
-        assert what in said, f"{self.name} says {said}"
-        return said[what]
+        return cast("dict[str, object]", json.loads(line))
 
     # talking
 
@@ -246,7 +321,10 @@ async def until(what: str, holds: Callable[[], Awaitable[bool]], seconds: float 
     raise AssertionError(f"in {seconds} s it did not come about that {what}{reason}")
 
 
-async def check_at_rest(mortals: Iterable[Mortal]) -> None:
+Checks = Sequence[Callable[[Whole], Iterable[str]]]
+
+
+async def check_at_rest(mortals: Iterable[Mortal], checks: Checks = CHECKS) -> None:
     """Hold stopped homes against the invariants of the simulated world, and their own logs."""
     found: list[Look] = []
     complaints: list[str] = []
@@ -254,12 +332,12 @@ async def check_at_rest(mortals: Iterable[Mortal]) -> None:
         complaints += mortal.faults()
         async with InlineDatabase(mortal.folder / "store.db") as database:
             ground = Ground(database, NoNetwork(), SystemClock(), SystemEntropy(), InlineOffload())
-            node = Node(ground, mortal.keystore, Config(name=mortal.name, role=mortal.role))
+            node = Node(ground, mortal.opened(), Config(name=mortal.name, role=mortal.role))
             assert await database.read(lambda tx: tx.one("PRAGMA integrity_check")) == ("ok",)
             machine = cast("Machine", _AtRest(mortal.name, SystemClock()))
             found.append(await database.read(lambda tx, m=machine, n=node: Look(m, n, tx)))
     whole = Whole(found)
-    for check in CHECKS:
+    for check in checks:
         complaints += check(whole)
     if complaints:
         raise AssertionError("\n".join(complaints))

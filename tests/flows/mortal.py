@@ -10,7 +10,9 @@ second and a half that imports take, so that hundreds of deaths fit into a test.
 
 On the socket of a node, JSON by lines.  From the test: `{"arm": [step, nth]}`.  To the test:
 `{"ready": address}`, `{"armed": step}`, `{"failed": sentence}`, and from this program, once the
-node is dead, `{"status": wait status}`.
+node is dead, `{"status": wait status}`.  What is done to a home without its daemon (`offline_work`)
+is a process of the same kind, armed from its birth, that says `{"shows": digits}`, and
+`{"done": …}` or `{"refused": sentence}`.
 """
 
 from __future__ import annotations
@@ -29,10 +31,13 @@ from types import FrameType
 
 import trio
 
+from entrenous.crypto.errors import EntrenousError
 from entrenous.node.config import Config, Role
 from entrenous.node.daemon import Ready, run_daemon
 from entrenous.node.daemon_log import set_up_log
 from entrenous.node.keystore import Keystore
+from entrenous.node.opening import open_home, read_key_file
+from entrenous.tests.flows.offline_work import do
 
 ORDER_BYTES_MAX = 4096
 # What a node loads when it first needs it: loaded here once, before any fork.
@@ -63,11 +68,25 @@ def live(order: Mapping[str, str], line: socket.socket) -> None:
         library = ctypes.CDLL(None)
         library.disk_begin(order["DISK_FOLDER"].encode(), order["DISK_SIDE"].encode())
     doom = Doom()
-    keystore = Keystore.from_bytes(Path(order["keystore"]).read_bytes())
-    config = Config(name=order["name"], role=Role(order["role"]), listen="/ip4/127.0.0.1/tcp/0")
 
     def tell(**what: object) -> None:
         line.sendall(json.dumps(what).encode() + b"\n")
+
+    if "work" in order:
+        doom.arm(order["step"], int(order["nth"]))
+        try:
+            tell(done=trio.run(do, order, doom, lambda code: tell(shows=code)))
+        except BaseException as error:
+            alone = _only(error)
+            if not isinstance(alone, EntrenousError):
+                tell(failed=f"{type(alone).__name__}: {alone!r}")
+                raise
+            tell(refused=str(alone))
+        return
+    if "armed" in order:
+        doom.arm(order["armed"], 1)
+    keystore = _keystore(order)
+    config = Config(name=order["name"], role=Role(order["role"]), listen="/ip4/127.0.0.1/tcp/0")
 
     async def listen() -> None:
         heard = trio.socket.from_stdlib_socket(line)
@@ -96,8 +115,21 @@ def live(order: Mapping[str, str], line: socket.socket) -> None:
         trio.run(main)
     except BaseException as error:
         line.setblocking(True)
-        tell(failed=f"{type(error).__name__}: {error}")
+        tell(failed=f"{type(error).__name__}: {_only(error)!r}")
         raise
+
+
+def _only(error: BaseException) -> BaseException:
+    """The one error inside groups of one: it passed the tasks of a nursery."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _keystore(order: Mapping[str, str]) -> Keystore:
+    if "key" in order:
+        return open_home(Path(order["home"]), read_key_file(Path(order["key"])))
+    return Keystore.from_bytes(Path(order["keystore"]).read_bytes())
 
 
 def fork(order: Mapping[str, str], line: socket.socket, log: Path) -> int:

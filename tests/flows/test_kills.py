@@ -34,7 +34,9 @@ from entrenous.node.steps import GrantStep, ReadStep, RevokeStep
 from entrenous.protocol.day import DAY_MAX, day_of_date
 from entrenous.protocol.window import Window
 from entrenous.simulations.files import energy_file
+from entrenous.simulations.invariants import CHECKS
 from entrenous.tests.flows.deaths import (
+    Checks,
     ForkServer,
     Make,
     Mortal,
@@ -182,7 +184,9 @@ async def _speak(client: Client) -> None:
 
 
 @asynccontextmanager
-async def two_homes(make: Make, folder: Path, tally: Tally, days: int) -> AsyncGenerator[Two]:
+async def two_homes(
+    make: Make, folder: Path, tally: Tally, days: int, checks: Checks = CHECKS
+) -> AsyncGenerator[Two]:
     """Two paired nodes, the owner's with `days` days; held against the invariants at the end."""
     two = Two(
         make(folder, "owner", Role.PERSON),
@@ -200,7 +204,7 @@ async def two_homes(make: Make, folder: Path, tally: Tally, days: int) -> AsyncG
     await two.all_is_said()
     await two.reader.stop()
     await two.owner.stop()
-    await check_at_rest([two.owner, two.reader])
+    await check_at_rest([two.owner, two.reader], checks)
 
 
 # --- import ---------------------------------------------------------------------------------------
