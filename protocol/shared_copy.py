@@ -257,4 +257,14 @@ def _check_withdrawal(copies: Copies, version: SharedVersion) -> None:
     if (own.state, CopyEvent.WITHDRAW) not in TABLE:
         raise GrantRefused("nothing is proposed that could be withdrawn", Code.REPLAY)
     if not same_record(version.record, own.ground):
+        if _crossed(copies, version):
+            sentence = "an earlier version was accepted meanwhile: what was held before is not now"
+            raise GrantRefused(sentence, Code.REPLAY)
         raise GrantRefused("a withdrawal brings back what was held before", Code.MALFORMED)
+
+
+def _crossed(copies: Copies, version: SharedVersion) -> bool:
+    """Whether the other side has said something that the author did not know of."""
+    side = copies.side(version.by)
+    others = [one.cid for one in copies.versions if copies.side(one.by) != side]
+    return bool(others) and others[-1] != version.seen

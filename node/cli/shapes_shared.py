@@ -58,7 +58,8 @@ SHARED: Final[Mapping[str, Shape]] = {
         whole="whether both whole histories are in the file",
         versions="how many versions are in it",
         told="the statement that the record was delivered under, or null",
-        sides="the two: `persona`, `said`, `record` or null, and of the newest version `version`, "
+        sides="the two: `persona`, `personas` (each as which it appears, in order), `said`, "
+        "`record` or null, and of the newest version `version`, "
         "`n`, `word`, `reason`, `t_ms`",
         proves="what it proves, a sentence each",
         does_not_prove="what it does not prove",

@@ -46,8 +46,8 @@ async def check(
         return
     copies = proof.copies
     screen.say(f"{_name(proof)} ({copies.name.schema.name}), as signed by")
-    screen.entry("A", copies.one)
-    screen.entry("B", copies.other)
+    for who in (copies.one, copies.other):
+        screen.entry(_side(proof, who), ", then ".join(_personas(proof, who)))
     columns, rows = side_by_side(copies.name.schema, ("A", "B"), _records(proof))
     screen.table(columns, rows, "Neither copy holds anything.")
     screen.say("It proves:")
@@ -70,6 +70,12 @@ def _records(proof: SharedProof) -> tuple[Record | None, Record | None]:
 
 def _side(proof: SharedProof, who: Did) -> str:
     return "A" if who == proof.copies.one else "B"
+
+
+def _personas(proof: SharedProof, who: Did) -> list[Did]:
+    """Each as which a side appears, the first one first."""
+    lines = [line.dids for line in proof.lines if line.dids[0] == who]
+    return [*lines[0]] if lines else [who]
 
 
 def _proves(proof: SharedProof) -> list[str]:
@@ -96,6 +102,11 @@ def _proves(proof: SharedProof) -> list[str]:
         now = copies.copy(copies.told.src).record
         then = "the same" if same_record(copies.told.record, now) else "otherwise"
         found.append(f"before that, {side} had delivered the record, signed, and {then}")
+    for line in proof.lines:
+        side, steps = _side(proof, line.dids[0]), counted(len(line.steps), "time")
+        found.append(
+            f"{side} goes by another key than at first, followed {steps}, each promised by the last"
+        )
     if proof.whole:
         count = counted(len(copies.versions), "version")
         found.append(f"{count} of both, each following from those before it, led to this")
@@ -111,6 +122,8 @@ def _does_not_prove(proof: SharedProof) -> list[str]:
     ]
     if not proof.whole:
         found.insert(0, "how it came to this: the file holds the newest versions only")
+    if proof.lines:
+        found.append("that a key which was left behind was still its owner's when it signed")
     for who in (proof.copies.one, proof.copies.other):
         if not proof.copies.copy(who).said:
             found.insert(0, f"anything of what {_side(proof, who)} holds: it has signed nothing")
@@ -126,6 +139,7 @@ def _facts(proof: SharedProof, proves: list[str], not_proven: list[str]) -> dict
         sides.append(
             {
                 "persona": who,
+                "personas": _personas(proof, who),
                 "said": copies.copy(who).said,
                 "record": record_json(schema, value),
                 "version": None if head is None else head.cid,

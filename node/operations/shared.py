@@ -10,6 +10,7 @@ from ...protocol.collection import apart
 from ...protocol.did import Did
 from ...protocol.errors import ProtocolError
 from ...protocol.limits import SHARED_REASON_CHARS_MAX, TEXT_CHARS_MAX
+from ...protocol.persona_line import PersonaLine
 from ...protocol.schema import SCHEMAS, Schema
 from ...protocol.shared_copy import Copy, CopyState
 from ...protocol.shared_proof import make_proof
@@ -161,8 +162,13 @@ async def shared_withdraw(host: Host, args: Args, emit: Emit) -> Value:
 async def shared_prove(host: Host, args: Args, emit: Emit) -> Value:
     """What can be shown to a stranger: the newest versions, or both whole histories."""
     node, whole = host.node, args.flag("whole")
-    kept = await node.store.database.read(lambda tx: _named(node, tx, args))
-    proof = _usage(lambda: make_proof(kept.copies, whole=whole))
+
+    def unit(tx: Tx) -> tuple[SharedKept, tuple[PersonaLine, ...]]:
+        found = _named(node, tx, args)
+        return found, node.lines.shown(tx, node.peers.pair(tx, found.own, found.their))
+
+    kept, lines = await node.store.database.read(unit)
+    proof = _usage(lambda: make_proof(kept.copies, whole=whole, lines=lines))
     return to_value(
         SharedProofMade(kept.id, proof.raw, proof.copies.agree, len(proof.copies.versions))
     )

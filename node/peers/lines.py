@@ -3,6 +3,7 @@
     ours     STEPS_SAID   [own, their]   every step of our line since the two met, with the key of
                                          the pair before it; and as whom the peer knows us
     theirs   STEPS_HEARD  [own, their]   every step of the peer's line that was taken here, and when
+             INCEPTION_LEFT  a DID       the inception of a persona of a peer that was followed
 
 A step of ours is said as the persona that the peer knows, with the key of that one, since it knows
 no other yet (`post.py`); until it has answered, nothing else is said to it and nothing that it asks
@@ -21,6 +22,8 @@ from ...crypto.keys import PairKey
 from ...protocol.command import Cmd, SucceedArgs
 from ...protocol.did import Did, check_did
 from ...protocol.limits import SUCCESSIONS_MAX
+from ...protocol.persona import Inception, parse_inception
+from ...protocol.persona_line import PersonaLine, line_from_value
 from ...protocol.succession import Step, step_from_value
 from ...protocol.wire import Body, Value
 from ..store.database import Tx
@@ -153,9 +156,38 @@ class PersonaLines:
         return [] if value is None else [_taken(one) for one in _list(value)]
 
     def keep_heard(self, tx: Tx, pair: Pair, taken: Taken) -> None:
-        """Keep a step of the peer's line, beside those before."""
+        """Keep a step of the peer's line, beside those before; `pair` is as it was until then."""
+        before = pair.inception
+        self._objects.add_if_new(tx, Kind.INCEPTION_LEFT, before.did, before.signed.raw)
         value: Value = [one.value() for one in (*self.heard(tx, pair), taken)]
         self._objects.put(tx, Kind.STEPS_HEARD, [pair.own, pair.their], value)
+
+    # both, as a stranger may see them
+
+    def shown(self, tx: Tx, pair: Pair) -> tuple[PersonaLine, ...]:
+        """The lines of the two since they met, for a proof: who followed whom, and no half key.
+
+        Without one that an older version of this program heard of and did not keep the beginning
+        of.  Raises StoreDamaged.
+        """
+        said = self.said(tx, pair)
+        found: list[PersonaLine] = []
+        if said is not None:
+            first = self._peers.persona_as(tx, pair.own).inception
+            found.append(_line(first, [one.step for one in said.steps]))
+        heard = [one.step for one in self.heard(tx, pair)]
+        raw = self._objects.get(tx, Kind.INCEPTION_LEFT, heard[0].old) if heard else None
+        if isinstance(raw, bytes):
+            found.append(_line(parse_inception(raw), heard))
+        return tuple(found)
+
+
+def _line(first: Inception, steps: list[Step]) -> PersonaLine:
+    value: Value = [
+        first.signed.raw,
+        [[step.succession.signed.raw, step.inception.signed.raw] for step in steps],
+    ]
+    return line_from_value(value)
 
 
 def _taken(value: Value) -> Taken:

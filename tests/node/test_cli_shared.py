@@ -22,6 +22,7 @@ from entrenous.tests.node.cli_node import (
     columns_of,
     install,
 )
+from entrenous.tests.protocol import test_shared_lines
 from entrenous.tests.protocol.spec_shared import (
     CONTACTS,
     accepted,
@@ -189,6 +190,18 @@ def test_a_proof_is_checked_without_a_node(
     found = json.loads(run("shared", "check", str(file), "--json")[1])
     assert found.keys() == SHAPES["shared check"].keys.keys()
     assert (found["agree"], found["whole"]) == (True, whole)
+
+
+def test_a_proof_that_spans_a_succession_says_who_followed_whom(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "proof"
+    file.write_bytes(
+        make_proof(test_shared_lines.COPIES, whole=True, lines=test_shared_lines.LINES).raw
+    )
+    _, out, _ = run("shared", "check", str(file))
+    assert "A goes by another key than at first, followed 2 times, each promised by the last" in out
+    assert "that a key which was left behind was still its owner's when it signed" in out
+    found = json.loads(run("shared", "check", str(file), "--json")[1])
+    assert [len(side["personas"]) for side in found["sides"]] == [3, 2]
 
 
 def test_a_proof_of_copies_that_differ_and_files_that_are_none(run: Run, tmp_path: Path) -> None:

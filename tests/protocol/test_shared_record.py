@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from entrenous.crypto.canonical import Value, encode
@@ -479,7 +479,16 @@ STEPS = st.lists(
 )
 
 
+# Withdrawn, while the first of what was asked is being accepted.
+CROSSED = [
+    *((False, "say", word, None) for word in (SharedWord.PROPOSED,) * 2 + (SharedWord.WITHDRAWN,)),
+    (False, "deliver", SharedWord.PROPOSED, None),
+    (True, "say", SharedWord.ACCEPTED, None),
+]
+
+
 @given(STEPS)
+@example(CROSSED)
 @settings(max_examples=150, deadline=None)
 def test_two_honest_sides_find_the_same_whatever_crossed(
     steps: list[tuple[bool, str, SharedWord, Record | None]],
