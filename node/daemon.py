@@ -41,7 +41,7 @@ from .node import Ground, Node
 from .offload import ThreadOffload
 from .opening import open_home, unlock_from
 from .operations import Host
-from .program import VERSION
+from .program import version
 from .push.push import Push
 from .push.socket import push_path, push_socket, socket_path
 from .store.aiosqlite import AiosqliteDatabase
@@ -116,7 +116,7 @@ async def _run(
         trio.open_nursery() as nursery,
     ):
         address = str(push_path(socket_path(listener), config))
-        host = Host(node, home, True, VERSION, stop=stopping.set, push=address)
+        host = Host(node, home, True, version(), stop=stopping.set, push=address)
         push = Push(node.allowances, node.declared, ground.clock, ground.entropy)
         await nursery.start(_stop_on_signal, stopping)
         # Whoever is told that the node is ready may have it dial at once.

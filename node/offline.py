@@ -26,7 +26,7 @@ from .network.well_known import LoadedLater, over_https
 from .node import Ground, Node
 from .offload import ThreadOffload
 from .operations import Host, perform
-from .program import VERSION
+from .program import version
 from .store.home import Home
 from .store.inline import InlineDatabase
 
@@ -106,4 +106,4 @@ async def open_offline(folder: Path, keystore: Keystore, config: Config) -> Asyn
                 well_known=LoadedLater(over_https),
             )
             node = Node(ground, keystore, config)
-            yield Client(DirectChannel(Host(node, home, running=False, version=VERSION)))
+            yield Client(DirectChannel(Host(node, home, running=False, version=version())))

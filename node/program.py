@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
+from functools import cache
 
 
-def _version() -> str:
+@cache
+def version() -> str:
+    """The version that is installed.  Looked up when it is asked for: finding out takes longer than
+    most commands."""
+    from importlib import metadata
+
     try:
-        return version("entrenous")
-    except PackageNotFoundError:  # run from a checkout that is not installed
+        return metadata.version("entrenous")
+    except metadata.PackageNotFoundError:  # run from a checkout that is not installed
         return "0+unknown"
-
-
-VERSION = _version()

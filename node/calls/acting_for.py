@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from ...protocol.window import Window
 from ...protocol.wire import Value
+from .. import results
 from ..channel import Caller
-from ..results.grants import RequestInfo
-from ..results.household import MandateInfo
 from .answers import data_of
 
 
@@ -25,14 +24,14 @@ class ActingForCalls(Caller):
         purposes: Sequence[str] = (),
         collections: Sequence[str] = (),
         until_s: int | None = None,
-    ) -> MandateInfo:
+    ) -> results.household.MandateInfo:
         """Let `peer` decide what waits at this node, until `exp_s`: requests of `peers`, for
         `purposes`, on `collections` (nothing named: any), granted until `until_s` at most.
 
         Raises NotFound, UsageError.
         """
         return await self._one(
-            MandateInfo,
+            results.household.MandateInfo,
             "mandate_give_home",
             peer=peer,
             office=office,
@@ -50,13 +49,17 @@ class ActingForCalls(Caller):
         args: dict[str, Value] = {"peer": peer, "at": at, "windows": items, "exp_s": exp_s}
         return data_of(await self._call("lend_on", args), "a grant", "grant")
 
-    async def waiting_for(self, principal: str, *, kept: bool = False) -> tuple[RequestInfo, ...]:
+    async def waiting_for(
+        self, principal: str, *, kept: bool = False
+    ) -> tuple[results.grants.RequestInfo, ...]:
         """What waits at `principal` that this node may decide, asked of its node now, or as it was
         `kept` the last time; and what this node decided there.
 
         Raises NotFound, NotAllowed, Away, Refused.
         """
-        return await self._many(RequestInfo, "waiting_for", principal=principal, kept=kept)
+        return await self._many(
+            results.grants.RequestInfo, "waiting_for", principal=principal, kept=kept
+        )
 
     async def grant_for(
         self,

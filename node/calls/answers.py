@@ -10,10 +10,10 @@ from ...protocol.errors import WireError
 from ...protocol.record import Batch, concat
 from ...protocol.schema import Schema, schema_named
 from ...protocol.wire import Body, Value
+from .. import results
 from ..channel import (
     understood,
 )
-from ..results.records import Records
 
 # Damaged pages, statements: of one answer.
 SENTENCES_MAX = 1 << 20
@@ -29,9 +29,9 @@ def data_of(value: Value, what: str, key: str) -> bytes:
         return Body.open(value, what, (key,)).data(key)
 
 
-def records_of(body: Body, pieces: Sequence[Batch]) -> Records:
+def records_of(body: Body, pieces: Sequence[Batch]) -> results.records.Records:
     schema = schema_named(body.text("schema"))
-    return Records(
+    return results.records.Records(
         batch_of(schema, pieces),
         body.integer("pages"),
         sentences_of(body),

@@ -9,18 +9,12 @@ from pathlib import Path
 from ...protocol.reading import UNSAID, Settings
 from ...protocol.record import Batch
 from ...protocol.wire import Body, Value
+from .. import results
 from ..channel import (
     Caller,
     read_as,
     understood,
 )
-from ..results.deliveries import Delivered, DeliveryInfo
-from ..results.imports import Preview as ImportPreview
-from ..results.imports import Progress as ImportProgress
-from ..results.imports import Report as ImportReport
-from ..results.imports import Source as ImportSource
-from ..results.imports import Undone
-from ..results.records import CollectionInfo, Records, Sourced, ToldBy
 from ..shape import from_value, to_value
 from .answers import SENTENCES_MAX, path_text, piece_of, records_of
 
@@ -41,10 +35,10 @@ class DataCalls(Caller):
         self,
         path: Path,
         into: str | None = None,
-        progress: Callable[[ImportProgress], None] | None = None,
+        progress: Callable[[results.imports.Progress], None] | None = None,
         settings: Settings = UNSAID,
         people: str | None = None,
-    ) -> ImportReport:
+    ) -> results.imports.Report:
         """Import a file, folder or archive.  `settings`: what the files do not say.
 
         Raises NotFound, NodeError.
@@ -52,7 +46,7 @@ class DataCalls(Caller):
 
         def on_progress(value: Value) -> None:
             if progress is not None:
-                progress(from_value(ImportProgress, value))
+                progress(from_value(results.imports.Progress, value))
 
         args: dict[str, Value] = {
             "path": path_text(path),
@@ -60,7 +54,9 @@ class DataCalls(Caller):
             "settings": to_value(settings),
             "people": people,
         }
-        return read_as(ImportReport, await self._call("import", args, on_progress=on_progress))
+        return read_as(
+            results.imports.Report, await self._call("import", args, on_progress=on_progress)
+        )
 
     async def preview(
         self,
@@ -68,10 +64,10 @@ class DataCalls(Caller):
         into: str | None = None,
         settings: Settings = UNSAID,
         people: str | None = None,
-    ) -> tuple[ImportPreview, ...]:
+    ) -> tuple[results.imports.Preview, ...]:
         """What `import_` would write; nothing is written."""
         return await self._many(
-            ImportPreview,
+            results.imports.Preview,
             "preview",
             path=path_text(path),
             into=into,
@@ -79,17 +75,19 @@ class DataCalls(Caller):
             people=people,
         )
 
-    async def imports(self) -> tuple[ImportSource, ...]:
-        return await self._many(ImportSource, "imports")
+    async def imports(self) -> tuple[results.imports.Source, ...]:
+        return await self._many(results.imports.Source, "imports")
 
-    async def undo(self, id: str) -> Undone:
+    async def undo(self, id: str) -> results.imports.Undone:
         """Remove what one import brought, and overwrite it.  Raises NotFound, UsageError."""
-        return await self._one(Undone, "undo", id=id)
+        return await self._one(results.imports.Undone, "undo", id=id)
 
-    async def collections(self) -> tuple[CollectionInfo, ...]:
-        return await self._many(CollectionInfo, "collections")
+    async def collections(self) -> tuple[results.records.CollectionInfo, ...]:
+        return await self._many(results.records.CollectionInfo, "collections")
 
-    async def read(self, path: str, first: int, last: int, people: str | None = None) -> Records:
+    async def read(
+        self, path: str, first: int, last: int, people: str | None = None
+    ) -> results.records.Records:
         """The records of one's own collection on days `first … last`; of that of `people`, if
         they are named.  Raises NotFound."""
         pieces: list[Batch] = []
@@ -101,7 +99,7 @@ class DataCalls(Caller):
 
     async def read_sources(
         self, path: str, first: int, last: int, people: str | None = None
-    ) -> Sourced:
+    ) -> results.records.Sourced:
         """As `read`, and who told each record.  Raises NotFound."""
         pieces: list[Batch] = []
         tellings: list[tuple[tuple[int, tuple[str, ...]], ...]] = []
@@ -116,10 +114,10 @@ class DataCalls(Caller):
         done = await self._call("read_sources", args, on_item)
         with understood():
             body = Body.open(done, "a read", (*_READ_KEYS, "ambiguous", "tellers"))
-            return Sourced(
+            return results.records.Sourced(
                 records_of(body, pieces),
                 tuple(
-                    from_value(ToldBy, item)
+                    from_value(results.records.ToldBy, item)
                     for item in body.items("tellers", items_max=SENTENCES_MAX)
                 ),
                 tuple(tellings),
@@ -128,15 +126,20 @@ class DataCalls(Caller):
 
     async def deliver(
         self, path: Path, to: str, into: str | None = None, wait_s: int = 10
-    ) -> tuple[Delivered, ...]:
+    ) -> tuple[results.deliveries.Delivered, ...]:
         """Sign the records of a file and hand them to `to`; one delivery for each collection.
 
         Waits up to `wait_s` for the peer to have stored them; else they stay queued.
         Raises NotFound, UsageError.
         """
         return await self._many(
-            Delivered, "deliver", path=path_text(path), to=to, into=into, wait_s=wait_s
+            results.deliveries.Delivered,
+            "deliver",
+            path=path_text(path),
+            to=to,
+            into=into,
+            wait_s=wait_s,
         )
 
-    async def deliveries(self) -> tuple[DeliveryInfo, ...]:
-        return await self._many(DeliveryInfo, "deliveries")
+    async def deliveries(self) -> tuple[results.deliveries.DeliveryInfo, ...]:
+        return await self._many(results.deliveries.DeliveryInfo, "deliveries")

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from .. import results
 from ..channel import Caller
-from ..results.devices import DeviceInfo, DeviceJoined, DeviceLink, DevicesSynced
 
 
 class DeviceCalls(Caller):
     """Who they are, letting one join, keeping them in step."""
 
-    async def devices(self) -> tuple[DeviceInfo, ...]:
+    async def devices(self) -> tuple[results.devices.DeviceInfo, ...]:
         """Every device of this person, then those that wait to join."""
-        return await self._many(DeviceInfo, "devices")
+        return await self._many(results.devices.DeviceInfo, "devices")
 
-    async def device_invite(self, serves_within_s: int | None = None) -> DeviceLink:
+    async def device_invite(self, serves_within_s: int | None = None) -> results.devices.DeviceLink:
         """A link by which one device can join; `serves_within_s`: how long it may serve without
         having spoken with another (0: always; None: a day)."""
-        return await self._one(DeviceLink, "device_invite", serves_within_s=serves_within_s)
+        return await self._one(
+            results.devices.DeviceLink, "device_invite", serves_within_s=serves_within_s
+        )
 
-    async def device_confirm(self, code: str) -> DeviceJoined:
+    async def device_confirm(self, code: str) -> results.devices.DeviceJoined:
         """Take the device that shows these digits.  Raises NotFound, NotAllowed, UsageError."""
-        return await self._one(DeviceJoined, "device_confirm", code=code)
+        return await self._one(results.devices.DeviceJoined, "device_confirm", code=code)
 
     async def device_change(
         self, device: str, *, name: str | None = None, serves_within_s: int | None = None
@@ -31,6 +33,6 @@ class DeviceCalls(Caller):
             {"device": device, "name": name, "serves_within_s": serves_within_s},
         )
 
-    async def devices_sync(self) -> DevicesSynced:
+    async def devices_sync(self) -> results.devices.DevicesSynced:
         """Fetch from every other device now."""
-        return await self._one(DevicesSynced, "devices_sync")
+        return await self._one(results.devices.DevicesSynced, "devices_sync")

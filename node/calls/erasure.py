@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+from .. import results
 from ..channel import Caller
-from ..results.erasure import Erased, ErasedItem, LeaveTaken, Lifted
 
 
 class ErasureCalls(Caller):
     """Destroying."""
 
-    async def erase(self, path: str, id: str | None = None, t_ms: int | None = None) -> Erased:
+    async def erase(
+        self, path: str, id: str | None = None, t_ms: int | None = None
+    ) -> results.erasure.Erased:
         """Erase one record of `path`, by its id or the beginning of it, or by its time; or the
         whole collection if neither is given.
 
         Its readers are asked to delete it.  Raises NotFound, UsageError, NodeError.
         """
-        return await self._one(Erased, "erase", path=path, id=id, t_ms=t_ms)
+        return await self._one(results.erasure.Erased, "erase", path=path, id=id, t_ms=t_ms)
 
-    async def erased(self) -> tuple[ErasedItem, ...]:
+    async def erased(self) -> tuple[results.erasure.ErasedItem, ...]:
         """What was erased, by collection."""
-        return await self._many(ErasedItem, "erased")
+        return await self._many(results.erasure.ErasedItem, "erased")
 
-    async def lift_erased(self, path: str) -> Lifted:
+    async def lift_erased(self, path: str) -> results.erasure.Lifted:
         """What was erased of `path` may come again."""
-        return await self._one(Lifted, "lift_erased", path=path)
+        return await self._one(results.erasure.Lifted, "lift_erased", path=path)
 
-    async def take_leave(self, wait_s: int) -> LeaveTaken:
+    async def take_leave(self, wait_s: int) -> results.erasure.LeaveTaken:
         """Take every grant back and tell the readers, before a vault is destroyed."""
-        return await self._one(LeaveTaken, "take_leave", wait_s=wait_s)
+        return await self._one(results.erasure.LeaveTaken, "take_leave", wait_s=wait_s)

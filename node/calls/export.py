@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ...protocol.wire import Value
+from .. import results
 from ..channel import Caller, read_as
-from ..results.export import Exported, ExportProgress
 from ..shape import from_value
 from .answers import path_text
 
@@ -23,8 +23,8 @@ class ExportCalls(Caller):
         last: int | None = None,
         *,
         as_csv: bool = False,
-        progress: Callable[[ExportProgress], None] | None = None,
-    ) -> Exported:
+        progress: Callable[[results.export.ExportProgress], None] | None = None,
+    ) -> results.export.Exported:
         """Write the vault, or these collections on days `first … last`, into the new folder
         `target`; or go on with an export there that was cut short.
 
@@ -33,7 +33,7 @@ class ExportCalls(Caller):
 
         def on_progress(value: Value) -> None:
             if progress is not None:
-                progress(from_value(ExportProgress, value))
+                progress(from_value(results.export.ExportProgress, value))
 
         args: dict[str, Value] = {
             "path": path_text(target),
@@ -42,4 +42,6 @@ class ExportCalls(Caller):
             "last": last,
             "csv": as_csv,
         }
-        return read_as(Exported, await self._call("export", args, on_progress=on_progress))
+        return read_as(
+            results.export.Exported, await self._call("export", args, on_progress=on_progress)
+        )

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...protocol.wire import Value
+from .. import results
 from ..channel import (
     Caller,
 )
-from ..results.household import MandateInfo, PersonInfo, ProxyInfo
 from .answers import data_of
 
 
 class HouseholdCalls(Caller):
     """The people of the house, and acting for another."""
 
-    async def people(self) -> tuple[PersonInfo, ...]:
-        return await self._many(PersonInfo, "people")
+    async def people(self) -> tuple[results.household.PersonInfo, ...]:
+        return await self._many(results.household.PersonInfo, "people")
 
-    async def people_add(self, name: str, born: str | None = None) -> PersonInfo:
+    async def people_add(self, name: str, born: str | None = None) -> results.household.PersonInfo:
         """Add one of the house; `born` is YYYY-MM-DD.  Raises UsageError."""
-        return await self._one(PersonInfo, "people_add", name=name, born=born)
+        return await self._one(results.household.PersonInfo, "people_add", name=name, born=born)
 
     async def people_remove(self, name: str) -> None:
         """Raises NotFound, UsageError while something is theirs."""
@@ -33,13 +33,13 @@ class HouseholdCalls(Caller):
         """
         await self._call("people_assign", {"path": path, "people": people})
 
-    async def mandates(self) -> tuple[MandateInfo, ...]:
+    async def mandates(self) -> tuple[results.household.MandateInfo, ...]:
         """Every mandate that this node gave, holds, or was handed."""
-        return await self._many(MandateInfo, "mandates")
+        return await self._many(results.household.MandateInfo, "mandates")
 
-    async def proxies(self) -> tuple[ProxyInfo, ...]:
+    async def proxies(self) -> tuple[results.household.ProxyInfo, ...]:
         """Who said that they would act for someone here."""
-        return await self._many(ProxyInfo, "proxies")
+        return await self._many(results.household.ProxyInfo, "proxies")
 
     async def mandate_ask(self, peer: str, at: str) -> None:
         """Tell `peer` that one would act for them at `at`.  Raises NotFound, UsageError."""
@@ -56,7 +56,7 @@ class HouseholdCalls(Caller):
         age: int | None = None,
         onward: bool = False,
         under: bytes | str | None = None,
-    ) -> MandateInfo:
+    ) -> results.household.MandateInfo:
         """Let `peer` say `commands` to `at` in one's name (or, `under` a mandate, in another's),
         until `exp_s`, or until the person of that relationship is `age` years old.
 
@@ -72,7 +72,7 @@ class HouseholdCalls(Caller):
             "onward": onward,
             "under": under,
         }
-        return await self._one(MandateInfo, "mandate_give", **args)
+        return await self._one(results.household.MandateInfo, "mandate_give", **args)
 
     async def mandate_end(self, mandate: bytes | str) -> bytes:
         """Take a mandate back, or lay it down; its CID.  Raises NotFound, UsageError."""

@@ -8,13 +8,11 @@ from ...protocol.record import Batch
 from ...protocol.schema import schema_named
 from ...protocol.window import Window
 from ...protocol.wire import Body, Value
+from .. import results
 from ..channel import (
     Caller,
     understood,
 )
-from ..results.grants import GrantInfo, RequestInfo, Revoked
-from ..results.node import Invoked
-from ..results.reads import AskedByFile, Fetched, Source
 from ..shape import from_value, to_value
 from .answers import SENTENCES_MAX, batch_of, data_of, piece_of, sentences_of
 
@@ -51,13 +49,13 @@ class LendingCalls(Caller):
         }
         return data_of(await self._call("ask", args), "a request", "request")
 
-    async def inbox(self) -> tuple[RequestInfo, ...]:
+    async def inbox(self) -> tuple[results.grants.RequestInfo, ...]:
         """What was asked of this node, the oldest first."""
-        return await self._many(RequestInfo, "inbox")
+        return await self._many(results.grants.RequestInfo, "inbox")
 
-    async def asked(self) -> tuple[RequestInfo, ...]:
+    async def asked(self) -> tuple[results.grants.RequestInfo, ...]:
         """What this node asked of others."""
-        return await self._many(RequestInfo, "asked")
+        return await self._many(results.grants.RequestInfo, "asked")
 
     async def grant(
         self,
@@ -115,7 +113,7 @@ class LendingCalls(Caller):
         last: int,
         *,
         acting_for: str | None = None,
-    ) -> Fetched:
+    ) -> results.reads.Fetched:
         """Read what a peer lends: verified, stored here, receipted; or what it lends the peer
         `acting_for`, who lets this node read it.
 
@@ -124,11 +122,15 @@ class LendingCalls(Caller):
         more: dict[str, Value] = {} if acting_for is None else {"acting_for": acting_for}
         return await self._lent("fetch", peer, collection, first, last, **more)
 
-    async def kept(self, peer: str, collection: str, first: int, last: int) -> Fetched:
+    async def kept(
+        self, peer: str, collection: str, first: int, last: int
+    ) -> results.reads.Fetched:
         """What was read of a peer before and is kept here; nobody is asked.  Raises NotFound."""
         return await self._lent("kept", peer, collection, first, last)
 
-    async def fetch_by_file(self, peer: str, collection: str, first: int, last: int) -> AskedByFile:
+    async def fetch_by_file(
+        self, peer: str, collection: str, first: int, last: int
+    ) -> results.reads.AskedByFile:
         """Read what a peer lends by files that are carried: `write_parcel`, and `take` what comes.
 
         Raises NotAllowed, NotFound, UsageError.
@@ -139,11 +141,11 @@ class LendingCalls(Caller):
             "first": first,
             "last": last,
         }
-        return await self._one(AskedByFile, "fetch_by_file", **args)
+        return await self._one(results.reads.AskedByFile, "fetch_by_file", **args)
 
     async def _lent(
         self, op: str, peer: str, collection: str, first: int, last: int, **more: Value
-    ) -> Fetched:
+    ) -> results.reads.Fetched:
         pieces: list[Batch] = []
         args: dict[str, Value] = {
             "from": peer,
@@ -156,31 +158,31 @@ class LendingCalls(Caller):
         with understood():
             body = Body.open(done, "a fetch", _FETCH_KEYS)
             name = body.maybe_text("schema")
-            return Fetched(
+            return results.reads.Fetched(
                 None if name is None else batch_of(schema_named(name), pieces),
                 name,
                 body.integer("pages"),
                 body.integer("bytes"),
                 body.integer("windows"),
                 tuple(
-                    from_value(Source, item)
+                    from_value(results.reads.Source, item)
                     for item in body.items("provenance", items_max=SENTENCES_MAX)
                 ),
                 sentences_of(body),
             )
 
-    async def grants(self, at_ms: int | None = None) -> tuple[GrantInfo, ...]:
+    async def grants(self, at_ms: int | None = None) -> tuple[results.grants.GrantInfo, ...]:
         """Every grant that this node gave or holds, the oldest first; with `at_ms`, those under
         which something might be seen at that moment, as they stood then."""
-        return await self._many(GrantInfo, "grants", at_ms=at_ms)
+        return await self._many(results.grants.GrantInfo, "grants", at_ms=at_ms)
 
-    async def revoke(self, grant: bytes | str) -> Revoked:
+    async def revoke(self, grant: bytes | str) -> results.grants.Revoked:
         """Take one grant back.  Raises NotFound, UsageError."""
-        return await self._one(Revoked, "revoke", grant=grant, peer=None)
+        return await self._one(results.grants.Revoked, "revoke", grant=grant, peer=None)
 
-    async def revoke_peer(self, peer: str) -> Revoked:
+    async def revoke_peer(self, peer: str) -> results.grants.Revoked:
         """Take back every grant that a peer has.  Raises NotFound."""
-        return await self._one(Revoked, "revoke", grant=None, peer=peer)
+        return await self._one(results.grants.Revoked, "revoke", grant=None, peer=peer)
 
     async def keep(self, grant: bytes | str) -> None:
         """Confirm a grant that a restore suspended.  Raises NotFound, UsageError."""
@@ -212,11 +214,17 @@ class LendingCalls(Caller):
         *,
         proofs: Sequence[bytes] = (),
         token: bytes | None = None,
-    ) -> Invoked:
+    ) -> results.node.Invoked:
         """Send one raw invocation: `token` as it is, or one signed now for `cmd` and `args`.
 
         Raises Refused if the peer refuses without a signed answer, or offers pages.
         """
         return await self._one(
-            Invoked, "invoke", peer=peer, cmd=cmd, args=args, proofs=list(proofs), token=token
+            results.node.Invoked,
+            "invoke",
+            peer=peer,
+            cmd=cmd,
+            args=args,
+            proofs=list(proofs),
+            token=token,
         )

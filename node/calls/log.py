@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from .. import results
 from ..channel import Caller
-from ..results.log import CheckpointInfo, ConsentWritten, ForkInfo, ProofMade, WitnessInfo
 
 
 class LogCalls(Caller):
@@ -25,28 +25,28 @@ class LogCalls(Caller):
         """Do not witness it, or not any more.  Raises NotFound."""
         await self._call("witness_refuse", {"peer": peer, "reason": reason})
 
-    async def witnesses(self) -> tuple[WitnessInfo, ...]:
+    async def witnesses(self) -> tuple[results.log.WitnessInfo, ...]:
         """Who witnesses this log, then whose logs this node witnesses."""
-        return await self._many(WitnessInfo, "witnesses")
+        return await self._many(results.log.WitnessInfo, "witnesses")
 
-    async def log_forks(self) -> tuple[ForkInfo, ...]:
+    async def log_forks(self) -> tuple[results.log.ForkInfo, ...]:
         """Contradictions of peers' logs, with both signed notes of each."""
-        return await self._many(ForkInfo, "log_forks")
+        return await self._many(results.log.ForkInfo, "log_forks")
 
-    async def log_checkpoint(self, *, publish: bool = False) -> CheckpointInfo:
+    async def log_checkpoint(self, *, publish: bool = False) -> results.log.CheckpointInfo:
         """The log as it stands, signed; padded and shown to the witnesses if `publish`.
 
         Raises NotAllowed where the log is not confirmed.
         """
-        return await self._one(CheckpointInfo, "log_checkpoint", publish=publish)
+        return await self._one(results.log.CheckpointInfo, "log_checkpoint", publish=publish)
 
-    async def log_prove(self, word: str) -> ProofMade:
+    async def log_prove(self, word: str) -> results.log.ProofMade:
         """A proof file of the word at a place of the log, or whose id begins so.
 
         Raises NotFound, UsageError, NotAllowed.
         """
-        return await self._one(ProofMade, "log_prove", word=word)
+        return await self._one(results.log.ProofMade, "log_prove", word=word)
 
-    async def consent(self, grant: bytes | str) -> ConsentWritten:
+    async def consent(self, grant: bytes | str) -> results.log.ConsentWritten:
         """The consent record and receipt of a grant, as JSON-LD.  Raises NotFound, UsageError."""
-        return await self._one(ConsentWritten, "consent", grant=grant)
+        return await self._one(results.log.ConsentWritten, "consent", grant=grant)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...protocol.wire import Value
+from .. import results
 from ..channel import Caller
-from ..results.shared import SharedInfo, SharedProofMade, SharedStep
 
 
 class SharedCalls(Caller):
@@ -14,17 +14,17 @@ class SharedCalls(Caller):
 
     async def shared(
         self, peer: str | None = None, path: str | None = None
-    ) -> tuple[SharedInfo, ...]:
+    ) -> tuple[results.shared.SharedInfo, ...]:
         """Every shared record; only with `peer`, or of a collection.  Raises NotFound."""
-        return await self._many(SharedInfo, "shared", peer=peer, path=path)
+        return await self._many(results.shared.SharedInfo, "shared", peer=peer, path=path)
 
-    async def shared_show(self, shared: str | bytes) -> SharedInfo:
+    async def shared_show(self, shared: str | bytes) -> results.shared.SharedInfo:
         """One shared record, named by any version of it.  Raises NotFound, UsageError."""
-        return await self._one(SharedInfo, "shared_show", shared=shared)
+        return await self._one(results.shared.SharedInfo, "shared_show", shared=shared)
 
-    async def shared_history(self, shared: str | bytes) -> tuple[SharedStep, ...]:
+    async def shared_history(self, shared: str | bytes) -> tuple[results.shared.SharedStep, ...]:
         """What both sides have signed of it, in the order in which it came to be known here."""
-        return await self._many(SharedStep, "shared_history", shared=shared)
+        return await self._many(results.shared.SharedStep, "shared_history", shared=shared)
 
     async def shared_propose(
         self,
@@ -37,7 +37,7 @@ class SharedCalls(Caller):
         gone: bool = False,
         schema: str | None = None,
         reason: str = "",
-    ) -> SharedInfo:
+    ) -> results.shared.SharedInfo:
         """Ask a peer to hold a record otherwise: with `changes` of fields, as the JSON object
         `whole`, or not at all (`gone`).  `record` is its id or its time (milliseconds).
 
@@ -45,7 +45,7 @@ class SharedCalls(Caller):
         """
         items: list[Value] = [[field, text] for field, text in changes]
         return await self._one(
-            SharedInfo,
+            results.shared.SharedInfo,
             "shared_propose",
             peer=peer,
             path=path,
@@ -65,11 +65,11 @@ class SharedCalls(Caller):
         accept: bool,
         reason: str = "",
         version: bytes | None = None,
-    ) -> SharedInfo:
+    ) -> results.shared.SharedInfo:
         """Accept what the other side holds, or dispute what it proposed; with `version` only if
         that is still its newest.  Raises NotFound, UsageError."""
         return await self._one(
-            SharedInfo,
+            results.shared.SharedInfo,
             "shared_answer",
             shared=shared,
             accept=accept,
@@ -77,10 +77,18 @@ class SharedCalls(Caller):
             version=version,
         )
 
-    async def shared_withdraw(self, shared: str | bytes, reason: str = "") -> SharedInfo:
+    async def shared_withdraw(
+        self, shared: str | bytes, reason: str = ""
+    ) -> results.shared.SharedInfo:
         """Take back what was proposed.  Raises NotFound, UsageError."""
-        return await self._one(SharedInfo, "shared_withdraw", shared=shared, reason=reason)
+        return await self._one(
+            results.shared.SharedInfo, "shared_withdraw", shared=shared, reason=reason
+        )
 
-    async def shared_prove(self, shared: str | bytes, *, whole: bool = False) -> SharedProofMade:
+    async def shared_prove(
+        self, shared: str | bytes, *, whole: bool = False
+    ) -> results.shared.SharedProofMade:
         """What both have signed, as a file for strangers; `whole`: with both histories."""
-        return await self._one(SharedProofMade, "shared_prove", shared=shared, whole=whole)
+        return await self._one(
+            results.shared.SharedProofMade, "shared_prove", shared=shared, whole=whole
+        )

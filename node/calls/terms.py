@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...protocol.wire import Value
+from .. import results
 from ..channel import Caller
-from ..results.terms import Frugality, JudgementInfo, StandingTold, TermsInfo
 from .answers import data_of
 
 
 class TermsCalls(Caller):
     """Terms: shown whole, standing rules, answers that wait for one's agreement."""
 
-    async def terms(self, id: bytes | str, language: str = "en") -> TermsInfo:
+    async def terms(self, id: bytes | str, language: str = "en") -> results.terms.TermsInfo:
         """The terms of a request or grant of either side.  Raises NotFound, UsageError."""
-        return await self._one(TermsInfo, "terms", id=id, language=language)
+        return await self._one(results.terms.TermsInfo, "terms", id=id, language=language)
 
-    async def frugality(self, peer: str) -> Frugality:
+    async def frugality(self, peer: str) -> results.terms.Frugality:
         """Fields that a peer asked for, against those that its purposes need.  Raises NotFound."""
-        return await self._one(Frugality, "frugality", peer=peer)
+        return await self._one(results.terms.Frugality, "frugality", peer=peer)
 
     async def accept_offer(self, request: bytes | str) -> bytes:
         """Agree to an answer that binds this reader harder than it asked; the grant's CID.
@@ -41,10 +41,10 @@ class TermsCalls(Caller):
         """Put rules in force in place of all that were.  Raises UsageError."""
         return await self._call("set_standing_terms", {"terms": written})
 
-    async def check_standing_terms(self, request: bytes | str) -> JudgementInfo:
+    async def check_standing_terms(self, request: bytes | str) -> results.terms.JudgementInfo:
         """What the rules make of a request that is here; nothing is decided.  Raises NotFound."""
-        return await self._one(JudgementInfo, "check_standing_terms", request=request)
+        return await self._one(results.terms.JudgementInfo, "check_standing_terms", request=request)
 
-    async def ask_standing_terms(self, peer: str) -> StandingTold:
+    async def ask_standing_terms(self, peer: str) -> results.terms.StandingTold:
         """Ask a peer which of its standing terms it shows.  Raises NotFound, Away, NotAllowed."""
-        return await self._one(StandingTold, "ask_standing_terms", peer=peer)
+        return await self._one(results.terms.StandingTold, "ask_standing_terms", peer=peer)

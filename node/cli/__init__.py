@@ -50,7 +50,7 @@ def _run(tokens: Sequence[str]) -> int:
         return 0
     from .app import explain, make_app
 
-    app = make_app()
+    app = make_app(tokens[0])
     if "--help" in tokens or "-h" in tokens:
         explain(app, tokens)
     return _code(app(tokens))

@@ -12,29 +12,38 @@ from inspect import getdoc
 
 from cyclopts import App, Group, Parameter
 
-from ..program import VERSION
-from .commands import COMMANDS, PROGRAM_IS, first_line, other_commands, services
+from ..program import version
+from .commands import COMMANDS, PROGRAM_IS, command_names, first_line, other_commands, services
 
 _HERE = "entrenous.node.cli"
 
 
-def make_app() -> App:
-    """The command line as a whole."""
+def make_app(called: str | None = None) -> App:
+    """The command line as a whole.
+
+    Where a built-in command is `called`, the others are left out: cyclopts goes through all that it
+    has for every option, and finding what other packages bring reads a file of each.  No name of
+    theirs replaces a built-in one.
+    """
     app = App(
         name="entrenous",
         help=PROGRAM_IS,
         help_format="plaintext",
-        version=VERSION,
+        version=version,
         default_parameter=Parameter(negative=(), show_default=_default_in_words),
         backend="trio",
         result_action="return_value",
         print_error=False,
         exit_on_error=False,
     )
+    alone = called in command_names()
     for number, (title, commands) in enumerate(COMMANDS.items()):
         group = Group(title, sort_key=number)
         for order, (name, where, line) in enumerate(commands):
-            app.command(f"{_HERE}.{where}", name=name, group=group, sort_key=order, help=line)
+            if name == called or not alone:
+                app.command(f"{_HERE}.{where}", name=name, group=group, sort_key=order, help=line)
+    if alone:
+        return app
     group = Group("Services", sort_key=len(COMMANDS))
     for found in services():
         where = f"{_HERE}.services:{found.name}"

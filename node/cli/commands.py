@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import ast
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 PROGRAM_IS = "Your data stays yours, and you lend it out by grants."
 
@@ -141,6 +143,9 @@ def services() -> list[EntryPoint]:
 
 
 def _found(group: str, taken: set[str]) -> list[EntryPoint]:
+    # Loaded late: it takes longer than the whole of this table.
+    from importlib.metadata import entry_points
+
     found = {one.name: one for one in entry_points(group=group)}
     return [found[name] for name in sorted(found.keys() - taken)]
 

@@ -12,7 +12,6 @@ from ..client import connect
 from ..config import Config, Role
 from ..errors import NodeError
 from .days import moment
-from .devices_remove import recovery_words, say_left
 from .options import USUAL, Options, keep_unlock, keystore_of, node_of, require_home
 from .screen import Screen
 from .stopping import until_stopped
@@ -252,6 +251,7 @@ async def restore(
     from ...crypto.entropy import SystemEntropy
     from ..clock import SystemClock
     from ..restoring import restore_home
+    from .devices_remove import recovery_words, say_left
 
     words = recovery_words(words_fd)
     entropy = SystemEntropy()

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from ...protocol.view_path import is_view
 from ...protocol.window import Window
 from ..errors import UsageError
-from ..results.grants import RequestInfo
-from ..results.records import CollectionInfo
 from .days import Span, days_in_words, require_whole_days
 from .json_form import plain
 from .names import find, short
@@ -18,6 +17,10 @@ from .screen import Screen
 from .standing_words import standing_in_a_line
 from .terms_words import marks_in_lines, purpose_in_words
 from .words import ago, shown_id
+
+if TYPE_CHECKING:
+    from ..results.grants import RequestInfo
+    from ..results.records import CollectionInfo
 
 
 def now_ms() -> int:

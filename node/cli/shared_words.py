@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from ...protocol.record import Batch
 from ...protocol.schema import Schema, schema_named
 from ...protocol.wire import Value
-from ..results.shared import CopyInfo, SharedInfo, SharedStep
 from .days import moment
 from .json_form import Json
 from .names import short
 from .records import fields_shown, json_rows, utc_text
 from .screen import Column, Screen
 from .words import counted
+
+if TYPE_CHECKING:
+    from ..results.shared import CopyInfo, SharedInfo, SharedStep
 
 Record: TypeAlias = "Mapping[str, Value]"
 

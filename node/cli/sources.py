@@ -7,16 +7,19 @@ import sys
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..errors import Exit
-from ..results.imports import Imported, PreviewItem
-from ..results.records import Records, Sourced, ToldBy
 from .json_form import Json
 from .names import short
 from .records import Format, json_rows, print_batch
 from .screen import Screen
 from .visible import visible
 from .words import counted
+
+if TYPE_CHECKING:
+    from ..results.imports import Imported, PreviewItem
+    from ..results.records import Records, Sourced, ToldBy
 
 HEADING = "told by"
 # Sources named in one line.

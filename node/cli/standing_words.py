@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ...protocol.domain import shown_domain
-from ..results.peers import Level, StandingInfo
+from .. import results
 from .screen import Screen
+
+if TYPE_CHECKING:
+    from ..results.peers import StandingInfo
 
 
 def standing_in_words(standing: StandingInfo | None) -> str:
     """`known by domain example.org`, `vouched by 2 peers you know`, or `unknown`."""
-    if standing is None or standing.level is Level.UNKNOWN:
+    if standing is None or standing.level is results.peers.Level.UNKNOWN:
         return "unknown"
     parts: list[str] = []
     if standing.domain is not None:
@@ -41,7 +46,7 @@ def show_standing(screen: Screen, standing: StandingInfo | None) -> None:
         return
     if standing.vouchers:
         screen.fact("", f"vouched by {', '.join(standing.vouchers)}")
-    if standing.level is Level.UNKNOWN and standing.why:
+    if standing.level is results.peers.Level.UNKNOWN and standing.why:
         screen.fact("", f"({standing.why})")
     if standing.looks_like:
         names = ", ".join(standing.looks_like)

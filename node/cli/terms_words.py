@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ...protocol.terms import Terms
-from ...protocol.terms_enforced import ShownClause, shown_clauses
-from ..grants.vocabulary import purposes
-from ..results.grants import RequestInfo
-from ..results.terms import Frugality, RequestMarks
 from .screen import Screen
+
+if TYPE_CHECKING:
+    from ...protocol.terms_enforced import ShownClause
+    from ..results.grants import RequestInfo
+    from ..results.terms import Frugality, RequestMarks
 
 _FORCE = {
     "promised": "promised: their word, which no program can hold them to",
@@ -19,6 +22,9 @@ _FORCE = {
 
 def purpose_in_words(purpose: str, language: str = "en") -> str:
     """`Providing a service (dpv:ServiceProvision)`; one that is not known says so."""
+    # Vocabulary and clauses are read by few of the commands that print a word of this module.
+    from ..grants.vocabulary import purposes
+
     return purposes().shown(purpose, language)
 
 
@@ -28,6 +34,8 @@ def clause_in_words(clause: ShownClause) -> str:
 
 
 def show_clauses(screen: Screen, terms: Terms) -> None:
+    from ...protocol.terms_enforced import shown_clauses
+
     for clause in shown_clauses(terms):
         screen.fact("clause", clause_in_words(clause))
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ...protocol.view_path import is_view, source_of
 from ...protocol.window import Window
-from ..results.grants import RequestInfo
-from ..results.records import CollectionInfo
 from .screen import Screen
+
+if TYPE_CHECKING:
+    from ..results.grants import RequestInfo
+    from ..results.records import CollectionInfo
 
 
 def whose_in_words(path: str, vault: Sequence[CollectionInfo]) -> tuple[str, ...]:

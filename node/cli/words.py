@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ...protocol.remuneration import LICENCE, Remuneration
 from ...protocol.terms import Terms
 from ...protocol.window import Window
-from ..results.grants import GrantInfo, RequestInfo
-from ..results.records import CollectionInfo
 from .days import Span, Zone, days_in_words, moment, zone_in_words
 from .names import HEAD, SHORT_CHARS, short
 from .screen import Screen
 from .standing_words import show_standing
 from .terms_words import purpose_in_words, show_clauses, show_marks
+
+if TYPE_CHECKING:
+    from ..results.grants import GrantInfo, RequestInfo
+    from ..results.records import CollectionInfo
 
 
 def show_request(
