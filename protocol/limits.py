@@ -56,6 +56,13 @@ MANDATE_LIMITS_MAX = 32
 MANDATE_INBOX_BYTES_MAX = 128 * 1024
 # Parts of one grant that its reader may lend on to proxies, ended ones included.
 LENT_ON_MAX = 16
+# Chains of one processor that hold at one owner: a person's few, an organisation's many readers.
+READING_CHAINS_MAX = 256
+# Grants that one organisation may lend on to one processor: its customers, each a few times over.
+LENT_ON_HERE_MAX = 1_000_000
+# The call of a read: a chain of eight with their terms, a purpose, a path, have about 2 KiB.  It is
+# kept, for each read that its reader never signs for.
+READ_CALL_BYTES_MAX = 8 * 1024
 # What is said under a mandate is told to its principal whole, inside another token.
 ACTED_BYTES_MAX = 48 * 1024
 CLAUSES_MAX = 64

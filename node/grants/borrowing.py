@@ -26,6 +26,7 @@ from ...protocol.limits import INVOCATION_LIFE_S, MANDATES_OF_ONE_MAX
 from ...protocol.receipt import Asked as AskedRead
 from ...protocol.request import Request, parse_request
 from ...protocol.revocation import check_revocation, parse_revocation
+from ...protocol.showing import check_within
 from ...protocol.trust import GrantStatus
 from ...protocol.window import Window
 from ...protocol.wire import Value
@@ -44,7 +45,7 @@ from .grant_held import KEYSETS_KEPT_MAX, GrantHeld
 from .grant_lines import GrantLines, Happened, Side, line_of_held
 from .grants_held import GrantsHeld
 from .inbox import Asked, Inbox, RequestState
-from .lending_on import LendingOn, check_within
+from .lending_on import LendingOn
 from .lent_days import LentDays
 from .lent_pages import LentPages
 from .lent_proofs import keep_proof
@@ -139,10 +140,13 @@ class Borrowing:
         self.take(tx, pair, bundle, args.request, now_ms)
 
     def take(self, tx: Tx, pair: Pair, bundle: Bundle, request: bytes, now_ms: int) -> None:
-        """Agree to a bundle that was checked: it becomes a grant held, its keys are asked for."""
+        """Agree to a bundle that was checked: it becomes a grant held, its keys are asked for.
+
+        A renewal that came before answers a request to go on: it is held already.
+        """
         held = GrantHeld(pair.own, pair.their, bundle, request, GrantStatus.LIVE, None, ())
-        if self._hold(tx, held, now_ms):
-            self._inbox.decided(tx, request, RequestState.GRANTED, held.cid, None)
+        self._hold(tx, held, now_ms)
+        self._inbox.decided(tx, request, RequestState.GRANTED, held.cid, None)
 
     def renewed(self, tx: Tx, pair: Pair, args: RenewArgs, now_ms: int) -> Value:
         """The owner goes on with a grant that is held, for longer: accepted without asking anyone,
@@ -222,13 +226,16 @@ class Borrowing:
         return len(live)
 
     def over(self, tx: Tx, pair: Pair, cid: bytes, t_ms: int, answer: bytes) -> None:
-        """The owner's signed `answer` to an acceptance says that a grant was taken back.
+        """The owner's signed `answer`, to an acceptance or to a read under a chain, says that a
+        grant was taken back.
 
         Where its keys were held before, this node has forgotten the revocation (a restore), and
         what follows from it follows now.
         """
         held = self.find(tx, cid)
-        if held is None or held.keyed != (pair.own, pair.their) or not held.keysets:
+        if held is None or not held.keysets:
+            return
+        if (pair.own, pair.their) not in (held.keyed, (held.own, held.their)):
             return
         if held.kept is not GrantStatus.REVOKED:
             ended = replace(held, kept=GrantStatus.REVOKED, ended_ms=t_ms)
@@ -247,13 +254,20 @@ class Borrowing:
             raise GrantRefused("nobody here asked to read for this peer", Code.UNKNOWN_GRANT)
         if self._peers.find(tx, own, owner) is None:
             raise GrantRefused("the owner of the data is not paired with this node", Code.UNPAIRED)
+        via = (pair.own, pair.their)
+        if sum(held.via == via for held in self._kept.keyed(tx, *via)) >= MANDATES_OF_ONE_MAX:
+            raise GrantRefused("too much of one peer is read here already", Code.TOO_MUCH)
+        self.hold_for(tx, pair, bundle, now_ms)
+
+    def hold_for(self, tx: Tx, pair: Pair, bundle: Bundle, now_ms: int) -> None:
+        """Keep what `pair` lends on to this node, and accept it.  Raises GrantRefused,
+        CapabilityError for what is wider than the grant above it, or for another reader key."""
+        own, owner = bundle.grant.delegation.aud, bundle.root.delegation.iss
         verify_delegations([link.delegation for link in bundle.links], now_ms=now_ms)
         check_within(bundle)
         if bundle.reader_key != self._peers.persona(tx, pair.own).reader.public:
             raise GrantRefused("this is for another reader key than the present", Code.AUDIENCE)
         via = (pair.own, pair.their)
-        if sum(held.via == via for held in self._kept.keyed(tx, *via)) >= MANDATES_OF_ONE_MAX:
-            raise GrantRefused("too much of one peer is read here already", Code.TOO_MUCH)
         held = GrantHeld(own, owner, bundle, None, GrantStatus.LIVE, None, (), via)
         self._hold(tx, held, now_ms)
 

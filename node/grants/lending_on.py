@@ -1,10 +1,14 @@
-"""Lending on: who was granted something lets a proxy read of it, for them.
+"""Lending on: who was granted something lets a proxy, or a processor, read of it, for them.
 
     principal ── /mandate/lend ──> owner of the data     so that it knows, and can end it
               └─ /mandate/lend ──> proxy ── /grant/accept ──> principal: the keys of just these days
     proxy ── /record/read, two delegations ──> owner     its receipts name the proxy, and by the
                                                          grant the principal
     principal or owner ── /grant/revoke ──> the others   the owner turns the keys, as for any grant
+
+A **proxy** is known to the owner of the data, and said as whom (`household/proxies.py`).  A
+**processor** is not: the terms of the grant name it (`protocol/processor.py`), it is told of what
+is lent on by `/grant/lend`, with where the owner is, and shows itself there (`processors.py`).
 
 The sub-delegation is under the principal's own terms.  Its keys are derived from those that the
 principal holds (`protocol/keys_lent_on.py`); when the owner sends the principal new ones, the
@@ -22,19 +26,22 @@ import structlog
 
 from ...crypto.entropy import Entropy
 from ...protocol.chain import verify_delegations
-from ...protocol.command import AcceptArgs, Cmd, KeysArgs, MandateLendArgs, RevokeArgs
+from ...protocol.command import AcceptArgs, Cmd, KeysArgs, LendArgs, MandateLendArgs, RevokeArgs
 from ...protocol.did import Did
 from ...protocol.errors import Code, GrantRefused, LocalProtocolError
 from ...protocol.grant import Bundle, issue_sub_grant, make_bundle
 from ...protocol.keys_lent_on import keys_lent_on
 from ...protocol.keyset import GrantKeys, make_keyset, next_n
 from ...protocol.limits import LENT_ON_MAX, TIME_S_MAX
+from ...protocol.processor import may_process, processors
 from ...protocol.revocation import (
     Revocation,
     check_revocation,
     make_revocation,
     parse_revocation,
 )
+from ...protocol.showing import check_processor, check_within
+from ...protocol.terms import Terms
 from ...protocol.trust import GrantStatus, check_standing
 from ...protocol.window import Window, opened_until, within
 from ...protocol.wire import Value
@@ -43,6 +50,7 @@ from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
+from .grant_given import GrantGiven
 from .grant_held import GrantHeld
 from .grants_given import lent_on_over
 from .lending import Lending
@@ -108,8 +116,8 @@ class LendingOn:
         exp_s: int,
         now_ms: int,
     ) -> LentOn:
-        """Let `reader`, which is how the owner of the data knows the peer `to`, read `windows` of
-        what `held` opens; told to both and kept.
+        """Let `reader`, which is how the owner of the data knows the peer `to`, or the terms of
+        `held` name it, read `windows` of what `held` opens; told to both and kept.
 
         Raises NotAllowed for more than is held, UsageError.
         """
@@ -124,7 +132,7 @@ class LendingOn:
         windows = opened_until(windows, exp_s)
         if not windows:
             raise UsageError("this would end before the first of its days")
-        of_root = sum(one.root == held.cid for one in self.all(tx))
+        of_root = len(self.of_root(tx, LentOnSide.GIVEN, held.cid))
         if of_root >= LENT_ON_MAX:
             raise UsageError(f"this grant was lent on {of_root} times already")
         persona = self._peers.persona(tx, held.own)
@@ -147,12 +155,27 @@ class LendingOn:
         )
         new = LentOn(LentOnSide.GIVEN, to.own, to.their, bundle, now_ms)
         new = self._keyed(tx, new, held, keys, now_ms)
-        self._save(tx, new)
+        self.save(tx, new)
         owner = self._peers.pair(tx, held.own, held.their)
-        for pair in (owner, to):
-            args = MandateLendArgs(pair.their, bundle.signed.raw)
-            self._outgoing.put(tx, pair, Cmd.MANDATE_LEND, args.value(), now_ms)
+        told = MandateLendArgs(owner.their, bundle.signed.raw)
+        self._outgoing.put(tx, owner, Cmd.MANDATE_LEND, told.value(), now_ms)
+        self._tell_reader(tx, new, owner, to, now_ms)
         return new
+
+    def _tell_reader(self, tx: Tx, new: LentOn, owner: Pair, to: Pair, now_ms: int) -> None:
+        raw = new.bundle.signed.raw
+        if may_process(new.bundle.terms, new.reader) is None:
+            args = MandateLendArgs(to.their, raw)
+            self._outgoing.put(tx, to, Cmd.MANDATE_LEND, args.value(), now_ms)
+            return
+        lend = LendArgs(
+            to.their,
+            raw,
+            owner.inception.signed.raw,
+            owner.certificate.signed.raw,
+            owner.addresses,
+        )
+        self._outgoing.put(tx, to, Cmd.LEND, lend.value(), now_ms)
 
     def _keyed(self, tx: Tx, one: LentOn, held: GrantHeld, keys: GrantKeys, now_ms: int) -> LentOn:
         """`one` with a keyset of what `keys` open of its days."""
@@ -207,7 +230,7 @@ class LendingOn:
         check_standing(self.status(tx, one, now_ms))
         if args.terms != one.bundle.terms.cid:
             raise GrantRefused("these are not the terms of this grant", Code.TERMS)
-        self._save(tx, replace(one, accepted=True))
+        self.save(tx, replace(one, accepted=True))
         assert one.keyset is not None
         return one.keyset
 
@@ -215,7 +238,7 @@ class LendingOn:
         """The proxy says that it holds keyset `n`."""
         one = self.given(tx, cid)
         if one is not None and one.acknowledged < n <= one.n:
-            self._save(tx, replace(one, acknowledged=n))
+            self.save(tx, replace(one, acknowledged=n))
 
     def renew(self, tx: Tx, held: GrantHeld, keys: GrantKeys, now_ms: int) -> None:
         """The owner has sent new keys of `held`: those who read of it get their part of them."""
@@ -229,7 +252,7 @@ class LendingOn:
             except LocalProtocolError as error:
                 log.error("proxy_without_keys", reason=str(error))
                 continue
-            self._save(tx, fresh)
+            self.save(tx, fresh)
             pair = self._peers.find(tx, one.own, one.their)
             if one.accepted and pair is not None:
                 assert fresh.keyset is not None
@@ -245,7 +268,7 @@ class LendingOn:
         """What `held` opens was taken back by its owner: so is what was lent on of it."""
         for one in self.all(tx):
             if one.side is LentOnSide.GIVEN and one.root == held.cid and one.ended_ms is None:
-                self._save(tx, replace(one, ended_ms=revocation.t_ms))
+                self.save(tx, replace(one, ended_ms=revocation.t_ms))
                 self._pass_on(tx, one, revocation)
 
     def _pass_on(self, tx: Tx, one: LentOn, revocation: Revocation) -> None:
@@ -256,27 +279,42 @@ class LendingOn:
 
     # at the owner of the data
 
+    def root(self, tx: Tx, cid: bytes) -> GrantGiven:
+        """The grant of ours under which something is lent on.  Raises GrantRefused."""
+        root = self._lending.find(tx, cid)
+        if root is None:
+            raise GrantRefused("this grant is not one that this node gave", Code.UNKNOWN_GRANT)
+        return root
+
     def lodge(self, tx: Tx, pair: Pair, bundle: Bundle, now_ms: int) -> None:
         """A reader of ours shows what it lends on.  Raises GrantRefused, CapabilityError."""
         if len(bundle.chain) != 1:
             raise GrantRefused("what was lent on is not lent on again", Code.COMMAND)
-        root = self._lending.find(tx, bundle.root.cid)
-        if root is None or (root.own, root.their) != (pair.own, pair.their):
+        root = self.root(tx, bundle.root.cid)
+        if (root.own, root.their) != (pair.own, pair.their):
             raise GrantRefused("this grant is not one that this node gave", Code.UNKNOWN_GRANT)
         check_standing(root.status(now_ms))
         verify_delegations([link.delegation for link in bundle.links], now_ms=now_ms)
         check_within(bundle)
         if self._objects.has(tx, Kind.REVOCATION, bundle.grant.cid):
             raise GrantRefused("this has been taken back", Code.REVOKED)
-        if self._peers.find(tx, pair.own, bundle.grant.delegation.aud) is None:
-            raise GrantRefused("the one who would read is not paired here", Code.UNPAIRED)
+        known = self._peers.find(tx, pair.own, bundle.grant.delegation.aud)
+        if known is None or known.reads_only:
+            self._check_named(bundle, root.bundle.terms)
         if self.find(tx, LentOnSide.HERE, bundle.grant.cid) is not None:
             return
-        of_root = sum(one.side is LentOnSide.HERE and one.root == root.cid for one in self.all(tx))
+        of_root = len(self.of_root(tx, LentOnSide.HERE, root.cid))
         if of_root >= LENT_ON_MAX:
             raise GrantRefused(f"this grant was lent on {of_root} times already", Code.TOO_MUCH)
-        self._save(tx, LentOn(LentOnSide.HERE, pair.own, pair.their, bundle, now_ms))
+        self.save(tx, LentOn(LentOnSide.HERE, pair.own, pair.their, bundle, now_ms))
         self._objects.put(tx, Kind.SETTING, _ENDS, min(self._ends(tx), bundle.grant.exp_s))
+
+    @staticmethod
+    def _check_named(bundle: Bundle, terms: Terms) -> None:
+        """One who is no peer here reads only if the terms of the grant name it."""
+        if not processors(terms):
+            raise GrantRefused("the one who would read is not paired here", Code.UNPAIRED)
+        check_processor(bundle, terms)
 
     def expire(self, tx: Tx, now_ms: int) -> int:
         """At the owner of the data: turn the keys of what was lent on and has run out before the
@@ -320,7 +358,7 @@ class LendingOn:
             paths=one.bundle.grant.paths,
             t_ms=now_ms,
         )
-        self._save(tx, replace(one, ended_ms=now_ms))
+        self.save(tx, replace(one, ended_ms=now_ms))
         here = one.side is LentOnSide.HERE
         if not here:
             self._pass_on(tx, one, revocation)
@@ -344,14 +382,14 @@ class LendingOn:
         if one is not None and (one.own, one.their) == (pair.own, pair.their):
             self._check(one, revocation)
             if one.ended_ms is None:
-                self._save(tx, replace(one, ended_ms=revocation.t_ms))
+                self.save(tx, replace(one, ended_ms=revocation.t_ms))
                 self._turned(tx, one, revocation, now_ms)
             return True
         one = self.given(tx, revocation.dlg)
         if one is not None and (one.giver, one.owner) == (pair.own, pair.their):
             self._check(one, revocation)
             if one.ended_ms is None:
-                self._save(tx, replace(one, ended_ms=revocation.t_ms))
+                self.save(tx, replace(one, ended_ms=revocation.t_ms))
                 self._pass_on(tx, one, revocation)
             return True
         return False
@@ -367,18 +405,13 @@ class LendingOn:
         self._objects.add_if_new(tx, Kind.REVOCATION, revocation.dlg, revocation.signed.raw)
         return self._lending.rotate(tx, one.bundle.grant.paths, revocation.cid, now_ms)
 
-    def _save(self, tx: Tx, one: LentOn) -> None:
+    def of_root(self, tx: Tx, side: LentOnSide, root: bytes) -> list[LentOn]:
+        """What is lent on of the grant `root`, ended or not."""
+        return [one for one in self.all(tx) if one.side is side and one.root == root]
+
+    def save(self, tx: Tx, one: LentOn) -> None:
         self._objects.put(tx, Kind.LENT_ON, [one.side.value, one.cid], one.value())
 
 
 def _suspended(cid: bytes) -> Value:
     return ["lent-on-suspended", cid]
-
-
-def check_within(bundle: Bundle) -> None:
-    """Accept a sub-delegation that opens no more than the one above.  Raises GrantRefused."""
-    above = bundle.chain[-1]
-    if not within(bundle.grant.windows, above.windows):
-        raise GrantRefused("more days are lent on than were granted", Code.DAYS)
-    if bundle.grant.exp_s > above.exp_s:
-        raise GrantRefused("this is lent on for longer than it was granted", Code.EXPIRED)

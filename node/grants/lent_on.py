@@ -6,10 +6,12 @@ what it was shown, so that it can say who reads for whom, and end it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
+from ...protocol.deletion import Deletion, parse_deletion
 from ...protocol.did import Did, check_did
 from ...protocol.grant import Bundle, parse_bundle
 from ...protocol.trust import GrantStatus, status_at
@@ -17,6 +19,7 @@ from ...protocol.window import Window
 from ...protocol.wire import Body, Value
 
 _bundle = lru_cache(maxsize=1024)(parse_bundle)
+_deletion = lru_cache(maxsize=1024)(parse_deletion)
 _KEYS = (
     "side",
     "own",
@@ -28,7 +31,11 @@ _KEYS = (
     "n",
     "acknowledged",
     "accepted",
+    "asked_ms",
+    "deleted",
 )
+# Rows of older versions have neither.
+_LATER = ("asked_ms", "deleted")
 
 
 class LentOnSide(StrEnum):
@@ -39,7 +46,11 @@ class LentOnSide(StrEnum):
 @dataclass(frozen=True, slots=True)
 class LentOn:
     """`own` and `their` are the pair over which it goes: of the giver with the proxy, at the owner
-    of the data with the giver.  `keyset` is the newest, as signed, `n` its number."""
+    of the data with the giver.  `keyset` is the newest, as signed, `n` its number.
+
+    `asked_ms`: when its reader was asked to delete what it read; `deleted`: its word that it did,
+    as signed.
+    """
 
     side: LentOnSide
     own: Did
@@ -51,6 +62,8 @@ class LentOn:
     n: int = 0
     acknowledged: int = 0
     accepted: bool = False
+    asked_ms: int | None = None
+    deleted: Deletion | None = None
 
     @property
     def cid(self) -> bytes:
@@ -93,11 +106,16 @@ class LentOn:
             "n": self.n,
             "acknowledged": self.acknowledged,
             "accepted": self.accepted,
+            "asked_ms": self.asked_ms,
+            "deleted": None if self.deleted is None else self.deleted.signed.raw,
         }
 
     @classmethod
     def from_value(cls, value: Value) -> LentOn:
+        if isinstance(value, Mapping) and _LATER[0] not in value:
+            value = {**value, **dict.fromkeys(_LATER)}
         body = Body.open(value, "a grant lent on", _KEYS)
+        deleted = body.maybe_data("deleted")
         return cls(
             LentOnSide(body.text("side")),
             check_did(body.text("own")),
@@ -109,4 +127,6 @@ class LentOn:
             body.integer("n"),
             body.integer("acknowledged"),
             body.flag("accepted"),
+            body.maybe_integer("asked_ms"),
+            None if deleted is None else _deletion(deleted),
         )
