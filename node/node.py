@@ -7,8 +7,9 @@ the same node runs in the daemon and in a simulated world.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 import trio
@@ -21,13 +22,20 @@ from ..protocol.trust import GrantStatus
 from .checkpoint import UNWATCHED, Checkpoint
 from .clock import Clock
 from .config import Config
+from .devices.acquaintance_rows import acquaintance_spaces
 from .devices.enrolling import Enrolling
 from .devices.handing_over import HandingOver
+from .devices.household_rows import household_spaces
 from .devices.keeping import Keeping
+from .devices.mandate_rows import mandate_spaces
+from .devices.money_rows import money_spaces
 from .devices.own_devices import OwnDevices
 from .devices.page_spaces import PageSpaces
+from .devices.shared_record_space import SharedRecordSpace
 from .devices.shared_rows import SharedRows
+from .devices.space import Space
 from .devices.succession import Succession
+from .devices.view_rows import derives, view_spaces
 from .erasure.erasure import Erasing
 from .exchange.acting import Acting
 from .exchange.answering import Answering
@@ -39,6 +47,8 @@ from .exchange.exchange import Exchange
 from .exchange.fetcher import Fetcher
 from .exchange.follow_up import FollowUp
 from .exchange.introductions import Introductions
+from .exchange.link_answers import LinkAnswers
+from .exchange.link_lending import LinkLending
 from .exchange.links import Links
 from .exchange.meeting import Meeting
 from .exchange.post import Post
@@ -74,6 +84,7 @@ from .log.witnesses import Witnesses
 from .log.witnessing import Witnessing
 from .money.accounts import Accounts
 from .money.invoices import Invoices
+from .money.paid_reads import PaidReads
 from .money.paid_terms import PaidTerms
 from .money.payments import Payments
 from .network.transport import Network
@@ -280,8 +291,15 @@ class Node:
         self.payments = Payments(
             objects, self.peers, self.lending, self.borrowing, self.outgoing, ground.entropy
         )
+        self.rows = MentionedRows(self.store)
+        self.paid_reads = PaidReads(objects, self.rows, self.lending, self.borrowing)
         self.accounts = Accounts(
-            self.store, self.lending, self.borrowing, self.payments, self.paid_terms
+            self.store,
+            self.lending,
+            self.borrowing,
+            self.payments,
+            self.paid_terms,
+            self.paid_reads,
         )
         self.invoices = Invoices(objects, self.peers, self.accounts, self.outgoing)
         self.shared = SharedRecords(
@@ -298,7 +316,6 @@ class Node:
             self.store, self.peers, self.vault, self.outgoing, ground.entropy, ground.offload
         )
         self.serving = Serving(self.store, self.vault, window_pages_max=ground.window_pages_max)
-        self.rows = MentionedRows(self.store)
         self.history = History(
             lines=self.lending.lines,
             rows=self.rows,
@@ -311,6 +328,7 @@ class Node:
             log=keystore.log_number,
         )
         self.history.judged = self.standing_rules.judged
+        self.history.declined = self.offers.why_declined
         self.erasing = Erasing(
             vault=self.vault,
             views=self.views,
@@ -387,18 +405,31 @@ class Node:
             turns=turns,
             checkpoint=ground.checkpoint,
         )
-        door = Door(
+        answers = LinkAnswers(answering, ground.clock)
+        reads = LinkLending(
             store=self.store,
             device=keystore.device,
             clock=ground.clock,
             peers=self.peers,
             receipts=self.receipts,
-            meeting=self.meeting,
             lending=self.lending,
             answering=answering,
+            answers=answers,
+            serving=self.serving,
+            turns=turns,
+            checkpoint=ground.checkpoint,
+        )
+        door = Door(
+            store=self.store,
+            device=keystore.device,
+            clock=ground.clock,
+            peers=self.peers,
+            meeting=self.meeting,
+            answering=answering,
+            answers=answers,
+            reads=reads,
             acting=acting,
             arriving=arriving,
-            serving=self.serving,
             outgoing=self.outgoing,
             addresses=self.addresses,
             turns=turns,
@@ -555,6 +586,7 @@ class Node:
             peers=self.peers,
             devices=self.own_devices,
             keystore=self.keystore,
+            household=self.household,
             config=self.config,
             entropy=ground.entropy,
         )
@@ -565,7 +597,9 @@ class Node:
             collections=self.vault.collections,
             devices=self.own_devices,
             introduce=self._say_where,
+            more=self._more_spaces(),
         )
+        self.views.derives = partial(derives, self.own_devices)
         pages = PageSpaces(self.vault, self.reencryption, self._has_siblings)
         self.handing_over = HandingOver(rows, pages, ground.entropy)
         self.keeping = Keeping(
@@ -586,6 +620,16 @@ class Node:
         )
         door.handing_over = self.handing_over.answer
         door.joining = self.enrolling.join
+
+    def _more_spaces(self) -> Iterator[Space]:
+        """What the person's devices share beside grants and what pages came with."""
+        objects = self.store.objects
+        yield from acquaintance_spaces(objects, self.cards)
+        yield from household_spaces(self.household)
+        yield from mandate_spaces(objects, self.mandates)
+        yield from money_spaces(objects, self.paid_reads)
+        yield from view_spaces(objects)
+        yield SharedRecordSpace(self.shared)
 
     def _has_siblings(self, tx: Tx) -> bool:
         return self.peers.device_persona(tx) is not None

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
@@ -27,8 +26,7 @@ from ...crypto.keys import DeviceKey
 from ...protocol.command import DEVICE, Cmd, OwnArgs, PairOpenArgs, parse_args
 from ...protocol.did import Did
 from ...protocol.errors import Code, GrantRefused, LocalProtocolError, ProtocolError
-from ...protocol.offer import Offer
-from ...protocol.receipt import countersigned, make_answer, sign_receipt
+from ...protocol.receipt import make_answer
 from ...protocol.refusal import code_of
 from ...protocol.session_event import (
     CallReceived,
@@ -38,32 +36,27 @@ from ...protocol.session_event import (
 from ...protocol.trust import (
     Heard,
     authorise_meeting,
-    authorise_read,
     authorise_stranger,
-    check_still,
     hear,
 )
 from ...protocol.wire import Value
 from ..checkpoint import Checkpoint
 from ..clock import Clock
 from ..errors import NodeError
-from ..grants.grant_given import GrantGiven
-from ..grants.lending import Lending
 from ..leave import Leaves
 from ..log.head import LogHead
-from ..log.receipts import Receipts, Way
-from ..log.subject import Subject
 from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
-from ..reads.serving import ReadPlan, Serving
-from ..steps import ReadStep, said_of
+from ..steps import said_of
 from ..store.database import Tx
-from ..store.errors import StoreDamaged, StoreError
+from ..store.errors import StoreError
 from ..store.store import Store
 from .acting import Acting
-from .answering import Answering, Done, attempt
+from .answering import Answering, attempt
 from .arriving import Arriving
 from .link import Demand, Link
+from .link_answers import LinkAnswers, Ready
+from .link_lending import LinkLending
 from .meeting import Meeting
 from .turns import Turns
 from .visit import (
@@ -74,30 +67,11 @@ from .visit import (
     STRANGER_TRIES,
     Cellar,
     Parts,
-    Reading,
     Visit,
 )
 
 log = structlog.get_logger()
 E = TypeVar("E", CallReceived, CountersignReceived)
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """Something signed and logged, to be let out in its place."""
-
-    number: int
-    let_out: Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """Which window of which read is due."""
-
-    heard: Heard
-    plan: ReadPlan
-    grant: GrantGiven
-    number: int
 
 
 class Door:
@@ -110,13 +84,12 @@ class Door:
         device: DeviceKey,
         clock: Clock,
         peers: Peers,
-        receipts: Receipts,
         meeting: Meeting,
-        lending: Lending,
         answering: Answering,
+        answers: LinkAnswers,
+        reads: LinkLending,
         acting: Acting,
         arriving: Arriving,
-        serving: Serving,
         outgoing: Outgoing,
         addresses: Callable[[], Sequence[str]],
         turns: Turns,
@@ -127,13 +100,12 @@ class Door:
         self._device = device
         self._clock = clock
         self._peers = peers
-        self._receipts = receipts
         self._meeting = meeting
-        self._lending = lending
         self._answering = answering
+        self._answers = answers
+        self._reads = reads
         self._acting = acting
         self._arriving = arriving
-        self._serving = serving
         self._outgoing = outgoing
         self._addresses = addresses
         self._turns = turns
@@ -227,7 +199,7 @@ class Door:
         elif not self._has_leave(pair, heard):
             link.withdraw(event.call, Code.BUSY, "this peer asks too much: wait a while")
         elif heard.inv.cmd == Cmd.READ:
-            await self._read(link, visit, pair, event.call, heard)
+            await self._reads.read(link, visit, pair, event.call, heard)
         elif heard.inv.cmd == Cmd.DELIVER:
             await self._deliver(link, visit, pair, event.call, heard)
         else:
@@ -236,6 +208,11 @@ class Door:
     def _has_leave(self, pair: Pair, heard: Heard) -> bool:
         cost = LEAVE_OF_READ if heard.inv.cmd == Cmd.READ else 1.0
         return self._leave.take((pair.own, pair.their), self._clock.now_ms() / 1000, cost)
+
+    async def _countersigned(self, link: Link, event: CountersignReceived) -> None:
+        visit = self._visits.get(link)
+        if visit is not None and link.pair is not None:
+            await self._reads.countersigned(link, visit, link.pair, event)
 
     # strangers
 
@@ -335,157 +312,6 @@ class Door:
     def _say_unsigned(link: Link, call: int, refusal: GrantRefused) -> None:
         link.withdraw(call, refusal.code, str(refusal))
 
-    # reads
-
-    async def _read(self, link: Link, visit: Visit, pair: Pair, call: int, heard: Heard) -> None:
-        if not await visit.begin_reading(call):
-            return
-        alone = self._turns.alone(link.turn)
-
-        def act(tx: Tx) -> tuple[Reading, Ready]:
-            now_ms = self._clock.now_ms()
-            statuses = self._lending.statuses(tx, heard.grants, now_ms)
-            read = authorise_read(heard, self._answering.standing(tx, pair, statuses), now_ms)
-            self._store.ledger.first_time(tx, heard.inv.cid, read.spent_until_s)
-            plan = self._serving.plan(tx, read, alone=alone)
-            grant = self._lending.get(tx, read.grant.cid)
-            return self._offer(tx, link, visit, pair, call, Served(heard, plan, grant, 0), now_ms)
-
-        self._checkpoint.reached(ReadStep.ASKED)
-        await self._serve_window(link, visit, pair, call, heard, act)
-
-    async def _countersigned(self, link: Link, event: CountersignReceived) -> None:
-        """Keep the reader's signature; then offer the next window, if the grant still holds."""
-        visit, pair = self._visits.get(link), link.pair
-        reading = None if visit is None else visit.readings.pop(event.call, None)
-        if visit is None or pair is None or reading is None or event.window != reading.number:
-            return
-        self._checkpoint.reached(ReadStep.RETURNED)
-        try:
-            receipt = countersigned(reading.receipt, event.sig)
-        except CryptoError:
-            # Nobody signs a window by mistake: this peer has nothing more to say here.
-            link.session.refuse(0, Code.MALFORMED, "a countersignature is not the reader's")
-            link.wake()
-            return
-        root = reading.plan.read.grant.cid
-        own_reader = len(reading.heard.grants) == 1
-
-        def keep(tx: Tx) -> None:
-            self._receipts.countersigned(tx, receipt)
-            # One who reads under a sub-delegation has its keys from elsewhere.
-            if event.keys is not None and own_reader:
-                self._lending.acknowledged(tx, root, event.keys)
-
-        if event.last:
-            visit.end(event.call)
-            async with self._turns.of(link.turn):
-                await self._store.database.write(keep)
-            self._checkpoint.reached(ReadStep.KEPT)
-            return
-
-        def act(tx: Tx) -> tuple[Reading, Ready]:
-            now_ms = self._clock.now_ms()
-            keep(tx)
-            statuses = self._lending.statuses(tx, reading.heard.grants, now_ms)
-            check_still(reading.plan.read, statuses, now_ms)
-            served = Served(
-                reading.heard, reading.plan, self._lending.get(tx, root), reading.number + 1
-            )
-            return self._offer(tx, link, visit, pair, event.call, served, now_ms)
-
-        await self._serve_window(link, visit, pair, event.call, reading.heard, act, always=keep)
-
-    async def _serve_window(
-        self,
-        link: Link,
-        visit: Visit,
-        pair: Pair,
-        call: int,
-        heard: Heard,
-        act: Callable[[Tx], tuple[Reading, Ready]],
-        always: Callable[[Tx], None] | None = None,
-    ) -> None:
-        """Offer what `act` gives, or answer with its refusal; `always` is kept even then."""
-
-        def unit(tx: Tx) -> tuple[Reading | None, Ready]:
-            result = attempt(tx, act)
-            if isinstance(result, Done):
-                return result.value
-            if always is not None:
-                always(tx)
-            return None, self._answer(tx, link, pair, call, heard, result)
-
-        try:
-            async with self._turns.of(link.turn):
-                reading, ready = await self._store.database.write(unit)
-            self._checkpoint.reached(ReadStep.LOGGED)
-        except StoreError:
-            visit.end(call)
-            raise
-        if reading is None:
-            visit.end(call)
-        link.in_order(ready.number, ready.let_out)
-        if reading is not None:
-            self._checkpoint.reached(ReadStep.OFFERED)
-
-    def _offer(
-        self,
-        tx: Tx,
-        link: Link,
-        visit: Visit,
-        pair: Pair,
-        call: int,
-        served: Served,
-        now_ms: int,
-    ) -> tuple[Reading, Ready]:
-        """Sign and log the window that is due.  Everything that can fail comes before the
-        signature."""
-        plan, number, grant = served.plan, served.number, served.grant
-        try:
-            try:
-                pages = self._serving.pages(tx, plan.slices[number])
-            except StoreDamaged:
-                # Encrypted again since the plan was made?  Then they are there, under other names.
-                plan = self._serving.again(tx, plan, number)
-                pages = self._serving.pages(tx, plan.slices[number])
-            evidence = self._serving.evidence(tx, plan.read.window, plan.slices[number])
-        except StoreDamaged as error:
-            log.error("page_damaged", kind=type(error).__name__)
-            raise GrantRefused("a page of these days is damaged here", Code.BUSY) from error
-        persona = self._peers.persona(tx, pair.own)
-        receipt = sign_receipt(plan.body(number, now_ms, link.chain.given), self._device)
-        self._receipts.add(
-            tx,
-            Way.GIVEN,
-            pair.own,
-            pair.their,
-            receipt,
-            grant.k_grant,
-            persona.certificate,
-            Subject(Cmd.READ, None, plan.read.window.collection),
-        )
-        self._checkpoint.reached(ReadStep.SIGNED)
-        # Also in the middle of a read: the keys may have been turned since it began.
-        own_reader = len(served.heard.grants) == 1
-        offer = Offer(
-            receipt=receipt.body,
-            sig=receipt.signed.signatures[0],
-            heads=evidence.heads,
-            entries=[page.raw for page in plan.slices[number].pages],
-            proofs=evidence.proofs,
-            statements=evidence.statements,
-            keysets=self._lending.unacknowledged(grant) if own_reader else (),
-        )
-        order = link.chain.number(receipt.cid)
-        reading = Reading(served.heard, plan, receipt, number)
-
-        def let_out() -> None:
-            link.session.offer(call, offer, pages)
-            visit.readings[call] = reading
-
-        return reading, Ready(order, let_out)
-
     # commands in one's own name
 
     async def _own(self, link: Link, pair: Pair, call: int, heard: Heard) -> None:
@@ -519,24 +345,9 @@ class Door:
         """Do `act` and answer with what it gives, or with its refusal: one unit of work."""
 
         def unit(tx: Tx) -> Ready:
-            return self._answer(tx, link, pair, call, heard, attempt(tx, act))
+            return self._answers.answer(tx, link, pair, call, heard, attempt(tx, act))
 
         async with self._turns.of(link.turn):
             ready = await self._store.database.write(unit)
         self._checkpoint.reached(said_of(heard.inv.cmd).served)
         link.in_order(ready.number, ready.let_out)
-
-    def _answer(
-        self,
-        tx: Tx,
-        link: Link,
-        pair: Pair,
-        call: int,
-        heard: Heard,
-        result: Done[Value] | GrantRefused,
-    ) -> Ready:
-        """Sign and log an answer."""
-        now_ms = self._clock.now_ms()
-        answer = self._answering.word(tx, pair, heard, result, prev=link.chain.given, now_ms=now_ms)
-        order = link.chain.number(answer.cid)
-        return Ready(order, lambda: link.session.answer(call, answer.signed.raw))
