@@ -31,7 +31,8 @@ from ..store.errors import StoreDamaged
 from ..store.objects import Kind, Objects
 from ..store.outbox import Outbox
 from .outgoing import Outgoing, message_of
-from .peers import LINE_MAX, Pair, Peers
+from .pair import LINE_MAX, Pair
+from .peers import Peers
 
 
 @dataclass(frozen=True, slots=True)
