@@ -301,6 +301,7 @@ def settle(node: Node, new: NewDevice, given: Given, now_ms: int, tx: Tx) -> Non
     devices.be(tx, new.persona, new.reader, now_ms, new.inception)
     devices.join(tx, given.family, rows, now_ms)
     node.peers.take_half(tx, given.first, given.end)
+    node.household.take_numbers(tx, *given.people)
 
 
 @dataclass(frozen=True, slots=True)

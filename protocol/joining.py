@@ -32,6 +32,7 @@ from ..crypto.entropy import Entropy
 from ..crypto.keys import KEY_BYTES, PairKey, ReaderSecret
 from ..crypto.labels import Derive, Tag, label
 from ..crypto.seal import open_sealed, seal
+from .collection import PEOPLE_MAX
 from .did import Did
 from .errors import CapabilityError, Code, WireError
 from .limits import DEVICE_CHUNK_BYTES_MAX, LINE_CHARS_MAX, TIME_S_MAX
@@ -86,7 +87,8 @@ class Given:
     `epochs` are names and secrets of the vault, oldest first; `digests` all those of list
     `next_list`, of which `first … end` (exclusive) are its own; `family` is the secret of own
     devices; `devices` what is known of each, as rows; `serves_within_s` how long it may serve
-    without having spoken with another.
+    without having spoken with another; `people` from which number on it names people of the house,
+    and below which.
     """
 
     name: str
@@ -100,6 +102,7 @@ class Given:
     family: bytes = field(repr=False)
     devices: tuple[Value, ...]
     serves_within_s: int | None
+    people: tuple[int, int]
 
     def value(self) -> dict[str, Value]:
         return {
@@ -115,6 +118,7 @@ class Given:
             "family": self.family,
             "devices": list(self.devices),
             "serves_within_s": self.serves_within_s,
+            "people": list(self.people),
         }
 
 
@@ -131,6 +135,7 @@ _KEYS = (
     "family",
     "devices",
     "serves_within_s",
+    "people",
 )
 
 
@@ -165,6 +170,7 @@ def open_given(
         body.data("family", length=KEY_BYTES),
         tuple(body.items("devices", items_max=LINE_CHARS_MAX)),
         body.maybe_integer("serves_within_s", high=TIME_S_MAX),
+        _numbers(body.value("people")),
     )
     if len(digests) % KEY_BYTES or not given.first <= given.end <= len(digests) // KEY_BYTES:
         raise CapabilityError("a device is given digests that are not there", Code.MALFORMED)
@@ -175,6 +181,14 @@ def rows_info(giver: Did, taker: Did, inv: bytes) -> bytes:
     """Under what rows are sealed on their way between two devices: their personas, and the CID of
     the call that asked for them."""
     return encode([label(Tag.DEVICE_ROWS), giver, taker, inv])
+
+
+def _numbers(item: Value) -> tuple[int, int]:
+    match item:
+        case [int(first), int(end)] if 1 <= first <= end <= PEOPLE_MAX + 1:
+            return first, end
+        case _:
+            raise WireError("the numbers of people are a first one and an end")
 
 
 def _epoch(item: Value) -> tuple[bytes, bytes]:

@@ -28,6 +28,7 @@ from ...protocol.persona import Inception, parse_certificate, parse_inception
 from ...protocol.wire import Body, Value
 from ..config import Config
 from ..errors import NotFound
+from ..household.household import Household
 from ..keystore import Keystore
 from ..peers.peers import Peers, fit_name
 from ..store.database import Tx
@@ -97,6 +98,7 @@ class Enrolling:
         peers: Peers,
         devices: OwnDevices,
         keystore: Keystore,
+        household: Household,
         config: Config,
         entropy: Entropy,
     ) -> None:
@@ -104,6 +106,7 @@ class Enrolling:
         self._peers = peers
         self._devices = devices
         self._keystore = keystore
+        self._household = household
         self._config = config
         self._entropy = entropy
 
@@ -223,6 +226,7 @@ class Enrolling:
             family=self._devices.family(tx),
             devices=tuple(known.value() for known in self._devices.all(tx)),
             serves_within_s=one.serves_within_s,
+            people=self._household.give_numbers(tx),
         )
         sealed = seal_given(
             given,

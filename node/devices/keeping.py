@@ -138,7 +138,7 @@ class Keeping:
             if self._devices.listens(tx, self._addresses(), now_ms):
                 for pair in self._peers.all(tx):
                     self._introduce(tx, pair, now_ms)
-            self._rows.standing.note(tx, now_ms)
+            self._rows.note(tx, now_ms)
             return self._peers.siblings(tx)
 
         done = 0

@@ -26,8 +26,8 @@ class Rows(Generic[T]):
 
     `read` and `write` are between a row of the store and its type; `read` raises WireError for what
     is none.  `travels` says how it stands on its way, from which `arrived` makes it again, and
-    `says` what of that is to be the same everywhere; `shared` whether a row is everybody's; `keep`
-    keeps what `join` gives, in place of `before`.
+    `says` what of that is to be the same everywhere; `shared` whether a row is everybody's, `told`
+    whether it is worth telling; `keep` keeps what `join` gives, in place of `before`.
     """
 
     read: Callable[[Value, Value], T]
@@ -37,6 +37,7 @@ class Rows(Generic[T]):
     says: Callable[[T], Value] | None = None
     arrived: Callable[[Value, Value, Taking], T] | None = None
     shared: Callable[[Tx, Value, T], bool] | None = None
+    told: Callable[[T], bool] | None = None
     keep: Callable[[Tx, Value, T | None, T, Taking], None] | None = None
 
 
@@ -51,10 +52,10 @@ class RowSpace(Generic[T]):
 
     def rows(self, tx: Tx) -> Mapping[bytes, Value]:
         found: dict[bytes, Value] = {}
-        shared = self.how.shared
+        shared, told = self.how.shared, self.how.told
         for name, value in self.objects.all(tx, self.kind):
             row = self.how.read(name, value)
-            if shared is None or shared(tx, name, row):
+            if (shared is None or shared(tx, name, row)) and (told is None or told(row)):
                 travelling = self._travels(row)
                 says = travelling if self.how.says is None else self.how.says(row)
                 found[row_id(self.name, name, says)] = [name, travelling]

@@ -7,11 +7,13 @@ as it is not known who is none.
     devices · personas · personas-left · follows · pairs    who is known, and as whom
     requests · keysets-sent · revoked · grants-given · R    what was lent, and taken back
     grants-held · keysets-held · grant-lines                what was borrowed; what became of it
-    statements · delivered · imports · standing             what pages came with; standing terms
+    statements · delivered · imports                        what pages came with
+    standing                                                standing terms
+    … then the rest, each kind in its module: cards and vouches (`acquaintance_rows`), people of the
+    house, mandates, money, views, shared records
 
-Not shared: one's own log and outbox, what was fetched from peers (it is fetched again), payments,
-views and their periods (they are derived where they were made; their pages are shared), what was
-heard of peers' cards and domains, mandates, shared records.
+Not shared: one's own log and outbox, and pages that were fetched from peers.  Those are fetched
+again: who has them has signed for them.
 """
 
 from __future__ import annotations
@@ -30,17 +32,18 @@ from ..grants.grant_held import GrantHeld
 from ..grants.grant_lines import GrantLine, line_from_row
 from ..grants.inbox import Asked
 from ..grants.lending import Lending
+from ..grants.standing_terms import OWN
 from ..peers.peers import OwnPersona, Pair, Peers
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
 from ..vault.collection import Collections
 from ..vault.journal import Import
 from . import joins
+from .chosen_space import ChosenSpace, standing_terms
 from .own_device import OwnDevice, later
 from .own_devices import OwnDevices
 from .row_spaces import Rows, RowSpace, plain
 from .space import Space, Taking
-from .standing_space import StandingSpace
 
 DEVICES: Final = "devices"
 PAIRS: Final = "pairs"
@@ -63,16 +66,31 @@ class SharedRows:
         collections: Collections,
         devices: OwnDevices,
         introduce: Callable[[Tx, Pair, int], None],
+        more: Iterable[Space] = (),
     ) -> None:
-        """`introduce` is done in the unit of work that brings a pair."""
+        """`introduce` is done in the unit of work that brings a pair; `more` are fetched last."""
         self._objects = objects
         self._peers = peers
         self._lending = lending
         self._collections = collections
         self._devices = devices
         self._introduce = introduce
-        self.standing = StandingSpace("standing", objects)
-        self.spaces: Mapping[str, Space] = {space.name: space for space in self._all()}
+        standing = ChosenSpace(
+            "standing",
+            objects,
+            Kind.STANDING_TERMS,
+            OWN,
+            "standing-terms-set",
+            standing_terms,
+        )
+        every = (*self._all(), standing, *more)
+        self.spaces: Mapping[str, Space] = {space.name: space for space in every}
+        self._chosen = [space for space in every if isinstance(space, ChosenSpace)]
+
+    def note(self, tx: Tx, now_ms: int) -> None:
+        """Note when the person chose what they have chosen since this was last done."""
+        for space in self._chosen:
+            space.note(tx, now_ms)
 
     def _all(self) -> Iterable[Space]:
         objects = self._objects
@@ -96,7 +114,6 @@ class SharedRows:
         yield RowSpace("statements", Kind.STATEMENT, objects, _statements())
         yield RowSpace("delivered", Kind.DELIVERY, objects, _delivered())
         yield RowSpace("imports", Kind.IMPORT, objects, _imports())
-        yield self.standing
 
     # who is known
 

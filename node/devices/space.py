@@ -7,7 +7,7 @@ compares digests, then ids, then fetches what it lacks, has all that the other h
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -61,3 +61,8 @@ def row_id(space: str, name: Value, value: Value) -> bytes:
 def digest_of(ids: Sequence[bytes]) -> bytes:
     """A digest over everything in a space; of an empty one too."""
     return tag128(b"", Tag.DEVICE_ROWS, b"".join(ids))
+
+
+def rows_of_ids(rows: Mapping[bytes, Value], ids: Iterable[bytes]) -> list[Value]:
+    """Those of `ids` that are there, in their order."""
+    return [rows[one] for one in ids if one in rows]

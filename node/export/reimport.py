@@ -193,7 +193,7 @@ class Reimporting:
         if plan.people and not self._node.household.all(tx, removed=True):
             self._node.household.take_in(tx, plan.people)
         for path, people in plan.whose.items():
-            self._node.household.assign(tx, path, people)
+            self._node.household.assign(tx, path, people, self._node.clock.now_ms())
         for row in plan.imports:
             self._node.imports.journal.put(tx, row)
         for path, origin, day in plan.left_out:

@@ -18,8 +18,8 @@ Everything here is a function of a transaction.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ...protocol.collection import JOINT_MAX, PEOPLE_MAX, apart, belonging_to, check_path
 from ...protocol.did import Did
@@ -35,6 +35,8 @@ HOME = "home"
 _PEOPLE: Value = "people"
 _WHOSE: Value = "whose"
 _PERSONAS: Value = "personas-of-people"
+# From which number on this device names people, and below which.
+_NUMBERS: Value = "numbers-of-people"
 _KEYS = ("number", "name", "born", "removed")
 
 People = tuple[int, ...]
@@ -74,6 +76,14 @@ class Person:
         return int(datetime.datetime.combine(day, datetime.time(), datetime.UTC).timestamp())
 
 
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """To whom a collection belongs by the owner's word, and when that was said (0: unknown)."""
+
+    people: People
+    t_ms: int
+
+
 class Household:
     """The people of this node, and what is whose."""
 
@@ -83,10 +93,49 @@ class Household:
     # people
 
     def all(self, tx: Tx, *, removed: bool = False) -> list[Person]:
-        """Everyone of the house, in the order in which they were added."""
+        """Everyone of the house, by number.  Of two of one name, who were added on two devices, the
+        second is told apart by their number."""
+        seen: set[str] = set()
+        people: list[Person] = []
+        for one in self.kept(tx):
+            if not one.removed:
+                if one.name.casefold() in seen:
+                    one = replace(one, name=f"{one.name} {one.number}")
+                seen.add(one.name.casefold())
+            people.append(one)
+        return [one for one in people if removed or not one.removed]
+
+    def kept(self, tx: Tx) -> list[Person]:
+        """Everyone who was ever added, by number, as they were named."""
         value = self._objects.get(tx, Kind.SETTING, _PEOPLE)
         people = [Person.from_value(one) for one in value] if isinstance(value, list) else []
-        return [one for one in people if removed or not one.removed]
+        return sorted(people, key=lambda one: one.number)
+
+    def keep(self, tx: Tx, people: Iterable[Person]) -> None:
+        """Keep who was added here or on another device."""
+        ordered = sorted(people, key=lambda one: one.number)
+        self._objects.put(tx, Kind.SETTING, _PEOPLE, [one.value() for one in ordered])
+
+    def numbers(self, tx: Tx) -> tuple[int, int]:
+        """From which number on this device names people, and below which."""
+        match self._objects.get(tx, Kind.SETTING, _NUMBERS):
+            case [int(first), int(end)]:
+                return first, end
+            case _:
+                return 1, PEOPLE_MAX + 1
+
+    def take_numbers(self, tx: Tx, first: int, end: int) -> None:
+        """This device names people from `first` to below `end`."""
+        self._objects.put(tx, Kind.SETTING, _NUMBERS, [first, end])
+
+    def give_numbers(self, tx: Tx) -> tuple[int, int]:
+        """Give the upper half of the unused numbers away, for good: (first, end) of it."""
+        first, end = self.numbers(tx)
+        used = {one.number for one in self.kept(tx)}
+        free = next((n for n in range(first, end) if used.isdisjoint(range(n, end))), end)
+        middle = free + (end - free + 1) // 2
+        self.take_numbers(tx, first, middle)
+        return middle, end
 
     def add(self, tx: Tx, name: str, born: str | None = None) -> Person:
         """Add a person.  Raises UsageError for a name that is taken or cannot be shown."""
@@ -96,17 +145,24 @@ class Household:
             raise UsageError(f"nobody is called {name}: choose another name")
         if any(one.name.casefold() == name.casefold() and not one.removed for one in everyone):
             raise UsageError(f"there is a {name} already: `entrenous people` lists them")
-        if len(everyone) >= PEOPLE_MAX:
-            raise UsageError(f"a household has at most {PEOPLE_MAX} people")
-        person = Person(len(everyone) + 1, name, _date(born), removed=False)
-        self._put(tx, [*everyone, person])
+        taken = {one.number for one in everyone}
+        number = next((n for n in range(*self.numbers(tx)) if n not in taken), None)
+        if number is None:
+            raise UsageError(
+                f"a household has at most {PEOPLE_MAX} people, and this device has named its share "
+                "of them: another device may name more"
+                if len(everyone) < PEOPLE_MAX
+                else f"a household has at most {PEOPLE_MAX} people"
+            )
+        person = Person(number, name, _date(born), removed=False)
+        self.keep(tx, [*self.kept(tx), person])
         return person
 
     def take_in(self, tx: Tx, people: Sequence[Person]) -> None:
         """Be the household of another node; there must be nobody here yet.  Raises UsageError."""
         if self.all(tx, removed=True):
             raise UsageError("people live here already")
-        self._put(tx, people)
+        self.keep(tx, people)
 
     def remove(self, tx: Tx, name: str, paths: Iterable[str]) -> Person:
         """Remove a person to whom none of `paths` belongs, and no relationship.
@@ -116,12 +172,17 @@ class Household:
         person = self.named(tx, name)
         if any(person.number in self.whose(tx, path) for path in paths):
             raise UsageError(f"collections of {person.name} are here: erase or assign them first")
-        if any(person.number in people for people in self._personas(tx)):
+        if any(person.number in people for people in self.personas(tx).values()):
             raise UsageError(f"peers know {person.name}: such a relationship cannot be given away")
-        gone = Person(person.number, person.name, person.born, removed=True)
-        everyone = self.all(tx, removed=True)
-        self._put(tx, [gone if one.number == gone.number else one for one in everyone])
-        return gone
+        everyone = self.kept(tx)
+        self.keep(
+            tx,
+            [
+                replace(one, removed=True) if one.number == person.number else one
+                for one in everyone
+            ],
+        )
+        return replace(person, removed=True)
 
     def named(self, tx: Tx, name: str) -> Person:
         """The person called `name`.  Raises NotFound."""
@@ -148,9 +209,6 @@ class Household:
         known = {one.number: one.name for one in self.all(tx, removed=True)}
         return tuple(known.get(number, f"p{number}") for number in people)
 
-    def _put(self, tx: Tx, people: Sequence[Person]) -> None:
-        self._objects.put(tx, Kind.SETTING, _PEOPLE, [one.value() for one in people])
-
     # collections
 
     def whose(self, tx: Tx, path: str) -> People:
@@ -161,22 +219,34 @@ class Household:
         known = {one.number for one in self.all(tx, removed=True)}
         return people if known.issuperset(people) else ()
 
-    def assign(self, tx: Tx, path: str, people: People) -> None:
+    def assign(self, tx: Tx, path: str, people: People, now_ms: int) -> None:
         """Say whose a collection is whose path does not.  Raises UsageError if its path does."""
         if apart(path)[1]:
             raise UsageError(f"{path} says itself whose it is")
-        said = {**self.assigned(tx), check_path(path): people}
-        value: list[Value] = [[one, list(said[one])] for one in sorted(said)]
-        self._objects.put(tx, Kind.SETTING, _WHOSE, value)
+        said = self.said(tx)
+        before = said.get(check_path(path))
+        at_ms = now_ms if before is None else max(now_ms, before.t_ms + 1)
+        self.keep_said(tx, {**said, path: Whose(people, at_ms)})
 
     def assigned(self, tx: Tx) -> dict[str, People]:
         """Whose the collections are of which the owner said so."""
+        return {path: one.people for path, one in self.said(tx).items()}
+
+    def keep_said(self, tx: Tx, said: Mapping[str, Whose]) -> None:
+        """Keep what was said of collections, here or on another device."""
+        value: list[Value] = [[one, list(said[one].people), said[one].t_ms] for one in sorted(said)]
+        self._objects.put(tx, Kind.SETTING, _WHOSE, value)
+
+    def said(self, tx: Tx) -> dict[str, Whose]:
+        """As `assigned`, with when it was said."""
         value = self._objects.get(tx, Kind.SETTING, _WHOSE)
-        found: dict[str, People] = {}
+        found: dict[str, Whose] = {}
         for item in value if isinstance(value, list) else []:
             match item:
-                case [str(path), list(people)]:
-                    found[path] = numbers_of(people)
+                case [str(path), list(people), int(t_ms)]:
+                    found[path] = Whose(numbers_of(people), t_ms)
+                case [str(path), list(people)]:  # of a home from before it was kept when
+                    found[path] = Whose(numbers_of(people), 0)
                 case _:
                     raise StoreDamaged("whose a collection is has another form in the store")
         return found
@@ -219,10 +289,11 @@ class Household:
         theirs = set(self.whose(tx, path))
         return bool(theirs) and theirs.isdisjoint(self.of_persona(tx, own))
 
-    def _personas(self, tx: Tx) -> list[People]:
+    def personas(self, tx: Tx) -> dict[Did, People]:
+        """The personas that stand for somebody in particular, and for whom."""
         value = self._objects.get(tx, Kind.SETTING, _PERSONAS)
         known = value if isinstance(value, list) else []
-        return [self.of_persona(tx, own) for own in known if isinstance(own, str)]
+        return {Did(own): self.of_persona(tx, own) for own in known if isinstance(own, str)}
 
 
 def numbers_of(value: Value) -> People:

@@ -387,6 +387,16 @@ class Mandates:
             raise GrantRefused("too many mandates were ended that nobody knew", Code.TOO_MUCH)
         self._objects.put(tx, Kind.SETTING, name, count + 1)
 
+    def adopt(self, tx: Tx, kept: MandateKept, before: MandateKept | None) -> None:
+        """Keep what another device of this person knows of a mandate, in place of `before`."""
+        self._objects.put(tx, Kind.MANDATE, [kept.side.value, kept.cid], kept.value())
+        if kept.here:
+            for link in kept.mandate.links:
+                self._objects.put(tx, Kind.SETTING, _mandate_of(link.cid), kept.cid)
+        ended = kept.ended_ms is not None and (before is None or before.ended_ms is None)
+        if ended and kept.side is Side.HELD:
+            self.held_ended(tx, kept)
+
     # at the organisation: what the door asks
 
     def lodged(self, tx: Tx, own: Did, prf: Iterable[bytes]) -> Mapping[bytes, Lodged]:

@@ -32,6 +32,7 @@ from ..grants.lending import Lending
 from ..log.receipts import Logged, Way, logged_of
 from ..store.database import Tx
 from ..store.store import Store
+from .paid_reads import PaidRead, PaidReads
 from .paid_terms import PaidTerms
 from .payments import PaymentKept, Payments, PaymentState
 
@@ -134,12 +135,14 @@ class Accounts:
         borrowing: Borrowing,
         payments: Payments,
         paid_terms: PaidTerms,
+        paid_reads: PaidReads,
     ) -> None:
         self._store = store
         self._lending = lending
         self._borrowing = borrowing
         self._payments = payments
         self._paid_terms = paid_terms
+        self._paid_reads = paid_reads
 
     def sheets(
         self, tx: Tx, until_ms: int, between: tuple[str, str] | None = None
@@ -181,8 +184,9 @@ class Accounts:
     def _grants(
         self, tx: Tx, until_ms: int, between: tuple[str, str] | None
     ) -> Iterator[GrantAccount]:
+        # An offer that its reader never agreed to is no account.
         grants: list[GrantGiven | GrantHeld] = [
-            *self._lending.all(tx),
+            *(given for given in self._lending.all(tx) if given.keyset is not None),
             *(held for held in self._borrowing.all(tx) if held.via is None),
         ]
         paid = [
@@ -227,16 +231,23 @@ class Accounts:
     def _reads(
         self, tx: Tx, grants: Collection[bytes], until_ms: int
     ) -> Mapping[tuple[bool, bytes], _Read]:
-        """What the logs of this home hold of these grants, by (served here, grant)."""
+        """What the logs of this person's devices hold of these grants, by (served, grant)."""
         found: dict[tuple[bool, bytes], _Read] = {}
-        for logged in self._every_word(tx) if grants else ():
-            word = logged.word
-            if isinstance(word, Receipt) and word.body.dlg in grants and word.body.t_ms <= until_ms:
-                given = logged.way is Way.GIVEN
-                # What this node read for another is that one's to pay.
-                if given or word.body.reader == logged.own:
-                    found.setdefault((given, word.body.dlg), _Read()).take(word)
+        for one in self._every_read(tx) if grants else ():
+            word = one.word
+            if word.body.dlg not in grants or word.body.t_ms > until_ms:
+                continue
+            # What this node read for another is that one's to pay.
+            if one.given or word.body.reader == one.own:
+                found.setdefault((one.given, word.body.dlg), _Read()).take(word)
         return found
+
+    def _every_read(self, tx: Tx) -> Iterator[PaidRead]:
+        """Those of this home's logs, and of the person's other devices."""
+        for logged in self._every_word(tx):
+            if isinstance(logged.word, Receipt):
+                yield PaidRead(logged.way is Way.GIVEN, logged.own, logged.their, logged.word)
+        yield from self._paid_reads.brought(tx)
 
     def _every_word(self, tx: Tx) -> Iterator[Logged]:
         """The words of this device's log, and of those of the devices that it was restored from."""

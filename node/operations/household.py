@@ -76,7 +76,8 @@ async def people_assign(host: Host, args: Args, emit: Emit) -> Value:
 
     def unit(tx: Tx) -> None:
         node.vault.collections.get(tx, path)
-        node.household.assign(tx, path, node.household.people(tx, names))
+        people = node.household.people(tx, names)
+        node.household.assign(tx, path, people, node.clock.now_ms())
 
     await node.store.database.write(unit)
     return None

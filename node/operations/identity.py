@@ -186,7 +186,7 @@ async def withdraw_vouch(host: Host, args: Args, emit: Emit) -> Value:
     node = host.node
     peer = args.text("peer")
     await node.store.database.write(
-        lambda tx: node.vouches.withdraw(tx, node.peers.named(tx, peer))
+        lambda tx: node.vouches.withdraw(tx, node.peers.named(tx, peer), node.clock.now_ms())
     )
     return None
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from ...protocol.card import SignedCard, card_from_mapping, make_card, parse_card
 from ...protocol.command import CardPutArgs, Cmd, parse_args
-from ...protocol.errors import Code, GrantRefused, ProtocolError
+from ...protocol.errors import Code, GrantRefused, ProtocolError, WireError
 from ...protocol.wire import Body, Value
 from ..config import Role
 from ..errors import NotAllowed, UsageError
@@ -104,7 +104,8 @@ class Cards:
 
     def shown(self, tx: Tx, pair: Pair) -> tuple[ShownCard, ...]:
         """What the peer has shown, the oldest first and the one in force last; empty for none."""
-        return self._objects.read(tx, Kind.CARD_SHOWN, [pair.own, pair.their], _versions) or ()
+        name: Value = [pair.own, pair.their]
+        return self._objects.read(tx, Kind.CARD_SHOWN, name, shown_from_value) or ()
 
     def of(self, tx: Tx, pair: Pair) -> SignedCard | None:
         """The card of this peer that is in force."""
@@ -131,10 +132,13 @@ class Cards:
                     Code.REPLAY,
                 )
         versions = _added(shown, ShownCard(card, now_ms))
-        value: Value = [[one.heard_ms, one.signed.raw] for one in versions]
-        self._objects.put(tx, Kind.CARD_SHOWN, [pair.own, pair.their], value)
-        self._objects.put(tx, Kind.SETTING, _COUNT, self.count_shown(tx) + 1)
+        self._objects.put(tx, Kind.CARD_SHOWN, [pair.own, pair.their], shown_value(versions))
+        self.counted(tx)
         return card.card.n
+
+    def counted(self, tx: Tx) -> None:
+        """One more card has come."""
+        self._objects.put(tx, Kind.SETTING, _COUNT, self.count_shown(tx) + 1)
 
     def count_shown(self, tx: Tx) -> int:
         """How many cards have come: whoever follows them sees here that there is another."""
@@ -150,13 +154,24 @@ def _added(shown: tuple[ShownCard, ...], new: ShownCard) -> tuple[ShownCard, ...
     return (*shown, new)[-VERSIONS_MAX:]
 
 
-def _versions(value: Value) -> tuple[ShownCard, ...]:
+def shown_value(shown: tuple[ShownCard, ...]) -> Value:
+    """Cards of a peer as they are kept."""
+    return [[one.heard_ms, one.signed.raw] for one in shown]
+
+
+def shown_from_value(value: Value, *, strict: bool = False) -> tuple[ShownCard, ...]:
+    """Cards of a peer, the oldest first; `strict`: from outside, where each must be one.
+
+    Raises WireError, BadSignature.
+    """
     body = Body("cards of a peer in the store", {"cards": value})
     found: list[ShownCard] = []
     for item in body.items("cards", items_max=VERSIONS_MAX):
         match item:
             case [int(heard_ms), bytes(raw)]:
                 found.append(ShownCard(parse_card(raw), heard_ms))
+            case _ if strict:
+                raise WireError("a card that was shown has not the form of a time and a card")
             case _:
                 continue
     return tuple(found)

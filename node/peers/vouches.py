@@ -31,11 +31,18 @@ TOLD_MAX = 1_024
 
 @dataclass(frozen=True, slots=True)
 class GivenVouch:
-    """A vouch of this person's for `about`, given at `t_ms`; `told`: (own, their) of each peer."""
+    """A vouch of this person's for `about`, given at `t_ms`; `told`: (own, their) of each peer.
+
+    One that is told to nobody was withdrawn, at `t_ms`: this person's other devices hear of that.
+    """
 
     about: Did
     t_ms: int
     told: frozenset[tuple[str, str]]
+
+    @property
+    def withdrawn(self) -> bool:
+        return not self.told
 
     def value(self) -> Value:
         return {"t_ms": self.t_ms, "told": [[own, their] for own, their in sorted(self.told)]}
@@ -78,25 +85,34 @@ class Vouches:
                 f"{pair.name} has shown no card; only an organisation, which is known to all by "
                 "one key, can be vouched for"
             )
-        if self._objects.count(tx, Kind.VOUCH_GIVEN) >= GIVEN_MAX:
+        if len(self.given(tx)) >= GIVEN_MAX:
             raise UsageError(f"{GIVEN_MAX} organisations are vouched for already: withdraw one")
         told = frozenset((one.own, one.their) for one in to if one.their != pair.their)
         if not told:
             raise UsageError("there is nobody to tell: no peer of yours is a person")
         if len(told) > TOLD_MAX:
             raise UsageError(f"a vouch is told to {TOLD_MAX} peers at most: name them with --to")
-        given = GivenVouch(pair.their, now_ms, told)
-        self._objects.put(tx, Kind.VOUCH_GIVEN, given.about, given.value())
+        return self._say(tx, pair.their, told, now_ms)
+
+    def withdraw(self, tx: Tx, pair: Pair, now_ms: int) -> None:
+        """Vouch no more: whoever asks from now on hears nothing.  Raises NotFound."""
+        if all(one.about != pair.their for one in self.given(tx)):
+            raise NotFound(f"you do not vouch for {pair.name}")
+        self._say(tx, pair.their, frozenset(), now_ms)
+
+    def _say(self, tx: Tx, about: Did, told: frozenset[tuple[str, str]], now_ms: int) -> GivenVouch:
+        before = self._objects.get(tx, Kind.VOUCH_GIVEN, about)
+        # Never before what it takes the place of, whatever the clock says.
+        at_ms = 0 if before is None else GivenVouch.from_value(about, before).t_ms + 1
+        given = GivenVouch(about, max(now_ms, at_ms), told)
+        self._objects.put(tx, Kind.VOUCH_GIVEN, about, given.value())
         return given
 
-    def withdraw(self, tx: Tx, pair: Pair) -> None:
-        """Vouch no more: whoever asks from now on hears nothing.  Raises NotFound."""
-        if not self._objects.delete(tx, Kind.VOUCH_GIVEN, pair.their):
-            raise NotFound(f"you do not vouch for {pair.name}")
-
     def given(self, tx: Tx) -> list[GivenVouch]:
+        """The vouches that stand."""
         found = self._objects.all(tx, Kind.VOUCH_GIVEN)
-        return [GivenVouch.from_value(about, value) for about, value in found]
+        every = (GivenVouch.from_value(about, value) for about, value in found)
+        return [one for one in every if not one.withdrawn]
 
     def answer(self, tx: Tx, pair: Pair, args: VouchAskArgs, now_ms: int) -> Value:
         """What is said to a peer that asks: a signed vouch, or nothing."""
@@ -117,7 +133,8 @@ class Vouches:
         more).  Raises CapabilityError, WireError, BadSignature."""
         name: Value = [about, of.own, of.their]
         if not raw:
-            self._objects.delete(tx, Kind.VOUCH_HEARD, name)
+            if self._objects.has(tx, Kind.VOUCH_HEARD, name):
+                self._objects.put(tx, Kind.VOUCH_HEARD, name, [now_ms, b""])
             return None
         vouch = parse_vouch(raw)
         check_vouch(vouch, by=of.their_now, about=about, to=of.own_now)
@@ -132,8 +149,8 @@ class Vouches:
         found: dict[str, set[str]] = {}
         for name, value in self._objects.all(tx, Kind.VOUCH_HEARD):
             match name, value:
-                case [str(about), str(own), str(their)], [int(heard_ms), bytes()] if (
-                    now_ms - heard_ms < HEARD_KEPT_MS and (own, their) in names
+                case [str(about), str(own), str(their)], [int(heard_ms), bytes(raw)] if (
+                    raw and now_ms - heard_ms < HEARD_KEPT_MS and (own, their) in names
                 ):
                     found.setdefault(about, set()).add(names[own, their])
                 case _:

@@ -9,7 +9,7 @@ version lies beside it as it was signed, under its CID.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -106,8 +106,17 @@ class SharedKept:
 
     @property
     def copies(self) -> Copies:
-        """The two copies: of all that was signed, what was not refused."""
-        taken = tuple(one.version for one in self.versions if one.state is not SaidState.REFUSED)
+        """The two copies: of all that was signed, what was not refused.
+
+        Where two devices of this person have each signed a next version, the one that the other
+        side has, or else the one with the lesser CID, and what follows it.
+        """
+        kept = [one for one in self.versions if one.state is not SaidState.REFUSED]
+        ours = [one for one in kept if self.is_ours(one.version)]
+        if len({one.version.prev for one in ours}) < len(ours):
+            end = _one_end(ours)
+            kept = [one for one in kept if one.cid in end or not self.is_ours(one.version)]
+        taken = tuple(one.version for one in kept)
         return Copies(self.name, self.own, self.their, self.told, taken, self.followed)
 
     def is_ours(self, version: SharedVersion) -> bool:
@@ -167,10 +176,10 @@ class SharedKept:
 
     def refused(self, cid: bytes, reason: str) -> SharedKept:
         """The other side does not take this version of ours, nor then what we signed after it."""
-        places = [place for place, one in enumerate(self.versions) if one.cid == cid]
-        if not places:
-            return self
-        after = {one.cid for one in self.versions[places[0] :]}
+        after = {cid}
+        for one in self.versions:
+            if one.version.prev in after and self.is_ours(one.version):
+                after.add(one.cid)
         return self._with(
             lambda one: (
                 one.cid in after and self.is_ours(one.version) and one.state is SaidState.SAID
@@ -223,6 +232,17 @@ class SharedKept:
             tuple(_version_kept(one, raw_of) for one in _list(body.value("versions"))),
             followed,
         )
+
+
+def _one_end(ours: Sequence[VersionKept]) -> frozenset[bytes]:
+    """Of versions of one copy that has two ends, the CIDs of those that lead to one of them."""
+    found: set[bytes] = set()
+    before: bytes | None = None
+    while after := [one for one in ours if one.version.prev == before and one.cid not in found]:
+        chosen = min(after, key=lambda one: (one.state is not SaidState.HEARD, one.cid))
+        found.add(chosen.cid)
+        before = chosen.cid
+    return frozenset(found)
 
 
 def shared_key(own: Did, their: Did, name: SharedName) -> Value:

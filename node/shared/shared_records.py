@@ -103,19 +103,41 @@ class SharedRecords:
         return sum(of_pair(value)[2] for _, value in self._objects.all(tx, Kind.SHARED))
 
     def _read(self, tx: Tx, value: Value) -> SharedKept:
-        own, their, _ = of_pair(value)
-        pair = self._peers.find(tx, own, their)
-        return SharedKept.from_value(
-            value,
-            lambda cid: self._objects.get(tx, Kind.SHARED_VERSION, cid),
-            {} if pair is None else _followed(pair),
-        )
+        return self.read(tx, value, lambda cid: self._objects.get(tx, Kind.SHARED_VERSION, cid))
 
     def _keep(self, tx: Tx, kept: SharedKept, version: SharedVersion | None = None) -> SharedKept:
         if version is not None:
             self._objects.put(tx, Kind.SHARED_VERSION, version.cid, version.raw)
         self._objects.put(tx, Kind.SHARED, kept.key, kept.value())
         return kept
+
+    # what another device of this person knows
+
+    def read(self, tx: Tx, value: Value, raw_of: Callable[[bytes], Value]) -> SharedKept:
+        """A row with the versions that `raw_of` gives.  Raises StoreDamaged, WireError."""
+        own, their, _ = of_pair(value)
+        pair = self._peers.find(tx, own, their)
+        return SharedKept.from_value(value, raw_of, {} if pair is None else _followed(pair))
+
+    @staticmethod
+    def signed(raws: Iterable[bytes]) -> dict[bytes, Value]:
+        """Versions by their CID.  Raises WireError, BadSignature."""
+        return {parse_version(raw).cid: raw for raw in raws}
+
+    def adopt(self, tx: Tx, shared: SharedKept) -> None:
+        """Keep a record as it was joined with what another device knows of it."""
+        for one in shared.versions:
+            self._objects.put(tx, Kind.SHARED_VERSION, one.cid, one.version.raw)
+        self._keep(tx, shared)
+
+    def was_erased(self, tx: Tx, shared: SharedKept) -> bool:
+        """Whether this record was erased from the collection that it belongs to."""
+        return self._is_erased(tx, shared.kept, shared.day, shared.name.id)
+
+    def forget_erased(self, tx: Tx, path: str) -> int:
+        """Forget what is shared of the records that were erased from `path`; how many."""
+        gone = [one for one in self.all(tx) if one.kept == path and self.was_erased(tx, one)]
+        return self.forget(tx, path, {one.name.id for one in gone}) if gone else 0
 
     # one's own copy
 
@@ -304,12 +326,15 @@ class SharedRecords:
 
     def _check_not_erased(self, tx: Tx, path: str, version: SharedVersion) -> None:
         record = version.record
-        if record is None or not self._erased.any(tx, path):
+        if record is None:
             return
         day = day_of(start) if isinstance(start := record.get("time"), int) else UNDATED
-        found = self._erased.of(tx, path, [day])
-        if self._erased.is_erased(found, path, day, version.name.id):
+        if self._is_erased(tx, path, day, version.name.id):
             raise GrantRefused("this record was erased here, and is not taken again", Code.REVOKED)
+
+    def _is_erased(self, tx: Tx, path: str, day: int, name: str | int) -> bool:
+        found = self._erased.of(tx, path, [day])
+        return self._erased.is_erased(found, path, day, name)
 
     def _check_waiting(self, tx: Tx, pair: Pair) -> None:
         if sum(self._of_pair(tx, pair)) >= SHARED_WAITING_MAX:

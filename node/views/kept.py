@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from ...protocol.did import Did, check_did
 from ...protocol.view import VERSIONS_MAX, DayPart, Days, Published, View, view_from_value
 from ...protocol.wire import Body, Value
 from ..store.database import Tx
@@ -21,20 +22,33 @@ _DAYS_MAX = 31
 
 @dataclass(frozen=True, slots=True)
 class ViewKept:
-    """A view, when it was made, and whether it still is one."""
+    """A view, when it was made, and whether it still is one.
+
+    `by` is the device that derives it, where a person has several; None in homes from before they
+    could.
+    """
 
     view: View
     made_ms: int
     removed: bool = False
+    by: Did | None = None
 
     def value(self) -> Value:
-        return {"view": self.view.value(), "made_ms": self.made_ms, "removed": self.removed}
+        value: dict[str, Value] = {
+            "view": self.view.value(),
+            "made_ms": self.made_ms,
+            "removed": self.removed,
+        }
+        return value if self.by is None else {**value, "by": self.by}
 
     @classmethod
     def from_value(cls, value: Value) -> ViewKept:
-        body = Body.open(value, "a view", ("view", "made_ms", "removed"))
+        named = isinstance(value, Mapping) and "by" in value
+        keys = ("view", "made_ms", "removed", *(("by",) if named else ()))
+        body = Body.open(value, "a view", keys)
         view = view_from_value(body.value("view"))
-        return cls(view, body.integer("made_ms"), body.flag("removed"))
+        by = check_did(body.text("by")) if named else None
+        return cls(view, body.integer("made_ms"), body.flag("removed"), by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +64,9 @@ class MonthKept:
     waiting: Mapping[int, str]
 
     def value(self) -> Value:
-        periods: list[Value] = [
-            [first, one.at_ms, one.told, [_days_value(days) for days in one.versions], one.out]
-            for first, one in sorted(self.periods.items())
-        ]
+        periods = [period_value(first, one) for first, one in sorted(self.periods.items())]
         waiting: list[Value] = [[first, why] for first, why in sorted(self.waiting.items())]
-        return {"seen": self.seen, "periods": periods, "waiting": waiting}
+        return {"seen": self.seen, "periods": list(periods), "waiting": waiting}
 
     @classmethod
     def from_value(cls, value: Value) -> MonthKept:
@@ -83,8 +94,12 @@ class ViewsKept:
 
     def find(self, tx: Tx, path: str) -> ViewKept | None:
         """The view at `path`, if there is one."""
-        found = self._objects.read(tx, Kind.VIEW, path, ViewKept.from_value)
+        found = self.ever(tx, path)
         return None if found is None or found.removed else found
+
+    def ever(self, tx: Tx, path: str) -> ViewKept | None:
+        """The view at `path`, if there is or was one."""
+        return self._objects.read(tx, Kind.VIEW, path, ViewKept.from_value)
 
     def put(self, tx: Tx, kept: ViewKept) -> None:
         self._objects.put(tx, Kind.VIEW, kept.view.path, kept.value())
@@ -102,6 +117,12 @@ class ViewsKept:
         if kept.periods:
             periods = {first: replace(one, out=True) for first, one in kept.periods.items()}
             self.put_month(tx, path, month, MonthKept(b"", periods, {}))
+
+
+def period_value(first: int, one: Published) -> Value:
+    """What was published of the period that begins on `first`, as it is kept."""
+    versions: list[Value] = [_days_value(days) for days in one.versions]
+    return [first, one.at_ms, one.told, versions, one.out]
 
 
 def _days_value(days: Days) -> Value:

@@ -23,6 +23,7 @@ import trio
 
 from ...crypto.digest import blake2b128
 from ...protocol.day import DAY_MAX, DAY_MS, UNDATED, month_of
+from ...protocol.did import did_of
 from ...protocol.errors import RecordError
 from ...protocol.period import first_of_month, last_of, last_of_month
 from ...protocol.view import Known, Step, View, is_closed, next_step, published
@@ -93,6 +94,8 @@ class Views:
         self.kept = ViewsKept(vault.store.objects)
         # Why a view was not derived when it was last looked at, in a sentence.
         self.trouble: dict[str, str] = {}
+        # Whether this device is the one that derives a view, of those that a person has.
+        self.derives: Callable[[Tx, ViewKept], bool] = _alone
 
     # making and removing
 
@@ -114,17 +117,25 @@ class Views:
                     "enough to be lent as it is"
                 )
             if (found := self.kept.find(tx, view.path)) is not None:
-                if found.view == view:
+                if found.view == view and self.derives(tx, found):
                     return found
+                if found.view == view:  # from now on, this device derives it
+                    return self._make(tx, view, now_ms)
                 raise UsageError(f"there is another view at {view.path}: name this one otherwise")
             if len(self.kept.all(tx)) >= VIEWS_MAX:
                 raise UsageError(f"there are {VIEWS_MAX} views already")
-            kept = ViewKept(view, now_ms)
-            self.kept.put(tx, kept)
-            return kept
+            return self._make(tx, view, now_ms)
 
         kept = await self._vault.store.database.write(unit)
         await self.catch_up(only=view.path)
+        return kept
+
+    def _make(self, tx: Tx, view: View, now_ms: int) -> ViewKept:
+        before = self.kept.ever(tx, view.path)
+        # Never before what it takes the place of, whatever the clock says.
+        made_ms = now_ms if before is None else max(now_ms, before.made_ms + 1)
+        kept = ViewKept(view, made_ms, by=did_of(self._vault.device))
+        self.kept.put(tx, kept)
         return kept
 
     async def remove(self, path: str) -> int:
@@ -172,7 +183,7 @@ class Views:
         `release`: first days of periods that the person lets be told as they are now.
         """
         changed = 0
-        for kept in await self._vault.store.database.read(self.kept.all):
+        for kept in await self._vault.store.database.read(self._derived_here):
             if only not in (None, kept.view.path):
                 continue
             try:
@@ -180,6 +191,9 @@ class Views:
             except (NotFound, NodeError) as error:  # its rule is not installed any more
                 self.trouble[kept.view.path] = str(error)
         return changed
+
+    def _derived_here(self, tx: Tx) -> list[ViewKept]:
+        return [kept for kept in self.kept.all(tx) if self.derives(tx, kept)]
 
     async def run(self, every_s: float) -> None:
         """Look at all views now and again, until cancelled."""
@@ -379,6 +393,10 @@ def _known(view: View, found: _Month, first: int, *, lent: bool, released: bool)
     if told is None:
         return Known({}, b"", after, lent, released)
     return Known(told.days, told.told, after and is_complete(view, told), lent, released)
+
+
+def _alone(_tx: Tx, _kept: ViewKept) -> bool:
+    return True
 
 
 def _days_of(month: int) -> tuple[int, int]:

@@ -91,6 +91,7 @@ def _inside() -> bytes:
         family=random("family", 32),
         devices=(),
         serves_within_s=None,
+        people=(50, 100),
     )
     return encode(given.value())
 

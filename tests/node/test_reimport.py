@@ -236,7 +236,7 @@ async def an_export(folder: Path) -> dict[str, tuple[object, ...]]:
         await meet(alice, volt)
         await alice.write(lambda tx: alice.node.household.add(tx, "Ann"))
         await alice.write(lambda tx: alice.node.household.add(tx, "Mina", "2014-05-01"))
-        await alice.write(lambda tx: alice.node.household.assign(tx, GAS, (1, 2)))
+        await alice.write(lambda tx: alice.node.household.assign(tx, GAS, (1, 2), alice.now_ms))
         await volt.node.deliveries.deliver("alice", CURVE, readings(DAY, 10), volt.now_ms)
         await settle()
         await alice.fill(CURVE, DAY + 8, 4)

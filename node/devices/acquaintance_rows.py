@@ -1,0 +1,168 @@
+"""What was heard of peers, and said of oneself, as two devices compare it.
+
+    public-persona   by which persona the world knows an organisation: one, wherever it was made
+    card             an organisation's own: the higher number
+    cards-shown      a peer's: every version that any device was shown, the newest sixteen
+    domain-looks     of a claim the latest look
+    vouches-given    of an organisation the word that was given, or withdrawn, last
+    vouches-heard    of a peer about an organisation what it answered last
+
+A vouch that was withdrawn stands as one that is told to nobody, and one that a peer gives no more
+as an empty one: what is only missing would come back from a device that had not heard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from ...crypto.canonical import encode
+from ...protocol.card import parse_card
+from ...protocol.did import check_did
+from ...protocol.errors import WireError
+from ...protocol.limits import INTEGER_MAX, SIGNED_BYTES_MAX
+from ...protocol.vouch import parse_vouch
+from ...protocol.wire import Value
+from ..peers.cards import VERSIONS_MAX, Cards, ShownCard, shown_from_value, shown_value
+from ..peers.domain_looks import Look
+from ..peers.vouches import GivenVouch
+from ..store.database import Tx
+from ..store.objects import Kind, Objects
+from .row_spaces import Rows, RowSpace, plain
+from .space import Space, Taking, row_id, rows_of_ids
+
+_PUBLIC: Final[Value] = "public-persona"
+Shown = tuple[ShownCard, ...]
+
+
+def acquaintance_spaces(objects: Objects, cards: Cards) -> Iterable[Space]:
+    """In the order in which they are fetched."""
+    yield PublicPersona(objects)
+    yield RowSpace("card", Kind.CARD, objects, plain(_card, card))
+    yield RowSpace("cards-shown", Kind.CARD_SHOWN, objects, _shown(objects, cards))
+    yield RowSpace("domain-looks", Kind.DOMAIN_LOOK, objects, Rows(_look, _look_value, look))
+    yield RowSpace("vouches-given", Kind.VOUCH_GIVEN, objects, Rows(_given, _given_value, given))
+    yield RowSpace("vouches-heard", Kind.VOUCH_HEARD, objects, plain(_heard, heard))
+
+
+@dataclass(frozen=True, slots=True)
+class PublicPersona:
+    """The persona of an organisation.  Of two that were made apart, the lesser goes on."""
+
+    objects: Objects
+    name: str = _PUBLIC
+
+    def rows(self, tx: Tx) -> Mapping[bytes, Value]:
+        did = self.objects.get(tx, Kind.SETTING, _PUBLIC)
+        return {} if did is None else {row_id(self.name, _PUBLIC, did): did}
+
+    def ids(self, tx: Tx) -> list[bytes]:
+        return sorted(self.rows(tx))
+
+    def some(self, tx: Tx, ids: Iterable[bytes]) -> list[Value]:
+        return rows_of_ids(self.rows(tx), ids)
+
+    def take(self, tx: Tx, rows: Iterable[Value], taking: Taking) -> int:
+        del taking
+        changed = 0
+        for row in rows:
+            if not isinstance(row, str):
+                raise WireError("a public persona is named by its DID")
+            theirs, mine = check_did(row), self.objects.get(tx, Kind.SETTING, _PUBLIC)
+            if not isinstance(mine, str) or theirs < mine:
+                self.objects.put(tx, Kind.SETTING, _PUBLIC, theirs)
+                changed += 1
+        return changed
+
+
+def card(one: Value, other: Value) -> Value:
+    """The card with the higher number."""
+    return max(one, other, key=lambda raw: (parse_card(_bytes(raw)).card.n, _bytes(raw)))
+
+
+def shown(one: Shown, other: Shown) -> Shown:
+    """Every version that any device was shown, when the first was; the newest stay."""
+    heard: dict[bytes, ShownCard] = {}
+    for version in (*one, *other):
+        known = heard.get(version.signed.cid)
+        if known is None or version.heard_ms < known.heard_ms:
+            heard[version.signed.cid] = version
+    ordered = sorted(heard.values(), key=lambda it: (it.signed.card.n, it.signed.cid))
+    return tuple(ordered[-VERSIONS_MAX:])
+
+
+def look(one: Look, other: Look) -> Look:
+    """The latest look, whole: what it did not find is not known from an earlier one of another
+    device, so a standing is never kept by two devices that each missed its end."""
+    return max(one, other, key=lambda it: (it.tried_ms or 0, encode(it.value())))
+
+
+def given(one: GivenVouch, other: GivenVouch) -> GivenVouch:
+    """What was said of an organisation last; of one moment, that it is vouched for no more."""
+    return max(one, other, key=lambda it: (it.t_ms, it.withdrawn, encode(it.value())))
+
+
+def heard(one: Value, other: Value) -> Value:
+    """What a peer answered last."""
+    return max(one, other, key=lambda it: (_moment(it), encode(it)))
+
+
+def _shown(objects: Objects, cards: Cards) -> Rows[Shown]:
+    def keep(tx: Tx, name: Value, _before: Shown | None, row: Shown, _taking: Taking) -> None:
+        objects.put(tx, Kind.CARD_SHOWN, name, shown_value(row))
+        cards.counted(tx)
+
+    return Rows(
+        lambda _name, value: shown_from_value(value, strict=True), shown_value, shown, keep=keep
+    )
+
+
+def _card(value: Value) -> Value:
+    parse_card(_bytes(value))
+    return value
+
+
+def _look(name: Value, value: Value) -> Look:
+    match name:
+        case [str(did), str()]:
+            check_did(did)
+            return Look.from_value(value)
+        case _:
+            raise WireError("a look is at a claim of a persona to a domain")
+
+
+def _look_value(row: Look) -> Value:
+    return row.value()
+
+
+def _given(name: Value, value: Value) -> GivenVouch:
+    return GivenVouch.from_value(name, value)
+
+
+def _given_value(row: GivenVouch) -> Value:
+    return row.value()
+
+
+def _heard(value: Value) -> Value:
+    match value:
+        case [int(heard_ms), bytes(raw)] if 0 <= heard_ms <= INTEGER_MAX:
+            if raw:
+                parse_vouch(raw)
+            return value
+        case _:
+            raise WireError("what a peer answered has not the form of a time and a vouch")
+
+
+def _moment(value: Value) -> int:
+    match value:
+        case [int(t_ms), *_]:
+            return t_ms
+        case _:
+            raise WireError("what was said has no time")
+
+
+def _bytes(value: Value) -> bytes:
+    if not isinstance(value, bytes) or len(value) > SIGNED_BYTES_MAX:
+        raise WireError("a signed word is bytes, and not too many")
+    return value

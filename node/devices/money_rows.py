@@ -1,0 +1,135 @@
+"""What is owed and paid, as two devices compare it.
+
+    paid-off, creditor     what the person chose, whichever was chosen later
+    payments               confirmed > disputed > refused > heard > said: as far as any has come
+    invoices               of one pair, way and currency the newest, with the debtor's count
+    waivers                of one grant the first
+    paid-reads             receipts under grants on paid terms, of which a device has logged each
+
+What is owed is derived from grants and receipts (`node/money/accounts.py`), and each read stands in
+the log of the device that made or served it.  So those receipts are brought, once each, beside the
+log and not into it: a log is of one device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from ...crypto.canonical import encode
+from ...protocol.errors import WireError
+from ...protocol.payment import parse_waiver
+from ...protocol.wire import Value
+from ..money.invoices import InvoiceKept
+from ..money.paid_reads import PaidRead, PaidReads
+from ..money.paid_terms import WaiverKept
+from ..money.payments import PaymentKept, PaymentState
+from ..store.database import Tx
+from ..store.objects import Kind, Objects
+from .chosen_space import ChosenSpace, creditor, moment
+from .row_spaces import Rows, RowSpace
+from .space import Space, Taking, rows_of_ids
+
+PAID_OFF: Final = "paid-off"
+CREDITOR: Final = "creditor"
+_STATES: Final = {
+    state: place
+    for place, state in enumerate(
+        (
+            PaymentState.SAID,
+            PaymentState.HEARD,
+            PaymentState.REFUSED,
+            PaymentState.DISPUTED,
+            PaymentState.CONFIRMED,
+        )
+    )
+}
+
+
+def money_spaces(objects: Objects, paid_reads: PaidReads) -> Iterable[Space]:
+    """In the order in which they are fetched."""
+    yield ChosenSpace(
+        PAID_OFF, objects, Kind.SETTING, "paid-terms-off", "paid-terms-off-set", moment
+    )
+    yield ChosenSpace(CREDITOR, objects, Kind.CREDITOR, "creditor", "creditor-set", creditor)
+    yield RowSpace("payments", Kind.PAYMENT, objects, Rows(_payment, _payment_value, payment))
+    yield RowSpace("invoices", Kind.INVOICE, objects, Rows(_invoice, _invoice_value, invoice))
+    yield RowSpace("waivers", Kind.WAIVER, objects, Rows(_waiver, _waiver_value, waiver))
+    yield PaidReadSpace(paid_reads)
+
+
+def payment(one: PaymentKept, other: PaymentKept) -> PaymentKept:
+    """A payment that was said.  What the creditor confirmed anywhere is final."""
+    return max(one, other, key=lambda kept: (_STATES[kept.state], encode(kept.value())))
+
+
+def invoice(one: InvoiceKept, other: InvoiceKept) -> InvoiceKept:
+    """The newer invoice; of one and the same, that of which the count was heard."""
+    return max(
+        one,
+        other,
+        key=lambda kept: (kept.invoice.t_ms, kept.theirs is not None, encode(kept.value())),
+    )
+
+
+def waiver(one: WaiverKept, other: WaiverKept) -> WaiverKept:
+    """The one from which on nothing becomes owed."""
+    return min(one, other, key=lambda kept: (kept.t_ms, kept.raw))
+
+
+def _payment(name: Value, value: Value) -> PaymentKept:
+    found = PaymentKept.from_value(value)
+    if name != found.cid:
+        raise WireError("a payment stands under another name than its own")
+    return found
+
+
+def _payment_value(row: PaymentKept) -> Value:
+    return row.value()
+
+
+def _invoice(name: Value, value: Value) -> InvoiceKept:
+    found = InvoiceKept.from_value(value)
+    match name:
+        case [str(), str(), str(), str(currency)] if currency == found.invoice.currency:
+            return found
+        case _:
+            raise WireError("an invoice stands under another name than its own")
+
+
+def _invoice_value(row: InvoiceKept) -> Value:
+    return row.value()
+
+
+def _waiver(name: Value, value: Value) -> WaiverKept:
+    found = WaiverKept.from_value(value)
+    said = parse_waiver(found.raw)
+    if name not in said.grants or said.t_ms != found.t_ms:
+        raise WireError("a waiver stands under another grant than it names")
+    return found
+
+
+def _waiver_value(row: WaiverKept) -> Value:
+    return row.value()
+
+
+@dataclass(frozen=True, slots=True)
+class PaidReadSpace:
+    """Receipts under grants on paid terms: those of this device's log, and those brought."""
+
+    reads: PaidReads
+    name: str = "paid-reads"
+
+    def rows(self, tx: Tx) -> Mapping[bytes, Value]:
+        return {one.id: one.value() for one in self.reads.all(tx)}
+
+    def ids(self, tx: Tx) -> list[bytes]:
+        return sorted(self.rows(tx))
+
+    def some(self, tx: Tx, ids: Iterable[bytes]) -> list[Value]:
+        return rows_of_ids(self.rows(tx), ids)
+
+    def take(self, tx: Tx, rows: Iterable[Value], taking: Taking) -> int:
+        del taking
+        return sum(self.reads.bring(tx, PaidRead.from_value(row)) for row in rows)
