@@ -21,8 +21,9 @@ from .keystore import Keystore
 from .node import Node
 from .store.database import Tx
 from .store.store import Store
+from .vault.kept_pages import head_cid
 from .vault.stored import Stored
-from .vault.vault import CHUNK_PAGES, head_cid
+from .vault.vault import CHUNK_PAGES
 
 
 async def vouch_anew(node: Node) -> int:

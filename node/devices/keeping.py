@@ -50,8 +50,9 @@ from ..steps import DeviceStep
 from ..store.database import Tx
 from ..store.errors import StoreError
 from ..store.objects import Kind
+from ..vault.kept_pages import PAGE_COUNTER
 from ..vault.stored import Stored, entry_of
-from ..vault.vault import PAGE_COUNTER, Vault
+from ..vault.vault import Vault
 from .handing_over import HandingOver, lacking
 from .own_devices import OwnDevices
 from .page_spaces import is_removal, path_of_pages

@@ -57,12 +57,13 @@ from ..store.objects import Kind
 from ..vault.compaction import emptied
 from ..vault.facts import TellerKey, facts_on, key_of, shown_first
 from ..vault.journal import Event, Journal, State, after
+from ..vault.kept_pages import PAGE_COUNTER
 from ..vault.left_out import LeftOutDay, record_digest
 from ..vault.recognition import MARGIN_DAYS, matched_by_content
 from ..vault.sealing import Piece
 from ..vault.stored import Damaged, Stored, entry_of, names_of, open_stored, rows_of
 from ..vault.tellers import Teller
-from ..vault.vault import PAGE_COUNTER, Vault
+from ..vault.vault import Vault
 from ..views.views import Views
 
 # Pieces of what was overwritten, by which the files are read back afterwards.

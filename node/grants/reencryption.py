@@ -45,9 +45,10 @@ from ..store.database import Tx
 from ..store.errors import StoreDamaged, StoreError
 from ..store.objects import Kind
 from ..vault.collection import LIVE_MAX, Collection
+from ..vault.kept_pages import head_cid
 from ..vault.sealing import Piece
 from ..vault.stored import Stored, entry_of
-from ..vault.vault import Vault, head_cid
+from ..vault.vault import Vault
 
 log = structlog.get_logger()
 

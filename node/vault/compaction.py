@@ -22,9 +22,10 @@ from functools import partial
 from ...protocol.page import parse_entry
 from ...protocol.record import Batch
 from ..store.database import Tx
+from .kept_pages import head_cid
 from .sealing import Piece
 from .stored import Damaged, Stored, open_stored, told_once
-from .vault import Vault, head_cid
+from .vault import Vault
 
 # Fewer are not worth a rewrite: opening sixteen pages takes two milliseconds.
 PAGES_MIN = 16
