@@ -74,7 +74,13 @@ from .command_pair import SECRET_BYTES, PairAnswer, PairOpenArgs
 from .command_parts import digest_from_text, digest_text, one_of
 from .command_persona import SucceedArgs
 from .command_record import DeliverArgs
-from .command_shared import AnswerRecordArgs, ProposeArgs
+from .command_shared import (
+    AnswerRecordArgs,
+    ErasedArgs,
+    ProposeArgs,
+    RecallArgs,
+    ReturnArgs,
+)
 from .command_standing import CardPutArgs, VouchAskArgs
 from .errors import CapabilityError, Code
 from .wire import Body, Value
@@ -95,6 +101,7 @@ __all__ = [
     "DeleteArgs",
     "DeletedArgs",
     "DeliverArgs",
+    "ErasedArgs",
     "GetArgs",
     "GetOut",
     "HaveArgs",
@@ -125,8 +132,10 @@ __all__ = [
     "PairReadArgs",
     "PairReadOut",
     "ProposeArgs",
+    "RecallArgs",
     "RenewArgs",
     "RequestArgs",
+    "ReturnArgs",
     "RevokeArgs",
     "Row",
     "StandingArgs",
@@ -151,6 +160,9 @@ class Cmd(StrEnum):
     DELIVER = "/record/deliver"
     PROPOSE = "/record/propose"
     ANSWER_RECORD = "/record/answer"
+    RECALL = "/record/recall"
+    RETURN = "/record/return"
+    ERASED = "/record/erased"
     REQUEST = "/grant/request"
     DECIDE = "/grant/decide"
     ACCEPT = "/grant/accept"
@@ -195,6 +207,9 @@ OWN_NAME = frozenset(
         Cmd.DELIVER,
         Cmd.PROPOSE,
         Cmd.ANSWER_RECORD,
+        Cmd.RECALL,
+        Cmd.RETURN,
+        Cmd.ERASED,
         Cmd.REQUEST,
         Cmd.DECIDE,
         Cmd.ACCEPT,
@@ -236,6 +251,9 @@ OwnArgs: TypeAlias = (
     DeliverArgs
     | ProposeArgs
     | AnswerRecordArgs
+    | RecallArgs
+    | ReturnArgs
+    | ErasedArgs
     | RequestArgs
     | DecideArgs
     | AcceptArgs
@@ -301,6 +319,17 @@ TABLE: Mapping[str, Row] = {
     ),
     Cmd.ANSWER_RECORD: Row(
         ("v", "to", "version"), command_shared.answer_args, command_account.word_out
+    ),
+    Cmd.RECALL: Row(
+        ("v", "to", "path", "schema", "id", "mine", "theirs"),
+        command_shared.recall_args,
+        command_shared.recalled_out,
+    ),
+    Cmd.RETURN: Row(
+        ("v", "to", "version", "told"), command_shared.return_args, command_account.word_out
+    ),
+    Cmd.ERASED: Row(
+        ("v", "to", "path", "schema", "id"), command_shared.erased_args, one_of("known")
     ),
     Cmd.REQUEST: Row(("v", "to", "request"), command_grant.request_args, one_of("queued")),
     Cmd.DECIDE: Row(

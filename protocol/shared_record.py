@@ -78,6 +78,10 @@ class SharedName:
     schema: Schema
     id: Name
 
+    def value(self) -> dict[str, Value]:
+        """Its part of a body; `name_from_body` reads it back."""
+        return {"path": self.path, "schema": self.schema.name, "id": self.id}
+
 
 @dataclass(frozen=True, slots=True)
 class SharedVersion:
@@ -129,9 +133,7 @@ def make_version(
         "v": VERSION,
         "by": did_of(key.public),
         "to": to,
-        "path": name.path,
-        "schema": name.schema.name,
-        "id": name.id,
+        **name.value(),
         "n": n,
         "prev": prev,
         "seen": seen,
@@ -153,7 +155,7 @@ def parse_version(raw: bytes) -> SharedVersion:
     """
     signed = parse(raw, Signed.SHARED_VERSION, bytes_max=SHARED_VERSION_BYTES_MAX)
     body = Body.open(signed.body, "a version of a shared record", (*_KEYS, "t_ms"))
-    name = _name(body)
+    name = name_from_body(body)
     word = body.text("word")
     if word not in set(SharedWord):
         raise WireError("a version of a shared record: its word is not known")
@@ -218,7 +220,8 @@ def _plain(record: Record | None) -> Value:
     return None if record is None else dict(record)
 
 
-def _name(body: Body) -> SharedName:
+def name_from_body(body: Body) -> SharedName:
+    """The keys `path`, `schema` and `id` of a body.  Raises WireError, RecordError."""
     schema = SCHEMAS.get(body.text("schema"))
     if schema is None:
         raise RecordError("this program does not know the schema of this record")

@@ -5,7 +5,13 @@ from __future__ import annotations
 from functools import cache
 
 from entrenous.crypto.canonical import Value, encode
-from entrenous.protocol.command import AnswerRecordArgs, ProposeArgs
+from entrenous.protocol.command import (
+    AnswerRecordArgs,
+    ErasedArgs,
+    ProposeArgs,
+    RecallArgs,
+    ReturnArgs,
+)
 from entrenous.protocol.did import did_of
 from entrenous.protocol.record import Batch
 from entrenous.protocol.schema import CONTACT
@@ -144,5 +150,14 @@ def shared() -> Example:
             "args of /record/answer",
             Cbor(encode(AnswerRecordArgs(person, accepted().raw).value())),
         ),
+        (
+            "args of /record/recall, of a supplier that was restored from a backup",
+            Cbor(encode(RecallArgs(person, name(), disputed().cid, proposed().cid).value())),
+        ),
+        (
+            "args of /record/return, the person's answer to that",
+            Cbor(encode(ReturnArgs(supplier, accepted().raw, None).value())),
+        ),
+        ("args of /record/erased", Cbor(encode(ErasedArgs(supplier, name()).value()))),
         ("proof file of the newest versions", Cbor(make_proof(copies(), whole=False).raw)),
     ]

@@ -23,6 +23,7 @@ from entrenous.protocol.command import (
     DeleteArgs,
     DeletedArgs,
     DeliverArgs,
+    ErasedArgs,
     GetArgs,
     GetOut,
     HaveArgs,
@@ -52,8 +53,10 @@ from entrenous.protocol.command import (
     PairReadArgs,
     PairReadOut,
     ProposeArgs,
+    RecallArgs,
     RenewArgs,
     RequestArgs,
+    ReturnArgs,
     RevokeArgs,
     StandingArgs,
     StrangerArgs,
@@ -69,6 +72,8 @@ from entrenous.protocol.did import did_of
 from entrenous.protocol.errors import CapabilityError, Code, ProtocolError, VersionError, WireError
 from entrenous.protocol.payment import Counted
 from entrenous.protocol.request import Request
+from entrenous.protocol.schema import CONTACT
+from entrenous.protocol.shared_record import SharedName
 from entrenous.protocol.terms import Terms
 from entrenous.protocol.window import Window
 from entrenous.protocol.wire import Value, decode, encode
@@ -85,6 +90,9 @@ ARGS: Mapping[Cmd, OwnArgs | StrangerArgs] = {
     Cmd.DELIVER: DeliverArgs(TO, bytes(12), CID, ((bytes(32), 9), (bytes([1]) * 32, 1024 * 1024))),
     Cmd.PROPOSE: ProposeArgs(TO, b"version", b"told"),
     Cmd.ANSWER_RECORD: AnswerRecordArgs(TO, b"version"),
+    Cmd.RECALL: RecallArgs(TO, SharedName("identity/contacts", CONTACT, "c1"), CID, None),
+    Cmd.RETURN: ReturnArgs(TO, b"version", None),
+    Cmd.ERASED: ErasedArgs(TO, SharedName("identity/contacts", CONTACT, "c1")),
     Cmd.REQUEST: RequestArgs(TO, REQUEST),
     Cmd.DECIDE: DecideArgs(TO, CID, b"bundle", None),
     Cmd.ACCEPT: AcceptArgs(TO, CID, CID),
@@ -211,6 +219,9 @@ OUTS: Mapping[Cmd, tuple[list[Value], list[Value]]] = {
     Cmd.DELIVER: (["stored", "held"], ["kept", None, 1]),
     Cmd.PROPOSE: ([CID], ["kept", None, bytes(36), b""]),
     Cmd.ANSWER_RECORD: ([CID], ["kept", None, bytes(36), b""]),
+    Cmd.RECALL: ([0, 256], [-1, 257, True, "many", None]),
+    Cmd.RETURN: ([CID], ["kept", None, bytes(36), b""]),
+    Cmd.ERASED: (["known"], ["kept", None, 1]),
     Cmd.REQUEST: (["queued"], ["stored", None]),
     Cmd.DECIDE: (["kept"], ["queued", b"kept"]),
     Cmd.ACCEPT: ([b"keyset"], ["keyset", None, bytes(300_000)]),
