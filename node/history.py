@@ -81,18 +81,23 @@ class History:
         self._log = log
         # What standing rules made of a request when it came.
         self.judged: Callable[[Tx, bytes], Judged | None] = _not_judged
+        # When the reader of a grant that was offered declined it, and why.
+        self.declined: Callable[[Tx, bytes], tuple[int, str | None] | None] = _not_declined
 
     # one collection
 
     def who(self, tx: Tx, path: str, names: Names, now_ms: int) -> list[HistoryEvent]:
-        """Who may read `path` now, then what happened to it, in order of time."""
-        lines = [line for line in self.lines.all(tx) if line.names(path)]
+        """Who may read `path` and what is below it now, then what happened to it, in order of
+        time."""
+        lines = [line for line in self.lines.all(tx) if _below(path, line.windows)]
         roots = {line.root: line for line in lines}
-        found = list(self.rows.of(tx, collection_named(path)))
+        below = (one.collection for line in lines for one in _below(path, line.windows))
+        paths = sorted({path, *below})
+        found = [row for one in paths for row in self.rows.of(tx, collection_named(one))]
         seen = {(row.log, row.index) for row in found}
         for line in lines:
-            # Rows of older versions name no collection: of a grant on one alone it is clear.
-            if {window.collection for window in line.windows} == {path}:
+            # Rows of older versions name no collection: of a grant on these alone it is clear.
+            if len(_below(path, line.windows)) == len(line.windows):
                 found += [
                     row
                     for row in self.rows.of(tx, grant_named(line.root))
@@ -110,11 +115,7 @@ class History:
                 for event in self._of_line(tx, line, names, None, now_ms)
                 if event.what in _ENDINGS
             ]
-        then += [
-            event
-            for event in self._lent_on(tx, names)
-            if any(window.collection == path for window in event.windows)
-        ]
+        then += [event for event in self._lent_on(tx, names) if _below(path, event.windows)]
         return [*events, *sorted(then, key=lambda event: event.t_ms)]
 
     def _stands(
@@ -129,7 +130,7 @@ class History:
             what="may-read",
             way=_WAY[line.side],
             peer=names.get(line.their, line.their),
-            windows=tuple(window for window in line.windows if window.collection == path),
+            windows=_below(path, line.windows),
             purpose=line.purpose,
             grant=line.cid,
             request=line.request,
@@ -197,11 +198,14 @@ class History:
                         note=f"{judged.rule}: {judged.why}",
                     )
                 decided = said.about(Cmd.DECIDE, cid)
-                if asked.state is RequestState.REFUSED:
+                what = "refused"
+                if asked.state is RequestState.DECLINED:
+                    what, decided = "declined", said.about(Cmd.DECLINE, asked.grant)
+                if asked.state in (RequestState.REFUSED, RequestState.DECLINED):
                     # Of one that was not told yet, the moment is not kept: it came after asking.
                     yield HistoryEvent(
                         t_ms=max((_t_ms(row) for row in decided), default=asked.t_ms),
-                        what="refused",
+                        what=what,
                         way=way,
                         peer=pair.name,
                         purpose=request.purpose,
@@ -312,12 +316,18 @@ class History:
             events.append(Event(line.exp_s * 1000, Happened.EXPIRED, line.cid))
         if said is None and len(events) > 1:
             said = Said(self.rows.of(tx, grant_named(line.cid)))
+        declined = self.declined(tx, line.cid) if line.side is Side.GIVEN else None
         for one in events:
             rows = self._shown(said, line, one.what)
+            what, note = _WORDS.get(one.what, one.what.value), None
+            if declined is not None and one.what is Happened.REVOKED and declined[0] <= one.t_ms:
+                # Its reader did not agree: nothing was taken from anybody.
+                what, note = "declined", declined[1]
+                rows = () if said is None else said.about(Cmd.DECLINE, line.cid)
             signed = () if one.cid is None else (one.cid,)
             yield HistoryEvent(
                 t_ms=one.t_ms,
-                what=_WORDS.get(one.what, one.what.value),
+                what=what,
                 way=_WAY[line.side],
                 peer=names.get(line.their, line.their),
                 windows=line.windows,
@@ -325,6 +335,7 @@ class History:
                 grant=line.cid,
                 request=line.request,
                 until_ms=line.exp_s * 1000,
+                note=note,
                 log=names_of_rows(rows, self._log),
                 cids=(*signed, *cids_of(rows)),
             )
@@ -375,6 +386,7 @@ _WORDS = {
 # What ends or limits a grant, of all that becomes of it.
 _ENDINGS = (
     "taken-back",
+    "declined",
     "ran-out",
     Happened.SUSPENDED.value,
     Happened.KEPT.value,
@@ -389,8 +401,21 @@ def _within(read: ReadMade, windows: Sequence[Window], line: GrantLine) -> bool:
     return within(windows, line.windows) and line.status_at(read.t_ms) is GrantStatus.LIVE
 
 
+def _below(path: str, windows: Sequence[Window]) -> tuple[Window, ...]:
+    """Those of `windows` that are of `path`, or of what is below it: a category names what is in
+    it, a collection its views, and what is kept as somebody's."""
+    return tuple(
+        one for one in windows if one.collection == path or one.collection.startswith(path + "/")
+    )
+
+
 def _not_judged(_tx: Tx, _request: bytes) -> Judged | None:
     """There are no standing rules."""
+    return None
+
+
+def _not_declined(_tx: Tx, _grant: bytes) -> tuple[int, str | None] | None:
+    """Nobody declined anything."""
     return None
 
 

@@ -35,6 +35,8 @@ from .terms_narrowing import differences, narrowed
 from .window import Window, joined, opened_until
 
 DAY_S = 86_400
+# What a peer is told whom a rule without a reason refuses.
+NOT_ALLOWED = "the standing terms here do not allow this"
 
 
 class Known(StrEnum):
@@ -95,6 +97,7 @@ class Rule:
     """One rule.  An empty `peers`, `purposes` or `collections` is any; None is any level.
 
     `bounds` is there exactly if the rule grants.  `shown`: told to peers who ask.
+    `ask_again_days` holds in place of the general one for what this rule is for; 0 is at once.
     """
 
     name: str
@@ -108,13 +111,15 @@ class Rule:
     beyond: Beyond = Beyond.QUEUE
     reason: str | None = None
     shown: bool = False
+    ask_again_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StandingTerms:
     """The rules in their order.
 
-    With `ask_again_days`, who asks the same again within that many days of a refusal is refused.
+    With `ask_again_days`, who asks the same again within that many days of a refusal is refused,
+    but where the rule that is for the request has a number of its own.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -160,21 +165,20 @@ class Judgement:
 
 def judge(standing: StandingTerms, asking: Asking, purposes: Purposes, now_ms: int) -> Judgement:
     """What the rules make of a request."""
-    again = standing.ask_again_days
+    rule = next((one for one in standing.rules if is_for(one, asking, purposes)), None)
+    again, named = standing.ask_again_days, "ask_again_days"
+    if rule is not None and rule.ask_again_days is not None:
+        again, named = rule.ask_again_days, rule.name
     if (
         again is not None
         and asking.refused_ms is not None
         and now_ms - asking.refused_ms < again * DAY_S * 1000
     ):
-        return Judgement(
-            Does.REFUSE,
-            "ask_again_days",
-            f"the same was refused within the last {again:,} days",
-        )
-    for rule in standing.rules:
-        if is_for(rule, asking, purposes):
-            return _by(rule, asking, now_ms)
-    return Judgement(Does.QUEUE, None, "no standing rule is for this request")
+        within = "day" if again == 1 else f"{again:,} days"
+        return Judgement(Does.REFUSE, named, f"the same was refused within the last {within}")
+    if rule is None:
+        return Judgement(Does.QUEUE, None, "no standing rule is for this request")
+    return _by(rule, asking, now_ms)
 
 
 def is_for(rule: Rule, asking: Asking, purposes: Purposes) -> bool:
@@ -208,8 +212,10 @@ def covers(rule: Rule, collection: str) -> bool:
 def _by(rule: Rule, asking: Asking, now_ms: int) -> Judgement:
     """What the rule that is for a request does with it."""
     if rule.does is not Does.GRANT:
-        why = rule.reason or f"the standing rule {rule.name} says so"
-        return Judgement(rule.does, rule.name, why)
+        # The words of a refusal are told to the peer, who is to learn no rule's name.
+        refuses = rule.does is Does.REFUSE
+        unsaid = NOT_ALLOWED if refuses else f"the standing rule {rule.name} says so"
+        return Judgement(rule.does, rule.name, rule.reason or unsaid)
     doubt = _doubt(asking)
     if doubt is not None:
         return Judgement(Does.QUEUE, rule.name, f"the rule {rule.name} would grant it, but {doubt}")

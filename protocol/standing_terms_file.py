@@ -1,6 +1,6 @@
 """Standing terms as they are written: in a file by a person, in the store, and to a peer who asks.
 
-    ask_again_days: 30
+    ask_again_days: 30                     # for every request, but for a rule with its own
     rules:
       - name: energy advice
         does: grant                        # or queue, refuse
@@ -13,6 +13,7 @@
         recipients: []
         clauses: [no profiling]
         beyond: narrow                     # or queue, refuse
+        ask_again_days: 7
         shown: true
 
 One form for all three: a map of plain values.  A peer is told the rules that are marked to be
@@ -61,6 +62,7 @@ _KEYS: Final = (
     "beyond",
     "reason",
     "shown",
+    "ask_again_days",
     *_BOUNDS,
 )
 
@@ -109,6 +111,8 @@ def rule_value(rule: Rule) -> dict[str, Value]:
         "reason": rule.reason,
         "shown": rule.shown,
     }
+    if rule.ask_again_days is not None:
+        value["ask_again_days"] = rule.ask_again_days
     if rule.bounds is not None:
         bounds = rule.bounds
         value |= {
@@ -152,6 +156,7 @@ def _rule(number: int, written: object) -> Rule:
         paid=_one_of(Paid, found.get("paid", "any"), f"{what}: paid"),
         reason=None if reason is None else _line(reason, f"{what}: reason", TEXT_CHARS_MAX),
         shown=_flag(found.get("shown", False), f"{what}: shown"),
+        ask_again_days=_maybe_days(found.get("ask_again_days"), f"{what}: ask_again_days"),
     )
     if does is not Does.GRANT:
         for key in ("beyond", *_BOUNDS):
@@ -196,6 +201,10 @@ def _number(value: object, what: str, low: int, high: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise WireError(f"{what} is a number from {low} to {high:,}")
     return value
+
+
+def _maybe_days(value: object, what: str) -> int | None:
+    return None if value is None else _number(value, what, 0, ASK_AGAIN_DAYS_MAX)
 
 
 def _flag(value: object, what: str) -> bool:

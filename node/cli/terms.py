@@ -37,7 +37,7 @@ terms_app.command(standing_app)
 # The keys of a rule in the order of docs/terms.md.
 _RULE_KEYS = (
     *("level", "peers", "purposes", "collections", "paid", "days", "retention_days", "life_days"),
-    *("undated", "recipients", "clauses", "beyond", "reason", "shown"),
+    *("undated", "recipients", "clauses", "beyond", "reason", "ask_again_days", "shown"),
 )
 
 Language = Annotated[Literal["en", "fr"], Parameter(name="--lang", help="English or French.")]
@@ -346,7 +346,10 @@ def _place(key: str) -> int:
 
 
 def _says(key: str, value: Value) -> bool:
-    return key not in ("name", "does") and value not in (None, [], (), False) and value != "any"
+    if key in ("name", "does") or value == "any":
+        return False
+    # 0 says something: not kept beyond its use, asked again at once.
+    return value is not None and value is not False and value != [] and value != ()
 
 
 def _said(value: Value) -> str:

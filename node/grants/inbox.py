@@ -111,5 +111,9 @@ class Inbox:
                     continue
         return found
 
+    def waiting(self, tx: Tx) -> list[tuple[bytes, Asked]]:
+        """The requests that nobody has decided."""
+        return [(cid, one) for cid, one in self.all(tx) if one.state is RequestState.WAITING]
+
     def _name(self, cid: bytes) -> Value:
         return [self._side.value, cid]

@@ -114,11 +114,24 @@ class Lending(KeysSent):
         if not binds_no_looser(wanted.terms, agreed):
             raise GrantRefused("these terms bind the reader less than it asked", Code.TERMS)
         given = self.give(tx, pair, windows, agreed, exp_s, request, now_ms)
+        self.answer(tx, request, given, now_ms, through)
+        return given
+
+    def answer(
+        self,
+        tx: Tx,
+        request: bytes,
+        given: GrantGiven,
+        now_ms: int,
+        through: MandateKept | None = None,
+    ) -> None:
+        """A request is answered with a grant, and its asker told.  Raises NotFound."""
+        asked = self._inbox.get(tx, request)
+        pair = self._peers.pair(tx, asked.own, asked.their)
         self._inbox.decided(tx, request, RequestState.GRANTED, given.cid, None)
         args = DecideArgs(asked.their, request, given.bundle.signed.raw, None)
         self._say_decision(tx, pair, args, now_ms, through)
         self.decided(tx, request, self._inbox.get(tx, request), None, now_ms)
-        return given
 
     def give(
         self,

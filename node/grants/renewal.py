@@ -38,7 +38,7 @@ from ..store.objects import Kind, Objects
 from .borrowing import Borrowing
 from .grant_given import GrantGiven
 from .grant_lines import Happened, Side
-from .inbox import Inbox
+from .inbox import Asked, Inbox, RequestState
 from .lending import GRANT_LIFE_S_MAX, Lending
 
 log = structlog.get_logger()
@@ -94,8 +94,16 @@ class Renewals:
 
     # the owner
 
-    def renew(self, tx: Tx, cid: bytes, exp_s: int, now_ms: int) -> GrantGiven:
-        """Go on with a grant that this node gave, until `exp_s`; its reader is told.
+    def renew(
+        self,
+        tx: Tx,
+        cid: bytes,
+        exp_s: int,
+        now_ms: int,
+        waiting: Sequence[tuple[bytes, Asked]] | None = None,
+    ) -> GrantGiven:
+        """Go on with a grant that this node gave, until `exp_s`; its reader is told, and what it
+        asked for to this end is answered.  `waiting` is the inbox, if it was looked at before.
 
         Raises NotFound, UsageError for one that was taken back, or for no longer than it holds.
         """
@@ -112,6 +120,7 @@ class Renewals:
         self._lending.lines.happened(tx, Side.GIVEN, old.cid, Happened.RENEWED, now_ms, new.cid)
         args = RenewArgs(old.their, old.cid, new.bundle.signed.raw)
         self._outgoing.put(tx, pair, Cmd.RENEW, args.value(), now_ms)
+        self._answer(tx, old, new, self._inbox.waiting(tx) if waiting is None else waiting, now_ms)
         standing = self.standing(tx, cid)
         if standing is not None:
             self._objects.delete(tx, Kind.RENEWING, cid)
@@ -131,6 +140,30 @@ class Renewals:
             raise UsageError("a renewal ends later than the grant does")
         if not now_ms < exp_s * 1000 <= now_ms + GRANT_LIFE_S_MAX * 1000:
             raise UsageError("a grant ends in the future, and within ten years")
+
+    def _answer(
+        self,
+        tx: Tx,
+        old: GrantGiven,
+        new: GrantGiven,
+        waiting: Sequence[tuple[bytes, Asked]],
+        now_ms: int,
+    ) -> None:
+        """Answer with `new` what waits of the reader of `old` to go on with it, as `ask` writes
+        it: their owner did what was asked, if in another way."""
+        first = None if old.request is None else self._inbox.find(tx, old.request)
+        items = old.windows if first is None else parse_request(first.raw).items
+        for cid, asked in waiting:
+            if (asked.own, asked.their) != (old.own, old.their):
+                continue
+            request = parse_request(asked.raw)
+            if (
+                request.terms == old.bundle.terms
+                and request.items in (items, old.windows)
+                and was_asked(new.windows, request.items)
+                and self._inbox.get(tx, cid).state is RequestState.WAITING
+            ):
+                self._lending.answer(tx, cid, new, now_ms)
 
     def renewed_by(self, tx: Tx, cid: bytes) -> bytes | None:
         """The grant that goes on from the one given as `cid`."""
@@ -192,6 +225,7 @@ class Renewals:
     def renew_due(self, tx: Tx, now_ms: int) -> int:
         """Renew what its owner said is renewed by itself, and is about to end; how many."""
         renewed = 0
+        waiting: Sequence[tuple[bytes, Asked]] | None = None
         for cid, rule in self._objects.read_all(tx, Kind.RENEWING, Renewing.from_value):
             old = self._lending.find(tx, cid) if isinstance(cid, bytes) else None
             if old is None or old.kept is GrantStatus.REVOKED:
@@ -207,8 +241,10 @@ class Renewals:
                 if old.status(now_ms) is GrantStatus.EXPIRED:  # it can be confirmed no more
                     self._objects.delete(tx, Kind.RENEWING, cid)
                 continue
+            if waiting is None:
+                waiting = self._inbox.waiting(tx)  # once for all of a night
             try:
-                self.renew(tx, old.cid, exp_s, now_ms)
+                self.renew(tx, old.cid, exp_s, now_ms, waiting)
                 renewed += 1
             except EntrenousError as error:
                 # It cannot go on; whoever keeps house has more to do than this one.

@@ -17,6 +17,7 @@ from ...protocol.command import (
     AnswerRecordArgs,
     Cmd,
     DecideArgs,
+    DeclineArgs,
     DeleteArgs,
     DeletedArgs,
     DeliverArgs,
@@ -73,7 +74,7 @@ def _named(cmd: str, args: Mapping[str, Value]) -> bytes | None:
             return request.cid
         case DecideArgs(request=cid) | AcceptArgs(grant=cid) | DeliverArgs(statement=cid):
             return cid
-        case RenewArgs(grant=cid) | DeleteArgs(grant=cid):
+        case RenewArgs(grant=cid) | DeleteArgs(grant=cid) | DeclineArgs(grant=cid):
             return cid
         case DeletedArgs(deletion=deletion):
             return deletion.dlg

@@ -29,7 +29,7 @@ from pathlib import Path
 from ...crypto.errors import EntrenousError
 from ...node.errors import NotFound
 from ...node.exchange.acting import REQUESTS_WAITING_MAX
-from ...node.grants.inbox import RequestState
+from ...node.grants.inbox import Asked, RequestState
 from ...node.log.receipts import Logged, Way
 from ...node.store.database import Tx
 from ...protocol.errors import Code
@@ -234,15 +234,20 @@ class Watch:
                 theirs = home.inbox.get(cid)
                 if theirs is None and asked.state is not RequestState.REFUSED:
                     yield f"a request of {asker.name} never arrived"
-                elif theirs is not None and (asked.state, asked.grant) != (
-                    theirs.state,
-                    theirs.grant,
-                ):
+                elif theirs is not None and not _settled_alike(asked, theirs):
                     yield f"a request of {asker.name} is {asked.state}, but there {theirs.state}"
-        for asked in home.inbox.values():
+        for cid, asked in home.inbox.items():
             if asked.grant is None or asked.t_ms < self._fire_ms:
                 continue
             given, reader = home.given[asked.grant], by_persona.get(asked.their)
+            theirs = None if reader is None else reader.asked.get(cid)
+            if theirs is not None and theirs.state is RequestState.DECLINED:
+                # Nobody holds what its reader did not agree to; its owner has ended it.
+                if given.kept is not GrantStatus.REVOKED:
+                    yield f"a grant of {home.name} was declined, and is {given.kept}"
+                continue
+            if theirs is not None and theirs.state is RequestState.OFFERED:
+                continue
             held = None if reader is None else reader.held.get(asked.grant)
             if held is None:
                 yield f"a grant of {home.name} never arrived"
@@ -298,6 +303,14 @@ class Watch:
             for form, text in spelled.items():
                 if form in data:
                     self._complain(f"{text!r} stands in clear in {where}")
+
+
+def _settled_alike(asked: Asked, theirs: Asked) -> bool:
+    """Whether both sides of a request say the same of it.  What its asker declined, or has not
+    agreed to yet, was granted on harder terms where it was decided."""
+    offered = asked.state in (RequestState.OFFERED, RequestState.DECLINED)
+    stands = RequestState.GRANTED if offered else asked.state
+    return (stands, asked.grant) == (theirs.state, theirs.grant)
 
 
 def _acted(words: Sequence[Logged], way: Way) -> Iterator[Answer]:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from trio.testing import MockClock
 
@@ -17,6 +19,7 @@ from entrenous.tests.node.paid_town import (
     DAY_MS,
     PER_READ,
     WEEK,
+    ask_paid,
     both,
     client_of,
     fetch,
@@ -163,3 +166,26 @@ async def test_an_owner_that_dates_the_acceptance_back_is_owed_no_month_for_it(
         assert 0 < kept.n < reader.now_ms - 364 * DAY_MS
         (theirs,) = await client_of(reader).accounts()
         assert theirs.accrued == "2.50"
+
+
+async def test_what_was_offered_and_never_agreed_to_is_no_account(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_town() as town:
+        owner, reader = await two(town)
+        mine, theirs = client_of(owner), client_of(reader)
+        request = await ask_paid(reader, owner, PER_READ)
+        grant = await mine.grant(request, retention_days=1)
+        await settle()
+        assert await mine.accounts() == await theirs.accounts() == ()
+        await theirs.accept_offer(request)
+        await settle()
+        (account,) = await mine.accounts()
+        assert [one.grant for one in account.grants] == [grant]
+        another = await ask_paid(reader, owner, PER_READ, replace(WEEK, last=WEEK.last - 1))
+        await mine.grant(another, retention_days=1)
+        await settle()
+        await theirs.decline_offer(another)
+        await settle(5)
+        (account,) = await mine.accounts()
+        assert [one.grant for one in account.grants] == [grant]

@@ -9,9 +9,11 @@ from trio.testing import MockClock
 from entrenous.node.client import Client
 from entrenous.node.errors import NotFound, Refused
 from entrenous.node.results.history import HistoryEvent
+from entrenous.protocol.command import DeclineArgs
+from entrenous.protocol.did import check_did
 from entrenous.protocol.window import Window
 from entrenous.tests.node.test_operations import client_of, lent
-from entrenous.tests.node.two_nodes import CURVE, DAY, GAS, Party, Town, a_town, meet, settle
+from entrenous.tests.node.two_nodes import CURVE, DAY, GAS, Party, Town, a_town, ask, meet, settle
 
 HOUR_MS = 3_600_000
 WINDOW = Window(CURVE, DAY - 20, DAY - 1)
@@ -185,3 +187,63 @@ async def test_lines_of_an_older_home_are_made_from_its_grants(autojump_clock: M
         assert whats(told).count("taken-back") == 1
         assert whats(await reader.history("alice")).count("granted") == 2
         assert [one.status for one in await owner.grants(alice.now_ms)] == ["live"]
+
+
+async def test_who_of_a_category_names_what_is_below_it(autojump_clock: MockClock) -> None:
+    async with a_town() as town:
+        alice, _, owner, reader = await home(town)
+        await alice.fill(GAS, DAY - 3, 3)
+        gas = Window(GAS, DAY - 3, DAY - 1)
+        exp_s = alice.now_ms // 1000 + 86_400
+        for window in (WINDOW, gas):
+            await lent(owner, reader, window, exp_s)
+        await reader.fetch("alice", CURVE, DAY - 20, DAY - 20)
+        await reader.fetch("alice", GAS, DAY - 3, DAY - 3)
+        found = await owner.who("energy")
+        assert whats(found) == ["may-read", "may-read", "read", "read"]
+        assert [one.windows for one in found[:2]] == [(WINDOW,), (gas,)]
+        assert {window.collection for one in found[2:] for window in one.windows} == {CURVE, GAS}
+        # A collection names its own, and nothing that only begins like it.
+        assert {one.windows for one in await owner.who(GAS)} == {
+            (gas,),
+            (Window(GAS, DAY - 3, DAY - 3),),
+        }
+        assert await owner.who(GAS.rsplit("/", 1)[0])
+        with pytest.raises(NotFound):
+            await owner.who("finance")
+
+
+async def test_what_a_reader_declined_is_not_called_taken_back(autojump_clock: MockClock) -> None:
+    async with a_town() as town:
+        alice, bank, owner, reader = await home(town)
+        request = await ask(bank, alice, WINDOW)
+        await owner.grant(request, retention_days=1)
+        await settle()
+        town.clock.ahead_ms += 1000
+        await reader.decline_offer(request, "too short")
+        await settle(5)
+        told = await owner.history("bank")
+        assert whats(told) == ["asked", "granted", "declined"]
+        assert (told[-1].note, told[-1].way) == ("too short", "given")
+        assert told[-1].log, "the answer to the declining is in the log"
+        theirs = await reader.history("alice")
+        assert whats(theirs) == ["asked", "declined"]
+        assert (theirs[-1].note, theirs[-1].way) == ("too short", "taken")
+        assert theirs[-1].log
+        assert theirs[-1].t_ms > theirs[0].t_ms
+        assert whats(await owner.who(CURVE)) == ["declined"]
+
+
+async def test_what_its_owner_took_back_before_it_was_declined_is_taken_back(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_town() as town:
+        alice, bank, owner, _ = await home(town)
+        request = await ask(bank, alice, WINDOW)
+        grant = await owner.grant(request, retention_days=1)
+        await owner.revoke(grant)
+        town.clock.ahead_ms += 1000
+        pair = await alice.peer("bank")
+        args = DeclineArgs(check_did(pair.own), grant, "late")
+        await alice.write(lambda tx: alice.node.offers.declined(tx, pair, args, alice.now_ms))
+        assert whats(await owner.history("bank"))[-1] == "taken-back"

@@ -248,6 +248,48 @@ async def test_a_reader_asks_to_go_on(autojump_clock: MockClock) -> None:
             await reader.renew(held.id, alice.now_ms // 1000 + 50 * DAY_S, each_s=DAY_S)
 
 
+@pytest.mark.parametrize("days", [30, 50, 90], ids=["shorter", "as asked", "longer"])
+async def test_a_renewal_answers_the_request_for_it(autojump_clock: MockClock, days: int) -> None:
+    """Whoever renews by hand what they were asked to renew finds the request decided, at both."""
+    async with a_town() as town:
+        alice, bank = await home(town)
+        owner, reader = client_of(alice), client_of(bank)
+        await lent(owner, reader, ASKED, alice.now_ms // 1000 + 10 * DAY_S)
+        (held,) = await reader.grants()
+        to_go_on = await reader.renew(held.id, alice.now_ms // 1000 + 50 * DAY_S)
+        other = await ask(bank, alice, replace(ASKED, first=DAY - 19))
+        await settle()
+        new = await owner.renew(held.id, alice.now_ms // 1000 + days * DAY_S)
+        await settle()
+        for found in (await owner.inbox(), await reader.asked()):
+            states = {one.id: (one.state, one.grant) for one in found}
+            assert to_go_on.request is not None
+            assert states[to_go_on.request] == ("granted", new.grant)
+            assert states[other] == ("waiting", None), "what asks for something else waits"
+        assert {one.id for one in await reader.grants()} == {held.id, new.grant}
+        assert not await alice.read(alice.node.store.outbox.all), "both words were taken"
+        await both_logs_hold(alice, bank)
+
+
+async def test_a_renewal_by_itself_answers_the_request_for_it_too(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_town() as town:
+        alice, bank = await home(town)
+        owner, reader = client_of(alice), client_of(bank)
+        now_s = alice.now_ms // 1000
+        await lent(owner, reader, ASKED, now_s + 10 * DAY_S)
+        (held,) = await reader.grants()
+        await reader.renew(held.id, now_s + 50 * DAY_S)
+        await owner.renew(held.id, now_s + 100 * DAY_S, each_s=20 * DAY_S)
+        await settle()
+        town.clock.ahead_ms += 9 * DAY_S * 1000
+        await alice.write(lambda tx: alice.node.renewals.renew_due(tx, alice.now_ms))
+        await settle()
+        assert {one.state for one in await owner.inbox()} == {"granted"}
+        assert {one.state for one in await reader.asked()} == {"granted"}
+
+
 @pytest.mark.parametrize("forged", ["terms", "days", "other grant", "another's"])
 async def test_a_reader_takes_no_other_renewal_than_this(
     autojump_clock: MockClock, forged: str

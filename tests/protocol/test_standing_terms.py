@@ -30,6 +30,7 @@ from entrenous.protocol.standing_terms import (
     rules_for,
 )
 from entrenous.protocol.standing_terms_file import (
+    rule_value,
     standing_from_mapping,
     standing_value,
     told_value,
@@ -436,6 +437,7 @@ GRANT = {
         ({"rules": [{"name": "x\n", "does": "refuse"}]}, "name is one line"),
         ({"rules": [{"name": "x", "does": "delete"}]}, "does is one of grant, queue, refuse"),
         ({"ask_again_days": 0}, "ask_again_days is a number from 1"),
+        ({"rules": [{**GRANT, "ask_again_days": -1}]}, "ask_again_days is a number from 0"),
     ],
 )
 def test_rules_that_are_none_are_refused_in_one_sentence(
@@ -443,6 +445,15 @@ def test_rules_that_are_none_are_refused_in_one_sentence(
 ) -> None:
     with pytest.raises(WireError, match=sentence):
         standing_from_mapping(written)
+
+
+def test_a_rule_that_says_nothing_of_asking_again_is_told_as_before() -> None:
+    """A peer of an earlier version knows no such key, and needs to only where it is used."""
+    silent, hasty = standing_from_mapping(
+        {"rules": [GRANT, {**GRANT, "name": "y", "ask_again_days": 0}]}
+    ).rules
+    assert "ask_again_days" not in rule_value(silent)
+    assert rule_value(hasty)["ask_again_days"] == 0
 
 
 def test_yes_and_no_may_be_words_as_yaml_files_have_them_here() -> None:

@@ -10,6 +10,7 @@ from entrenous.node.grants.vocabulary import purposes
 from entrenous.protocol.errors import WireError
 from entrenous.protocol.limits import TERMS_BYTES_MAX
 from entrenous.protocol.standing_terms import (
+    NOT_ALLOWED,
     Asking,
     Beyond,
     Bounds,
@@ -220,7 +221,7 @@ def test_a_rule_that_would_give_nothing_gives_nothing(beyond: Beyond) -> None:
 
 def test_what_a_peer_is_told_when_a_rule_refuses() -> None:
     refusing = Rule("no", Does.REFUSE)
-    assert judged(refusing).why == "the standing rule no says so"
+    assert judged(refusing).why == NOT_ALLOWED, "no rule's name is told to a peer"
     assert judged(replace(refusing, reason="not to shops")).why == "not to shops"
     less = replace(RULE, bounds=replace(BOUNDS, days=1), beyond=Beyond.REFUSE)
     assert judged(less).why == "this is more than the standing terms allow"
@@ -289,6 +290,21 @@ def test_a_rule_for_somebodys_collection_is_for_no_other() -> None:
     assert judged(mine, whose).does is Does.GRANT
     part = replace(ASKING, items=(Window(f"{CURVE}s", TODAY - 9, TODAY),))
     assert judged(replace(RULE, collections=(CURVE,)), part).rule is None
+
+
+def test_a_rule_says_for_itself_how_soon_the_same_may_be_asked_again() -> None:
+    asking = replace(ASKING, refused_ms=NOW_MS - 10 * DAY_MS)
+    patient = replace(RULE, ask_again_days=11)
+    made = judge(StandingTerms((patient,)), asking, KNOWN, NOW_MS)
+    assert (made.does, made.rule) == (Does.REFUSE, RULE.name)
+    assert made.why == "the same was refused within the last 11 days"
+    # Its own number is in place of the general one, longer or shorter; 0 is at once.
+    for days in (0, 10):
+        hasty = replace(RULE, ask_again_days=days)
+        assert judge(StandingTerms((hasty,), 30), asking, KNOWN, NOW_MS).does is Does.GRANT
+    # The rule that counts is the one that is for the request, not one for somebody else.
+    other = replace(patient, name="other", peers=("somebody else",))
+    assert judge(StandingTerms((other, RULE)), asking, KNOWN, NOW_MS).does is Does.GRANT
 
 
 def test_a_request_is_refused_again_for_whole_days_to_the_millisecond() -> None:

@@ -138,6 +138,7 @@ class CalmDay:
         await shop.read(lent.reader_calls, lent.lending.grant)
         await watch.look()
         await self._write_later(home, lent.lending)
+        await self._decline(home, energy)
         await home.pause(HOUR_S)
         await shop.flood("home", CURVE, 110)
         await home.pause(HOUR_S)
@@ -153,6 +154,16 @@ class CalmDay:
             await home.pause(HOUR_S)
         (grant,) = set(home.book.lendings) - before
         return _Lent(home.book.lendings[grant], peer)
+
+    async def _decline(self, home: Home, source: Source) -> None:
+        """Harder terms are offered, and declined."""
+        marker = await source.ask("home", CURVE)
+        await home.pause(HOUR_S)
+        inbox = await home.insist(lambda client: client.inbox())
+        (request,) = (one for one in inbox if one.refusal == marker)
+        await home.insist(lambda client: client.grant(request.id, retention_days=1))
+        await home.pause(HOUR_S)
+        await source.insist(lambda client: client.decline_offer(request.id, "too short"))
 
     async def _write_later(self, home: Home, lending: Lending) -> None:
         """Readings between those that there were, on the first day that was lent."""
