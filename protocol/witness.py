@@ -13,6 +13,9 @@ are multiples of 64 and no hash of such a proof is a leaf's.
     larger             the proof does not lead from it to this     UNPROVEN: refused, both are kept
     larger             the proof holds                             NEXT: kept, cosigned
 
+Of a log that another has followed, whatever goes further than the head kept as it was closed is
+CLOSED: refused, and both are kept, with the succession that it had signed.
+
 Only SAME and NEXT are cosigned.  A FORK is proof by itself: two roots of one size, both signed by
 one log.  UNPROVEN is not, since a wrong proof can be made for a right log; it is kept all the same.
 
@@ -56,6 +59,7 @@ class Judgement(StrEnum):
     ELSEWHERE = "elsewhere"
     FORK = "fork"
     UNPROVEN = "unproven"
+    CLOSED = "closed"
 
     @property
     def cosigned(self) -> bool:
@@ -64,7 +68,7 @@ class Judgement(StrEnum):
     @property
     def evidence(self) -> bool:
         """Whether both heads are to be kept: one log has signed what does not go together."""
-        return self in (Judgement.FORK, Judgement.UNPROVEN)
+        return self in (Judgement.FORK, Judgement.UNPROVEN, Judgement.CLOSED)
 
 
 def judge(
@@ -117,6 +121,14 @@ def parse_log_succession(raw: bytes) -> LogSuccession:
         raise WireError("a log does not follow itself")
     signed.verify(found.old, found.new)
     return found
+
+
+def closing(log: bytes, successions: Sequence[bytes]) -> bytes | None:
+    """Of these signed successions, the one by which another log follows `log`.
+
+    Raises WireError, BadSignature for one that is none.
+    """
+    return next((raw for raw in successions if parse_log_succession(raw).old == log), None)
 
 
 def follows(log: bytes, known: Sequence[bytes], successions: Sequence[bytes]) -> bool:

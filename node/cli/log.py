@@ -227,6 +227,14 @@ def _witness(one: WitnessInfo) -> list[str]:
     return [one.peer, state, f"{one.size:,}" if one.size else "", when, "; ".join(remarks)]
 
 
+_CONTRADICTS = {
+    "fork": "has signed two roots of one size",
+    "unproven": "has shown a head, and no proof that it continues the one before",
+    "closed": "went on after another log had followed it: a device that its owner left behind, or "
+    "a second copy of the home, still writes there",
+}
+
+
 @log_app.command
 async def forks(*, options: Options = USUAL) -> None:
     """Print the contradictions in logs that you witness: both signed notes of each.
@@ -242,12 +250,8 @@ async def forks(*, options: Options = USUAL) -> None:
     if not found:
         screen.say("No log that you witness has contradicted itself.")
     for one in found:
-        proven = (
-            "has signed two roots of one size"
-            if one.judgement == "fork"
-            else ("has shown a head, and no proof that it continues the one before")
-        )
-        screen.say(f"{moment(one.t_ms)}: the log of {visible(one.peer)} {proven}.")
+        said = _CONTRADICTS.get(one.judgement, one.judgement)
+        screen.say(f"{moment(one.t_ms)}: the log of {visible(one.peer)} {said}.")
         for title, note in (("cosigned", one.kept), ("then shown", one.shown)):
             screen.say(f"{title}:")
             for line in note.splitlines():

@@ -9,12 +9,15 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ..errors import Exit, UsageError
+from ..results.peers import Peer
 from .days import moment
 from .household import For
 from .options import USUAL, Options, node_of
 from .screen import Column, columns_of
 from .standing_words import show_standing, standing_in_a_cell
+from .visible import visible
 from .vouch import ask_about
+from .words import counted
 
 _DID_CHARS_SHOWN = 8
 # How long `pair` waits to hear whom it has met.  It never fails by it.
@@ -126,7 +129,25 @@ async def peers(
         ],
         "No peers yet: `entrenous invite` makes a link for one.",
     )
+    for peer in found:
+        for remark in _remarks(peer):
+            screen.say(f"{visible(peer.name)}: {remark}.")
     return Exit.DONE
+
+
+def _remarks(peer: Peer) -> list[str]:
+    """What a person should know of who a peer is, and of its log."""
+    said: list[str] = []
+    if peer.followed:
+        said.append("it lost a device, and is another persona since; you are paired as before")
+    if peer.unheard:
+        said.append(
+            "it has not heard yet who you are since your device was lost: until then the "
+            "lost device is you to it"
+        )
+    if peer.forks:
+        said.append(f"{counted(peer.forks, 'contradiction')} of its log: `entrenous log forks`")
+    return said
 
 
 def _show_qr(link: str) -> None:

@@ -29,10 +29,11 @@ LOG: Final[Mapping[str, Shape]] = {
     "log forks": lines(
         peer="whose log",
         judgement="`fork`: two roots of one size; `unproven`: the one was not shown to "
-        "continue the other",
+        "continue the other; `closed`: of a log that another had followed",
         t_ms="when it was shown",
         kept="the signed note that was cosigned",
         shown="the signed note that contradicts it",
+        succession="of a closed log, the signed object by which another follows it; or null",
     ),
     "log check": one(
         kind="`receipt` or `answer`",

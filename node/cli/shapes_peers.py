@@ -28,6 +28,10 @@ PEERS: Final[Mapping[str, Shape]] = {
         standing=STANDING,
         stored_bytes="what it has filled of this node's disk",
         quota_bytes="what it may fill",
+        followed="how often another persona has followed its own: a device of its was lost",
+        follows="how often this node has become another persona towards it",
+        forks="contradictions of its log that were kept: see `log forks`",
+        unheard="whether it has not heard yet who this node is now",
     ),
     "quota": one(
         peer="what the peer is called here",

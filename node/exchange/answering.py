@@ -29,6 +29,7 @@ from ...protocol.wire import Value
 from ..errors import NodeError
 from ..household.mandate_notices import Notices
 from ..household.mandates import Mandates
+from ..log.evidence import RefusedWithEvidence
 from ..log.receipts import Receipts, Way
 from ..log.subject import subject_of
 from ..peers.peers import Pair, Peers
@@ -177,7 +178,8 @@ class Answering:
 
 
 def attempt(tx: Tx, act: Callable[[Tx], T]) -> Done[T] | GrantRefused:
-    """Do `act`; a refusal undoes what it did and is returned, not raised."""
+    """Do `act`; a refusal undoes what it did, but for the evidence that it carries, and is
+    returned, not raised."""
     tx.execute("SAVEPOINT act")
     try:
         value = act(tx)
@@ -190,6 +192,8 @@ def attempt(tx: Tx, act: Callable[[Tx], T]) -> Done[T] | GrantRefused:
     except (ProtocolError, CryptoError) as error:
         tx.execute("ROLLBACK TO act")
         tx.execute("RELEASE act")
+        if isinstance(error, RefusedWithEvidence):
+            error.keep(tx)
         if isinstance(error, GrantRefused):
             return error
         return GrantRefused(str(error), code_of(error))

@@ -5,7 +5,8 @@ kept, and a head is cosigned in the unit of work that keeps it, so no crash can 
 two heads that do not go together.  Restored from a backup, it might: it no longer knows what it has
 cosigned since, so it witnesses nothing more until its owner allows it again.
 
-A head that contradicts the one kept is refused, and both signed notes stay as evidence.
+A head that contradicts the one kept is refused, and both signed notes stay as evidence
+(`evidence.py`); so does one of a log that was closed, since another has followed it.
 
 Source: protocol/witness.py; docs/adr/0021-witnessed-log.md.
 """
@@ -15,26 +16,24 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from ...crypto.digest import sha256
 from ...protocol.checkpoint_note import CheckpointNote, cosign, parse_checkpoint
 from ...protocol.command import Cmd, LogAskArgs, LogDecideArgs, LogWitnessArgs, WitnessOut
 from ...protocol.did import Did
 from ...protocol.errors import Code, GrantRefused
 from ...protocol.wire import Body, Value
-from ...protocol.witness import SHOWN_IN, Judgement, follows, judge
+from ...protocol.witness import SHOWN_IN, Judgement, closing, follows, judge
 from ..errors import NotFound
 from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
 from ..store.database import Tx
 from ..store.errors import StoreDamaged
 from ..store.objects import Kind, Objects
+from .evidence import Fork, RefusedWithEvidence, forks, keep_fork
 
 # Logs of one peer, one after the other: it was restored as often.
 LOGS_OF_ONE_MAX = 16
 # Checkpoints of one peer that are cosigned in a day: one is usual, some are asked for by hand.
 COSIGNED_A_DAY_MAX = 24
-# Contradictions of one peer that are kept: one is proof enough.
-FORKS_OF_ONE_MAX = 16
 _DAY_MS = 86_400_000
 _KEYS = ("consent", "asked_ms", "day", "cosigned", "logs")
 
@@ -51,14 +50,16 @@ class Consent(StrEnum):
 @dataclass(frozen=True, slots=True)
 class KeptLog:
     """The newest head of one log: `note` was seen at `seen_ms`; `older_ms`: when it came back with
-    an older one."""
+    an older one.  `closing`: the signed succession by which another log follows it."""
 
     note: CheckpointNote
     seen_ms: int
     older_ms: int | None = None
+    closing: bytes | None = None
 
     def value(self) -> Value:
-        return [self.note.raw, self.seen_ms, self.older_ms]
+        value: list[Value] = [self.note.raw, self.seen_ms, self.older_ms]
+        return value if self.closing is None else [*value, self.closing]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +99,6 @@ class Witnessed:
                 )
             case _:
                 raise StoreDamaged("a witnessed log in the store has not the form of one")
-
-
-@dataclass(frozen=True, slots=True)
-class Fork:
-    """Two heads of one log, both signed by it, that were not shown to go together."""
-
-    own: Did
-    their: Did
-    t_ms: int
-    judgement: Judgement
-    kept: CheckpointNote
-    shown: CheckpointNote
 
 
 class Witnessing:
@@ -194,7 +183,7 @@ class Witnessing:
                 f"a checkpoint leaves its node only when its size is a multiple of {SHOWN_IN}",
                 Code.MALFORMED,
             )
-        kept = self._kept(witnessed, note, args)
+        witnessed, kept = self._kept(witnessed, note, args, now_ms)
         old = None if kept is None else kept.note.head
         judgement = judge(old, note.head, args.old, args.proof)
         if judgement.cosigned:
@@ -204,7 +193,8 @@ class Witnessing:
         if judgement is Judgement.OLDER:
             self._save(tx, _with_log(witnessed, replace(kept, older_ms=now_ms)))
         elif judgement.evidence:
-            self._keep_fork(tx, Fork(pair.own, pair.their, now_ms, judgement, kept.note, note))
+            fork = Fork(pair.own, pair.their, now_ms, judgement, kept.note, note)
+            keep_fork(tx, self._objects, fork)
         return WitnessOut(None, kept.note.raw).value()
 
     def _allowed(self, tx: Tx, pair: Pair) -> Witnessed:
@@ -218,24 +208,46 @@ class Witnessing:
             raise GrantRefused("this node does not witness your log", Code.UNKNOWN_GRANT)
         return found
 
-    @staticmethod
-    def _kept(witnessed: Witnessed, note: CheckpointNote, args: LogWitnessArgs) -> KeptLog | None:
-        """What is kept of the log shown; None for one that begins now.  Raises GrantRefused."""
+    def _kept(
+        self, witnessed: Witnessed, note: CheckpointNote, args: LogWitnessArgs, now_ms: int
+    ) -> tuple[Witnessed, KeptLog | None]:
+        """What is kept of the log shown, None for one that begins now; and of the one that it
+        closes, how.  Raises GrantRefused, RefusedWithEvidence."""
         logs = {one.note.head.log: one for one in witnessed.logs}
-        if note.head.log in logs:
-            if witnessed.logs[-1].note.head.log != note.head.log:
-                raise GrantRefused(
-                    "this log is closed: another has followed it, since its home was restored",
-                    Code.SUSPENDED,
-                )
-            return logs[note.head.log]
-        if logs and not follows(note.head.log, tuple(logs), args.successions):
+        log = note.head.log
+        if log in logs:
+            if witnessed.logs[-1].note.head.log != log:
+                raise self._closed(witnessed, logs[log], note, now_ms)
+            return witnessed, logs[log]
+        if logs and not follows(log, tuple(logs), args.successions):
             raise GrantRefused(
                 "this log does not follow the one that is witnessed here", Code.AUDIENCE
             )
         if len(logs) >= LOGS_OF_ONE_MAX:
             raise GrantRefused("too many logs have followed each other", Code.TOO_MUCH)
-        return None
+        if logs:
+            last = witnessed.logs[-1]
+            by = closing(last.note.head.log, args.successions)
+            closed = replace(last, closing=by)
+            witnessed = replace(witnessed, logs=(*witnessed.logs[:-1], closed))
+        return witnessed, None
+
+    def _closed(
+        self, witnessed: Witnessed, kept: KeptLog, note: CheckpointNote, now_ms: int
+    ) -> GrantRefused:
+        """The refusal of a head of a log that another has followed.
+
+        A head that goes further, or elsewhere, than what was kept as it was closed is evidence; the
+        same one, or an older, is what an old machine shows that somebody has switched on again.
+        """
+        sentence = "this log is closed: another has followed it, since its home was restored"
+        judgement = judge(kept.note.head, note.head, 0, ())
+        if judgement in (Judgement.SAME, Judgement.OLDER):
+            return GrantRefused(sentence, Code.SUSPENDED)
+        word = Judgement.FORK if judgement is Judgement.FORK else Judgement.CLOSED
+        own, their = witnessed.own, witnessed.their
+        fork = Fork(own, their, now_ms, word, kept.note, note, kept.closing)
+        return RefusedWithEvidence(sentence, Code.SUSPENDED, fork, self._objects)
 
     def _cosign(
         self,
@@ -267,15 +279,7 @@ class Witnessing:
 
     def forks(self, tx: Tx) -> list[Fork]:
         """Every contradiction that was kept, the oldest first."""
-        return [_fork(name, value) for name, value in self._objects.all(tx, Kind.FORK)]
-
-    def _keep_fork(self, tx: Tx, fork: Fork) -> None:
-        of_one = [one for one in self.forks(tx) if (one.own, one.their) == (fork.own, fork.their)]
-        if len(of_one) >= FORKS_OF_ONE_MAX:
-            return
-        name: Value = [fork.own, fork.their, sha256(fork.kept.raw + fork.shown.raw)]
-        value: Value = [fork.t_ms, fork.judgement.value, fork.kept.raw, fork.shown.raw]
-        self._objects.add_if_new(tx, Kind.FORK, name, value)
+        return forks(tx, self._objects)
 
 
 def _with_log(witnessed: Witnessed, kept: KeptLog) -> Witnessed:
@@ -287,20 +291,7 @@ def _kept_log(value: Value) -> KeptLog:
     match value:
         case [bytes(raw), int(seen_ms), None | int() as older_ms]:
             return KeptLog(parse_checkpoint(raw), seen_ms, older_ms)
+        case [bytes(raw), int(seen_ms), None | int() as older_ms, bytes(closed)]:
+            return KeptLog(parse_checkpoint(raw), seen_ms, older_ms, closed)
         case _:
             raise StoreDamaged("the head of a witnessed log has not the form of one")
-
-
-def _fork(name: Value, value: Value) -> Fork:
-    match name, value:
-        case [str(own), str(their), bytes()], [int(t_ms), str(word), bytes(kept), bytes(shown)]:
-            return Fork(
-                Did(own),
-                Did(their),
-                t_ms,
-                Judgement(word),
-                parse_checkpoint(kept),
-                parse_checkpoint(shown),
-            )
-        case _:
-            raise StoreDamaged("a fork in the store has not the form of one")

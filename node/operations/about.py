@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from ...protocol.did import did_of
@@ -110,6 +111,7 @@ async def peers(host: Host, args: Args, emit: Emit) -> Value:
 
     def unit(tx: Tx) -> Sequence[Peer]:
         standings = node.standings.all(tx, now_ms)
+        forks = Counter((one.own, one.their) for one in node.witnessing.forks(tx))
         return [
             Peer(
                 name=pair.name,
@@ -123,6 +125,10 @@ async def peers(host: Host, args: Args, emit: Emit) -> Value:
                 standing=standings[pair.own, pair.their],
                 stored_bytes=node.quotas.of(tx, pair).used,
                 quota_bytes=node.quotas.of(tx, pair).most,
+                followed=len(pair.their_before),
+                follows=len(pair.own_after),
+                forks=forks[pair.own, pair.their],
+                unheard=node.lines.owed(tx, pair),
             )
             for pair in node.peers.all(tx)
         ]

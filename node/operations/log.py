@@ -99,6 +99,7 @@ async def log_forks(host: Host, args: Args, emit: Emit) -> Value:
                 one.t_ms,
                 one.kept.raw.decode(),
                 one.shown.raw.decode(),
+                one.succession,
             )
             for one in node.witnessing.forks(tx)
         ]

@@ -44,13 +44,17 @@ class CheckpointInfo:
 
 @dataclass(frozen=True, slots=True)
 class ForkInfo:
-    """Two heads of a peer's log that were not shown to go together, as signed notes."""
+    """Two heads of a peer's log that were not shown to go together, as signed notes.
+
+    `succession`: of a log that was closed, the signed object by which another follows it.
+    """
 
     peer: str
     judgement: str
     t_ms: int
     kept: str
     shown: str
+    succession: Cid | None = None
 
 
 @dataclass(frozen=True, slots=True)

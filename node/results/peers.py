@@ -42,6 +42,12 @@ class Peer:
     quota_bytes: int
     # For whom of the house it knows this node; nobody: the home.
     people: tuple[str, ...] = ()
+    # How often another persona has followed theirs and ours, and contradictions of their log.
+    followed: int = 0
+    follows: int = 0
+    forks: int = 0
+    # Whether they have not heard yet who we are now.
+    unheard: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,8 @@ class Mortal:
         work: str,
         step: str | None = None,
         shows: Callable[[str], Awaitable[None]] | None = None,
-        **order: str,
+        *,
+        order: Mapping[str, str],
     ) -> str | None:
         """Do something to the home while no node runs (`offline_work`): what was said of it, or
         None if it died, at `step`.  `shows` is told the digits of a device that joins.

@@ -25,9 +25,10 @@ import selectors
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import cast
 
 import trio
 
@@ -72,10 +73,13 @@ def live(order: Mapping[str, str], line: socket.socket) -> None:
     def tell(**what: object) -> None:
         line.sendall(json.dumps(what).encode() + b"\n")
 
+    def shows(code: str) -> None:
+        tell(shows=code)
+
     if "work" in order:
         doom.arm(order["step"], int(order["nth"]))
         try:
-            tell(done=trio.run(do, order, doom, lambda code: tell(shows=code)))
+            tell(done=trio.run(do, order, doom, shows))
         except BaseException as error:
             alone = _only(error)
             if not isinstance(alone, EntrenousError):
@@ -121,9 +125,8 @@ def live(order: Mapping[str, str], line: socket.socket) -> None:
 
 def _only(error: BaseException) -> BaseException:
     """The one error inside groups of one: it passed the tasks of a nursery."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
+    inner = cast("Sequence[BaseException]", getattr(error, "exceptions", ()))
+    return _only(inner[0]) if len(inner) == 1 else error
 
 
 def _keystore(order: Mapping[str, str]) -> Keystore:

@@ -23,13 +23,17 @@ from entrenous.node.opening import read_key_file
 from entrenous.node.restoring import restore_home
 
 
+def _said(order: Mapping[str, str], name: str) -> str:
+    return Path(order[name]).read_text()
+
+
 async def do(order: Mapping[str, str], checkpoint: Checkpoint, shows: Callable[[str], None]) -> str:
     """Carry out one order; what is to be known of it.  Raises EntrenousError."""
     folder, unlock = Path(order["home"]), read_key_file(Path(order["key"]))
     entropy, clock = SystemEntropy(), SystemClock()
     match order["work"]:
         case "join":
-            link = Path(order["link"]).read_text()
+            link = _said(order, "link")
             new = new_device(folder, link, order["name"], unlock, entropy, checkpoint)
             async with Libp2pNetwork(new.device, ("/ip4/127.0.0.1/tcp/0",)) as network:
                 made = await join_home(
@@ -47,7 +51,7 @@ async def do(order: Mapping[str, str], checkpoint: Checkpoint, shows: Callable[[
             left = await leave_behind(
                 folder,
                 order.get("device"),
-                Path(order["words"]).read_text(),
+                _said(order, "words"),
                 unlock,
                 entropy=entropy,
                 clock=clock,
@@ -58,7 +62,7 @@ async def do(order: Mapping[str, str], checkpoint: Checkpoint, shows: Callable[[
             await restore_home(
                 folder,
                 Path(order["backup"]),
-                Path(order["words"]).read_text(),
+                _said(order, "words"),
                 unlock,
                 entropy=entropy,
                 clock=clock,

@@ -28,6 +28,7 @@ from entrenous.node.errors import NodeError
 from entrenous.node.steps import DeviceStep, JoinStep, RestoreStep, SuccessionStep, said_of
 from entrenous.protocol.command import Cmd
 from entrenous.protocol.day import DAY_MAX
+from entrenous.protocol.window import Window
 from entrenous.simulations.files import energy_file
 from entrenous.simulations.invariants import Whole
 from entrenous.tests.flows.deaths import (
@@ -39,7 +40,7 @@ from entrenous.tests.flows.deaths import (
     until,
 )
 from entrenous.tests.flows.sealed_homes import make_sealed, no_home_yet, words_of
-from entrenous.tests.flows.test_kills import A_DAY, DAY, FIRST, PATH, Two, two_homes
+from entrenous.tests.flows.test_kills import A_DAY, DAY, FIRST, PATH, PURPOSE, Two, two_homes
 
 KILLS = int(os.environ.get("KILLS", "10"))
 ROUNDS = max(1, KILLS // 10)
@@ -121,7 +122,7 @@ async def link_for(two: Two, new: Mortal) -> str:
 async def joined(two: Two, name: str, step: str | None = None) -> Mortal:
     """Another device of the owner's; somebody dies at `step`, and it is said again."""
     new = no_home_yet(two.owner, name)
-    link = await link_for(two, new)
+    order = {"link": await link_for(two, new)}
     dying: list[str] = []
     if step in JOIN_AT_OLDER:
         assert step is not None
@@ -144,15 +145,15 @@ async def joined(two: Two, name: str, step: str | None = None) -> Mortal:
     own = None if step in JOIN_AT_OLDER else step
     async with trio.open_nursery() as nursery:
         nursery.start_soon(asked)
-        done = await new.work("join", own, confirm, link=link)
+        done = await new.work("join", own, confirm, order=order)
     if done is None:
         assert own is not None
         two.tally.deaths[own] += 1
         if own == JoinStep.MADE:
             with pytest.raises(RefusedWork, match="a home"):
-                await new.work("join", link=link)
+                await new.work("join", order=order)
         else:
-            assert await new.work("join", shows=confirm, link=link) is not None
+            assert await new.work("join", shows=confirm, order=order) is not None
     assert not dying
     return new
 
@@ -209,9 +210,9 @@ async def test_devices_killed_as_they_are_kept_in_step(
         await has_days(laptop, 1)
         for number, step in enumerate(steps, 1):
             dying = two.owner if step in ASKED else laptop
-            await dying.arm(step)
             await imported(two.owner, tmp_path, number)
-            grant = await _granted(two, dying, step, number)
+            grant = await _granted(two, number)
+            await dying.arm(step)
             with suppress(NodeError):  # it dies, or the other did
                 await laptop.attempt(Client.devices_sync)
             await two.die(dying, step)
@@ -224,11 +225,24 @@ async def test_devices_killed_as_they_are_kept_in_step(
     printed(tally, steps, capsys)
 
 
-async def _granted(two: Two, dying: Mortal, step: str, number: int) -> bytes:
-    """A grant on one more day; the death may come first: devices keep in step by themselves."""
-    day = DAY + number
-    del dying, step
-    request = await two.request(day, day)
+async def _granted(two: Two, number: int) -> bytes:
+    """A grant on one more day; whichever device heard the request."""
+    windows = [Window(PATH, DAY + number, DAY + number)]
+    request = await two.reader.ask(
+        lambda client: client.ask(
+            "owner",
+            windows,
+            purpose=PURPOSE,
+            terms={"retention_days": 30},
+            exp_s=2_000_000_000 + number,
+        )
+    )
+
+    async def came() -> bool:
+        await two.owner.ask(Client.devices_sync)
+        return any(one.id == request for one in await two.owner.ask(Client.inbox))
+
+    await until("the request comes", came)
     return await two.owner.ask(lambda client: client.grant(request))
 
 
@@ -247,16 +261,16 @@ async def _known(two: Two, laptop: Mortal, grant: bytes, status: str) -> None:
 async def left_behind(two: Two, name: str, step: str | None = None) -> None:
     """A device of the owner's is lost, and left behind; that dies at `step` and is said again."""
     await two.owner.stop()
-    words = str(words_of(two.owner.folder))
-    done = await two.owner.work("leave", step, words=words, device=name)
+    order = {"words": str(words_of(two.owner.folder)), "device": name}
+    done = await two.owner.work("leave", step, order=order)
     if done is None:
         assert step is not None
         two.tally.deaths[step] += 1
         if step == SuccessionStep.COMMITTED:
-            with pytest.raises(RefusedWork, match="already|no such device"):
-                await two.owner.work("leave", words=words, device=name)
+            with pytest.raises(RefusedWork, match="already"):
+                await two.owner.work("leave", order=order)
         else:
-            assert await two.owner.work("leave", words=words, device=name) is not None
+            assert await two.owner.work("leave", order=order) is not None
 
 
 async def live_grants(mortal: Mortal) -> list[bytes]:
@@ -326,14 +340,14 @@ async def test_restores_of_what_was_stolen_killed_at_every_step(
             await two.owner.stop()
             order = {"backup": str(backup), "words": str(words), "stolen": "yes"}
             home = no_home_yet(two.owner, f"home{number}")
-            assert await home.work("restore", step, **order) is None
+            assert await home.work("restore", step, order=order) is None
             tally.deaths[step] += 1
             assert home.folder.exists() is (step == RestoreStep.MOVED)
             if step == RestoreStep.MOVED:
                 with pytest.raises(RefusedWork, match="not empty"):
-                    await home.work("restore", **order)
+                    await home.work("restore", order=order)
             else:
-                await home.work("restore", **order)
+                await home.work("restore", order=order)
             await home.start()
             two.owner = home
             for one in await home.ask(Client.grants):
