@@ -25,7 +25,7 @@ cut short to its end.  What comes to the collection after the claim is another m
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -37,7 +37,6 @@ from ...protocol.day import UNDATED, month_of
 from ...protocol.duty import Duty, has_duty
 from ...protocol.limits import WINDOWS_MAX
 from ...protocol.record import Batch
-from ...protocol.schema import Schema
 from ...protocol.view_path import is_view, source_of
 from ...protocol.window import Window
 from ...protocol.wire import Body, Value
@@ -47,7 +46,6 @@ from ..errors import NotFound, UsageError
 from ..exchange.deliveries import Received
 from ..grants.grant_lines import Happened, Side
 from ..grants.lending import Lending
-from ..imports.mending import ID_CHARS_MIN
 from ..peers.outgoing import Outgoing
 from ..peers.peers import Peers
 from ..reads.serving import Serving, mark_gone
@@ -55,16 +53,14 @@ from ..shared.shared_records import SharedRecords
 from ..store.database import Tx
 from ..store.objects import Kind
 from ..vault.compaction import emptied
-from ..vault.facts import TellerKey, facts_on, key_of, shown_first
 from ..vault.journal import Event, Journal, State, after
 from ..vault.kept_pages import PAGE_COUNTER
 from ..vault.left_out import LeftOutDay, record_digest
-from ..vault.recognition import MARGIN_DAYS, matched_by_content
 from ..vault.sealing import Piece
 from ..vault.stored import Damaged, Stored, entry_of, names_of, open_stored, rows_of
-from ..vault.tellers import Teller
 from ..vault.vault import Vault
 from ..views.views import Views
+from .found_fact import FoundFact, fact_named, pages_around
 
 # Pieces of what was overwritten, by which the files are read back afterwards.
 NEEDLES_MAX = 64
@@ -109,28 +105,6 @@ class Claim:
     def from_value(cls, value: Value) -> Claim:
         body = Body.open(value, "an erasure in the store", ("v", "path", "below", "t_ms"))
         return cls(body.text("path"), body.integer("below"), body.integer("t_ms"))
-
-
-@dataclass(frozen=True, slots=True)
-class FoundFact:
-    """A record as it was asked for: every telling of it, as rows of pages, and its names by day.
-
-    `record` is the telling that is shown.
-    """
-
-    path: str
-    record: Batch
-    rows: Mapping[int, frozenset[int]]
-    names: Mapping[int, frozenset[Hashable]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Around:
-    """Pages of a collection, and who told each."""
-
-    schema: Schema
-    pages: Sequence[tuple[Stored, bytes | None]]
-    tellers: Mapping[TellerKey, Teller]
 
 
 @dataclass(slots=True)
@@ -197,8 +171,8 @@ class Erasing:
         Raises NotFound, UsageError for several, or where it is a view.
         """
         _check_own(path)
-        around = await self._database.read(partial(self._around, path))
-        return await self._vault.offload.run(lambda: self._fact(path, around, name))
+        around = await self._database.read(partial(pages_around, self._vault, path))
+        return await self._vault.offload.run(lambda: fact_named(self._vault, path, around, name))
 
     async def erase_record(self, path: str, name: str | int) -> Erasure:
         """Erase one record, however many told it.  Raises as `find`, and StoreError."""
@@ -214,34 +188,6 @@ class Erasing:
             self._settled(path)
         self._outgoing.notify()
         return done
-
-    def _around(self, path: str, tx: Tx) -> _Around:
-        schema = self._vault.collections.get(tx, path).schema
-        stored = self._vault.stored(tx, path, 0, UNDATED)
-        tellers = {key: self._vault.tellers.of(tx, *key) for key in set(map(key_of, stored))}
-        return _Around(schema, self._vault.ciphertexts(tx, stored), tellers)
-
-    def _fact(self, path: str, around: _Around, name: str | int) -> FoundFact:
-        opened: list[tuple[Stored, Batch]] = []
-        for stored, ciphertext in shown_first(around.schema, around.pages):
-            batch = open_stored(stored, ciphertext, self._vault.keys_of)
-            if not isinstance(batch, Damaged):
-                opened.append((stored, batch))
-        named = [
-            (stored.day, one)
-            for stored, batch in opened
-            for one in names_of(batch)
-            if _is_named(one, name)
-        ]
-        found = {one for _, one in named}
-        if not found:
-            raise NotFound(f"{path} has no such record")
-        if len(found) > 1:
-            raise UsageError(f"{len(found)} records begin like this: give more of the id")
-        margin = MARGIN_DAYS if matched_by_content(around.schema) else 0
-        low, high = min(day for day, _ in named) - margin, max(day for day, _ in named) + margin
-        near = [one for one in opened if low <= one[0].day <= high]
-        return _fact_of(path, around, near, found.pop())
 
     def _without(self, fact: FoundFact, tx: Tx) -> Erasure:
         """The pages that hold the record, again without it."""
@@ -442,38 +388,6 @@ class Erasing:
         self._serving.forget()
         self._store.sealer.forget()
         entry_of.cache_clear()
-
-
-def _fact_of(
-    path: str, around: _Around, near: Sequence[tuple[Stored, Batch]], name: Hashable
-) -> FoundFact:
-    """The fact of which a telling is called `name`."""
-    chosen = facts_on(around.schema, near, around.tellers, (0, UNDATED))
-    names = names_of(chosen.whole)
-    rows = next(rows for rows in chosen.rows if any(names[row] == name for row in rows))
-    starts: dict[int, int] = {}
-    at = 0
-    for stored, batch in near:
-        starts[stored.seq] = at
-        at += len(batch)
-    of_page: defaultdict[int, set[int]] = defaultdict(set)
-    by_day: defaultdict[int, set[Hashable]] = defaultdict(set)
-    for row in rows:
-        page = chosen.pages_of[row]
-        of_page[page.seq].add(row - starts[page.seq])
-        by_day[page.day].add(names[row])
-    return FoundFact(
-        path,
-        rows_of(chosen.whole, rows[:1]) if len(chosen.whole) > 1 else chosen.whole,
-        {seq: frozenset(some) for seq, some in of_page.items()},
-        {day: frozenset(some) for day, some in by_day.items()},
-    )
-
-
-def _is_named(one: Hashable, name: str | int) -> bool:
-    if isinstance(one, str) and isinstance(name, str):
-        return one == name or (len(name) >= ID_CHARS_MIN and one.startswith(name))
-    return one == name
 
 
 def _check_own(path: str) -> None:

@@ -48,7 +48,8 @@ from ..store.database import Tx
 from ..store.objects import Kind
 from ..vault.sealing import Piece
 from .inside import Inside
-from .reimport_plan import ExportPlan, PlannedPage, page_records, plan_of_export
+from .reimport_lines import PlannedPage
+from .reimport_plan import ExportPlan, page_records, plan_of_export
 
 READER = "export"
 # Pages of one unit of work: they are encrypted inside it.

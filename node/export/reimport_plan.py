@@ -7,17 +7,13 @@ folder that was altered cannot pass for delivered.  What does not fit is refused
 
 from __future__ import annotations
 
-import base64
 import binascii
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ...crypto.digest import equal
 from ...crypto.errors import CryptoError
-from ...crypto.merkle import HASH_BYTES, tree_hash
 from ...protocol.cid import CID_BYTES, cid_from_text, cid_text
-from ...protocol.collection import apart, check_path, is_kept_as
-from ...protocol.columns import write_columns
+from ...protocol.collection import apart, check_path
 from ...protocol.day import UNDATED, day_of
 from ...protocol.errors import ProtocolError, WireError
 from ...protocol.export_manifest import (
@@ -30,42 +26,34 @@ from ...protocol.export_manifest import (
     statement_file,
 )
 from ...protocol.json_text import read_object
-from ...protocol.limits import PAGE_PLAIN_BYTES_MAX, PAGE_ROWS_MAX, STATEMENT_DAYS_MAX
-from ...protocol.page import SALT_BYTES
-from ...protocol.record import Batch, require_day, require_order
+from ...protocol.limits import PAGE_ROWS_MAX
+from ...protocol.record import Batch
 from ...protocol.record_text import batch_of_texts
 from ...protocol.schema import Schema
-from ...protocol.statement import Statement, day_leaf, parse_statement
 from ...protocol.wire import Body, Value
-from ..exchange.deliveries import Received
 from ..household.household import Person
-from ..imports.told_before import ToldCounts
 from ..store.errors import StoreDamaged
 from ..vault.journal import Import
 from ..vault.left_out import LeftOutDay
 from .inside import Inside
+from .reimport_lines import (
+    DIGEST_BYTES,
+    PlannedPage,
+    PlannedStatement,
+    bytes_of,
+    check_signed,
+    hex_of,
+    read_import,
+    read_record,
+    read_statement,
+    whole_page,
+)
 
 PEOPLE_FILE = "people.json"
 SOURCES_FILE = "sources.jsonl"
 IMPORTS_FILE = "imports.jsonl"
 LEFT_OUT_FILE = "left-out.jsonl"
 ORIGIN_BYTES_MAX = 64
-# What a page holds beside its columns: names of the map, a salt.
-_PAGE_HEAD_BYTES = 256
-_PAGE_MAX = 2**62
-_DIGEST_BYTES = 8
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedPage:
-    """One page: its lines are bytes `first … end` of the records of its collection."""
-
-    number: int
-    source: int
-    day: int
-    count: int
-    first: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +63,6 @@ class PlannedSource:
     path: str
     origin: bytes
     statement: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedStatement:
-    """A statement that was verified; `salts` by day, `pages` the day of each page."""
-
-    statement: Statement
-    path: str
-    leaves: tuple[bytes, ...]
-    salts: Mapping[int, bytes]
-    pages: Mapping[int, int]
-    counts: Mapping[int, int]
-    received: Received
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +97,7 @@ def page_records(inside: Inside, schema: Schema, path: str, page: PlannedPage) -
         return Batch.empty(schema)
     raw = inside.between(records_file(path), page.first, page.end)
     rows = [read_record(line)[0] for line in raw.splitlines(keepends=True)]
-    return _whole(schema, rows, page.day)
+    return whole_page(schema, rows, page.day)
 
 
 class _Planning:
@@ -177,7 +152,7 @@ class _Planning:
             )
             number, path = body.integer("source", low=1), check_path(body.text("path"))
             cid = body.maybe_text("statement")
-            origin = _hex(body, "origin", bytes_max=ORIGIN_BYTES_MAX)
+            origin = hex_of(body, "origin", bytes_max=ORIGIN_BYTES_MAX)
             statement = None if cid is None else cid_from_text(cid)
             if number in seen or path not in paths:
                 raise WireError("a source is named twice, or of no collection")
@@ -192,7 +167,7 @@ class _Planning:
 
     def _imports(self, paths: set[str]) -> Iterator[Import]:
         for line in self._lines(IMPORTS_FILE):
-            row = _import(line)
+            row = read_import(line)
             if row.path not in paths:
                 raise WireError("an import is into a collection that is not in the export")
             yield row
@@ -205,9 +180,9 @@ class _Planning:
                 raise WireError("a note is of a collection that is not in the export")
             digests: set[bytes] = set()
             for item in body.items("digests", items_max=PAGE_ROWS_MAX * 16):
-                digests.add(_bytes(item, _DIGEST_BYTES))
+                digests.add(bytes_of(item, DIGEST_BYTES))
             day = LeftOutDay(day_from_text(body.text("day")), frozenset(digests))
-            yield path, _hex(body, "import", bytes_max=ORIGIN_BYTES_MAX), day
+            yield path, hex_of(body, "import", bytes_max=ORIGIN_BYTES_MAX), day
 
     def _people(self, paths: set[str]) -> tuple[tuple[Person, ...], Mapping[str, tuple[int, ...]]]:
         if PEOPLE_FILE not in self._places:
@@ -253,7 +228,7 @@ class _Planning:
             if source is None or source.path != path:
                 raise WireError(f"records of {path} are told by nobody who is named")
             signed = None if source.statement is None else statements[source.statement]
-            _check_signed(found, batch, signed)
+            check_signed(found, batch, signed)
             if schema.regular:
                 intervals.update(batch.columns["duration_s"])
             count += len(batch)
@@ -281,7 +256,7 @@ class _Planning:
         def page(end: int) -> tuple[PlannedPage, Batch, int]:
             assert key is not None
             day = day_of(batch_of_texts(schema, rows[:1]).times[0]) if schema.dated else UNDATED
-            batch = _whole(schema, rows, day)
+            batch = whole_page(schema, rows, day)
             return PlannedPage(key[1], key[0], day, len(rows), first, end), batch, shown
 
         end = 0
@@ -315,7 +290,7 @@ class _Planning:
             for page, day in of.pages.items():
                 if of.counts[day] == 0:
                     empty = PlannedPage(page, number, day, 0, 0, 0)
-                    _check_signed(empty, Batch.empty(of.statement.schema), of)
+                    check_signed(empty, Batch.empty(of.statement.schema), of)
                     yield empty
                 elif page not in there:
                     raise WireError(f"a signed day of {path} lacks its records")
@@ -324,151 +299,3 @@ class _Planning:
         if name in self._places:
             for _, line in self._inside.lines(name):
                 yield dict(read_object(line, name, bytes_max=LINE_BYTES_MAX))
-
-
-# --- one thing at a time --------------------------------------------------------------------------
-
-
-def read_record(line: bytes) -> tuple[dict[str, object], int, int, bool]:
-    """The fields of a record, its source, its page, and whether it is shown elsewhere."""
-    found: dict[str, object] = dict(read_object(line, "a record", bytes_max=LINE_BYTES_MAX))
-    source, page = found.pop("_source", None), found.pop("_page", None)
-    again = found.pop("_again", False)
-    if type(source) is not int or type(page) is not int or type(again) is not bool:
-        raise WireError("a record does not say who told it, or on which page")
-    if not (source > 0 and 0 <= page <= _PAGE_MAX):
-        raise WireError("a record names a source or page that cannot be")
-    return found, source, page, again
-
-
-def _whole(schema: Schema, rows: Sequence[Mapping[str, object]], day: int) -> Batch:
-    """The records of one page.  Raises RecordError."""
-    batch = batch_of_texts(schema, rows)
-    require_order(batch)
-    require_day(batch, day)
-    if len(write_columns(batch)) > PAGE_PLAIN_BYTES_MAX - _PAGE_HEAD_BYTES:
-        raise WireError("records of one page are larger than a page")
-    return batch
-
-
-def _check_signed(page: PlannedPage, batch: Batch, signed: PlannedStatement | None) -> None:
-    """Hold a signed day against its statement.  Raises WireError."""
-    if signed is None:
-        return
-    statement = signed.statement
-    if signed.pages.get(page.number) != page.day:
-        raise WireError("records are said to be signed, and their statement has no such day")
-    if batch.schema is not statement.schema:
-        raise WireError("records are of another schema than their statement")
-    leaf = day_leaf(statement.schema, page.day, signed.salts[page.day], batch)
-    if not equal(leaf, signed.leaves[page.day - statement.first]):
-        raise WireError("records of a day are not those that their source signed")
-
-
-_STATEMENT_KEYS = (
-    "statement",
-    "signed",
-    "src",
-    "sub",
-    "path",
-    "kept_under",
-    "schema",
-    "first",
-    "last",
-    "leaves",
-    "days",
-    "received",
-)
-
-
-def read_statement(raw: bytes) -> PlannedStatement:
-    """A statement with the salts of its days.
-
-    Raises WireError, RecordError, CryptoError, StoreDamaged.
-    """
-    value = read_object(raw, "a statement", bytes_max=STATEMENT_BYTES_MAX)
-    body = Body.open(dict(value), "a statement", _STATEMENT_KEYS)
-    try:
-        signed = base64.b64decode(body.text("signed", chars_max=16_384), validate=True)
-    except ValueError:
-        raise WireError("a statement is not written in base64") from None
-    statement = parse_statement(signed)
-    path = check_path(body.text("kept_under"))
-    if cid_from_text(body.text("statement")) != statement.cid:
-        raise WireError("a statement is named by the id of another one")
-    if not is_kept_as(path, statement.path):
-        raise WireError("a statement is of another collection than it is kept under")
-    leaves = tuple(
-        _bytes(item, HASH_BYTES) for item in body.items("leaves", items_max=STATEMENT_DAYS_MAX)
-    )
-    if len(leaves) != statement.days or not equal(tree_hash(leaves), statement.root):
-        raise WireError("the days of a statement are not those that its source signed")
-    salts: dict[int, bytes] = {}
-    pages: dict[int, int] = {}
-    counts: dict[int, int] = {}
-    for item in body.items("days", items_max=STATEMENT_DAYS_MAX):
-        one = Body.open(item, "a day of a statement", ("day", "page", "records", "salt"))
-        day = day_from_text(one.text("day"))
-        if not statement.first <= day <= statement.last or day in salts:
-            raise WireError("a day of a statement is not one of it, or is there twice")
-        salts[day] = _bytes(one.value("salt"), SALT_BYTES)
-        counts[day] = one.integer("records", high=PAGE_ROWS_MAX)
-        pages[one.integer("page", high=_PAGE_MAX)] = day
-    if len(pages) != len(salts):
-        raise WireError("two days of a statement are on one page")
-    return PlannedStatement(
-        statement, path, leaves, salts, pages, counts, _received(body, statement, path)
-    )
-
-
-def _received(body: Body, statement: Statement, path: str) -> Received:
-    if body.value("received") is None:  # an older node did not keep it
-        return Received(statement.cid, statement.src, path, statement.first, statement.last, 0, 0)
-    one = body.body("received", ("records", "t_ms", "told"))
-    told = one.value("told")
-    return Received(
-        statement.cid,
-        statement.src,
-        path,
-        statement.first,
-        statement.last,
-        one.integer("records"),
-        one.integer("t_ms"),
-        None if told is None else ToldCounts.from_value(told),
-    )
-
-
-def _import(line: Value) -> Import:
-    assert isinstance(line, dict)
-    value: dict[str, Value] = dict(line)
-    noted = value.pop("noted", None)
-    for name in ("id", "plan"):
-        value[name] = _bytes(value.get(name), None)
-    for name in ("first", "last"):
-        text = value.get(name)
-        value[name] = day_from_text(text if isinstance(text, str) else "")
-    if noted is not True:
-        for name in ("beside", "same", "ambiguous", "same_as"):
-            value.pop(name, None)
-    try:
-        return Import.from_value({"v": 1, **value})
-    except ValueError as error:
-        raise WireError("an import is in a state that is not known") from error
-
-
-def _hex(body: Body, key: str, *, bytes_max: int) -> bytes:
-    found = _bytes(body.value(key), None)
-    if len(found) > bytes_max:
-        raise WireError(f"{body.what}: {key} is too long")
-    return found
-
-
-def _bytes(item: Value, length: int | None) -> bytes:
-    """Bytes written in hexadecimal, in its one spelling.  Raises WireError."""
-    try:
-        found = bytes.fromhex(item) if isinstance(item, str) else None
-    except ValueError:
-        found = None
-    if found is None or found.hex() != item or (length is not None and len(found) != length):
-        raise WireError("an export has bytes that are not written as they should be")
-    return found

@@ -16,7 +16,7 @@ from ...protocol.shared_copy import Copy, CopyState
 from ...protocol.shared_proof import make_proof
 from ...protocol.shared_record import Name, Record, SharedName, Told, check_name, name_of
 from ...protocol.wire import Value
-from ..erasure.erasure import FoundFact
+from ..erasure.found_fact import FoundFact
 from ..errors import NotFound, UsageError
 from ..imports.spelled import LINE_BYTES_MAX, read_line, spelled
 from ..node import Node

@@ -19,11 +19,8 @@ A read is heard and not answered here: its pages go out with the next parcel
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -32,12 +29,9 @@ import structlog
 import trio
 
 from ...crypto.errors import BadCiphertext, CryptoError
-from ...crypto.keys import FileKey
 from ...protocol.command import Cmd, DeliverArgs
-from ...protocol.did import Did
 from ...protocol.errors import Code, GrantRefused, ProtocolError, WireError
-from ...protocol.limits import PARCEL_BYTES_MAX, REPLAY_KEPT_S
-from ...protocol.parcel import ENVELOPE_BYTES, MAGIC, Unpacking, check_magic, open_envelope
+from ...protocol.limits import REPLAY_KEPT_S
 from ...protocol.parcel_head import (
     ParcelCall,
     ParcelHead,
@@ -52,7 +46,7 @@ from ...protocol.trust import Carried, Heard, VerifiedOwn, hear
 from ...protocol.wire import Value
 from ..checkpoint import Checkpoint
 from ..clock import Clock
-from ..errors import NodeError, NotAllowed, NotFound
+from ..errors import NotAllowed
 from ..exchange.acting import Acting
 from ..exchange.answering import Answering, Done, attempt
 from ..exchange.arriving import Arriving
@@ -61,7 +55,7 @@ from ..log.receipts import Receipts, Way
 from ..log.subject import Subject, subject_of
 from ..offload import Offload
 from ..peers.outgoing import Outgoing, message_of
-from ..peers.peers import OwnPersona, Pair, Peers
+from ..peers.peers import Pair, Peers
 from ..results.parcels import Fate, ParcelItem, ParcelTaken
 from ..steps import ParcelStep
 from ..store.database import Tx
@@ -69,31 +63,14 @@ from ..store.store import Store
 from .book import ParcelBooks, WaitingWord
 from .fetching import ParcelFetching
 from .lending import ParcelLending
+from .opening import OpenedParcel, ParcelRefused, open_parcel, opened_file, unpacking_of
 from .reads_by_file import Reads
 
 log = structlog.get_logger()
 
-# The padding of the largest content is an eighth of it at most; chunks cost 17 bytes in 64 KiB.
-FILE_BYTES_MAX = PARCEL_BYTES_MAX + PARCEL_BYTES_MAX // 4
-_PIECE_BYTES = 256 * 1024
-
-
-class ParcelRefused(NodeError):
-    """A file is no parcel, or not one that is taken now; nothing was changed."""
-
 
 class _BeforeError(Exception):
     """The parcel was taken before."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedParcel:
-    """A parcel whose every byte was verified, and whom it claims to join."""
-
-    own: OwnPersona
-    sender: Did
-    key: FileKey
-    head: ParcelHead
 
 
 class ParcelTaking:
@@ -145,7 +122,7 @@ class ParcelTaking:
         again.
         """
         async with self._one_at_a_time:
-            with _opened_file(source) as file:
+            with opened_file(source) as file:
                 opened = await self.open(file)
                 head = opened.head
                 try:
@@ -172,7 +149,7 @@ class ParcelTaking:
         """
         personas = await self._store.database.read(self._peers.personas)
         try:
-            opened = await self._offload.run(lambda: _opened(file, personas))
+            opened = await self._offload.run(lambda: open_parcel(file, personas))
             for call in opened.head.calls:
                 _heard(call)
         except (ProtocolError, CryptoError) as error:
@@ -312,7 +289,7 @@ class ParcelTaking:
         memory."""
         items: list[ParcelItem] = []
         try:
-            unpacking = await self._offload.run(lambda: _unpacking(file, opened.key))
+            unpacking = await self._offload.run(lambda: unpacking_of(file, opened.key))
             for call in opened.head.calls:
                 heard = _heard(call)
                 parts = await self._offload.run(partial(unpacking.parts, call))
@@ -432,56 +409,6 @@ class ParcelTaking:
     def _mark(self, tx: Tx, pair: Pair, head: ParcelHead) -> None:
         book = self._books.of(tx, pair)
         self._books.save(tx, pair, book.with_taken(head.certificate.device, head.n))
-
-
-# --- the file -------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _opened_file(source: Path) -> Generator[BinaryIO]:
-    """A regular file, opened for reading; a pipe or device is refused and not waited for."""
-    try:
-        handle = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise NotFound(f"{source} cannot be read: {error.strerror}") from error
-    status = os.fstat(handle)
-    if not stat.S_ISREG(status.st_mode) or status.st_size > FILE_BYTES_MAX:
-        os.close(handle)
-        fault = "larger than any parcel" if stat.S_ISREG(status.st_mode) else "not a file"
-        raise ParcelRefused(f"{source} is {fault}")
-    with open(handle, "rb") as file:
-        try:
-            yield file
-        except OSError as error:
-            raise ParcelRefused(f"{source} cannot be read: {error.strerror}") from error
-
-
-def _opened(file: BinaryIO, personas: Sequence[OwnPersona]) -> OpenedParcel:
-    """Find whom a parcel is for, and verify every byte of it.
-
-    Raises NotAllowed, WireError, BadCiphertext, BadSignature.
-    """
-    check_magic(file.read(len(MAGIC)))
-    envelope = file.read(ENVELOPE_BYTES)
-    for own in personas:
-        found = open_envelope(envelope, own.did, own.readers)
-        if found is not None:
-            break
-    else:
-        raise NotAllowed("this parcel is not for this home, or its beginning is damaged")
-    sender, key = found
-    unpacking = _unpacking(file, key)
-    head = unpacking.head
-    if (head.sender, head.to) != (sender, own.did):
-        raise WireError("a parcel names other personas inside than on its envelope")
-    unpacking.skip()
-    unpacking.end()
-    return OpenedParcel(own, sender, key, head)
-
-
-def _unpacking(file: BinaryIO, key: FileKey) -> Unpacking:
-    file.seek(len(MAGIC) + ENVELOPE_BYTES)
-    return Unpacking(iter(lambda: file.read(_PIECE_BYTES), b""), key)
 
 
 def _heard(call: ParcelCall) -> Heard:

@@ -8,7 +8,7 @@ import json
 from entrenous.crypto.entropy import SeededEntropy
 from entrenous.crypto.errors import CryptoError
 from entrenous.crypto.keys import PersonaKey
-from entrenous.node.export.reimport_plan import read_record, read_statement
+from entrenous.node.export.reimport_lines import read_record, read_statement
 from entrenous.node.store.errors import StoreDamaged
 from entrenous.protocol.cid import cid_text
 from entrenous.protocol.day import day_of, start_ms

@@ -16,7 +16,7 @@ from entrenous.node.client import Client
 from entrenous.node.errors import NotAllowed, NotFound
 from entrenous.node.offline import DirectChannel
 from entrenous.node.operations import Host
-from entrenous.node.parcels.taking import ParcelRefused
+from entrenous.node.parcels.opening import ParcelRefused
 from entrenous.node.results.parcels import (
     Fate,
     ParcelItem,

@@ -16,7 +16,7 @@ from entrenous.crypto.keys import DeviceKey, PersonaKey
 from entrenous.crypto.labels import Signed
 from entrenous.crypto.stream import CHUNK_BYTES, CHUNK_OVERHEAD_BYTES, HEADER_BYTES
 from entrenous.node.errors import NodeError, NotAllowed, NotFound
-from entrenous.node.parcels.taking import ParcelRefused
+from entrenous.node.parcels.opening import ParcelRefused
 from entrenous.node.results.parcels import Fate
 from entrenous.protocol.cid import cid_of
 from entrenous.protocol.command import Cmd, DeliverArgs
