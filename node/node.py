@@ -53,8 +53,10 @@ from .exchange.links import Links
 from .exchange.meeting import Meeting
 from .exchange.post import Post
 from .exchange.quotas import Quotas
+from .exchange.showing import Showing
 from .exchange.turns import Turns
 from .grants.borrowing import Borrowing
+from .grants.deletion_down import DeletionDown
 from .grants.deletion_duty import DeletionDuty
 from .grants.frugality import Frugalities
 from .grants.given_again import GivenAgain
@@ -62,6 +64,7 @@ from .grants.grant_given import GrantGiven
 from .grants.inbox import Asked, Inbox, Side
 from .grants.lending_on import LendingOn
 from .grants.offered import Offers
+from .grants.processors import Processors
 from .grants.reencryption import Reencryption
 from .grants.renewal import Renewals
 from .grants.standing_terms import StandingRules
@@ -265,12 +268,16 @@ class Node:
         if not config.terms.accept_narrower:
             self.borrowing.offered = self.offers.keep
         self.reencryption = Reencryption(self.vault, self.outgoing, ground.checkpoint)
+        self.processors = Processors(
+            objects, self.peers, self.lending_on, self.borrowing, ground.entropy
+        )
         self.deletion_duty = DeletionDuty(
             store=self.store,
             peers=self.peers,
             collections=collections,
             lending=self.lending,
             borrowing=self.borrowing,
+            down=DeletionDown(self.peers, self.lending_on, self.borrowing, self.outgoing),
             outgoing=self.outgoing,
             clock=ground.clock,
             checkpoint=ground.checkpoint,
@@ -381,6 +388,7 @@ class Node:
             cards=self.cards,
             vouches=self.vouches,
             proxies=self.proxies,
+            processors=self.processors,
             mandates=self.mandates,
             notices=notices,
             outcomes=outcomes,
@@ -472,6 +480,16 @@ class Node:
         )
         self.introductions = Introductions(self.store, self.peers, self.links)
         self._several_devices(ground, door)
+        showing = Showing(
+            store=self.store,
+            clock=ground.clock,
+            lending=self.lending,
+            borrowing=self.borrowing,
+            processors=self.processors,
+            links=self.links,
+            device=answering.device,
+        )
+        door.showing, door.lets_in = showing.shown, showing.lets_in
         self.fetcher = Fetcher(
             store=self.store,
             clock=ground.clock,
@@ -481,6 +499,7 @@ class Node:
             borrowing=self.borrowing,
             exchange=self.exchange,
             links=self.links,
+            showing=showing,
             checkpoint=ground.checkpoint,
         )
         self.kept_reads = KeptReads(self.store, self.vault, self.borrowing, ground.offload)

@@ -105,3 +105,15 @@ def within(inner: Iterable[Window], outer: Sequence[Window]) -> bool:
     """Whether every day of `inner` is a day of `outer`."""
     whole = joined(outer)
     return all(any(window in wide for wide in whole) for window in inner)
+
+
+def shared_days(some: Iterable[Window], others: Iterable[Window]) -> tuple[Window, ...]:
+    """The days that are in both."""
+    others = tuple(others)
+    return joined(
+        Window(one.collection, max(one.first, other.first), min(one.last, other.last))
+        for one in some
+        for other in others
+        if one.collection == other.collection
+        if max(one.first, other.first) <= min(one.last, other.last)
+    )

@@ -23,6 +23,7 @@ from ...protocol.command import (
     DeletedArgs,
     InvoiceArgs,
     KeysArgs,
+    LendArgs,
     LogAskArgs,
     LogDecideArgs,
     LogWitnessArgs,
@@ -57,6 +58,7 @@ from ..grants.inbox import Asked, Inbox, RequestState
 from ..grants.lending import Lending
 from ..grants.lending_on import LendingOn
 from ..grants.offered import Offers
+from ..grants.processors import Processors
 from ..grants.renewal import Renewals
 from ..grants.standing_terms import StandingRules
 from ..household.deciding_for import DecidingFor
@@ -106,6 +108,7 @@ class Acting:
         cards: Cards,
         vouches: Vouches,
         proxies: Proxies,
+        processors: Processors,
         mandates: Mandates,
         notices: Notices,
         outcomes: Outcomes,
@@ -154,6 +157,7 @@ class Acting:
                 _row(MandateNoticeArgs, notices.told),
                 _row(MandateOutcomeArgs, outcomes.heard),
                 _row(MandateLendArgs, self._lent_on),
+                _row(LendArgs, processors.lent),
                 _row(PaidArgs, payments.heard),
                 _row(AcknowledgeArgs, payments.acknowledged),
                 _row(InvoiceArgs, invoices.invoiced),

@@ -115,6 +115,9 @@ class Door:
         # What another device of this person, or one that would be, is answered; set by the node.
         self.handing_over: Callable[[Tx, Pair, OwnArgs, bytes], Value] | None = None
         self.joining: Callable[[Tx, PairOpenArgs, Did, bytes, int, bool], Value] | None = None
+        # A chain that a stranger shows, and whether one that was let in by a chain still is.
+        self.showing: Callable[[Tx, Heard, bytes], Value] | None = None
+        self.lets_in: Callable[[Tx, Pair], bool] | None = None
         self._cellar = Cellar()
         self._leave = Leaves(LEAVE_MAX, LEAVE_PER_S, LEAVES_MAX)
 
@@ -189,8 +192,13 @@ class Door:
             if visit.tries > STRANGER_TRIES:
                 link.close("a stranger tried too many links")
                 return
-            joins = heard.inv.cmd == Cmd.DEVICE_JOIN
-            await (self._join if joins else self._meet)(link, event.call, heard)
+            strangers = {Cmd.DEVICE_JOIN.value: self._join, Cmd.PAIR_READ.value: self._shown}
+            await strangers.get(heard.inv.cmd, self._meet)(link, event.call, heard)
+        elif pair.reads_only and heard.inv.cmd != Cmd.READ:
+            # Nothing that it says is kept, so nothing of it is logged.
+            sentence = "a processor reads under its chain, and says nothing else"
+            link.withdraw(event.call, Code.COMMAND, sentence)
+            link.close("a processor said something else than a read")
         elif heard.inv.cmd in DEVICE:
             await self._hand_over(link, pair, event.call, heard)
         elif link.farewell:
@@ -247,6 +255,10 @@ class Door:
 
     # own devices
 
+    def knows(self, tx: Tx, pair: Pair) -> bool:
+        """Whether a pair is let in: who is known by a chain alone, as long as the chain holds."""
+        return not pair.reads_only or (self.lets_in is not None and self.lets_in(tx, pair))
+
     def silent(self, tx: Tx, pair: Pair) -> str | None:
         """Why a peer that greets is sent away, in a sentence: this device may be behind the others
         of its person, and the peer can ask one of those."""
@@ -267,6 +279,17 @@ class Door:
             serves = self._head.serves
             out = self.joining(tx, args, heard.inv.iss, link.remote_key, now_ms, serves)
             return self._aside(heard, out, now_ms)
+
+        await self._say_aside(link, call, heard, self._store.database.write, unit)
+
+    async def _shown(self, link: Link, call: int, heard: Heard) -> None:
+        """A stranger shows the chain under which it would read."""
+
+        def unit(tx: Tx) -> bytes:
+            if self.showing is None:
+                raise GrantRefused("no chain is looked at here", Code.COMMAND)
+            out = self.showing(tx, heard, link.remote_key)
+            return self._aside(heard, out, self._clock.now_ms())
 
         await self._say_aside(link, call, heard, self._store.database.write, unit)
 

@@ -22,8 +22,9 @@ from ...protocol.session_event import WindowReceived
 from ...protocol.window import Window
 from ..checkpoint import Checkpoint
 from ..clock import Clock
-from ..errors import Away
+from ..errors import Away, Refused
 from ..grants.borrowing import Borrowing
+from ..grants.grant_held import GrantHeld
 from ..log.receipts import Receipts, Way
 from ..log.subject import Subject
 from ..offload import Offload
@@ -44,6 +45,7 @@ from ..store.store import Store
 from .exchange import Exchange, answer_of, refusal_of
 from .link import Arrived, Link
 from .links import Links
+from .showing import Showing
 
 T = TypeVar("T")
 
@@ -65,6 +67,7 @@ class Fetcher:
         borrowing: Borrowing,
         exchange: Exchange,
         links: Links,
+        showing: Showing,
         checkpoint: Checkpoint,
     ) -> None:
         self._store = store
@@ -75,6 +78,7 @@ class Fetcher:
         self._borrowing = borrowing
         self._exchange = exchange
         self._links = links
+        self._showing = showing
         self._checkpoint = checkpoint
 
     async def fetch(self, pair: Pair, window: Window, principal: Pair | None = None) -> Lent:
@@ -83,8 +87,22 @@ class Fetcher:
 
         Raises Refused with the owner's reason, NotAllowed, Away, ProtocolError.
         """
+        if not pair.reads_only:
+            return await self._fetch(await self._links.link_to(pair), pair, window, principal)
+        try:
+            link = await self._showing.link_to(pair, window, principal)
+            return await self._fetch(link, pair, window, principal)
+        except Refused as refused:
+            if refused.code != Code.UNKNOWN_GRANT:
+                raise
+        # The owner has forgotten the chain (a restore): once, it is shown again.
+        link = await self._showing.again(pair, window, principal)
+        return await self._fetch(link, pair, window, principal)
+
+    async def _fetch(self, link: Link, pair: Pair, window: Window, principal: Pair | None) -> Lent:
         now_ms = self._clock.now_ms()
-        link = await self._links.link_to(pair)
+        if pair.reads_only and link.pair is not None:
+            pair = link.pair  # with the key that the two have since the chain was shown
         fetching, invocation = await self._store.database.read(
             lambda tx: self._borrowing.begin(
                 tx, pair, window, link.server.device, now_ms, principal
@@ -96,7 +114,7 @@ class Fetcher:
             while not last:
                 arrived = await asking.reply()
                 if not isinstance(arrived.event, WindowReceived):
-                    raise await self._refusal(link, pair, arrived, invocation)
+                    raise await self._refusal(link, pair, arrived, invocation, fetching.grant)
                 self._checkpoint.reached(ReadStep.ARRIVED)
                 offer = arrived.event.offer
                 try:
@@ -156,11 +174,16 @@ class Fetcher:
         return checked, sig, newest
 
     async def _refusal(
-        self, link: Link, pair: Pair, arrived: Arrived, invocation: Invocation
+        self, link: Link, pair: Pair, arrived: Arrived, invocation: Invocation, held: GrantHeld
     ) -> Exception:
         """What a reply that is no window means; a signed refusal is logged first."""
         answer = answer_of(arrived)
         await self._exchange.keep_answer(link, pair, arrived.number, invocation, answer)
+        if answer.code is Code.REVOKED and held.via is not None:
+            # Who lent it on may never pass this on.
+            await self._store.database.write(
+                lambda tx: self._borrowing.over(tx, pair, held.cid, answer.t_ms, answer.cid)
+            )
         return refusal_of(answer, pair.name)
 
     async def _open(self, fetching: Fetching, checked: CheckedWindow) -> None:

@@ -183,6 +183,9 @@ class LinkLending:
         if reading is None:
             visit.end(call)
         link.in_order(ready.number, ready.let_out)
+        if reading is None and pair.reads_only:
+            # Known here by its chain alone: it greets again as long as one holds.
+            link.close("a processor was refused")
         if reading is not None:
             self._checkpoint.reached(ReadStep.OFFERED)
 

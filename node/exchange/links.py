@@ -224,7 +224,7 @@ class Links:
             return None
         pair = self._peers.find(tx, hello.peer, hello.cert.persona)
         # Whom another has followed is left behind: the device that speaks as it may be stolen.
-        if pair is None or pair.their_now != hello.cert.persona:
+        if pair is None or pair.their_now != hello.cert.persona or not self._door.knows(tx, pair):
             return None
         if pair.own_now != hello.peer:
             # It has not heard who we are now; as whom it knows us, it is told that, and no more.

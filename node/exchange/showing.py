@@ -95,9 +95,15 @@ class Showing:
         fresh = await self._store.database.read(lambda tx: self._processors.fresh(tx, pair))
         return await self._links.link_to(fresh)
 
-    async def forget(self, held: GrantHeld) -> None:
-        """The owner does not know this chain: it is shown again before the next read."""
-        await self._store.database.write(lambda tx: self._processors.forget_shown(tx, held))
+    async def again(self, pair: Pair, window: Window, principal: Pair | None) -> Link:
+        """As `link_to`, where the owner does not know the chain that was shown."""
+
+        def forget(tx: Tx) -> None:
+            held = self._borrowing.grant_for(tx, pair, window, self._clock.now_ms(), principal)
+            self._processors.forget_shown(tx, held)
+
+        await self._store.database.write(forget)
+        return await self.link_to(pair, window, principal)
 
     async def _show(self, pair: Pair, held: GrantHeld) -> None:
         now_ms = self._clock.now_ms()

@@ -11,12 +11,13 @@ Days that another grant of the same owner opens, which holds, stay; not those wh
 the data itself.  Then it says so, signed by the persona that read: a statement, not a proof.
 
 Each step is durable before the next, and each can be done again, so a node that is killed anywhere
-goes on where it was.  What a peer cannot ask for: deleting under terms that have no such duty.
+goes on where it was.  What was lent on goes the same way (`deletion_down.py`).  What a peer cannot
+ask for: deleting under terms that have no such duty.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -30,7 +31,7 @@ from ...protocol.duty import Duty, has_duty
 from ...protocol.errors import Code, GrantRefused
 from ...protocol.limits import TIME_S_MAX, WINDOWS_MAX
 from ...protocol.trust import GrantStatus
-from ...protocol.window import Window, joined, window_from_value
+from ...protocol.window import Window, joined, shared_days, window_from_value
 from ...protocol.wire import Body, Value
 from ..checkpoint import UNWATCHED, Checkpoint
 from ..clock import Clock
@@ -44,6 +45,7 @@ from ..store.store import Store
 from ..vault.collection import Collections
 from ..vault.stored import Stored
 from .borrowing import Borrowing
+from .deletion_down import DeletionDown
 from .grant_given import GrantGiven
 from .grant_held import GrantHeld
 from .grant_lines import GrantLine, Happened, Side
@@ -98,6 +100,7 @@ class DeletionDuty:
         collections: Collections,
         lending: Lending,
         borrowing: Borrowing,
+        down: DeletionDown,
         outgoing: Outgoing,
         clock: Clock,
         checkpoint: Checkpoint = UNWATCHED,
@@ -108,6 +111,7 @@ class DeletionDuty:
         self._collections = collections
         self._lending = lending
         self._borrowing = borrowing
+        self._down = down
         self._outgoing = outgoing
         self._clock = clock
         self._checkpoint = checkpoint
@@ -126,10 +130,16 @@ class DeletionDuty:
             args = DeleteArgs(grant.their, grant.cid, grant.windows, erased=False)
             self._outgoing.put(tx, pair, Cmd.DELETE, args.value(), now_ms)
             self._lending.lines.happened(tx, Side.GIVEN, grant.cid, Happened.DELETE_ASKED, now_ms)
+            self._down.asked_of(tx, grant.cid, now_ms)
 
     def heard(self, tx: Tx, pair: Pair, args: DeletedArgs, now_ms: int) -> Value:
-        """A reader says that it has deleted: its word is kept.  Raises GrantRefused."""
+        """A reader says that it has deleted, or passes on that one below it has: the word is kept.
+
+        Raises GrantRefused.
+        """
         deletion = args.deletion
+        if self._down.heard(tx, pair, deletion, now_ms):
+            return "known"
         grant = self._lending.find(tx, deletion.dlg)
         if grant is None or (grant.own, grant.their) != (pair.own, pair.their):
             raise GrantRefused("this grant is not one that this node gave", Code.UNKNOWN_GRANT)
@@ -145,15 +155,17 @@ class DeletionDuty:
     # the reader
 
     def asked(self, tx: Tx, pair: Pair, args: DeleteArgs, now_ms: int) -> Value:
-        """The owner asks for it.  Raises GrantRefused if the terms do not hold this duty."""
+        """The owner asks for it, or who lent it on.  Raises GrantRefused if the terms do not hold
+        this duty."""
         held = self._borrowing.find(tx, args.grant)
-        if held is None or (held.own, held.their) != (pair.own, pair.their):
+        who = (pair.own, pair.their)
+        if held is None or who not in (held.keyed, (held.own, held.their)):
             raise GrantRefused("this is about a grant that is not held", Code.UNKNOWN_GRANT)
         if not has_duty(held.bundle.terms, Duty.DELETE_AT_END):
             raise GrantRefused("the terms of this grant do not ask for deletion", Code.TERMS)
         if not args.erased and held.status(now_ms) is GrantStatus.LIVE:
             raise GrantRefused("this grant holds: what was read under it stays", Code.UNKNOWN_GRANT)
-        windows = _shared(args.windows, held.windows)
+        windows = shared_days(args.windows, held.windows)
         line = self._borrowing.lines.find(tx, Side.HELD, held.cid)
         done = line is not None and line.last(Happened.DELETED) is not None
         if windows and (args.erased or not done):
@@ -205,6 +217,7 @@ class DeletionDuty:
         self._objects.put(tx, Kind.DELETE_DUE, name, due.value())
         self._noted = True
         self._borrowing.lines.happened(tx, Side.HELD, held.cid, Happened.DELETE_ASKED, now_ms)
+        self._down.ask(tx, held, windows, now_ms, erased=erased)
 
     # doing it
 
@@ -284,7 +297,8 @@ class DeletionDuty:
             return False
         self._objects.delete(tx, Kind.DELETE_DUE, name)
         held = self._borrowing.find(tx, due.grant)
-        pair = None if held is None else self._peers.find(tx, held.own, held.their)
+        # Who reads for another was granted by them, and says it to them: they pass it on.
+        pair = None if held is None else self._peers.find(tx, *held.keyed)
         if held is None or pair is None:
             return False
         stays = () if due.erased else self._stays(tx, held)
@@ -305,10 +319,8 @@ class DeletionDuty:
         self._borrowing.lines.happened(
             tx, Side.HELD, held.cid, Happened.DELETED, now_ms, deletion.cid
         )
-        # Who read for another was granted by them: the owner of the data knows no such grant.
-        if held.via is None:
-            args = DeletedArgs(held.their, deletion)
-            self._outgoing.put(tx, pair, Cmd.DELETED, args.value(), now_ms)
+        args = DeletedArgs(pair.their, deletion)
+        self._outgoing.put(tx, pair, Cmd.DELETED, args.value(), now_ms)
         return True
 
 
@@ -321,18 +333,6 @@ def _stays_on(windows: Sequence[Window], stored: Stored) -> bool:
 
 def _seen_to(line: GrantLine) -> bool:
     return line.last(Happened.DELETE_ASKED) is not None
-
-
-def _shared(some: Iterable[Window], others: Iterable[Window]) -> tuple[Window, ...]:
-    """The days that are in both."""
-    others = tuple(others)
-    return joined(
-        Window(one.collection, max(one.first, other.first), min(one.last, other.last))
-        for one in some
-        for other in others
-        if one.collection == other.collection
-        if max(one.first, other.first) <= min(one.last, other.last)
-    )
 
 
 def _nothing(_tx: Tx) -> None:
