@@ -134,7 +134,7 @@ TARGETS = (
     Target(
         "export-record",
         _record,
-        ("protocol.record_text", "protocol.json_text", "node.export.reimport_plan"),
+        ("protocol.record_text", "protocol.json_text", "node.export.reimport_lines"),
         _records,
         (WireError, RecordError),
         words=(b"Z", b"+18:00", b"-0.00", b"24:00", b"\\u0000", b"1e9", b"[[[[", b"true"),
@@ -142,7 +142,7 @@ TARGETS = (
     Target(
         "export-statement",
         read_statement,
-        ("node.export.reimport_plan",),
+        ("node.export.reimport_lines",),
         _statements,
         (WireError, RecordError, CryptoError, StoreDamaged),
         words=(b"undated", b"null", b'"leaves"', b"[]", b"2026-01-01"),
