@@ -2,7 +2,8 @@
 
     as of    how each grant stood at a moment
     who      of one collection: who may read it, who read it and when, what was taken back
-    history  of one peer: what was asked, decided, granted, read, delivered, shared, taken back
+    history  of one peer: what was asked, decided, granted, read, delivered, shared, taken back;
+             and when one of the two became another persona
 
 Each answer names its evidence: rows of this device's log, and the CIDs of what was signed.  What
 only stands in a store of this node (when a card came) has none, and none is made up.
@@ -21,6 +22,7 @@ from ..protocol.trust import GrantStatus
 from ..protocol.window import Window, within
 from .evidence import ReadMade, Said, cids_of, names_of_rows, reads_in
 from .exchange.deliveries import Deliveries, Made, Received
+from .followed import followed
 from .grants.grant_lines import Event, GrantLine, GrantLines, Happened, Side
 from .grants.inbox import Inbox, RequestState
 from .grants.lending_on import LendingOn
@@ -34,6 +36,7 @@ from .log.mentioned import (
 )
 from .log.receipts import Way
 from .peers.cards import Cards
+from .peers.lines import PersonaLines
 from .peers.peers import Pair
 from .results.history import HistoryEvent
 from .shared.shared_records import PROPOSING, SharedRecords
@@ -68,6 +71,7 @@ class History:
         deliveries: Deliveries,
         cards: Cards,
         shared: SharedRecords,
+        personas: PersonaLines,
         log: int,
     ) -> None:
         self.lines = lines
@@ -78,6 +82,7 @@ class History:
         self._deliveries = deliveries
         self._cards = cards
         self._shared = shared
+        self._personas = personas
         self._log = log
         # What standing rules made of a request when it came.
         self.judged: Callable[[Tx, bytes], Judged | None] = _not_judged
@@ -95,36 +100,36 @@ class History:
         paths = sorted({path, *below})
         found = [row for one in paths for row in self.rows.of(tx, collection_named(one))]
         seen = {(row.log, row.index) for row in found}
+        about = self.rows.of_grants(tx, {cid for line in lines for cid in (line.root, line.cid)})
+        events: list[HistoryEvent] = []
+        then: list[HistoryEvent] = []
         for line in lines:
             # Rows of older versions name no collection: of a grant on these alone it is clear.
             if len(_below(path, line.windows)) == len(line.windows):
                 found += [
                     row
-                    for row in self.rows.of(tx, grant_named(line.root))
+                    for row in about[line.root]
                     if row.row.subject is None and (row.log, row.index) not in seen
                 ]
-        events = [
-            self._stands(tx, line, path, names, now_ms)
-            for line in lines
-            if line.status_at(now_ms) in (GrantStatus.LIVE, GrantStatus.SUSPENDED)
-        ]
-        then = [self._read_made(read, roots, names) for read in reads_in(found)]
-        for line in lines:
+            said = Said(about[line.cid])
+            status = line.status_at(now_ms)
+            if status in (GrantStatus.LIVE, GrantStatus.SUSPENDED):
+                events.append(self._stands(line, status, path, names, said))
             then += [
                 event
-                for event in self._of_line(tx, line, names, None, now_ms)
+                for event in self._of_line(tx, line, names, said, now_ms, only=_ENDINGS)
                 if event.what in _ENDINGS
             ]
+        then += [self._read_made(read, roots, names) for read in reads_in(found)]
         then += [event for event in self._lent_on(tx, names) if _below(path, event.windows)]
         return [*events, *sorted(then, key=lambda event: event.t_ms)]
 
     def _stands(
-        self, tx: Tx, line: GrantLine, path: str, names: Names, now_ms: int
+        self, line: GrantLine, status: GrantStatus, path: str, names: Names, said: Said
     ) -> HistoryEvent:
         """That a grant holds now: who may read, since when, until when."""
-        said = Said(self.rows.of(tx, grant_named(line.cid)))
         rows = said.about(Cmd.ACCEPT, line.cid)
-        suspended = line.status_at(now_ms) is GrantStatus.SUSPENDED
+        suspended = status is GrantStatus.SUSPENDED
         return HistoryEvent(
             t_ms=line.begins_ms,
             what="may-read",
@@ -161,6 +166,7 @@ class History:
                 HistoryEvent(shown.heard_ms, "card", "taken", pair.name, cids=(shown.signed.cid,))
                 for shown in self._cards.shown(tx, pair)
             ),
+            *followed(self._personas, tx, pair, said, self._log),
             *self._refusals(said, pair),
         ]
         return sorted(events, key=lambda event: event.t_ms)
@@ -243,7 +249,7 @@ class History:
             for one in kept.versions:
                 version = one.version
                 cmd = Cmd.PROPOSE if version.word in PROPOSING else Cmd.ANSWER_RECORD
-                rows = said.about(cmd, version.cid)
+                rows = said.about(cmd, version.cid) or said.about(Cmd.RETURN, version.cid)
                 day = kept.day
                 yield HistoryEvent(
                     t_ms=one.t_ms,

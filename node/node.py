@@ -24,6 +24,7 @@ from .clock import Clock
 from .config import Config
 from .devices.acquaintance_rows import acquaintance_spaces
 from .devices.enrolling import Enrolling
+from .devices.erased_rows import erased_spaces
 from .devices.handing_over import HandingOver
 from .devices.household_rows import household_spaces
 from .devices.keeping import Keeping
@@ -34,9 +35,9 @@ from .devices.page_spaces import PageSpaces
 from .devices.shared_record_space import SharedRecordSpace
 from .devices.shared_rows import SharedRows
 from .devices.space import Space
-from .devices.succession import Succession
 from .devices.view_rows import derives, view_spaces
 from .erasure.erasure import Erasing
+from .erasure.sweeping import Sweeping
 from .exchange.acting import Acting
 from .exchange.answering import Answering
 from .exchange.arriving import Arriving
@@ -110,11 +111,14 @@ from .peers.vouches import Vouches
 from .push.allowances import Allowances
 from .reads.kept_reads import KeptReads
 from .reads.serving import Serving
+from .shared.erased_copies import ErasedCopies
+from .shared.lost_versions import LostVersions
 from .shared.shared_records import SharedRecords
 from .sizes import size_of
 from .store.database import Database, Tx
 from .store.errors import StoreError
 from .store.store import Store
+from .succession import Succession
 from .vault.vault import Vault
 from .views.views import Views
 
@@ -317,7 +321,10 @@ class Node:
             self.outgoing,
             self.vault.erased,
             self.quotas.charge,
-            ground.clock,
+        )
+        self.lost_versions = LostVersions(self.shared, self.outgoing, ground.clock)
+        self.erased_copies = ErasedCopies(
+            self.shared, objects, self.peers, self.outgoing, self.vault.erased, ground.clock
         )
         self.deliveries = Deliveries(
             self.store, self.peers, self.vault, self.outgoing, ground.entropy, ground.offload
@@ -332,6 +339,7 @@ class Node:
             deliveries=self.deliveries,
             cards=self.cards,
             shared=self.shared,
+            personas=self.lines,
             log=keystore.log_number,
         )
         self.history.judged = self.standing_rules.judged
@@ -343,7 +351,7 @@ class Node:
             peers=self.peers,
             outgoing=self.outgoing,
             serving=self.serving,
-            shared=self.shared,
+            shared=self.erased_copies,
             clock=ground.clock,
             checkpoint=ground.checkpoint,
         )
@@ -404,6 +412,8 @@ class Node:
             deletion_duty=self.deletion_duty,
             peer_devices=self.peer_devices,
             shared=self.shared,
+            lost_versions=self.lost_versions,
+            erased_copies=self.erased_copies,
         )
         arriving = Arriving(
             store=self.store,
@@ -500,6 +510,7 @@ class Node:
             exchange=self.exchange,
             links=self.links,
             showing=showing,
+            outgoing=self.outgoing,
             checkpoint=ground.checkpoint,
         )
         self.kept_reads = KeptReads(self.store, self.vault, self.borrowing, ground.offload)
@@ -515,6 +526,7 @@ class Node:
             invoices=self.invoices,
             witnesses=self.witnesses,
             shared=self.shared,
+            lost_versions=self.lost_versions,
         )
         self.parcel_books = ParcelBooks(objects, self.store.ledger)
         self.reads_by_file = Reads(objects)
@@ -609,6 +621,7 @@ class Node:
             config=self.config,
             entropy=ground.entropy,
         )
+        sweeping = Sweeping(self.vault, self.shared)
         rows = SharedRows(
             objects=objects,
             peers=self.peers,
@@ -616,10 +629,12 @@ class Node:
             collections=self.vault.collections,
             devices=self.own_devices,
             introduce=self._say_where,
+            erased=erased_spaces(objects, self.vault.erased, sweeping.facts),
             more=self._more_spaces(),
         )
         self.views.derives = partial(derives, self.own_devices)
         pages = PageSpaces(self.vault, self.reencryption, self._has_siblings)
+        pages.sweep = sweeping.pages
         self.handing_over = HandingOver(rows, pages, ground.entropy)
         self.keeping = Keeping(
             exchange=self.exchange,
@@ -637,6 +652,7 @@ class Node:
             introduce=self._say_where,
             checkpoint=ground.checkpoint,
         )
+        self.keeping.settled = self.erasing.settled
         door.handing_over = self.handing_over.answer
         door.joining = self.enrolling.join
 

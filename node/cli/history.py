@@ -44,6 +44,7 @@ _WORDS = {
     "shared-disputed": ("you disputed a change of {peer}", "{peer} disputed a change"),
     "shared-withdrawn": ("you withdrew a change", "{peer} withdrew a change"),
     "card": ("{peer} showed its card",) * 2,
+    "followed": ("you became another persona to {peer}", "{peer} became another persona"),
     "turned-away": ("you turned {peer} away", "{peer} turned you away"),
 }
 

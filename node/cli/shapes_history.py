@@ -11,8 +11,8 @@ _EVENT = {
     "t_ms": "when",
     "what": "`may-read`, `asked`, `refused`, `granted`, `accepted`, `read`, `renewed`, "
     "`suspended`, `kept`, `ran-out`, `taken-back`, `declined`, `lent-on`, `delete-asked`, "
-    "`deleted`, `delivered`, `card`, `turned-away`, `rule-grant`, `rule-queue`, `rule-refuse`, "
-    "`shared-proposed`, `shared-accepted`, `shared-disputed`, `shared-withdrawn`",
+    "`deleted`, `delivered`, `card`, `followed`, `turned-away`, `rule-grant`, `rule-queue`, "
+    "`rule-refuse`, `shared-proposed`, `shared-accepted`, `shared-disputed`, `shared-withdrawn`",
     "way": "`given`: this node's data; `taken`: the peer's",
     "peer": "with whom",
     "windows": "the days: `collection`, `first`, `last`",

@@ -25,7 +25,9 @@ from ...protocol.command import (
     ProposeArgs,
     RenewArgs,
     RequestArgs,
+    ReturnArgs,
     RevokeArgs,
+    SucceedArgs,
     parse_args,
 )
 from ...protocol.errors import ProtocolError
@@ -78,11 +80,13 @@ def _named(cmd: str, args: Mapping[str, Value]) -> bytes | None:
             return cid
         case DeletedArgs(deletion=deletion):
             return deletion.dlg
+        case SucceedArgs(steps=steps):
+            return steps[-1].succession.signed.cid
         case KeysArgs(keyset=raw):
             return grant_of(raw)
         case RevokeArgs(revocation=raw):
             return parse_revocation(raw).dlg
-        case ProposeArgs(version=raw) | AnswerRecordArgs(version=raw):
+        case ProposeArgs(version=raw) | AnswerRecordArgs(version=raw) | ReturnArgs(version=raw):
             return parse_version(raw).cid
         case _:
             return None
