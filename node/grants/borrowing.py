@@ -122,6 +122,7 @@ class Borrowing:
         bundle = parse_bundle(args.bundle)
         if asked.state is not RequestState.WAITING:
             if asked.grant == bundle.grant.cid:
+                self._accept_again(tx, bundle.grant.cid, now_ms)
                 return
             raise GrantRefused("this request was decided already", Code.REPLAY)
         refuse_paid_terms(self._store.objects, tx, bundle.terms)
@@ -159,6 +160,7 @@ class Borrowing:
             raise GrantRefused("this renews a grant that is not held", Code.UNKNOWN_GRANT)
         bundle = parse_bundle(args.bundle)
         if self.find(tx, bundle.grant.cid) is not None:
+            self._accept_again(tx, bundle.grant.cid, now_ms)
             return "kept"
         if bundle.grant.delegation.iss != pair.their_now:
             raise GrantRefused("a bundle is signed by another persona", Code.AUDIENCE)
@@ -208,6 +210,12 @@ class Borrowing:
         accept = AcceptArgs(held.keyed[1], held.cid, held.bundle.terms.cid)
         pair = self._peers.pair(tx, *held.keyed)
         self._outgoing.put(tx, pair, Cmd.ACCEPT, accept.value(), now_ms)
+
+    def _accept_again(self, tx: Tx, cid: bytes, now_ms: int) -> None:
+        """An owner says again what it gave: restored, it may not know that it was accepted."""
+        held = self.find(tx, cid)
+        if held is not None and held.status(now_ms) is GrantStatus.LIVE:
+            self._accept(tx, held, now_ms)
 
     def accept_again(self, tx: Tx, now_ms: int) -> int:
         """After a restore: say again that each grant held is accepted; how many.

@@ -105,8 +105,15 @@ class GivenAgain(Lending):
         super().keep(tx, cid, now_ms)
         kept = self.get(tx, cid)
         held = self._held_before(tx, kept)
-        if kept.keyset is None and held is not None:
+        if kept.keyset is not None:
+            return
+        # Its reader may have accepted since the backup, or never heard of it: it says so, or does.
+        if held is not None:
             self._say_renewed(tx, kept, held, now_ms)
+        elif kept.request is not None:
+            pair = self._peers.pair(tx, kept.own, kept.their)
+            said = DecideArgs(kept.their, kept.request, kept.bundle.signed.raw, None)
+            self._outgoing.put(tx, pair, Cmd.DECIDE, said.value(), now_ms)
 
     def _held_before(self, tx: Tx, grant: GrantGiven) -> bytes | None:
         """The grant from which `grant` goes on, as its reader knows it: those between, which it

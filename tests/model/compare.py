@@ -266,7 +266,7 @@ def code_for(model: WhoMay, grant: Grant, day: int, now_ms: int) -> str:
         return Code.UNKNOWN_GRANT
     if above is not None:
         said = code_for(model, above, day, now_ms)
-        if said == SERVED and grant.revoked and not grant.forgiven:
+        if said in (SERVED, Code.SUSPENDED) and grant.revoked and not grant.forgiven:
             return Code.REVOKED
         return Code.EXPIRED if said == SERVED and grant.over != NEVER else said
     if grant.revoked:

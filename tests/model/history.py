@@ -15,11 +15,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 import trio
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition
+from hypothesis.stateful import RuleBasedStateMachine
 
 from entrenous.protocol.day import day_of
 from entrenous.protocol.window import Window
@@ -27,13 +27,12 @@ from entrenous.simulations.machine import BEGINNING_MS
 from entrenous.simulations.world import World
 
 from .compare import Comparison, Difference
+from .drawing import Drawing
 from .led_world import LedWorld
 from .machines import NAMES
 from .stolen_homes import attack_all
 from .town import Town
 from .who_may import Grant, Photograph, WhoMay
-
-F = TypeVar("F", bound=Callable[..., None])
 
 # Backups and restored homes are synced to a disk; what a simulated one forgets is not up to it.
 IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -68,11 +67,6 @@ class Backup:
     photograph: Photograph
 
 
-def may(kind: str) -> Callable[[F], F]:
-    """Only where the machine does this kind of thing at all."""
-    return precondition(lambda self: kind in self.kinds)
-
-
 class History(RuleBasedStateMachine):
     """What all rules stand on."""
 
@@ -91,6 +85,7 @@ class History(RuleBasedStateMachine):
         self._backups: dict[str, Backup] = {}
         self._cut: str | None = None
         self._failed = False
+        self.drawing = Drawing()
         self._world: LedWorld | None = None
 
     def open_world(self, seed: int) -> None:
@@ -204,6 +199,13 @@ class History(RuleBasedStateMachine):
 
     def grants(self) -> list[Grant]:
         return list(self.model.grants.values())
+
+    def some(self, wanted: Callable[[Grant], bool]) -> bool:
+        return any(wanted(grant) for grant in self.grants())
+
+    @staticmethod
+    def drawn_wait(data: st.DataObject) -> float:
+        return data.draw(waits, label="wait")
 
     def pick(self, data: st.DataObject, wanted: Callable[[Grant], bool]) -> Grant:
         some = [grant for grant in self.grants() if wanted(grant)]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import trio
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
 
 from entrenous.node.errors import UsageError
 from entrenous.protocol.day import day_of
@@ -14,7 +13,8 @@ from entrenous.protocol.duty import Duty
 from entrenous.protocol.window import Window
 
 from .compare import Difference
-from .history import REST, TODAY, History, may, waits
+from .drawing import may
+from .history import REST, TODAY, History
 from .readings import HOUR_S
 from .town import LENDS, LENDS_ON, OWNERS, PATHS, VIEW, VIEWED, LentTo
 from .who_may import Grant, Page
@@ -41,6 +41,7 @@ class Loan:
 
 
 owners = st.sampled_from(OWNERS)
+persons = st.sampled_from(OWNERS[:2])
 paths = st.sampled_from((PATHS[0], PATHS[0], PATHS[0], PATHS[1]))
 spans = st.tuples(st.integers(FIRST, LAST), st.integers(1, 4))
 hours = st.sampled_from((1, 5, 40, 200))
@@ -64,11 +65,15 @@ class LendingRules(History):
         super().__init__()
         self._slots = 0
 
+    def room(self) -> bool:
+        return len(self.model.grants) < GRANTS_MAX
+
     # lending
 
-    @may("lend")
-    @precondition(lambda self: len(self.model.grants) < GRANTS_MAX)
-    @rule(loan=loans, wait=waits)
+    @may("lend", "lend", lambda self: self.room())
+    def draw_lend(self, data: st.DataObject) -> None:
+        self.lend(data.draw(loans, label="loan"), self.drawn_wait(data))
+
     def lend(self, loan: Loan, wait: float) -> None:
         async def act() -> None:
             self._heal()
@@ -93,11 +98,10 @@ class LendingRules(History):
 
         self._do("lend", act, wait)
 
-    @may("renew")
-    @precondition(lambda self: any(self._renewable(g) for g in self.grants()))
-    @rule(data=st.data(), more=hours, wait=waits)
-    def renew(self, data: st.DataObject, more: int, wait: float) -> None:
-        self.renew_one(self.pick(data, self._renewable), more, wait)
+    @may("renew", "renew", lambda self: self.some(self._renewable))
+    def draw_renew(self, data: st.DataObject) -> None:
+        grant = self.pick(data, self._renewable)
+        self.renew_one(grant, data.draw(hours, label="hours"), self.drawn_wait(data))
 
     def renew_one(self, grant: Grant, more: int, wait: float) -> None:
         async def act() -> None:
@@ -113,12 +117,10 @@ class LendingRules(History):
 
         self._do("renew", act, wait)
 
-    @may("renew")
-    @precondition(lambda self: any(self._renewable(g) for g in self.grants()))
-    @rule(data=st.data(), wait=waits)
-    def renew_always(self, data: st.DataObject, wait: float) -> None:
+    @may("renew by itself", "renew", lambda self: self.some(self._renewable))
+    def draw_renew_always(self, data: st.DataObject) -> None:
         """From now on by itself, when its node keeps house: see `Comparison.hold`."""
-        self.renew_always_one(self.pick(data, self._renewable), wait)
+        self.renew_always_one(self.pick(data, self._renewable), self.drawn_wait(data))
 
     def renew_always_one(self, grant: Grant, wait: float) -> None:
         until_s = grant.exp_ms // 1000 + ALWAYS_S
@@ -144,18 +146,13 @@ class LendingRules(History):
     def _renewable(grant: Grant) -> bool:
         return grant.live and not grant.renewed and grant.above is None and not grant.lost
 
-    @may("lend on")
-    @precondition(lambda self: len(self.model.grants) < GRANTS_MAX)
-    @precondition(lambda self: any(self._lendable(g) for g in self.grants()))
-    @rule(
-        data=st.data(),
-        begins=st.integers(0, 2),
-        days=st.integers(1, 3),
-        until=hours,
-        wait=waits,
-    )
-    def lend_on(self, data: st.DataObject, begins: int, days: int, until: int, wait: float) -> None:
-        self.lend_on_one(self.pick(data, self._lendable), begins, days, until, wait)
+    @may("lend on", "lend on", lambda self: self.room() and self.some(self._lendable))
+    def draw_lend_on(self, data: st.DataObject) -> None:
+        root = self.pick(data, self._lendable)
+        begins = data.draw(st.integers(0, 2), label="begins")
+        days = data.draw(st.integers(1, 3), label="days")
+        until = data.draw(hours, label="until")
+        self.lend_on_one(root, begins, days, until, self.drawn_wait(data))
 
     def lend_on_one(self, root: Grant, begins: int, days: int, until: int, wait: float) -> None:
         principal, proxy, owner = LENDS_ON
@@ -192,11 +189,19 @@ class LendingRules(History):
 
     # ending
 
-    @may("take back")
-    @precondition(lambda self: any(self._endable(g) for g in self.grants()))
-    @rule(data=st.data(), by_owner=st.booleans(), wait=waits)
-    def take_back(self, data: st.DataObject, by_owner: bool, wait: float) -> None:
-        self.take_back_one(self.pick(data, self._endable), wait, by_owner=by_owner)
+    @may("take back", "take back", lambda self: self.some(self._live))
+    def draw_take_back(self, data: st.DataObject) -> None:
+        self.take_back_one(self.pick(data, self._live), self.drawn_wait(data))
+
+    @may("take back what was suspended", "take back", lambda self: self.some(self._suspended))
+    def draw_take_back_suspended(self, data: st.DataObject) -> None:
+        self.take_back_one(self.pick(data, self._suspended), self.drawn_wait(data))
+
+    @may("take back what was lent on", "take back", lambda self: self.some(self._lent_on))
+    def draw_take_back_lent_on(self, data: st.DataObject) -> None:
+        grant = self.pick(data, self._lent_on)
+        by_owner = data.draw(st.booleans(), label="by owner")
+        self.take_back_one(grant, self.drawn_wait(data), by_owner=by_owner)
 
     def take_back_one(self, grant: Grant, wait: float, *, by_owner: bool = True) -> None:
         async def act() -> None:
@@ -215,28 +220,28 @@ class LendingRules(History):
         else:
             self._do("take back" if grant.live else "take back what was suspended", act, wait)
 
-    def _endable(self, grant: Grant) -> bool:
-        if grant.above is None:
-            return not grant.revoked and not grant.lost
-        return grant.live and self.model.sure(grant)
+    @staticmethod
+    def _live(grant: Grant) -> bool:
+        return grant.live and not grant.lost and grant.above is None
 
-    @may("take back")
-    @precondition(lambda self: any(self._endable(g) and not g.above for g in self.grants()))
-    @rule(data=st.data(), wait=waits)
-    def take_back_and_lend_again(self, data: st.DataObject, wait: float) -> None:
+    def _lent_on(self, grant: Grant) -> bool:
+        return grant.live and grant.above is not None and self.model.sure(grant)
+
+    @may(
+        "take back and lend again", "take back", lambda self: self.room() and self.some(self._live)
+    )
+    def draw_take_back_and_lend_again(self, data: st.DataObject) -> None:
         """The same days to the same reader, at once."""
-        grant = self.pick(data, lambda g: self._endable(g) and not g.above)
+        grant = self.pick(data, self._live)
         self.take_back_one(grant, 0.0)
         loan = Loan(
             grant.owner, grant.reader, grant.path, grant.first, grant.last - grant.first + 1, 40
         )
-        self.lend(loan, wait)
+        self.lend(loan, self.drawn_wait(data))
 
-    @may("keep")
-    @precondition(lambda self: any(self._suspended(g) for g in self.grants()))
-    @rule(data=st.data(), wait=waits)
-    def keep(self, data: st.DataObject, wait: float) -> None:
-        grant = self.pick(data, self._suspended)
+    @may("keep", "keep", lambda self: self.some(self._suspended))
+    def draw_keep(self, data: st.DataObject) -> None:
+        grant, wait = self.pick(data, self._suspended), self.drawn_wait(data)
 
         async def act() -> None:
             if self.town.now_ms(grant.owner) <= grant.exp_ms and grant.over > self.model.tick:
@@ -251,9 +256,18 @@ class LendingRules(History):
 
     # data
 
-    @may("write")
-    @precondition(lambda self: self._slots < SLOTS)
-    @rule(owner=owners, source=st.sampled_from(("", "volt")), path=paths, span=spans, wait=waits)
+    @may("write", "write", lambda self: self._slots < SLOTS)
+    def draw_write(self, data: st.DataObject) -> None:
+        owner = data.draw(owners, label="owner")
+        path, span = data.draw(paths, label="path"), data.draw(spans, label="days")
+        self.write(owner, "", path, span, self.drawn_wait(data))
+
+    @may("hand back", "write", lambda self: self._slots < SLOTS)
+    def draw_hand_back(self, data: st.DataObject) -> None:
+        owner = data.draw(persons, label="owner")
+        path, span = data.draw(paths, label="path"), data.draw(spans, label="days")
+        self.write(owner, "volt", path, span, self.drawn_wait(data))
+
     def write(self, owner: str, source: str, path: str, span: tuple[int, int], wait: float) -> None:
         """By the owner's own hand, or handed back by `source`."""
         days = range(span[0], span[0] + span[1])
@@ -280,12 +294,11 @@ class LendingRules(History):
 
         self._do("write what is viewed", act, wait)
 
-    @may("erase")
-    @precondition(lambda self: self._erasable())
-    @rule(data=st.data(), wait=waits)
-    def erase(self, data: st.DataObject, wait: float) -> None:
+    @may("erase a record", "erase", lambda self: self._erasable())
+    def draw_erase(self, data: st.DataObject) -> None:
         pages = self._erasable()
-        self.erase_one(pages[data.draw(st.integers(0, len(pages) - 1), label="page")], wait)
+        page = pages[data.draw(st.integers(0, len(pages) - 1), label="page")]
+        self.erase_one(page, self.drawn_wait(data))
 
     def erase_one(self, page: Page, wait: float) -> None:
         async def act() -> None:
@@ -297,9 +310,14 @@ class LendingRules(History):
     def _erasable(self) -> list[Page]:
         return [page for page in self.model.pages if page.path in PATHS]
 
-    @may("erase")
-    @precondition(lambda self: any(page.path == PATHS[1] for page in self.model.pages))
-    @rule(owner=owners, wait=waits)
+    def _who_has_gas(self) -> list[str]:
+        return sorted({page.owner for page in self.model.pages if page.path == PATHS[1]})
+
+    @may("erase a collection", "erase", lambda self: self._who_has_gas())
+    def draw_erase_all(self, data: st.DataObject) -> None:
+        owner = data.draw(st.sampled_from(self._who_has_gas()), label="owner")
+        self.erase_all(owner, self.drawn_wait(data))
+
     def erase_all(self, owner: str, wait: float) -> None:
         """All that is kept at the path that is lent less."""
         gone = [page for page in self.model.pages if page.name[:2] == (owner, PATHS[1])]
@@ -308,16 +326,15 @@ class LendingRules(History):
             await self.town.erase_all(owner, PATHS[1])
             self.model.erase(owner, [page.name for page in gone])
 
-        self._do("erase a collection" if gone else "erase nothing", act, wait)
+        self._do("erase a collection", act, wait)
 
-    @may("read")
-    @precondition(lambda self: self.model.grants)
-    @rule(data=st.data(), before=st.integers(-1, 2), after=st.integers(-2, 1), wait=waits)
-    def read(self, data: st.DataObject, before: int, after: int, wait: float) -> None:
+    @may("read", "read", lambda self: self.model.grants)
+    def draw_read(self, data: st.DataObject) -> None:
         """Through the reader's own node, on days about those of a grant."""
-        grant = self.pick(data, lambda g: True)
-        first = grant.first + before
-        self.read_one(grant, Window(grant.path, first, max(first, grant.last + after)), wait)
+        grant = self.pick(data, lambda _: True)
+        first = grant.first + data.draw(st.integers(-1, 2), label="days later")
+        last = grant.last + data.draw(st.integers(-2, 1), label="days longer")
+        self.read_one(grant, Window(grant.path, first, max(first, last)), self.drawn_wait(data))
 
     def read_one(self, grant: Grant, window: Window, wait: float) -> None:
         async def act() -> None:
@@ -326,12 +343,10 @@ class LendingRules(History):
 
         self._do("read", act, wait)
 
-    @may("read")
-    @precondition(lambda self: self._of_one_day())
-    @rule(data=st.data(), wait=waits)
-    def two_read(self, data: st.DataObject, wait: float) -> None:
+    @may("two read one day", "read", lambda self: self._of_one_day())
+    def draw_two_read(self, data: st.DataObject) -> None:
         """Two readers read one day at once."""
-        couples = self._of_one_day()
+        couples, wait = self._of_one_day(), self.drawn_wait(data)
         one, other = couples[data.draw(st.integers(0, len(couples) - 1), label="readers")]
         day = max(one.first, other.first)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule
 
 from entrenous.node.steps import AgainStep, DeleteStep, GrantStep, ReadStep, RevokeStep
 
-from .history import Backup, History, may, waits
+from .drawing import may
+from .history import Backup, History
 from .machines import NAMES
 
 STEPS = (
@@ -21,13 +21,18 @@ COMMON = 3
 ASTRAY_S = (-25, -10, 0, 10, 25)
 
 names = st.sampled_from(NAMES)
+steps = st.sampled_from(STEPS)
+astray = st.sampled_from(ASTRAY_S)
+passing = st.sampled_from((1, 7, 25))
 
 
 class TroubleRules(History):
     """Rules, and beneath each what it does, which the openings use too."""
 
-    @may("time")
-    @rule(hours=st.sampled_from((1, 7, 25)), wait=waits)
+    @may("time passes", "time")
+    def draw_pass_time(self, data: st.DataObject) -> None:
+        self.pass_time(data.draw(passing, label="hours"), self.drawn_wait(data))
+
     def pass_time(self, hours: int, wait: float) -> None:
         async def act() -> None:
             for name in await self.town.pass_time(hours):
@@ -35,30 +40,29 @@ class TroubleRules(History):
 
         self._do("time passes", act, wait)
 
-    @may("time")
-    @rule(name=names, astray_s=st.sampled_from(ASTRAY_S), wait=waits)
+    @may("clock set", "time")
+    def draw_set_clock(self, data: st.DataObject) -> None:
+        name = data.draw(names, label="name")
+        self.set_clock(name, data.draw(astray, label="seconds astray"), self.drawn_wait(data))
+
     def set_clock(self, name: str, astray_s: int, wait: float) -> None:
         """A clock steps, forth or back."""
         self._do("clock set", lambda: self.town.set_clock(name, astray_s), wait)
 
-    @may("trouble")
-    @rule(
-        trouble=st.sampled_from(("power", "step", "step", "network")),
-        name=names,
-        step=st.sampled_from(STEPS),
-        after=st.integers(0, COMMON),
-        wait=waits,
-    )
-    def trouble(self, trouble: str, name: str, step: str, after: int, wait: float) -> None:
-        """The power of one of them goes (or comes back); or will go at a step of what comes next;
-        or nothing reaches it any more (or everything does again)."""
-        match trouble:
-            case "power":
-                self.power(name, wait)
-            case "step":
-                self.doom(name, step, after, wait)
-            case _:
-                self.network(name, wait)
+    @may("power goes or comes", "trouble")
+    def draw_power(self, data: st.DataObject) -> None:
+        self.power(data.draw(names, label="name"), self.drawn_wait(data))
+
+    @may("power will go at a step", "trouble")
+    def draw_doom(self, data: st.DataObject) -> None:
+        """The power of one of them will go at a step of what comes next."""
+        name, step = data.draw(names, label="name"), data.draw(steps, label="step")
+        self.doom(name, step, data.draw(st.integers(0, COMMON)), self.drawn_wait(data))
+
+    @may("network cut, or whole", "trouble")
+    def draw_network(self, data: st.DataObject) -> None:
+        """Nothing reaches one of them any more, or everything does again."""
+        self.network(data.draw(names, label="name"), self.drawn_wait(data))
 
     def power(self, name: str, wait: float) -> None:
         async def act() -> None:
@@ -85,8 +89,10 @@ class TroubleRules(History):
 
         self._do("network cut, or whole", act, wait)
 
-    @may("restore")
-    @rule(name=names)
+    @may("backup", "restore")
+    def draw_back_up(self, data: st.DataObject) -> None:
+        self.back_up(data.draw(names, label="name"))
+
     def back_up(self, name: str) -> None:
         async def act() -> None:
             said = not await self.town.waiting()
@@ -99,13 +105,10 @@ class TroubleRules(History):
 
         self._do("backup", act, 0.0)
 
-    @may("restore")
-    @precondition(lambda self: self._backups)
-    @rule(data=st.data(), wait=waits)
-    def restore(self, data: st.DataObject, wait: float) -> None:
-        backed = sorted(self._backups)
-        name = backed[data.draw(st.integers(0, len(backed) - 1), label="name")]
-        self.restore_one(name, wait)
+    @may("restore", "restore", lambda self: self._backups)
+    def draw_restore(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(sorted(self._backups)), label="name")
+        self.restore_one(name, self.drawn_wait(data))
 
     def restore_one(self, name: str, wait: float) -> None:
         """The machine is lost, with all that came after its last backup.

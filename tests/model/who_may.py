@@ -274,8 +274,8 @@ class WhoMay:
             return grant
         # A taking back that came after the backup is forgotten; what the reader was given is not.
         suspended = min(grant.ended, grant.suspended, tick)
-        # So is a renewal; what has run out has run out.
-        over, unsure = grant.over, grant.unsure
+        # So is a renewal; what has run out has run out.  A reader that heard of an end goes by it.
+        over, unsure = grant.over, grant.unsure or grant.revoked
         return replace(before, suspended=suspended, over=over, unsure=unsure)
 
     def _lent_on_after(self, grant: Grant, before: Grant | None, _tick: int) -> Grant:

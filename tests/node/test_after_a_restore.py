@@ -9,6 +9,8 @@ The state machine (`tests/model`) restores whole machines; here it is one row at
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from trio.testing import MockClock
 
@@ -110,6 +112,35 @@ async def test_a_restored_reader_hears_that_a_grant_was_taken_back(
         assert (await held_by(bank, given.cid)).kept is GrantStatus.REVOKED
         assert await kept_days(bank) == []
         assert await said(alice, given) is not None
+
+
+async def test_a_restored_owner_that_forgot_an_acceptance_hears_of_it_again(
+    autojump_clock: MockClock,
+) -> None:
+    """Its backup was made after the grant and before the reader's word: kept, the grant is given
+    new keys like any other."""
+    async with a_town() as town:
+        owner, reader = await town.party("owner"), await town.party("reader")
+        await meet(owner, reader)
+        stays, gone = await lend(owner, reader, DAYS), await lend(owner, reader, DAYS)
+
+        def forget_acceptance(tx: Tx) -> None:
+            now = owner.node.lending.get(tx, stays.cid)
+            then = replace(now, keyset=None, n=0, acknowledged=0, opens=())
+            owner.node.store.objects.put(tx, Kind.GRANT_GIVEN, stays.cid, then.value())
+            assert owner.node.lending.suspend_all(tx, owner.now_ms) == 2
+
+        await owner.write(forget_acceptance)
+        await revoke(owner, gone)
+        await owner.fill(CURVE, DAY, 5)
+        await settle()
+        assert await present(owner) not in await generations(reader, stays.cid)
+        await owner.write(lambda tx: owner.node.lending.keep(tx, stays.cid, owner.now_ms))
+        owner.node.outgoing.notify()
+        await settle()
+        assert await present(owner) in await generations(reader, stays.cid)
+        lent = await reader.node.fetcher.fetch(await reader.peer("owner"), DAYS)
+        assert (lent.pages, lent.damaged) == (5, ())
 
 
 async def test_who_lent_on_and_is_restored_sends_no_new_keys_until_it_says_so(
