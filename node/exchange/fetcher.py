@@ -28,6 +28,7 @@ from ..grants.grant_held import GrantHeld
 from ..log.receipts import Receipts, Way
 from ..log.subject import Subject
 from ..offload import Offload
+from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
 from ..reads.lent_windows import (
     CheckedWindow,
@@ -68,6 +69,7 @@ class Fetcher:
         exchange: Exchange,
         links: Links,
         showing: Showing,
+        outgoing: Outgoing,
         checkpoint: Checkpoint,
     ) -> None:
         self._store = store
@@ -79,6 +81,7 @@ class Fetcher:
         self._exchange = exchange
         self._links = links
         self._showing = showing
+        self._outgoing = outgoing
         self._checkpoint = checkpoint
 
     async def fetch(self, pair: Pair, window: Window, principal: Pair | None = None) -> Lent:
@@ -184,6 +187,7 @@ class Fetcher:
             await self._store.database.write(
                 lambda tx: self._borrowing.over(tx, pair, held.cid, answer.t_ms, answer.cid)
             )
+            self._outgoing.notify()
         return refusal_of(answer, pair.name)
 
     async def _open(self, fetching: Fetching, checked: CheckedWindow) -> None:

@@ -174,3 +174,160 @@ async def test_a_processor_reads_from_a_person_whom_it_never_met(
             await reads(one, replace(PART, last=PART.last + 1))
         assert await reads(one) == 7
         await both_logs_hold(*one.all)
+
+
+@pytest.mark.parametrize("who", ["ada, all of it", "ada, the chain", "utility"])
+async def test_what_is_taken_back_ends_for_the_processor_too(
+    who: str, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with a_town() as town:
+        one = await trade(town)
+        given, made = await lent(one)
+        assert await reads(one) == 7
+        if who == "ada, all of it":
+            # Nobody else has heard yet: at her node it holds from the moment it is written.
+            await one.utility.down()
+            await revoke(one.ada, given)
+        elif who == "ada, the chain":
+            await one.utility.down()
+            await one.ada.write(
+                lambda tx: one.ada.node.lending_on.revoke(tx, made.cid, one.ada.now_ms)
+            )
+        else:
+            await one.utility.write(
+                lambda tx: one.utility.node.lending_on.revoke(tx, made.cid, one.utility.now_ms)
+            )
+            await settle()
+        with pytest.raises(NodeError, match="taken back"):
+            await reads(one)
+        # Known there by its chain alone: without it, it is not known at all.
+        await settle()
+        owner = await owner_of(one)
+        with pytest.raises(Refused) as refused:
+            await one.processor.node.links.link_to(owner)
+        assert refused.value.code == "unpaired"
+        kept = await here(one, made.cid)
+        status = await one.ada.read(
+            lambda tx: one.ada.node.lending_on.status(tx, kept, one.ada.now_ms)
+        )
+        assert status is GrantStatus.REVOKED
+        held = await one.processor.read(lambda tx: one.processor.node.borrowing.get(tx, made.cid))
+        assert held.status(one.processor.now_ms) is GrantStatus.REVOKED
+        # What comes now, it could not open; the utility can where it still reads.
+        await one.ada.fill(CURVE, DAY + 3, 1)
+        gen = await one.ada.read(lambda tx: one.ada.node.vault.collections.generation(tx, CURVE))
+        keys = await one.processor.read(lambda tx: one.processor.node.borrowing.keys(tx, held))
+        assert gen not in {found.gen for found in keys.sets}
+        await both_logs_hold(one.ada, one.processor)
+
+
+async def test_it_runs_out_with_its_own_day(autojump_clock: trio.testing.MockClock) -> None:
+    async with a_town() as town:
+        one = await trade(town)
+        given = await granted(one, await named(one))
+        await lend_on(one, given.cid, Window(CURVE, DAY, DAY + 1), days=2)
+        assert await reads(one, Window(CURVE, DAY, DAY + 1)) == 2
+        town.clock.ahead_ms += 3 * DAY_S * 1000
+        with pytest.raises(NodeError, match="expired"):
+            await reads(one, Window(CURVE, DAY, DAY + 1))
+        await settle()
+        owner = await owner_of(one)
+        with pytest.raises(Refused, match="not paired"):
+            await one.processor.node.links.link_to(owner)
+
+
+async def test_after_a_rotation_it_gets_its_part_of_the_new_keys(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with a_town() as town:
+        one = await trade(town)
+        _, made = await lent(one)
+        other = await granted(one, await named(one), Window(CURVE, DAY, DAY))
+        await revoke(one.ada, other)
+        await settle()
+        await one.ada.fill(CURVE, DAY + 4, 1)
+        assert await reads(one) == 7
+        gen = await one.ada.read(lambda tx: one.ada.node.vault.collections.generation(tx, CURVE))
+        held = await one.processor.read(lambda tx: one.processor.node.borrowing.get(tx, made.cid))
+        keys = await one.processor.read(lambda tx: one.processor.node.borrowing.keys(tx, held))
+        assert gen in {found.gen for found in keys.sets}
+
+
+async def test_only_to_whom_the_terms_name_it_is_lent_on(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """She sees it before she decides, and may leave it out: then nobody is let in."""
+    async with a_town() as town:
+        one = await trade(town)
+        terms = replace(await named(one), recipients=("Analytics, in words only",))
+        given = await granted(one, terms)
+        made = await lend_on(one, given.cid)
+        # Her node refused it, and so does that of the one who was not named.
+        assert await one.ada.read(one.ada.node.lending_on.all) == []
+        assert await one.processor.read(one.processor.node.borrowing.all) == []
+        assert await one.processor.read(one.processor.node.peers.reading) == []
+        assert made.reader == (await one.utility.peer("processor")).their_now
+
+
+async def test_nothing_is_lent_on_to_who_does_not_process_for_it(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with a_town() as town:
+        one = await trade(town, processes=False)
+        await lent(one)
+        assert await one.processor.read(one.processor.node.borrowing.all) == []
+        assert await one.processor.read(one.processor.node.peers.reading) == []
+
+
+async def test_deletion_goes_down_the_chain_and_its_words_come_up(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with a_town() as town:
+        one = await trade(town)
+        given, made = await lent(one, DELETE)
+        assert await reads(one) == 7
+        await revoke(one.ada, given)
+        await settle(5)
+        for party, side in ((one.ada, LentOnSide.HERE), (one.utility, LentOnSide.GIVEN)):
+            found = await party.read(
+                lambda tx, p=party, s=side: p.node.lending_on.find(tx, s, made.cid)
+            )
+            assert found is not None
+            assert found.asked_ms is not None
+            assert found.deleted is not None
+            assert (found.deleted.by, found.deleted.dlg) == (made.reader, made.cid)
+            assert (found.deleted.pages, found.deleted.left) == (7, 0)
+        owner = await owner_of(one)
+        left = await one.processor.read(
+            lambda tx: one.processor.node.borrowing.pages.count(
+                tx, owner.their, PART, lambda _stored: False
+            )
+        )
+        assert left == 0
+        held = await one.processor.read(lambda tx: one.processor.node.borrowing.get(tx, made.cid))
+        assert held.keysets == ()
+        await both_logs_hold(*one.all)
+
+
+async def test_a_processor_deletes_also_when_nobody_passes_it_on(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """The owner's signed refusal is enough: the one who lent it on may be gone."""
+    async with a_town() as town:
+        one = await trade(town)
+        given, made = await lent(one, DELETE)
+        assert await reads(one) == 7
+        await one.utility.down()
+        await revoke(one.ada, given)
+        with pytest.raises(Refused, match="taken back"):
+            await reads(one)
+        await settle(5)
+        held = await one.processor.read(lambda tx: one.processor.node.borrowing.get(tx, made.cid))
+        assert held.keysets == ()
+        # Its word waits for the one to whom it answers, and reaches the owner by them.
+        assert (await here(one, made.cid)).deleted is None
+        await one.utility.up()
+        await settle(700)
+        kept = await here(one, made.cid)
+        assert kept.deleted is not None
+        assert kept.deleted.by == made.reader
