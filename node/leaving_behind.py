@@ -1,7 +1,7 @@
 """Leaving a device behind: it was lost or stolen, and everything that it knew is followed.
 
     words ▸ another epoch, another list of next keys ▸ the keystore, in place of the old
-          ▸ one unit of work: who we are now (`devices/succession.py`), what became of the device
+          ▸ one unit of work: who we are now (`succession.py`), what became of the device
           ▸ the next start tells every peer
 
 It is done on a home that nobody runs, since the keystore is sealed anew.  The keystore comes first,
@@ -27,7 +27,6 @@ from .checkpoint import UNWATCHED, Checkpoint
 from .clock import Clock
 from .config import Config
 from .devices.left_devices import LeftDevices, OtherDevice, Was
-from .devices.succession import Succeeded
 from .errors import UsageError
 from .keystore import NEXT_DIGESTS, Keystore, new_epoch
 from .node import Ground, Node
@@ -39,6 +38,7 @@ from .store.database import Tx
 from .store.home import Home, write_atomically
 from .store.inline import InlineDatabase
 from .store.objects import Kind
+from .succession import Succeeded
 
 
 @dataclass(frozen=True, slots=True)

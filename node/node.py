@@ -324,7 +324,7 @@ class Node:
         )
         self.lost_versions = LostVersions(self.shared, self.outgoing, ground.clock)
         self.erased_copies = ErasedCopies(
-            self.shared, objects, self.peers, self.outgoing, self.vault.erased, ground.clock
+            self.shared, self.peers, self.outgoing, self.vault.erased, ground.clock
         )
         self.deliveries = Deliveries(
             self.store, self.peers, self.vault, self.outgoing, ground.entropy, ground.offload

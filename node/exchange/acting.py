@@ -51,7 +51,6 @@ from ...protocol.errors import Code, GrantRefused
 from ...protocol.grant import parse_bundle
 from ...protocol.mandate import Acted
 from ...protocol.wire import Value
-from ..devices.succession import Succession
 from ..grants.borrowing import Borrowing
 from ..grants.deletion_duty import DeletionDuty
 from ..grants.inbox import Asked, Inbox, RequestState
@@ -77,6 +76,7 @@ from ..peers.peers import Pair
 from ..peers.vouches import Vouches
 from ..shared.shared_records import SharedRecords
 from ..store.database import Tx
+from ..succession import Succession
 
 # Requests of one peer that wait for a decision: beyond that it is pestering.
 REQUESTS_WAITING_MAX = 100

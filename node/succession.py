@@ -22,28 +22,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from ...crypto.entropy import Entropy
-from ...crypto.keys import KEY_BYTES, PersonaKey, RecoverySecret
-from ...crypto.recovery import next_keys
-from ...protocol.command import SucceedArgs
-from ...protocol.did import Did
-from ...protocol.errors import Code, GrantRefused
-from ...protocol.persona import make_succession
-from ...protocol.succession import Step, follow, next_pair_key
-from ...protocol.wire import Value
-from ..checkpoint import UNWATCHED, Checkpoint
-from ..errors import UsageError
-from ..grants.borrowing import Borrowing
-from ..grants.given_again import Again, GivenAgain
-from ..household.mandates import Mandates
-from ..keystore import NEXT_DIGESTS, Keystore
-from ..peers.cards import Cards
-from ..peers.lines import PersonaLines, Taken
-from ..peers.peer_devices import PeerDevices
-from ..peers.peers import OwnPersona, Pair, Peers
-from ..steps import SuccessionStep
-from ..store.database import Tx
-from ..store.objects import Kind, Objects
+from ..crypto.entropy import Entropy
+from ..crypto.keys import KEY_BYTES, PersonaKey, RecoverySecret
+from ..crypto.recovery import next_keys
+from ..protocol.command import SucceedArgs
+from ..protocol.did import Did
+from ..protocol.errors import Code, GrantRefused
+from ..protocol.persona import make_succession
+from ..protocol.succession import Step, follow, next_pair_key
+from ..protocol.wire import Value
+from .checkpoint import UNWATCHED, Checkpoint
+from .errors import UsageError
+from .grants.borrowing import Borrowing
+from .grants.given_again import Again, GivenAgain
+from .household.mandates import Mandates
+from .keystore import NEXT_DIGESTS, Keystore
+from .peers.cards import Cards
+from .peers.lines import PersonaLines, Taken
+from .peers.peer_devices import PeerDevices
+from .peers.peers import OwnPersona, Pair, Peers
+from .steps import SuccessionStep
+from .store.database import Tx
+from .store.objects import Kind, Objects
 
 # A list for `init`, for each restore and each removal; whoever has lost more has had bad years.
 LISTS_MAX = 256
