@@ -29,6 +29,7 @@ class Derive(StrEnum):
     VOUCH_ASK = "vouch-ask"
     OWN_DEVICES = "own-devices"
     DEVICE_CODE = "device-code"
+    TOMBSTONES = "tombstones"
 
 
 class Tag(StrEnum):
@@ -48,6 +49,7 @@ class Tag(StrEnum):
     PARCEL_FILE = "parcel-file"
     DEVICE_JOIN = "device-join"
     DEVICE_ROWS = "device-rows"
+    TOMBSTONE = "tombstone"
 
 
 class Signed(StrEnum):

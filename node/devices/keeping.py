@@ -53,6 +53,7 @@ from ..store.objects import Kind
 from ..vault.kept_pages import PAGE_COUNTER
 from ..vault.stored import Stored, entry_of
 from ..vault.vault import Vault
+from .erased_rows import ERASED, ROWS_GONE
 from .handing_over import HandingOver, lacking
 from .own_devices import OwnDevices
 from .page_spaces import is_removal, path_of_pages
@@ -110,6 +111,8 @@ class Keeping:
         self._checkpoint = checkpoint
         self._database = vault.store.database
         self._wake = trio.Event()
+        # Is told of each collection of which pages came or went.
+        self.settled: Callable[[str], None] = vault.changed
         # What would not be taken, by device and space: a sentence each.
         self.refused: dict[tuple[Did, str], str] = {}
 
@@ -277,13 +280,24 @@ class Keeping:
         def unit(tx: Tx) -> int:
             return space.take(tx, rows, taking)
 
-        store = self._database.erase if is_removal(space.name) else self._database.write
+        path = path_of_pages(space.name)
+        removes = is_removal(space.name) or space.name in (ERASED, ROWS_GONE)
+        if path is not None:
+            # Of pages that come, some may hold what was erased here.
+            removes = await self._database.read(lambda tx: self._vault.erased.any(tx, path))
+        store = self._database.erase if removes else self._database.write
         changed = await store(unit)
         self._checkpoint.reached(DeviceStep.TAKEN)
-        path = path_of_pages(space.name)
-        if changed and (path is not None or is_removal(space.name)):
-            self._vault.changed(path or space.name.partition("/")[2].rpartition("/")[0])
+        if changed and (path is not None or removes):
+            self._changed(space, rows, path)
         return changed
+
+    def _changed(self, space: Space, rows: Sequence[Value], path: str | None) -> None:
+        """Nothing that was read before of these collections is remembered."""
+        named = [str(name[0]) for row in rows for name in _names(row) if name]
+        rest = space.name.partition("/")[2].rpartition("/")[0]
+        for one in sorted({*named} if space.name in (ERASED, ROWS_GONE) else {path or rest}):
+            self.settled(one)
 
     async def _get(
         self, pair: Pair, name: str, ids: Sequence[bytes]
@@ -358,6 +372,14 @@ def _path(row: Value) -> str | None:
             return path
         case _:
             return None
+
+
+def _names(row: Value) -> list[Sequence[Value]]:
+    match row:
+        case [list(name), _]:
+            return [name]
+        case _:
+            return []
 
 
 def _rows(plain: bytes) -> Sequence[Value]:

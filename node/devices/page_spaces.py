@@ -34,6 +34,7 @@ from ..store.database import Tx
 from ..store.errors import StoreDamaged
 from ..store.objects import Kind
 from ..vault.brought import Brought, bring
+from ..vault.origin import DERIVED
 from ..vault.stored import Stored, entry_of
 from ..vault.vault import Vault
 from .space import Space, Taking
@@ -43,6 +44,13 @@ _AGAIN: Final = "again"
 _OVER: Final = "over"
 _MONTH_MAX = 3_000
 _DEVICE_BYTES = 32
+
+
+SweepPages = Callable[[Tx, str, Collection[int], int], int]
+
+
+def _nothing_erased(_tx: Tx, _path: str, _numbers: Collection[int], _month: int) -> int:
+    return 0
 
 
 class PagesGone:
@@ -98,6 +106,8 @@ class PageSpaces:
         self._vault = vault
         self._reencryption = reencryption
         self.gone = PagesGone(vault)
+        # Takes what was erased out of pages that came: path, numbers of pages, month.
+        self.sweep: SweepPages = _nothing_erased
         # Whether there is anybody to tell what is removed.
         self._carried = carried
         vault.removed = self._removed
@@ -132,7 +142,9 @@ class PageSpaces:
             raise WireError("a space of pages is of no month")
         check_path(path)
         if what == _PAGES:
-            return _PageSpace(name, path, month, self._vault, self._reencryption, self.gone)
+            return _PageSpace(
+                name, path, month, self._vault, self._reencryption, self.gone, self.sweep
+            )
         return _GoneSpace(name, what, path, month, self._vault, self.gone)
 
 
@@ -146,6 +158,7 @@ class _PageSpace:
     vault: Vault
     reencryption: Reencryption
     gone: PagesGone
+    sweep: SweepPages
 
     def ids(self, tx: Tx) -> Sequence[bytes]:
         return sorted(entry_of(one.raw).page_id for one in self._stored(tx))
@@ -181,6 +194,11 @@ class _PageSpace:
         self._settle(tx)
         if self.path in taking.lagging:
             self._not_as_it_was(tx, {one.seq for one in found})
+        if found and self.vault.erased.any(tx, self.path):
+            # By day, not by number: what was encrypted again just now has another one.
+            days = {one.day for one in found}
+            stored = [one.seq for one in self._stored(tx) if one.day in days]
+            self.sweep(tx, self.path, stored, self.month)
         return len(found)
 
     def _not_as_it_was(self, tx: Tx, brought: Collection[int]) -> None:
@@ -209,10 +227,17 @@ class _PageSpace:
             if one.statement is not None:
                 name = (one.statement, one.day)
                 told[name] = max(one.line, told.get(name, b""))
+        # A view is derived by one device; where it was moved to another while they were apart, the
+        # pages of one of them stay.
+        by: dict[int, bytes] = {}
+        for one in last.values():
+            if one.origin == DERIVED:
+                by[one.day] = max(one.writer, by.get(one.day, b""))
         doubles = {
             one.seq
             for one in last.values()
-            if one.statement is not None and told[one.statement, one.day] != one.line
+            if (one.statement is not None and told[one.statement, one.day] != one.line)
+            or (one.origin == DERIVED and by[one.day] != one.writer)
         }
         if doubles:
             self._drop(tx, doubles, again=False)

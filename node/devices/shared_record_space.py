@@ -81,6 +81,8 @@ def joined(one: SharedKept, other: SharedKept) -> SharedKept:
         one,
         kept=max(one.kept, other.kept),
         told=told,
+        left_ms=max((it.left_ms for it in (one, other) if it.left_ms is not None), default=None),
+        brought=one.brought or other.brought,
         versions=tuple(in_order(one, versions.values())),
     )
 

@@ -7,6 +7,7 @@ as it is not known who is none.
     devices · personas · personas-left · follows · pairs    who is known, and as whom
     requests · keysets-sent · revoked · grants-given · R    what was lent, and taken back
     grants-held · keysets-held · grant-lines                what was borrowed; what became of it
+    erased · rows-gone                                      what was erased
     statements · delivered · imports                        what pages came with
     standing                                                standing terms
     … then the rest, each kind in its module: cards and vouches (`acquaintance_rows`), people of the
@@ -40,6 +41,7 @@ from ..vault.collection import Collections
 from ..vault.journal import Import
 from . import joins
 from .chosen_space import ChosenSpace, standing_terms
+from .erased_rows import DELIVERED, IMPORTS, STATEMENTS, is_gone
 from .own_device import OwnDevice, later
 from .own_devices import OwnDevices
 from .row_spaces import Rows, RowSpace, plain
@@ -66,15 +68,18 @@ class SharedRows:
         collections: Collections,
         devices: OwnDevices,
         introduce: Callable[[Tx, Pair, int], None],
+        erased: Iterable[Space] = (),
         more: Iterable[Space] = (),
     ) -> None:
-        """`introduce` is done in the unit of work that brings a pair; `more` are fetched last."""
+        """`introduce` is done in the unit of work that brings a pair; `erased` are fetched before
+        what pages came with, `more` last."""
         self._objects = objects
         self._peers = peers
         self._lending = lending
         self._collections = collections
         self._devices = devices
         self._introduce = introduce
+        self._erased = tuple(erased)
         standing = ChosenSpace(
             "standing",
             objects,
@@ -111,9 +116,10 @@ class SharedRows:
         yield RowSpace("grants-held", Kind.GRANT_HELD, objects, _held())
         yield space("keysets-held", Kind.KEYSET_HELD, plain(_data, joins.greater))
         yield RowSpace("grant-lines", Kind.GRANT_LINE, objects, _lines())
-        yield RowSpace("statements", Kind.STATEMENT, objects, _statements())
-        yield RowSpace("delivered", Kind.DELIVERY, objects, _delivered())
-        yield RowSpace("imports", Kind.IMPORT, objects, _imports())
+        yield from self._erased
+        yield RowSpace(STATEMENTS, Kind.STATEMENT, objects, _statements(objects))
+        yield RowSpace(DELIVERED, Kind.DELIVERY, objects, _delivered(objects))
+        yield RowSpace(IMPORTS, Kind.IMPORT, objects, _imports(objects))
 
     # who is known
 
@@ -243,25 +249,34 @@ def _lines() -> Rows[GrantLine]:
     return Rows(read, _value, joins.line)
 
 
-def _imports() -> Rows[Import]:
-    return Rows(lambda _name, value: Import.from_value(value), _value, joins.imported)
+def _imports(objects: Objects) -> Rows[Import]:
+    def shared(tx: Tx, name: Value, row: Import) -> bool:
+        """Not one that went with its collection; what was imported again since then is another."""
+        gone = objects.get(tx, Kind.ROW_GONE, [IMPORTS, name])
+        return not isinstance(gone, int) or row.changed_ms > gone
+
+    return Rows(
+        lambda _name, value: Import.from_value(value), _value, joins.imported, shared=shared
+    )
 
 
-def _statements() -> Rows[Value]:
+def _statements(objects: Objects) -> Rows[Value]:
     """Those of this vault; of what was borrowed, others stand beside them."""
+    gone = is_gone(objects, STATEMENTS)
     return Rows(
         lambda _name, value: _map(value),
         _same,
         joins.statement,
-        shared=lambda _tx, name, _row: isinstance(name, bytes),
+        shared=lambda tx, name, row: isinstance(name, bytes) and not gone(tx, name, row),
     )
 
 
-def _delivered() -> Rows[Value]:
+def _delivered(objects: Objects) -> Rows[Value]:
     """What was taken in; not what was handed out."""
+    gone = is_gone(objects, DELIVERED)
 
-    def shared(_tx: Tx, name: Value, _row: Value) -> bool:
-        return isinstance(name, list) and name[:1] == ["in"]
+    def shared(tx: Tx, name: Value, row: Value) -> bool:
+        return isinstance(name, list) and name[:1] == ["in"] and not gone(tx, name, row)
 
     return Rows(lambda _name, value: _map(value), _same, joins.greater, shared=shared)
 

@@ -15,8 +15,8 @@ Readers whose terms bind them to are asked to delete what they read (`/grant/del
 them goes on, and serves what is left.  Out of reach are backups that were made before, and what
 readers keep in spite of it: the command says so.
 
-The copies of a record that is shared with somebody (`node/shared/`) go with it, here: the other
-side keeps its own, and what it says of it later is not taken.
+The copies of a record that is shared with somebody (`node/shared/erased_copies.py`) go with it,
+here: the other side is told, keeps its own, and what it says of it later is not taken.
 
 A collection goes month by month, each in a unit of its own; a claim in the store brings what was
 cut short to its end.  What comes to the collection after the claim is another matter and stays.
@@ -33,7 +33,7 @@ from functools import partial
 
 from ...protocol.command import Cmd
 from ...protocol.command_after import DeleteArgs
-from ...protocol.day import UNDATED, month_of
+from ...protocol.day import UNDATED
 from ...protocol.duty import Duty, has_duty
 from ...protocol.limits import WINDOWS_MAX
 from ...protocol.record import Batch
@@ -48,19 +48,17 @@ from ..grants.grant_lines import Happened, Side
 from ..grants.lending import Lending
 from ..peers.outgoing import Outgoing
 from ..peers.peers import Peers
-from ..reads.serving import Serving, mark_gone
-from ..shared.shared_records import SharedRecords
+from ..reads.serving import Serving
+from ..shared.erased_copies import ErasedCopies
 from ..store.database import Tx
 from ..store.objects import Kind
-from ..vault.compaction import emptied
 from ..vault.journal import Event, Journal, State, after
 from ..vault.kept_pages import PAGE_COUNTER
-from ..vault.left_out import LeftOutDay, record_digest
-from ..vault.sealing import Piece
-from ..vault.stored import Damaged, Stored, entry_of, names_of, open_stored, rows_of
+from ..vault.stored import Damaged, Stored, entry_of, names_of, open_stored
 from ..vault.vault import Vault
 from ..views.views import Views
 from .found_fact import FoundFact, fact_named, pages_around
+from .sweeping import write_without
 
 # Pieces of what was overwritten, by which the files are read back afterwards.
 NEEDLES_MAX = 64
@@ -145,7 +143,7 @@ class Erasing:
         peers: Peers,
         outgoing: Outgoing,
         serving: Serving,
-        shared: SharedRecords,
+        shared: ErasedCopies,
         clock: Clock,
         checkpoint: Checkpoint = UNWATCHED,
     ) -> None:
@@ -185,7 +183,7 @@ class Erasing:
                 with suppress(_MovedError):
                     done = await self._database.erase(partial(self._without, fact))
                     break
-            self._settled(path)
+            self.settled(path)
         self._outgoing.notify()
         return done
 
@@ -208,34 +206,17 @@ class Erasing:
             self._rewrite(tx, one, opened, fact.rows[one.seq])
             gone.page(ciphertext)
             gone.tellings += len(fact.rows[one.seq])
-        for day in days:
-            self._vault.remove_of_day(tx, path, day, lambda page: page.seq in fact.rows)
         self._vault.erased.add(tx, path, fact.names, self._clock.now_ms())
         self._shared.forget(tx, path, {name for names in fact.names.values() for name in names})
         lent = self._tell(tx, path, [(day, day) for day in days])
         return Erasure(path, 1, gone.tellings, gone.pages, lent, tuple(gone.needles))
 
     def _rewrite(self, tx: Tx, page: Stored, batch: Batch, rows: frozenset[int]) -> None:
-        """What of a page stays, as a page of its own; and what was noted of the rest."""
-        kept = [row for row in range(len(batch)) if row not in rows]
-        digests = frozenset(record_digest(batch, row) for row in rows)
-        noted = LeftOutDay(page.day, digests)
-        for origin in self._vault.left_out.of(tx, page.path, (month_of(page.day),)):
-            self._vault.left_out.take(tx, page.path, origin, [noted])
-        if page.statement is not None:
-            mark_gone(self._objects, tx, page.statement, page.day)
+        """The page again without these rows, and what its import had brought."""
         if (row_of := self._journal.find(tx, page.origin)) is not None:
             fewer = max(0, row_of.records - len(rows))
             self._journal.put(tx, replace(row_of, records=fewer, changed_ms=self._clock.now_ms()))
-        if kept:
-            self._vault.write_now(
-                tx,
-                page.path,
-                batch.schema,
-                [Piece(page.day, rows_of(batch, kept))],
-                origin=page.origin,
-                supersedes=emptied(self._vault, tx, [page]),
-            )
+        write_without(self._vault, tx, page, batch, rows)
 
     # a collection
 
@@ -258,7 +239,8 @@ class Erasing:
         gone = await self._database.erase(lambda tx: self._shared.forget(tx, path, names))
         if not gone:
             raise NotFound(f"{path} has no such record" if names else f"there is no {path} here")
-        self._settled(path)
+        self.settled(path)
+        self._outgoing.notify()
         return Erasure(path, gone, 0, 0, (), ())
 
     async def go_on(self) -> int:
@@ -294,10 +276,10 @@ class Erasing:
                     whole.tellings += gone.tellings if path == claim.path else 0
                     whole.pages += gone.pages
                     whole.needles += gone.needles[: NEEDLES_MAX - len(whole.needles)]
-                    self._settled(path)
+                    self.settled(path)
                     self._checkpoint.reached(Step.MONTH)
             await self._database.erase(partial(self._rest, claim))
-            self._settled(claim.path)
+            self.settled(claim.path)
         self._checkpoint.reached(Step.DONE)
         return Erasure(claim.path, records, whole.tellings, whole.pages, (), tuple(whole.needles))
 
@@ -340,11 +322,14 @@ class Erasing:
             standing = {one.statement for one in left} | {one.origin for one in left}
             for row in self._journal.all(tx):
                 if row.path == path and row.id not in standing:
+                    self._gone(tx, "imports", row.id, claim)
                     self._objects.delete(tx, Kind.IMPORT, row.id)
             for name, value in self._objects.all(tx, Kind.DELIVERY):
                 if isinstance(name, list) and name[:1] == ["in"]:
                     one = Received.from_value(value)
                     if one.path == path and one.statement not in standing:
+                        self._gone(tx, "delivered", name, claim)
+                        self._gone(tx, "statements", one.statement, claim)
                         self._objects.delete(tx, Kind.DELIVERY, name)
                         self._objects.delete(tx, Kind.STATEMENT, one.statement)
             if not left:
@@ -352,6 +337,11 @@ class Erasing:
                     self._objects.delete(tx, Kind.LEFT_OUT, [path, month])
                 self._vault.collections.forget(tx, path)
         self._objects.delete(tx, Kind.ERASING, path)
+
+    def _gone(self, tx: Tx, space: str, name: Value, claim: Claim) -> None:
+        """A row does not come back from another device of this person."""
+        if self._peers.device_persona(tx) is not None:
+            self._objects.put(tx, Kind.ROW_GONE, [space, name], claim.t_ms)
 
     def lift(self, tx: Tx, path: str) -> int:
         """What was erased of `path` may come again, from files imported before too; how much."""
@@ -382,7 +372,7 @@ class Erasing:
             self._lending.lines.happened(tx, Side.GIVEN, grant.cid, Happened.DELETE_ASKED, now_ms)
         return tuple(lent)
 
-    def _settled(self, path: str) -> None:
+    def settled(self, path: str) -> None:
         """Nothing that was read before is remembered."""
         self._vault.changed(path)
         self._serving.forget()

@@ -21,6 +21,7 @@ from ...protocol.command import (
     DeclineArgs,
     DeleteArgs,
     DeletedArgs,
+    ErasedArgs,
     InvoiceArgs,
     KeysArgs,
     LendArgs,
@@ -39,8 +40,10 @@ from ...protocol.command import (
     PaidArgs,
     PairDeviceArgs,
     ProposeArgs,
+    RecallArgs,
     RenewArgs,
     RequestArgs,
+    ReturnArgs,
     RevokeArgs,
     StandingArgs,
     SucceedArgs,
@@ -74,6 +77,8 @@ from ..peers.cards import Cards
 from ..peers.peer_devices import PeerDevices
 from ..peers.peers import Pair
 from ..peers.vouches import Vouches
+from ..shared.erased_copies import ErasedCopies
+from ..shared.lost_versions import LostVersions
 from ..shared.shared_records import SharedRecords
 from ..store.database import Tx
 from ..succession import Succession
@@ -125,6 +130,8 @@ class Acting:
         peer_devices: PeerDevices,
         succession: Succession,
         shared: SharedRecords,
+        lost_versions: LostVersions,
+        erased_copies: ErasedCopies,
     ) -> None:
         self._offers = offers
         self._standing_rules = standing_rules
@@ -164,6 +171,9 @@ class Acting:
                 _row(WaiveArgs, paid_terms.waived),
                 _row(ProposeArgs, shared.proposed),
                 _row(AnswerRecordArgs, shared.answered),
+                _row(RecallArgs, lost_versions.recalled),
+                _row(ReturnArgs, lost_versions.returned),
+                _row(ErasedArgs, erased_copies.heard),
                 _row(LogAskArgs, witnessing.asked),
                 _row(LogDecideArgs, witnesses.decided),
                 _row(LogWitnessArgs, witnessing.shown),

@@ -37,6 +37,7 @@ from ..money.payments import Payments, refusal_of
 from ..peers.cards import Cards
 from ..peers.outgoing import Message
 from ..peers.peers import Pair
+from ..shared.lost_versions import LostVersions
 from ..shared.shared_records import SharedRecords
 from ..store.database import Tx
 from .deliveries import Deliveries
@@ -59,6 +60,7 @@ class FollowUp:
         invoices: Invoices,
         witnesses: Witnesses,
         shared: SharedRecords,
+        lost_versions: LostVersions,
     ) -> None:
         self._asked = asked
         self._lending = lending
@@ -71,6 +73,7 @@ class FollowUp:
         self._invoices = invoices
         self._witnesses = witnesses
         self._shared = shared
+        self._lost_versions = lost_versions
 
     def answered(self, tx: Tx, pair: Pair, message: Message, answer: Answer) -> None:
         """What the answer to one of our own messages changes here."""
@@ -103,7 +106,7 @@ class FollowUp:
             case InvoiceArgs():
                 self._invoices.answered(tx, pair, args, answer)
             case ProposeArgs() | AnswerRecordArgs():
-                self._shared.settled(tx, pair, args, answer)
+                self._lost_versions.settled(tx, pair, args, answer)
             case MandateDecideArgs():
                 self._waiting.answered(tx, pair, args, answer)
             case _:
@@ -152,7 +155,7 @@ def again(cmd: Cmd, code: Code) -> bool:
     `expired` and `not-yet` are about our invocation, so about the two clocks; only an acceptance
     can come too late for its grant.
     """
-    if cmd in (Cmd.PROPOSE, Cmd.ANSWER_RECORD) and code is Code.NOT_YET:
+    if cmd in (Cmd.PROPOSE, Cmd.ANSWER_RECORD, Cmd.RETURN) and code is Code.NOT_YET:
         return False  # the peer lacks what came before: that is told again with it
     if code is Code.EXPIRED:
         return cmd not in (Cmd.ACCEPT, Cmd.REQUEST, Cmd.DECIDE)

@@ -4,7 +4,8 @@
       └────> refused        for good; it is no part of a copy, and neither is what followed it
 
 The row of a record names its versions in the order in which they came to be known here; each
-version lies beside it as it was signed, under its CID.
+version lies beside it as it was signed, under its CID.  A row has more keys where there is more to
+say: when the other side erased its copies; from which export the record came.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ...protocol.cid import CID_BYTES
 from ...protocol.day import UNDATED, day_of
 from ...protocol.did import Did, check_did
 from ...protocol.limits import TEXT_CHARS_MAX
+from ...protocol.persona_line import PersonaLine, line_from_value
 from ...protocol.schema import schema_named
 from ...protocol.shared_copy import Copies, Copy, CopyState
 from ...protocol.shared_record import (
@@ -36,6 +38,7 @@ version_of = lru_cache(maxsize=1024)(parse_version)
 _told_of = lru_cache(maxsize=256)(parse_told)
 
 _KEYS = ("own", "their", "path", "schema", "id", "kept", "told", "versions", "waits")
+_MORE = ("left", "brought")
 
 
 class SaidState(StrEnum):
@@ -55,6 +58,7 @@ class SharedState(StrEnum):
     crossed   both have proposed, and neither has answered
     disputed  the copies differ, and at least one side has said why
     apart     the copies differ, and nobody asks for anything
+    left      the other side has erased its copies, and takes no more words on the record
     """
 
     AGREED = "agreed"
@@ -63,6 +67,7 @@ class SharedState(StrEnum):
     CROSSED = "crossed"
     DISPUTED = "disputed"
     APART = "apart"
+    LEFT = "left"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +88,35 @@ class VersionKept:
 
 
 @dataclass(frozen=True, slots=True)
+class Brought:
+    """Of a record that an export brought: what the other side was called there, and the lines of
+    the two sides, so that it can still be proven.  Nobody here holds the keys of either."""
+
+    name: str
+    lines: tuple[PersonaLine, ...] = ()
+
+    def value(self) -> Value:
+        return {"name": self.name, "lines": [one.value() for one in self.lines]}
+
+    @classmethod
+    def from_value(cls, value: Value) -> Brought:
+        body = Body.open(value, "a shared record from an export", ("name", "lines"))
+        lines = body.items("lines", items_max=2)
+        return cls(body.text("name"), tuple(line_from_value(one) for one in lines))
+
+    @property
+    def followed(self) -> Mapping[Did, Did]:
+        return {later: first for one in self.lines for later, first in one.followed.items()}
+
+
+@dataclass(frozen=True, slots=True)
 class SharedKept:
     """One shared record between `own` and `their`.
 
     `kept` is the collection of this vault that it belongs to: `name.path`, or that path as
     somebody's of the house.  `own` and `their` are the personas by which the two met; `followed`
-    leads those that have followed them back to these.
+    leads those that have followed them back to these.  `left_ms`: when the other side said that it
+    has erased its copies.
     """
 
     own: Did
@@ -98,6 +126,8 @@ class SharedKept:
     told: Told | None = field(repr=False)
     versions: tuple[VersionKept, ...] = ()
     followed: Mapping[Did, Did] = field(default_factory=dict[Did, Did])
+    left_ms: int | None = None
+    brought: Brought | None = None
 
     @property
     def key(self) -> Value:
@@ -132,17 +162,29 @@ class SharedKept:
         return self.copies.copy(self.their)
 
     @property
+    def is_left(self) -> bool:
+        """Whether the other side has erased its copies, and has said nothing since."""
+        left_ms = self.left_ms
+        return left_ms is not None and all(
+            one.t_ms <= left_ms for one in self.versions if not self.is_ours(one.version)
+        )
+
+    @property
     def waits(self) -> bool:
-        """Whether the other side asks something that was not answered here."""
+        """Whether the other side asks something that was not answered here, and can be."""
+        if self.is_left or self.brought is not None:
+            return False
         return self.theirs.state is CopyState.PROPOSED
 
     @property
     def state(self) -> SharedState:
         """How the two copies stand to each other."""
+        if self.is_left:
+            return SharedState.LEFT
         if self.copies.agree:
             return SharedState.AGREED
         states = {self.mine.state, self.theirs.state}
-        if self.waits:
+        if self.theirs.state is CopyState.PROPOSED:
             asked = self.mine.state is CopyState.PROPOSED
             return SharedState.CROSSED if asked else SharedState.ASKS
         if CopyState.PROPOSED in states:
@@ -188,6 +230,15 @@ class SharedKept:
             reason,
         )
 
+    def set_aside(self, reason: str) -> SharedKept:
+        """Without the words of ours that the other side does not have: they follow what is not the
+        newest of ours."""
+        return self._with(
+            lambda one: self.is_ours(one.version) and one.state is SaidState.SAID,
+            SaidState.REFUSED,
+            reason,
+        )
+
     def _with(
         self, which: Callable[[VersionKept], bool], state: SaidState, refusal: str
     ) -> SharedKept:
@@ -201,6 +252,11 @@ class SharedKept:
 
     def value(self) -> Value:
         """The row; the versions it names lie beside it."""
+        more: dict[str, Value] = {}
+        if self.left_ms is not None:
+            more["left"] = self.left_ms
+        if self.brought is not None:
+            more["brought"] = self.brought.value()
         return {
             "own": self.own,
             "their": self.their,
@@ -211,6 +267,7 @@ class SharedKept:
             "told": None if self.told is None else self.told.raw,
             "versions": [one.value() for one in self.versions],
             "waits": self.waits,
+            **more,
         }
 
     @classmethod
@@ -218,8 +275,9 @@ class SharedKept:
         cls, value: Value, raw_of: Callable[[bytes], Value], followed: Mapping[Did, Did]
     ) -> SharedKept:
         """Read a row; `raw_of` gives the bytes of the versions that it names."""
-        body = Body.open(value, "a shared record in the store", _KEYS)
+        body = _row(value)
         told = body.maybe_data("told")
+        left, brought = (body.fields.get(key) for key in _MORE)
         id = body.value("id")
         if not isinstance(id, (str, int)):
             raise StoreDamaged("a shared record in the store has no name")
@@ -230,7 +288,9 @@ class SharedKept:
             body.text("kept"),
             None if told is None else _told_of(told),
             tuple(_version_kept(one, raw_of) for one in _list(body.value("versions"))),
-            followed,
+            followed if brought is None else Brought.from_value(brought).followed,
+            left_ms=left if isinstance(left, int) else None,
+            brought=None if brought is None else Brought.from_value(brought),
         )
 
 
@@ -245,6 +305,11 @@ def _one_end(ours: Sequence[VersionKept]) -> frozenset[bytes]:
     return frozenset(found)
 
 
+def _row(value: Value) -> Body:
+    more = [key for key in _MORE if isinstance(value, Mapping) and key in value]
+    return Body.open(value, "a shared record in the store", (*_KEYS, *more))
+
+
 def shared_key(own: Did, their: Did, name: SharedName) -> Value:
     """Under which name the row of a record is kept."""
     return [own, their, name.path, name.id]
@@ -252,7 +317,7 @@ def shared_key(own: Did, their: Did, name: SharedName) -> Value:
 
 def of_pair(value: Value) -> tuple[str, str, bool]:
     """Of a row that is not read further: own, their, and whether it waits for an answer here."""
-    body = Body.open(value, "a shared record in the store", _KEYS)
+    body = _row(value)
     return body.text("own"), body.text("their"), body.flag("waits")
 
 

@@ -2,29 +2,25 @@
 
     propose, withdraw, accept, dispute    sign the next version of the own copy: row and outbox
     proposed, answered                    a peer's version, through the door: checked, kept, CID
-    settled                               the peer's answer to a version of ours
 
 Each is one unit of work, in which the row, the version and what is to be said stand or fall
 together, and each is idempotent on the CID of the version: what is said twice is kept once and
 answered alike.  What a peer says is held against both histories (`protocol/shared_copy.py`) before
 a byte of it is kept, and is charged to its quota.
 
-A peer that lacks what came before (it was restored, or parcels passed each other) says `not-yet`:
-then the own copy is told from its beginning, a while later.  What was erased here is not taken
-again.
+What became of a version of ours, and how lost ones come back, is `lost_versions.py`; erasing is
+`erased_copies.py`.  What was erased here is not taken again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 from ...protocol.command import AnswerRecordArgs, Cmd, ProposeArgs
-from ...protocol.day import UNDATED, day_of
 from ...protocol.did import Did
 from ...protocol.errors import Code, GrantRefused
-from ...protocol.limits import SHARED_VERSIONS_MAX, TEXT_CHARS_MAX
-from ...protocol.receipt import Answer
+from ...protocol.limits import SHARED_VERSIONS_MAX
 from ...protocol.shared_copy import CopyState, check_next
 from ...protocol.shared_record import (
     Record,
@@ -40,7 +36,6 @@ from ...protocol.shared_record import (
     same_record,
 )
 from ...protocol.wire import Value
-from ..clock import Clock
 from ..errors import UsageError
 from ..household.household import Household
 from ..peers.outgoing import Outgoing
@@ -51,8 +46,6 @@ from ..vault.collection import Collections
 from ..vault.erased import Erased
 from .kept import SaidState, SharedKept, of_pair, shared_key
 
-# When a peer that lacks the beginning of our copy is told it again: as who is away is tried.
-RETELL_MS = 600_000
 # Proposals of one peer that wait for an answer: beyond that it is pestering.
 SHARED_WAITING_MAX = 64
 # Records shared with one peer: a row of contacts, of contracts, some years of contested bookings.
@@ -63,6 +56,8 @@ Charge: TypeAlias = "Callable[[Tx, Pair, int], None]"
 
 # What is said by `/record/propose`; the other words are answers.
 PROPOSING = (SharedWord.PROPOSED, SharedWord.WITHDRAWN)
+# The commands that carry a version.
+SAID = (Cmd.PROPOSE, Cmd.ANSWER_RECORD, Cmd.RETURN)
 
 
 class SharedRecords:
@@ -77,7 +72,6 @@ class SharedRecords:
         outgoing: Outgoing,
         erased: Erased,
         charge: Charge,
-        clock: Clock,
     ) -> None:
         self._objects = objects
         self._peers = peers
@@ -85,8 +79,7 @@ class SharedRecords:
         self._household = household
         self._outgoing = outgoing
         self._erased = erased
-        self._charge = charge
-        self._clock = clock
+        self.charge = charge
 
     # looking
 
@@ -105,7 +98,8 @@ class SharedRecords:
     def _read(self, tx: Tx, value: Value) -> SharedKept:
         return self.read(tx, value, lambda cid: self._objects.get(tx, Kind.SHARED_VERSION, cid))
 
-    def _keep(self, tx: Tx, kept: SharedKept, version: SharedVersion | None = None) -> SharedKept:
+    def keep(self, tx: Tx, kept: SharedKept, version: SharedVersion | None = None) -> SharedKept:
+        """Keep a record, and with it the `version` that it has more than before."""
         if version is not None:
             self._objects.put(tx, Kind.SHARED_VERSION, version.cid, version.raw)
         self._objects.put(tx, Kind.SHARED, kept.key, kept.value())
@@ -117,7 +111,7 @@ class SharedRecords:
         """A row with the versions that `raw_of` gives.  Raises StoreDamaged, WireError."""
         own, their, _ = of_pair(value)
         pair = self._peers.find(tx, own, their)
-        return SharedKept.from_value(value, raw_of, {} if pair is None else _followed(pair))
+        return SharedKept.from_value(value, raw_of, {} if pair is None else followed_in(pair))
 
     @staticmethod
     def signed(raws: Iterable[bytes]) -> dict[bytes, Value]:
@@ -128,16 +122,38 @@ class SharedRecords:
         """Keep a record as it was joined with what another device knows of it."""
         for one in shared.versions:
             self._objects.put(tx, Kind.SHARED_VERSION, one.cid, one.version.raw)
-        self._keep(tx, shared)
+        self.keep(tx, shared)
 
     def was_erased(self, tx: Tx, shared: SharedKept) -> bool:
         """Whether this record was erased from the collection that it belongs to."""
-        return self._is_erased(tx, shared.kept, shared.day, shared.name.id)
+        return bool(self._erased.days_of(tx, shared.kept, shared.name.id))
 
     def forget_erased(self, tx: Tx, path: str) -> int:
-        """Forget what is shared of the records that were erased from `path`; how many."""
+        """Forget what is shared of the records that were erased from `path`; how many.
+
+        Whoever erased them has told the other side.
+        """
         gone = [one for one in self.all(tx) if one.kept == path and self.was_erased(tx, one)]
-        return self.forget(tx, path, {one.name.id for one in gone}) if gone else 0
+        for shared in gone:
+            self.remove(tx, shared)
+        return len(gone)
+
+    def remove(self, tx: Tx, shared: SharedKept) -> None:
+        """Forget a record, and say nothing more of it."""
+        pair = self._peers.find(tx, shared.own, shared.their)
+        if pair is not None:
+            self.say_no_more(tx, pair, shared)
+        for one in shared.versions:
+            self._objects.delete(tx, Kind.SHARED_VERSION, one.cid)
+        self._objects.delete(tx, Kind.SHARED, shared.key)
+
+    def say_no_more(self, tx: Tx, pair: Pair, shared: SharedKept) -> None:
+        """What waits in the outbox of this record goes out of it: it holds the record."""
+        raws = {one.version.raw for one in shared.versions}
+        for id, message in self._outgoing.waiting(tx, pair):
+            of_record = message.cmd in SAID and message.args.get("version") in raws
+            if of_record or (message.cmd is Cmd.RECALL and names(message.args, shared.name)):
+                self._outgoing.drop(tx, id)
 
     # one's own copy
 
@@ -160,7 +176,11 @@ class SharedRecords:
         if shared is None:
             if len(self._of_pair(tx, pair)) >= SHARED_OF_ONE_MAX:
                 raise UsageError(f"{SHARED_OF_ONE_MAX:,} records are shared with {pair.name}")
-            shared = SharedKept(own, pair.their, name, kept_as, told, (), _followed(pair))
+            shared = SharedKept(own, pair.their, name, kept_as, told, (), followed_in(pair))
+            # What a person says by hand they mean: it may come again.
+            days = self._erased.days_of(tx, kept_as, name.id)
+            self._erased.forget(tx, kept_as, {day: [name.id] for day in days})
+        _check_there(shared, pair)
         mine, theirs = shared.mine, shared.theirs
         if mine.said and mine.state is not CopyState.HELD and same_record(mine.record, record):
             raise UsageError(f"this is what you have told {pair.name} already")
@@ -233,6 +253,7 @@ class SharedRecords:
         now_ms: int,
     ) -> SharedKept:
         """Sign the next version of the own copy, keep it, and put it in the outbox."""
+        _check_there(shared, pair)
         copies = shared.copies
         mine, head = copies.head(shared.own), copies.head(shared.their)
         signed = [one.version.n for one in shared.versions if shared.is_ours(one.version)]
@@ -253,10 +274,10 @@ class SharedRecords:
             t_ms=now_ms,
         )
         check_next(copies, version)
-        self._tell(tx, pair, shared, version, now_ms)
-        return self._keep(tx, shared.adding(version, SaidState.SAID, now_ms), version)
+        self.tell(tx, pair, shared, version, now_ms)
+        return self.keep(tx, shared.adding(version, SaidState.SAID, now_ms), version)
 
-    def _tell(
+    def tell(
         self, tx: Tx, pair: Pair, shared: SharedKept, version: SharedVersion, due_ms: int
     ) -> None:
         """Put a version of ours in the outbox; the first one shows what had been delivered."""
@@ -299,19 +320,22 @@ class SharedRecords:
         check_between(version, by=pair.theirs, to=pair.ours)
         shared = self.find(tx, Did(pair.own), pair.their, version.name)
         if shared is None:
-            shared = self._begun(tx, pair, version, told)
+            shared = self.begun(tx, pair, version, told)
         elif shared.find(version.cid) is not None:
             return version.cid
         check_next(shared.copies, version)
         after = shared.adding(version, SaidState.HEARD, now_ms)
         if after.waits and not shared.waits:
             self._check_waiting(tx, pair)
-        self._charge(tx, pair, len(version.raw) + (0 if told is None else len(told.raw)))
-        self._keep(tx, after, version)
+        self.charge(tx, pair, len(version.raw) + (0 if told is None else len(told.raw)))
+        self.keep(tx, after, version)
         return version.cid
 
-    def _begun(self, tx: Tx, pair: Pair, version: SharedVersion, told: Told | None) -> SharedKept:
-        """A record that was not shared until now.  Raises GrantRefused."""
+    def begun(self, tx: Tx, pair: Pair, version: SharedVersion, told: Told | None) -> SharedKept:
+        """A record that is not shared here until now, as the first version of it comes.
+
+        Raises GrantRefused.
+        """
         own = Did(pair.own)
         path = self._household.kept_under(tx, own, version.name.path)
         collection = self._collections.find(tx, path)
@@ -319,22 +343,11 @@ class SharedRecords:
         if collection is not None and collection.pages and collection.schema is not schema:
             sentence = f"{version.name.path} holds other records here than {schema.name}"
             raise GrantRefused(sentence, Code.COLLECTION)
-        self._check_not_erased(tx, path, version)
+        if self._erased.days_of(tx, path, version.name.id):
+            raise GrantRefused("this record was erased here, and is not taken again", Code.REVOKED)
         if len(self._of_pair(tx, pair)) >= SHARED_OF_ONE_MAX:
             raise GrantRefused("no more records are shared with this peer", Code.TOO_MUCH)
-        return SharedKept(own, pair.their, version.name, path, told, (), _followed(pair))
-
-    def _check_not_erased(self, tx: Tx, path: str, version: SharedVersion) -> None:
-        record = version.record
-        if record is None:
-            return
-        day = day_of(start) if isinstance(start := record.get("time"), int) else UNDATED
-        if self._is_erased(tx, path, day, version.name.id):
-            raise GrantRefused("this record was erased here, and is not taken again", Code.REVOKED)
-
-    def _is_erased(self, tx: Tx, path: str, day: int, name: str | int) -> bool:
-        found = self._erased.of(tx, path, [day])
-        return self._erased.is_erased(found, path, day, name)
+        return SharedKept(own, pair.their, version.name, path, told, (), followed_in(pair))
 
     def _check_waiting(self, tx: Tx, pair: Pair) -> None:
         if sum(self._of_pair(tx, pair)) >= SHARED_WAITING_MAX:
@@ -346,84 +359,31 @@ class SharedRecords:
         rows = (of_pair(value) for _, value in self._objects.all(tx, Kind.SHARED))
         return [waits for own, their, waits in rows if (own, their) == (pair.own, pair.their)]
 
-    # what became of what was said
-
-    def settled(
-        self, tx: Tx, pair: Pair, args: ProposeArgs | AnswerRecordArgs, answer: Answer
-    ) -> None:
-        """The other side has a version of ours, or refused it for good."""
-        version = parse_version(args.version)
-        shared = self.find(tx, Did(pair.own), pair.their, version.name)
-        if shared is None or shared.find(version.cid) is None:
-            return
-        if answer.code is Code.OK:
-            self._keep(tx, shared.heard(version.cid))
-        elif answer.code is Code.NOT_YET:
-            self._tell_again(tx, pair, shared, version.cid)
-        else:
-            said = answer.out if isinstance(answer.out, str) else ""
-            reason = said[:TEXT_CHARS_MAX] or answer.code.value
-            self._keep(tx, shared.refused(version.cid, reason))
-
-    def _tell_again(self, tx: Tx, pair: Pair, shared: SharedKept, cid: bytes) -> None:
-        """The other side lacks what came before: tell our copy from its beginning, later."""
-        due_ms = self._clock.now_ms() + RETELL_MS
-        for one in shared.versions:
-            if shared.is_ours(one.version) and (one.state is SaidState.HEARD or one.cid == cid):
-                self._tell(tx, pair, shared, one.version, due_ms)
-            if one.cid == cid:
-                return
-
     def stale(self, tx: Tx, own: Did, their: Did, raw: bytes) -> bool:
-        """Whether a version of ours that waits to be said is none any more: the one before it was
-        refused, or the record was erased here."""
+        """Whether a version that waits to be said is none any more: the one before it was refused,
+        or the record was erased here."""
         version = parse_version(raw)
         shared = self.find(tx, own, their, version.name)
         kept = None if shared is None else shared.find(version.cid)
         return kept is None or kept.state is SaidState.REFUSED
 
-    # erasure
 
-    def forget(
-        self,
-        tx: Tx,
-        path: str,
-        names: Iterable[object] | None = None,
-        *,
-        before_ms: int | None = None,
-    ) -> int:
-        """Forget what is shared of the collection `path`, or of these records; how many records.
-
-        With `before_ms`, only what was shared by then.  What waits to be said of them is not said
-        any more.
-        """
-        wanted = None if names is None else set(names)
-        gone = 0
-        for shared in self.all(tx):
-            begun_ms = shared.versions[0].t_ms
-            if before_ms is not None and begun_ms > before_ms:
-                continue
-            if shared.kept == path and (wanted is None or shared.name.id in wanted):
-                self._say_no_more(tx, shared)
-                for one in shared.versions:
-                    self._objects.delete(tx, Kind.SHARED_VERSION, one.cid)
-                self._objects.delete(tx, Kind.SHARED, shared.key)
-                gone += 1
-        return gone
-
-    def _say_no_more(self, tx: Tx, shared: SharedKept) -> None:
-        """What waits in the outbox of this record goes out of it: it holds the record."""
-        raws = {one.version.raw for one in shared.versions}
-        pair = self._peers.find(tx, shared.own, shared.their)
-        for id, message in self._outgoing.waiting(tx, pair) if pair is not None else ():
-            ours = message.cmd in (Cmd.PROPOSE, Cmd.ANSWER_RECORD)
-            if ours and message.args.get("version") in raws:
-                self._outgoing.drop(tx, id)
-
-
-def _followed(pair: Pair) -> dict[Did, Did]:
+def followed_in(pair: Pair) -> dict[Did, Did]:
     """Every later persona of either side, and the one by which the two met."""
     return {
         **dict.fromkeys(pair.own_after, Did(pair.own)),
         **{one: pair.their for one in pair.theirs if one != pair.their},
     }
+
+
+def _check_there(shared: SharedKept, pair: Pair) -> None:
+    """Raises UsageError where the other side takes no word of this record."""
+    if shared.is_left:
+        raise UsageError(
+            f"{pair.name} has erased its copies of this record, and takes no word on it"
+        )
+
+
+def names(args: Mapping[str, Value], name: SharedName) -> bool:
+    """Whether the arguments of a command name this record."""
+    return all(args.get(key) == value for key, value in name.value().items())

@@ -1,12 +1,14 @@
 """Tombstones: which records were erased, so that none comes back unnoticed; and nothing of them.
 
 Of each erased record eight bytes are kept: a digest of its path and name (its id, or its time)
-under the index key of this store, which never leaves it.  From it nobody reads what the record
-said; who has the whole home and its passphrase can try whether a name that they know was erased.
+under a key that follows from the first secret of the vault, which a person's devices share.  From
+it nobody reads what the record said; who has the whole home and its passphrase can try whether a
+name that they know was erased.  Homes of earlier versions have digests under the index key of their
+store: they hold there, and no other device can be told of them.
 
-One row a month and path: `[[day, erased_ms, digests], …]`.  An import leaves such records out and
-says how many; so does a delivery, of which what is left is then no whole day and stays unsigned.
-What the person adds by hand they mean, and the tombstone goes.
+An import leaves such records out and says how many; so does a delivery, of which what is left is
+then no whole day and stays unsigned.  What the person adds by hand they mean, and from then on the
+record may come again.
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ...crypto.digest import kdf, tag128
+from ...crypto.keys import VaultSecret
+from ...crypto.labels import Derive, Tag
 from ...protocol.day import month_of
 from ...protocol.wire import Value
 from ..store.database import Tx
@@ -23,9 +28,10 @@ from ..store.objects import Kind, Objects
 from ..store.sealer import Sealer
 from .sealing import Piece
 from .stored import names_of, rows_of
+from .tombstones import DIGEST_BYTES, Mark, Marks, Named, joined, marks_from_value, marks_value
 
-_DIGEST_BYTES = 8
 _PATHS: Value = "erased-paths"
+_NONE: Marks = {}
 
 Tombstones = Mapping[int, Mapping[bytes, int]]
 """By day: when each digest was erased (milliseconds)."""
@@ -46,26 +52,47 @@ class ErasedRecords:
 class Erased:
     """The tombstones, in the store."""
 
-    def __init__(self, objects: Objects, sealer: Sealer) -> None:
+    def __init__(self, objects: Objects, sealer: Sealer, secret: VaultSecret) -> None:
         self._objects = objects
         self._sealer = sealer
+        self._key = kdf(secret.secret_bytes(), Derive.TOMBSTONES)
 
     def digest(self, path: str, name: Hashable) -> bytes:
         """What stands for a record that was erased."""
         assert isinstance(name, str | int)
-        return self._sealer.tag("erased", path, name)[:_DIGEST_BYTES]
+        return tag128(self._key, Tag.TOMBSTONE, path, name)[:DIGEST_BYTES]
+
+    def _digest_of_store(self, path: str, name: Hashable) -> bytes:
+        """The same in a home that an earlier version wrote."""
+        assert isinstance(name, str | int)
+        return self._sealer.tag("erased", path, name)[:DIGEST_BYTES]
 
     def add(self, tx: Tx, path: str, names: Mapping[int, Iterable[Hashable]], now_ms: int) -> None:
         """Records of these names, by day, are erased."""
-        by_month: defaultdict[int, dict[int, set[bytes]]] = defaultdict(dict)
+        by_month: defaultdict[int, dict[Named, Mark]] = defaultdict(dict)
         for day, some in names.items():
-            by_month[month_of(day)][day] = {self.digest(path, name) for name in some}
-        for month, days in by_month.items():
-            rows = self._month(tx, path, month)
-            for day, digests in days.items():
-                rows[day] = {**rows[day], **dict.fromkeys(digests, now_ms)}
-            self._put(tx, path, month, rows)
-        self._remember(tx, path, by_month)
+            known = self.marks(tx, path, month_of(day))
+            for name in some:
+                named = Named(day, self.digest(path, name))
+                before = known.get(named)
+                # Never before what it takes the place of, whatever the clock says.
+                at_ms = now_ms if before is None else max(now_ms, before.at_ms + 1)
+                by_month[month_of(day)][named] = Mark(at_ms, True)
+        for month, marks in by_month.items():
+            self.adopt(tx, path, month, marks)
+
+    def marks(self, tx: Tx, path: str, month: int) -> Marks:
+        """What was said of records of one month, that all devices of this person can tell."""
+        found = self._objects.read(tx, Kind.TOMBSTONE, [path, month], marks_from_value)
+        return _NONE if found is None else found
+
+    def adopt(self, tx: Tx, path: str, month: int, marks: Marks) -> None:
+        """Keep what was said of records of one month, here or on another device."""
+        known = self.marks(tx, path, month)
+        after = joined(known, marks)
+        if after != known:
+            self._objects.put(tx, Kind.TOMBSTONE, [path, month], marks_value(after))
+            self._remember(tx, path, (month,))
 
     def of(self, tx: Tx, path: str, days: Iterable[int]) -> Tombstones:
         """The tombstones on these days; none of a collection of which nothing was erased."""
@@ -74,12 +101,25 @@ class Erased:
         return {
             day: digests
             for month in months
-            for day, digests in self._month(tx, path, month).items()
+            for day, digests in self._standing(tx, path, month).items()
             if day in wanted
         }
 
     def is_erased(self, found: Tombstones, path: str, day: int, name: Hashable) -> bool:
-        return bool(found) and self.digest(path, name) in found.get(day, ())
+        some = found.get(day)
+        return bool(some) and (
+            self.digest(path, name) in some or self._digest_of_store(path, name) in some
+        )
+
+    def days_of(self, tx: Tx, path: str, name: Hashable) -> set[int]:
+        """The days of `path` of which a record of this name was erased; none if none was."""
+        wanted = {self.digest(path, name), self._digest_of_store(path, name)}
+        return {
+            day
+            for month in self._months(tx, path)
+            for day, digests in self._standing(tx, path, month).items()
+            if not wanted.isdisjoint(digests)
+        }
 
     def sifted(
         self, found: Tombstones, path: str, pieces: Sequence[Piece]
@@ -106,26 +146,28 @@ class Erased:
     def forget(self, tx: Tx, path: str, names: Mapping[int, Iterable[Hashable]]) -> None:
         """These may come again: the person said so."""
         for day, some in names.items():
-            rows = self._month(tx, path, month_of(day))
+            month = month_of(day)
+            rows = self._month(tx, path, month)
             if day in rows:
-                digests = {self.digest(path, name) for name in some}
+                digests = {self._digest_of_store(path, name) for name in some}
                 rows[day] = {one: at for one, at in rows[day].items() if one not in digests}
-                self._put(tx, path, month_of(day), rows)
+                self._put(tx, path, month, rows)
+            named = {Named(day, self.digest(path, name)) for name in some}
+            self.adopt(tx, path, month, _lifted(self.marks(tx, path, month), named))
 
     def lift(self, tx: Tx, path: str) -> int:
         """Everything that was erased of `path` may come again; how many records."""
         count = 0
         for month in self._months(tx, path):
-            count += sum(map(len, self._month(tx, path, month).values()))
+            count += sum(map(len, self._standing(tx, path, month).values()))
             self._objects.delete(tx, Kind.ERASED, [path, month])
-        known = self._paths(tx)
-        known.pop(path, None)
-        self._put_paths(tx, known)
+            marks = self.marks(tx, path, month)
+            self.adopt(tx, path, month, _lifted(marks, marks))
         return count
 
     def any(self, tx: Tx, path: str) -> bool:
         """Whether anything of `path` was erased and may not come again."""
-        return any(self._month(tx, path, month) for month in self._months(tx, path))
+        return any(self._standing(tx, path, month) for month in self._months(tx, path))
 
     def all(self, tx: Tx) -> list[ErasedRecords]:
         """What was erased, by collection."""
@@ -134,7 +176,7 @@ class Erased:
             days = {
                 day: digests
                 for month in self._months(tx, path)
-                for day, digests in self._month(tx, path, month).items()
+                for day, digests in self._standing(tx, path, month).items()
                 if digests
             }
             if days:
@@ -144,6 +186,14 @@ class Erased:
         return found
 
     # rows
+
+    def _standing(self, tx: Tx, path: str, month: int) -> Mapping[int, dict[bytes, int]]:
+        """What is erased of one month, by day."""
+        found = self._month(tx, path, month)
+        for named, mark in self.marks(tx, path, month).items():
+            if mark.erased:
+                found[named.day] = {**found[named.day], named.digest: mark.at_ms}
+        return found
 
     def _months(self, tx: Tx, path: str) -> set[int]:
         return self._paths(tx).get(path, set())
@@ -169,14 +219,15 @@ class Erased:
         self._objects.put(tx, Kind.ERASED, _PATHS, value)
 
     def _month(self, tx: Tx, path: str, month: int) -> defaultdict[int, dict[bytes, int]]:
+        """As an earlier version kept it: `[[day, erased_ms, digests], …]`."""
         value = self._objects.get(tx, Kind.ERASED, [path, month])
         found: defaultdict[int, dict[bytes, int]] = defaultdict(dict)
         for item in value if isinstance(value, list) else ():
             match item:
-                case [int(day), int(at_ms), bytes(joined)] if not len(joined) % _DIGEST_BYTES:
+                case [int(day), int(at_ms), bytes(joined)] if not len(joined) % DIGEST_BYTES:
                     found[day] |= {
-                        joined[at : at + _DIGEST_BYTES]: at_ms
-                        for at in range(0, len(joined), _DIGEST_BYTES)
+                        joined[at : at + DIGEST_BYTES]: at_ms
+                        for at in range(0, len(joined), DIGEST_BYTES)
                     }
                 case _:
                     raise _damaged()
@@ -193,6 +244,15 @@ class Erased:
             self._objects.put(tx, Kind.ERASED, [path, month], value)
         else:
             self._objects.delete(tx, Kind.ERASED, [path, month])
+
+
+def _lifted(marks: Marks, which: Iterable[Named]) -> Marks:
+    """Those of `marks` that say erased, taken back."""
+    return {
+        named: Mark(marks[named].at_ms + 1, False)
+        for named in which
+        if named in marks and marks[named].erased
+    }
 
 
 def _damaged() -> StoreDamaged:

@@ -106,7 +106,7 @@ class Vault(KeptPages):
         self._changes: Counter[str] = Counter()
         self.tellers = Tellers(store.objects)
         self.left_out = LeftOut(store.objects)
-        self.erased = Erased(store.objects, store.sealer)
+        self.erased = Erased(store.objects, store.sealer, keystore.epochs[0].secret)
         # Set by the node, which knows the time and the grants.
         self.take_back: TakeBack = _nothing_to_take_back
 
