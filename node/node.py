@@ -170,7 +170,22 @@ class Node:
             log_number=keystore.log_number,
             entropy=ground.entropy,
         )
+        self._acquaint(ground)
+        self._keep_data(ground)
+        self._lend(ground)
+        self._borrow(ground)
+        self._after_a_grant(ground)
+        self._look_back(ground)
+        self._open_door(ground)
+        self._connect(ground)
+        self._several_devices(ground)
+        self._ask(ground)
+        self._by_file(ground)
+
+    def _acquaint(self, ground: Ground) -> None:
+        """Who the peers are, and what both sides sign and log."""
         objects = self.store.objects
+        keystore, config = self.keystore, self.config
         self.outgoing = Outgoing(self.store.outbox)
         self.peers = Peers(objects, keystore, ground.entropy)
         self.peer_devices = PeerDevices(objects, self.peers)
@@ -207,6 +222,11 @@ class Node:
             head=self.log_head,
         )
         self.quotas = Quotas(objects, size_of(config.peer_quota))
+
+    def _keep_data(self, ground: Ground) -> None:
+        """The person's data, whose it is, and what waits for a decision."""
+        objects = self.store.objects
+        keystore = self.keystore
         self.vault = Vault(self.store, keystore, ground.entropy, ground.offload)
         self.vault.tellers.peer_name = self.peers.name_of
         self.declared = Declared(self.vault)
@@ -217,7 +237,12 @@ class Node:
         self.household = Household(objects)
         self.proxies = Proxies(objects, self.peers, self.outgoing)
         self.mandates = Mandates(objects, self.peers, self.outgoing, self.proxies, ground.entropy)
-        notices = Notices(self.peers, self.outgoing, self.inbox, self.asked, self.mandates)
+        self._notices = Notices(self.peers, self.outgoing, self.inbox, self.asked, self.mandates)
+
+    def _lend(self, ground: Ground) -> None:
+        """What is lent to others."""
+        objects = self.store.objects
+        keystore = self.keystore
         collections = self.vault.collections
         self.lending = GivenAgain(
             objects,
@@ -239,10 +264,9 @@ class Node:
         )
         self.frugalities = Frugalities(self.inbox, collections, self.household)
         self.waiting_elsewhere = WaitingElsewhere(objects, self.outgoing)
-        outcomes = Outcomes(objects, self.peers, self.outgoing, self.asked, self.mandates)
-        self._outcomes = outcomes
+        self._outcomes = Outcomes(objects, self.peers, self.outgoing, self.asked, self.mandates)
         self.lending.decided = self._decided
-        self.mandates.held_ended = outcomes.ended
+        self.mandates.held_ended = self._outcomes.ended
         self.deciding_for = DecidingFor(
             objects=objects,
             peers=self.peers,
@@ -257,6 +281,12 @@ class Node:
         self.lending_on = LendingOn(
             objects, self.peers, self.lending, self.outgoing, ground.entropy
         )
+
+    def _borrow(self, ground: Ground) -> None:
+        """What is borrowed, and the duties that come of it."""
+        objects = self.store.objects
+        keystore, config = self.keystore, self.config
+        collections = self.vault.collections
         self.borrowing = Borrowing(
             self.store,
             self.peers,
@@ -298,6 +328,11 @@ class Node:
             self.asked,
             self.outgoing,
         )
+
+    def _after_a_grant(self, ground: Ground) -> None:
+        """Money, shared records, deliveries: what goes on under a grant."""
+        objects = self.store.objects
+        collections = self.vault.collections
         self.paid_terms = PaidTerms(objects, self.peers, self.outgoing)
         self.payments = Payments(
             objects, self.peers, self.lending, self.borrowing, self.outgoing, ground.entropy
@@ -329,6 +364,10 @@ class Node:
         self.deliveries = Deliveries(
             self.store, self.peers, self.vault, self.outgoing, ground.entropy, ground.offload
         )
+
+    def _look_back(self, ground: Ground) -> None:
+        """What is served, what was done, and what is erased."""
+        keystore = self.keystore
         self.serving = Serving(self.store, self.vault, window_pages_max=ground.window_pages_max)
         self.history = History(
             lines=self.lending.lines,
@@ -355,6 +394,11 @@ class Node:
             clock=ground.clock,
             checkpoint=ground.checkpoint,
         )
+
+    def _open_door(self, ground: Ground) -> None:
+        """What a peer can say, and what follows here."""
+        objects = self.store.objects
+        keystore, config = self.keystore, self.config
         self.meeting = Meeting(
             objects,
             self.peers,
@@ -378,16 +422,16 @@ class Node:
             void_invites=self.meeting.void,
             checkpoint=ground.checkpoint,
         )
-        answering = Answering(
+        self._answering = Answering(
             store=self.store,
             device=keystore.device,
             peers=self.peers,
             receipts=self.receipts,
             mandates=self.mandates,
-            notices=notices,
+            notices=self._notices,
         )
-        turns = Turns()
-        acting = Acting(
+        self._turns = Turns()
+        self._acting = Acting(
             succession=self.succession,
             inbox=self.inbox,
             lending=self.lending,
@@ -398,8 +442,8 @@ class Node:
             proxies=self.proxies,
             processors=self.processors,
             mandates=self.mandates,
-            notices=notices,
-            outcomes=outcomes,
+            notices=self._notices,
+            outcomes=self._outcomes,
             deciding_for=self.deciding_for,
             paid_terms=self.paid_terms,
             payments=self.payments,
@@ -415,15 +459,15 @@ class Node:
             lost_versions=self.lost_versions,
             erased_copies=self.erased_copies,
         )
-        arriving = Arriving(
+        self._arriving = Arriving(
             store=self.store,
-            answering=answering,
+            answering=self._answering,
             deliveries=self.deliveries,
             quotas=self.quotas,
-            turns=turns,
+            turns=self._turns,
             checkpoint=ground.checkpoint,
         )
-        answers = LinkAnswers(answering, ground.clock)
+        answers = LinkAnswers(self._answering, ground.clock)
         reads = LinkLending(
             store=self.store,
             device=keystore.device,
@@ -431,29 +475,33 @@ class Node:
             peers=self.peers,
             receipts=self.receipts,
             lending=self.lending,
-            answering=answering,
+            answering=self._answering,
             answers=answers,
             serving=self.serving,
-            turns=turns,
+            turns=self._turns,
             checkpoint=ground.checkpoint,
         )
-        door = Door(
+        self._door = Door(
             store=self.store,
             device=keystore.device,
             clock=ground.clock,
             peers=self.peers,
             meeting=self.meeting,
-            answering=answering,
+            answering=self._answering,
             answers=answers,
             reads=reads,
-            acting=acting,
-            arriving=arriving,
+            acting=self._acting,
+            arriving=self._arriving,
             outgoing=self.outgoing,
             addresses=self.addresses,
-            turns=turns,
+            turns=self._turns,
             head=self.log_head,
             checkpoint=ground.checkpoint,
         )
+
+    def _connect(self, ground: Ground) -> None:
+        """The links to peers, and asking over them."""
+        keystore = self.keystore
         self.links = Links(
             store=self.store,
             device=keystore.device,
@@ -462,8 +510,8 @@ class Node:
             peers=self.peers,
             receipts=self.receipts,
             outgoing=self.outgoing,
-            door=door,
-            turns=turns,
+            door=self._door,
+            turns=self._turns,
             peer_devices=self.peer_devices,
             lines=self.lines,
         )
@@ -489,7 +537,9 @@ class Node:
             head=self.log_head,
         )
         self.introductions = Introductions(self.store, self.peers, self.links)
-        self._several_devices(ground, door)
+
+    def _ask(self, ground: Ground) -> None:
+        """What is read elsewhere, and what follows from each answer."""
         showing = Showing(
             store=self.store,
             clock=ground.clock,
@@ -497,9 +547,9 @@ class Node:
             borrowing=self.borrowing,
             processors=self.processors,
             links=self.links,
-            device=answering.device,
+            device=self._answering.device,
         )
-        door.showing, door.lets_in = showing.shown, showing.lets_in
+        self._door.showing, self._door.lets_in = showing.shown, showing.lets_in
         self.fetcher = Fetcher(
             store=self.store,
             clock=ground.clock,
@@ -514,7 +564,7 @@ class Node:
             checkpoint=ground.checkpoint,
         )
         self.kept_reads = KeptReads(self.store, self.vault, self.borrowing, ground.offload)
-        follow_up = FollowUp(
+        self._follow_up = FollowUp(
             asked=self.asked,
             lending=self.lending,
             lending_on=self.lending_on,
@@ -528,6 +578,24 @@ class Node:
             shared=self.shared,
             lost_versions=self.lost_versions,
         )
+        self._post = Post(
+            store=self.store,
+            clock=ground.clock,
+            peers=self.peers,
+            follow_up=self._follow_up,
+            deliveries=self.deliveries,
+            outgoing=self.outgoing,
+            exchange=self.exchange,
+            links=self.links,
+            head=self.log_head,
+            lines=self.lines,
+            checkpoint=ground.checkpoint,
+        )
+
+    def _by_file(self, ground: Ground) -> None:
+        """The same without a network: by files."""
+        objects = self.store.objects
+        keystore = self.keystore
         self.parcel_books = ParcelBooks(objects, self.store.ledger)
         self.reads_by_file = Reads(objects)
         parcel_lending = ParcelLending(
@@ -536,7 +604,7 @@ class Node:
             peers=self.peers,
             receipts=self.receipts,
             lending=self.lending,
-            answering=answering,
+            answering=self._answering,
             serving=self.serving,
             books=self.parcel_books,
             reads=self.reads_by_file,
@@ -561,7 +629,7 @@ class Node:
             receipts=self.receipts,
             deliveries=self.deliveries,
             mandates=self.mandates,
-            follow_up=follow_up,
+            follow_up=self._follow_up,
             books=self.parcel_books,
             reads=self.reads_by_file,
             lending=parcel_lending,
@@ -575,10 +643,10 @@ class Node:
             peers=self.peers,
             receipts=self.receipts,
             outgoing=self.outgoing,
-            answering=answering,
-            acting=acting,
-            arriving=arriving,
-            follow_up=follow_up,
+            answering=self._answering,
+            acting=self._acting,
+            arriving=self._arriving,
+            follow_up=self._follow_up,
             books=self.parcel_books,
             reads=self.reads_by_file,
             lending=parcel_lending,
@@ -586,21 +654,8 @@ class Node:
             contradicted=self.links.contradict,
             checkpoint=ground.checkpoint,
         )
-        self._post = Post(
-            store=self.store,
-            clock=ground.clock,
-            peers=self.peers,
-            follow_up=follow_up,
-            deliveries=self.deliveries,
-            outgoing=self.outgoing,
-            exchange=self.exchange,
-            links=self.links,
-            head=self.log_head,
-            lines=self.lines,
-            checkpoint=ground.checkpoint,
-        )
 
-    def _several_devices(self, ground: Ground, door: Door) -> None:
+    def _several_devices(self, ground: Ground) -> None:
         """What keeps this device together with the others of its person."""
         objects = self.store.objects
         self.own_devices = OwnDevices(
@@ -653,8 +708,8 @@ class Node:
             checkpoint=ground.checkpoint,
         )
         self.keeping.settled = self.erasing.settled
-        door.handing_over = self.handing_over.answer
-        door.joining = self.enrolling.join
+        self._door.handing_over = self.handing_over.answer
+        self._door.joining = self.enrolling.join
 
     def _more_spaces(self) -> Iterator[Space]:
         """What the person's devices share beside grants and what pages came with."""
