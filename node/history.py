@@ -31,7 +31,6 @@ from .log.mentioned import (
     Mentioned,
     MentionedRows,
     collection_named,
-    grant_named,
     peer_named,
 )
 from .log.receipts import Way
@@ -102,7 +101,7 @@ class History:
         seen = {(row.log, row.index) for row in found}
         about = self.rows.of_grants(tx, {cid for line in lines for cid in (line.root, line.cid)})
         events: list[HistoryEvent] = []
-        then: list[HistoryEvent] = []
+        became: list[HistoryEvent] = []
         for line in lines:
             # Rows of older versions name no collection: of a grant on these alone it is clear.
             if len(_below(path, line.windows)) == len(line.windows):
@@ -115,12 +114,14 @@ class History:
             status = line.status_at(now_ms)
             if status in (GrantStatus.LIVE, GrantStatus.SUSPENDED):
                 events.append(self._stands(line, status, path, names, said))
-            then += [
+            if len(line.events) == 1 and status is GrantStatus.LIVE:
+                continue  # it was given, and nothing has become of it
+            became += [
                 event
-                for event in self._of_line(tx, line, names, said, now_ms, only=_ENDINGS)
+                for event in self._of_line(tx, line, names, said, now_ms)
                 if event.what in _ENDINGS
             ]
-        then += [self._read_made(read, roots, names) for read in reads_in(found)]
+        then = [*(self._read_made(read, roots, names) for read in reads_in(found)), *became]
         then += [event for event in self._lent_on(tx, names) if _below(path, event.windows)]
         return [*events, *sorted(then, key=lambda event: event.t_ms)]
 
@@ -313,23 +314,22 @@ class History:
         )
 
     def _of_line(
-        self, tx: Tx, line: GrantLine, names: Names, said: Said | None, now_ms: int
+        self, tx: Tx, line: GrantLine, names: Names, said: Said, now_ms: int
     ) -> Iterator[HistoryEvent]:
         """What became of one grant, the end by the clock among it."""
         events = list(line.events)
         ended = any(one.what in (Happened.REVOKED, Happened.EXPIRED) for one in events)
         if not ended and line.exp_s * 1000 < now_ms:
             events.append(Event(line.exp_s * 1000, Happened.EXPIRED, line.cid))
-        if said is None and len(events) > 1:
-            said = Said(self.rows.of(tx, grant_named(line.cid)))
-        declined = self.declined(tx, line.cid) if line.side is Side.GIVEN else None
+        taken = line.side is Side.GIVEN and any(one.what is Happened.REVOKED for one in events)
+        declined = self.declined(tx, line.cid) if taken else None
         for one in events:
             rows = self._shown(said, line, one.what)
             what, note = _WORDS.get(one.what, one.what.value), None
             if declined is not None and one.what is Happened.REVOKED and declined[0] <= one.t_ms:
                 # Its reader did not agree: nothing was taken from anybody.
                 what, note = "declined", declined[1]
-                rows = () if said is None else said.about(Cmd.DECLINE, line.cid)
+                rows = said.about(Cmd.DECLINE, line.cid)
             signed = () if one.cid is None else (one.cid,)
             yield HistoryEvent(
                 t_ms=one.t_ms,
@@ -346,9 +346,7 @@ class History:
                 cids=(*signed, *cids_of(rows)),
             )
 
-    def _shown(self, said: Said | None, line: GrantLine, what: Happened) -> tuple[Mentioned, ...]:
-        if said is None:
-            return ()
+    def _shown(self, said: Said, line: GrantLine, what: Happened) -> tuple[Mentioned, ...]:
         if what is Happened.GIVEN:
             renewed = said.about(Cmd.RENEW, line.renews)
             return renewed or said.about(Cmd.DECIDE, line.request)

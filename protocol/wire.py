@@ -151,15 +151,19 @@ class Body:
         Where the format has a version (`v` in keys), it must be 1: VersionError else, before the
         other keys are looked at, so that a newer body gets the right sentence.
         """
-        if not isinstance(value, Mapping):
+        # What was decoded is a dict: to ask its abstract class takes as long as all the rest.
+        kind = type(value)
+        if kind is not dict and not isinstance(value, Mapping):
             raise WireError(f"{what} is not a map")
-        if "v" in keys and "v" in value and value["v"] != VERSION:
+        value = cast("Mapping[str, Value]", value)
+        has_version = "v" in keys
+        if has_version and "v" in value and value["v"] != VERSION:
             raise VersionError(_version_sentence(what, value["v"]))
         if set(value) != set(keys):
             missing = sorted(set(keys) - set(value))
             detail = f"lacks {', '.join(missing)}" if missing else "has a key that is not known"
             raise WireError(f"{what} {detail}")
-        if "v" in keys and type(value["v"]) is not int:
+        if has_version and type(value["v"]) is not int:
             raise WireError(f"{what}: v is not an integer")
         return cls(what, value)
 

@@ -19,6 +19,7 @@ from .errors import StoreDamaged
 from .sealer import Sealer
 
 _PLACE = "mentions"
+_TAGS_A_STATEMENT = 500
 
 
 class Mentions:
@@ -62,6 +63,19 @@ class Mentions:
             "SELECT log, idx FROM mention WHERE tag = ? ORDER BY log, idx", (self._tag(thing),)
         )
         return [(int(log), int(idx)) for log, idx in rows]
+
+    def of_each(self, tx: Tx, things: Iterable[Value]) -> list[list[tuple[int, int]]]:
+        """As `of`, of each of `things`, with one statement for hundreds of them."""
+        tags = [self._tag(thing) for thing in things]
+        found: dict[bytes, list[tuple[int, int]]] = {tag: [] for tag in tags}
+        for start in range(0, len(tags), _TAGS_A_STATEMENT):
+            some = tags[start : start + _TAGS_A_STATEMENT]
+            marks = ", ".join("?" * len(some))
+            for tag, log, index in tx.execute(
+                f"SELECT tag, log, idx FROM mention WHERE tag IN ({marks}) ORDER BY log, idx", some
+            ):
+                found[bytes(tag)].append((int(log), int(index)))
+        return [found[tag] for tag in tags]
 
     def count(self, tx: Tx, thing: Value) -> int:
         """How many rows are about `thing`."""
