@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 from entrenous.crypto.key_tree import TreeNode
-from entrenous.crypto.keys import GrantKey, NodeKey, ReaderSecret
+from entrenous.crypto.keys import GrantKey, NodeKey, PairKey, ReaderSecret
 from entrenous.crypto.merkle import verify_consistency
 from entrenous.protocol.capability import parse_invocation, verify_chain
 from entrenous.protocol.checkpoint_note import parse_checkpoint
 from entrenous.protocol.columns import decode_columns
+from entrenous.protocol.command import Cmd, SucceedArgs, parse_args
 from entrenous.protocol.deletion import parse_deletion
 from entrenous.protocol.did import Did, public_of
 from entrenous.protocol.errors import ProtocolError
@@ -53,7 +54,9 @@ from entrenous.protocol.statement import (
     verify_days,
     verify_record,
 )
+from entrenous.protocol.succession import follow, next_pair_key
 from entrenous.protocol.wire import Value, decode
+from entrenous.protocol.witness import follows
 
 Given = Mapping[str, object]
 
@@ -89,6 +92,23 @@ def _persona(given: Given) -> None:
 def _succession(given: Given) -> None:
     old, new = (parse_inception(_raw(given, name)) for name in ("old", "new"))
     check_succession(parse_succession(_raw(given, "succession")), old, new)
+
+
+def _line(given: Given) -> None:
+    args = decode(_raw(given, "args"))
+    _require(isinstance(args, dict), "not args")
+    said = parse_args(Cmd.SUCCEED, cast("dict[str, Value]", args))
+    assert isinstance(said, SucceedArgs)
+    _require(said.to == given["to"], "said to another")
+    said.cert.check(_int(given, "t_ms"))
+    held, key = parse_inception(_raw(given, "held")), PairKey(_raw(given, "k_pair"))
+    for step in follow(held, said.steps):
+        key = next_pair_key(key, step)
+
+
+def _logs(given: Given) -> None:
+    known, log = _raws(given, "known"), _raw(given, "log")
+    _require(follows(log, known, _raws(given, "successions")), "this log does not follow")
 
 
 def _certificate(given: Given) -> None:
@@ -240,6 +260,8 @@ JUDGES: Mapping[str, Callable[[Given], None]] = {
     "encoding": _encoding,
     "persona": _persona,
     "succession": _succession,
+    "line": _line,
+    "logs": _logs,
     "certificate": _certificate,
     "chain": _chain,
     "bundle": _bundle,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from entrenous.crypto.canonical import Link, Value, encode
 from entrenous.crypto.digest import sha256
 from entrenous.crypto.keys import ReaderSecret
@@ -263,6 +265,22 @@ def _persona_faults() -> list[Fault]:
     ]
 
 
+_ODD_CERTIFICATES: Sequence[tuple[str, str, dict[str, Value]]] = (
+    ("another version", "version", {"v": 2}),
+    ("a command twice", "form", {"cmds": ["/grant", "/grant"]}),
+    ("a command that is no path", "form", {"cmds": ["grant"]}),
+    ("a command in capitals", "form", {"cmds": ["/Grant"]}),
+    ("a command with an empty word", "form", {"cmds": ["/grant//keys"]}),
+    ("sixty-five commands", "form", {"cmds": [f"/c{n:02}" for n in range(65)]}),
+    ("commands that are no list", "form", {"cmds": "/grant"}),
+    ("an end as text", "form", {"exp": "2026"}),
+    ("an end before all time", "form", {"exp": -1}),
+    ("a device of small order", "key", {"device": raw_did(IDENTITY)}),
+    ("a device that is no did:key", "key", {"device": "did:web:example.org"}),
+    ("a key more", "form", {"more": None}),
+)
+
+
 def _certificate_faults() -> list[Fault]:
     of = "certificate: of a command"
 
@@ -290,6 +308,34 @@ def _certificate_faults() -> list[Fault]:
             {"certificate": made(cmds=["/record/read", "/grant"])},
         ),
         Fault("certificate: no command", of, "form", {"certificate": made(cmds=[])}),
+        *(
+            Fault(f"certificate: {name}", of, why, {"certificate": made(**changed)})
+            for name, why, changed in _ODD_CERTIFICATES
+        ),
+        Fault(
+            "certificate: altered after signing",
+            of,
+            "signature",
+            {"certificate": made().replace(b"/record/read".hex(), b"/record/reac".hex())},
+        ),
+        Fault(
+            "certificate: signed by another persona",
+            of,
+            "signature",
+            {
+                "certificate": sign(
+                    Signed.CERTIFICATE,
+                    dict(certify(SUPPLIER.key, SUPPLIER.device).signed.body),
+                    STRANGER.key,
+                ).raw.hex()
+            },
+        ),
+        Fault(
+            "certificate: of the stolen device, by the persona that followed",
+            of,
+            "certificate",
+            {"certificate": certify(next_key(RECOVERY, 0, 0), SUPPLIER.device).signed.raw.hex()},
+        ),
         Fault(
             "certificate: by its own device",
             of,

@@ -18,6 +18,7 @@ from entrenous.tests.vectors import (
     open_after,
     open_grants,
     open_keys,
+    open_lines,
     open_log,
     open_pages,
     open_people,
@@ -36,6 +37,7 @@ _MAKERS: Sequence[Callable[[], Subject]] = (
     open_people.encoding,
     open_people.identity,
     open_people.pairing,
+    open_lines.lines,
     open_keys.keys,
     open_keys.generations,
     open_tokens.tokens,
@@ -61,7 +63,7 @@ CLASSES: Mapping[str, str] = {
     "key": "not a `did:key` of Ed25519 in its one spelling, no point of the curve, of small order",
     "signature": "a signature does not hold",
     "persona": "a reader key is of another persona, or two have one number",
-    "succession": "not the successor that was named",
+    "succession": "not the successor that was named, or no succession leads there",
     "certificate": "no certificate of this persona for this device and command at this moment",
     "link": "not a link of a pairing, or another secret than in it",
     "audience": "meant for another device or persona",
@@ -101,6 +103,11 @@ KINDS: Mapping[str, str] = {
     ),
     "persona": "verify an inception and later reader keys; the one in force",
     "succession": "verify that the one persona succeeds the other",
+    "line": (
+        "the args (`cb`) of `/persona/succeed`, said to `to` by one of whom the inception `held` "
+        "and `k_pair` are held; who it is then, what it promises, the key of the pair"
+    ),
+    "logs": "which of the `known` logs `successions` lead from to `log`",
     "certificate": "whether it holds for persona, device and command at `t_ms`",
     "pairing": (
         "the link, the invocation of `/pair/open` by a scanner whose device is `device`, and "

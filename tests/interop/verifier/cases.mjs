@@ -9,6 +9,7 @@ import { parseCheckpoint, proof } from './checkpoint.mjs'
 import { cidFromText, cidOf, inText, kdf, label, sha256 } from './digest.mjs'
 import { asAsked, openKeyset, parseBundle, parseRequest } from './granting.mjs'
 import { certificate, inception, readerKey, signedBy, succession } from './identity.mjs'
+import { line, logBefore } from './lines.mjs'
 import { grows, rootOfPath } from './merkle.mjs'
 import { openPage, parseEntry } from './page.mjs'
 import { pair } from './pairing.mjs'
@@ -116,6 +117,15 @@ const KINDS = {
 
   succession({ old, new: next, succession: raw }) {
     return succession(unhex(raw), inception(unhex(old)), inception(unhex(next)))
+  },
+
+  line({ held, k_pair: key, args, to, t_ms: tMs }) {
+    const { present, key: next } = line(unhex(held), unhex(key), unhex(args), { to, tMs })
+    return { did: present.did, next: hex(present.next), k_pair: hex(next) }
+  },
+
+  logs({ known, log, successions }) {
+    return { after: hex(logBefore(all(known), unhex(log), all(successions))) }
   },
 
   certificate({ certificate: raw, persona, device, cmd, t_ms: tMs }) {
