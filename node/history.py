@@ -112,10 +112,10 @@ class History:
                 ]
             said = Said(about[line.cid])
             status = line.status_at(now_ms)
-            if status in (GrantStatus.LIVE, GrantStatus.SUSPENDED):
+            if status is GrantStatus.LIVE or status is GrantStatus.SUSPENDED:
                 events.append(self._stands(line, status, path, names, said))
-            if len(line.events) == 1 and status is GrantStatus.LIVE:
-                continue  # it was given, and nothing has become of it
+            if status is GrantStatus.LIVE and all(one.what in _BEGUN for one in line.events):
+                continue  # nothing has become of it
             became += [
                 event
                 for event in self._of_line(tx, line, names, said, now_ms)
@@ -387,6 +387,7 @@ _WORDS = {
     Happened.REVOKED: "taken-back",
     Happened.EXPIRED: "ran-out",
 }
+_BEGUN = frozenset({Happened.GIVEN, Happened.ACCEPTED})
 # What ends or limits a grant, of all that becomes of it.
 _ENDINGS = (
     "taken-back",

@@ -21,11 +21,14 @@ from ..protocol.window import Window, window_from_value
 from ..protocol.wire import Body, Link, Value
 
 T = TypeVar("T")
+_PLAIN = frozenset({type(None), bool, int, str, bytes})
 Read = Callable[[Value], Any]  # the field's own type says what; `_reader` builds it from that
 
 
 def to_value(thing: object) -> Value:
     """The plain value of a dataclass (or of what may stand in one)."""
+    if type(thing) in _PLAIN:  # most of what there is; an enum of text is of its own type
+        return cast("Value", thing)
     if isinstance(thing, Window):
         return thing.value()
     if isinstance(thing, StrEnum):
@@ -33,13 +36,18 @@ def to_value(thing: object) -> Value:
     if isinstance(thing, Link):  # a value already, though a dataclass
         return thing
     if is_dataclass(thing) and not isinstance(thing, type):
-        return {field.name: to_value(getattr(thing, field.name)) for field in fields(thing)}
+        return {name: to_value(getattr(thing, name)) for name in _names(type(thing))}
     if isinstance(thing, (tuple, list)):
         return [to_value(item) for item in cast("tuple[object, ...]", thing)]
     if isinstance(thing, Mapping):
         pairs = cast("Mapping[str, object]", thing).items()
         return {key: to_value(item) for key, item in pairs}
     return cast("Value", thing)
+
+
+@cache
+def _names(cls: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cls))
 
 
 def from_value(cls: type[T], value: Value) -> T:
