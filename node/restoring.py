@@ -143,6 +143,7 @@ async def _made_new(node: Node, old: Keystore, made_ms: int) -> Restored:
         pairs = node.peers.all(tx)
         for pair in pairs:
             node.introductions.owe(tx, pair)
+            node.lost_versions.ask_all(tx, pair, now_ms)
             node.parcel_books.begin_anew(tx, pair)
             node.reads_by_file.begin_anew(tx, pair, node.entropy)
         return suspended, len(pairs), len(node.vault.collections.all(tx))

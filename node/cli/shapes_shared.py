@@ -19,7 +19,7 @@ _SHARED = {
     "schema": "what it is",
     "record": "its id, or its time (UTC) if it has none",
     "state": "`agreed`, `asks` (they wait for you), `asked` (you for them), `crossed` (both), "
-    "`disputed` or `apart`",
+    "`disputed`, `apart` or `left` (they have erased their copies)",
     "agree": "whether both hold the same",
     "differing": "the fields in which the copies differ",
     "mine": f"your copy: {_COPY}; while you have said nothing, `show` has what your vault holds",

@@ -26,6 +26,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "disputed": "you and {peer} differ, and it is said why",
     "asked": "you have proposed a change, and {peer} has not answered",
     "apart": "you and {peer} differ, and nobody asks for anything",
+    "left": "{peer} has erased its copies, and takes no word on it",
     "agreed": "you and {peer} hold the same",
 }
 STATES: Final = tuple(_WORDS)
@@ -43,7 +44,7 @@ def state_words(one: SharedInfo) -> str:
 
 def is_answerable(one: SharedInfo) -> bool:
     """Whether the other side has proposed what was not accepted."""
-    return one.theirs.state in ("proposed", "disputed")
+    return one.state != "left" and one.theirs.state in ("proposed", "disputed")
 
 
 def record_name(one: SharedInfo, *, peer: bool = True) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Final
 
 from ...protocol.command import Cmd, ErasedArgs
 from ...protocol.did import Did
@@ -24,6 +25,8 @@ from ..store.database import Tx
 from ..vault.erased import Erased
 from .kept import SharedKept
 from .shared_records import SharedRecords
+
+NOT_HEARD: Final = "the other side has erased its copies, and did not hear this"
 
 
 class ErasedCopies:
@@ -80,5 +83,5 @@ class ErasedCopies:
         shared = self._shared.find(tx, Did(pair.own), pair.their, args.name)
         if shared is not None and not shared.is_left:
             self._shared.say_no_more(tx, pair, shared)
-            self._shared.keep(tx, replace(shared, left_ms=now_ms))
+            self._shared.keep(tx, replace(shared.set_aside(NOT_HEARD), left_ms=now_ms))
         return "known"

@@ -12,6 +12,7 @@ from trio.testing import MockClock
 
 from entrenous.node.errors import NotFound, UsageError
 from entrenous.node.log.receipts import Way
+from entrenous.protocol.command import Cmd
 from entrenous.protocol.receipt import Answer
 from entrenous.protocol.shared_proof import parse_proof
 from entrenous.protocol.wire import Value
@@ -327,7 +328,8 @@ async def test_a_peer_that_lost_the_beginning_is_told_it_again(autojump_clock: M
         id = await asked(ada)
         whole = await kept(bank)
         # A backup from before is restored: the bank knows nothing of it.
-        await bank.write(lambda tx: bank.node.shared.forget(tx, CONTACTS))
+        lost = await kept(bank)
+        await bank.write(lambda tx: bank.node.shared.remove(tx, lost))
         await propose(ada, "bank", ("addresses", "3 Third Road"))
         await settle(5)
         assert await client_of(bank).shared() == ()
@@ -351,14 +353,20 @@ async def test_what_is_erased_is_not_shared_any_more_and_not_taken_again(
         erased = await ada.node.erasing.erase_record(CONTACTS, "c1")
         assert erased.records == 1
         assert await client_of(ada).shared() == ()
-        rows = await ada.read(lambda tx: tx.execute("SELECT count(*) FROM outbox"))
-        assert rows == [(0,)]
-        await bank.up()
+        # All that still waits to be said is that it was erased.
+        pair = await ada.peer("bank")
+        waiting = await ada.read(lambda tx: ada.node.outgoing.waiting(tx, pair))
+        assert [message.cmd for _, message in waiting] == [Cmd.ERASED]
         await client_of(bank).shared_answer(id, accept=True)
+        await bank.up()
         await settle(2000)
         assert await client_of(ada).shared() == ()
-        refused = (await one(bank)).refused
-        assert "erased here" in refused
+        theirs = await one(bank)
+        assert (theirs.state, theirs.agree) == ("left", False)
+        assert "erased" in theirs.refused
+        assert theirs.theirs.record is not None, "what was signed to the bank it keeps"
+        with pytest.raises(UsageError, match="ada has erased its copies"):
+            await client_of(bank).shared_propose("ada", CONTACTS, "c1", changes=MOVED)
         # Another record of the collection is shared as before.
         await client_of(ada).shared_propose("bank", CONTACTS, "c2", changes=MOVED)
         await settle()
