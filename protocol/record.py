@@ -185,17 +185,6 @@ def require_day(batch: Batch, day: int) -> None:
         raise RecordError("here are records of another day")
 
 
-def series_interval(batch: Batch) -> int:
-    """The one interval, in seconds, of a regular series; a path has one, or refuses the records.
-
-    Raises RecordError if there are no rows or several intervals.
-    """
-    intervals = set(cast("Sequence[int]", batch.columns["duration_s"]))
-    if len(intervals) != 1:
-        raise RecordError(f"one collection has one interval length; here are {len(intervals)}")
-    return intervals.pop()
-
-
 def column_fits(f: Field, column: Column) -> bool:
     """Does every cell have the type of `f` and lie within its limits?"""
     present = [cell for cell in column if cell is not None] if f.optional else column

@@ -177,17 +177,6 @@ def parse_segment_head(raw: bytes) -> SegmentHead:
     )
 
 
-def open_segment(head: SegmentHead, encoded: Sequence[bytes], padding: Sequence[bytes]) -> Segment:
-    """A whole segment again from its head, its entries (`cb`) and its random leaves.
-
-    For the owner's own devices.  Raises StatementError if they are not those that were signed.
-    """
-    leaves = (*map(entry_leaf, encoded), *padding)
-    if len(leaves) != head.size or not equal(tree_hash(leaves), head.root):
-        raise StatementError("these entries are not those that the device signed")
-    return Segment(head, _parse_entries(head, encoded), leaves)
-
-
 def runs(segment: Segment, wanted: Iterable[int]) -> tuple[RunProof, ...]:
     """One proof for each contiguous run of the entries at the places `wanted`, ascending.
 

@@ -58,10 +58,6 @@ class Admission:
         self._places: OrderedDict[Place, None] = OrderedDict()
         self._held: dict[str, int] = {}
 
-    @property
-    def unproved(self) -> int:
-        return len(self._places)
-
     def arrives(self, host: str, give_way: Callable[[], None], now_s: float) -> Place | None:
         """A place for a connection from `host`; None: close it.
 

@@ -163,10 +163,6 @@ class Log:
         )
         return [row[0] for row in rows]
 
-    def inclusion(self, tx: Tx, index: int, size: int | None = None) -> list[bytes]:
-        """The audit path of one leaf in the tree of the first `size`.  Raises BadProof."""
-        return self.tree(tx, size).inclusion_proof(index)
-
     def tree(self, tx: Tx, size: int | None = None) -> GrownTree:
         """The tree of the first `size` leaves, to draw proofs from.
 

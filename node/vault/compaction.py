@@ -68,36 +68,6 @@ def compact_day(vault: Vault, tx: Tx, path: str, day: int) -> int:
     return merged
 
 
-async def compact(vault: Vault, path: str, days_max: int = 64) -> int:
-    """Merge small pages on at most `days_max` days of `path`; how many pages went into others.
-
-    One transaction a day, so that nobody waits for long.  Raises NotFound, StoreError.
-    """
-
-    def crowded(tx: Tx) -> list[int]:
-        collection = vault.collections.get(tx, path)
-        found: list[int] = []
-        for month in collection.months:
-            by_day: defaultdict[int, list[Stored]] = defaultdict(list)
-            for stored in vault.stored_of_month(tx, path, month):
-                by_day[stored.day].append(stored)
-            found += [day for day, some in sorted(by_day.items()) if _small_pages(vault, some)]
-            if len(found) >= days_max:
-                break
-        return found[:days_max]
-
-    merged = 0
-    async with vault.alone_on(path):
-        for day in await vault.store.database.read(crowded):
-            merged += await vault.store.database.write(partial(_compact_one, vault, path, day))
-            vault.changed(path)
-    return merged
-
-
-def _compact_one(vault: Vault, path: str, day: int, tx: Tx) -> int:
-    return compact_day(vault, tx, path, day)
-
-
 def _is_numbered(numbers: set[int], stored: Stored) -> bool:
     return stored.seq in numbers
 

@@ -13,7 +13,7 @@ import trio.testing
 from entrenous.apps.readers.vcard import PATH, reader
 from entrenous.node.config import Role
 from entrenous.node.errors import NodeError
-from entrenous.node.vault.compaction import compact
+from entrenous.node.vault.compaction import compact_day
 from entrenous.protocol.day import UNDATED
 from entrenous.protocol.window import Window
 from entrenous.tests.node.two_nodes import a_town, lend, meet, revoke, settle
@@ -48,7 +48,8 @@ async def test_contacts_are_imported_lent_fetched_and_taken_back(
             return dict(zip(batch.columns["id"], batch.columns["phones"], strict=True))
 
         assert await phones() == {"Ana": "1\tcell", "Bo": "3\tcell", "Cy": "4\tcell"}
-        await compact(alice.node.vault, PATH)
+        vault = alice.node.vault
+        await alice.node.store.database.write(lambda tx: compact_day(vault, tx, PATH, UNDATED))
 
         clerk = await town.party("clerk", Role.ORGANISATION)
         await meet(alice, clerk)

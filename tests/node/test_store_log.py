@@ -70,7 +70,7 @@ def test_the_root_is_the_tree_over_the_leaves_of_the_formats(path: Path, log: Lo
     assert run(path, log.size) == RECEIPTS
     assert run(path, log.root) == tree_hash(expected)
     assert run(path, lambda tx: log.leaves(tx, 5)) == expected[:5]
-    proof = run(path, lambda tx: log.inclusion(tx, 3, 10))
+    proof = run(path, lambda tx: log.tree(tx, 10).inclusion_proof(3))
     verify_inclusion(10, 3, expected[3], proof, tree_hash(expected[:10]))
 
 
@@ -368,7 +368,7 @@ def test_no_proof_is_made_over_a_leaf_that_is_missing(path: Path, log: Log) -> N
     with closing(sqlite3.connect(path)) as thief, thief:
         thief.execute("DELETE FROM leaf WHERE idx = 17")
     with pytest.raises(StoreDamaged, match="leaf 17 of the log is missing"):
-        run(path, lambda tx: log.inclusion(tx, 2))
+        run(path, lambda tx: log.tree(tx).inclusion_proof(2))
 
 
 def test_a_log_is_read_some_rows_at_a_time(

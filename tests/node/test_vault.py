@@ -14,7 +14,7 @@ from entrenous.node.errors import NotFound
 from entrenous.node.imports.doubles import Known, sift
 from entrenous.node.overlap import overlapped
 from entrenous.node.store.database import Tx
-from entrenous.node.vault.compaction import PAGES_MIN, compact
+from entrenous.node.vault.compaction import PAGES_MIN, compact_day
 from entrenous.node.vault.origin import DECLARED
 from entrenous.node.vault.sealing import Piece
 from entrenous.node.vault.vault import CHUNK_PAGES, Vault, Written, pieces_of
@@ -289,6 +289,17 @@ async def test_removing_takes_one_origin_and_its_counts(home: Home) -> None:
     assert (reading.pages, reading.damaged) == (2, ())
 
 
+async def compact(home: Home) -> int:
+    """Merge what there is on each day of `BANK`; how many pages went into others."""
+    vault = home.vault
+
+    def unit(tx: Tx) -> int:
+        days = sorted({one.day for one in vault.stored(tx, BANK, 0, DAY_MAX)})
+        return sum(compact_day(vault, tx, BANK, day) for day in days)
+
+    return await home.database.write(unit)
+
+
 async def test_small_pages_of_a_day_become_one(home: Home) -> None:
     vault = home.vault
     for number in range(PAGES_MIN + 2):
@@ -296,7 +307,7 @@ async def test_small_pages_of_a_day_become_one(home: Home) -> None:
         await write(vault, payment(f"p{number:03}", at_ms=number), BANK, origin)
     await write(vault, payment("next-day", DAY + 1), BANK, DECLARED)
     before = await vault.read(BANK, 0, DAY_MAX)
-    assert await compact(vault, BANK) == PAGES_MIN + 1
+    assert await compact(home) == PAGES_MIN + 1
     after = await vault.read(BANK, 0, DAY_MAX)
     assert columns(after.batch) == columns(before.batch)
     assert (before.pages, after.pages, after.damaged) == (PAGES_MIN + 3, 3, ())
@@ -307,7 +318,7 @@ async def test_small_pages_of_a_day_become_one(home: Home) -> None:
     newest = await head(home, PAGES_MIN + 3)
     replaced = [await head(home, seq) for seq in range(PAGES_MIN + 2) if seq != 1]
     assert set(newest.supersedes) == {one.cid for one in replaced}
-    assert await compact(vault, BANK) == 0
+    assert await compact(home) == 0
 
 
 async def test_compaction_leaves_what_it_may_not_touch(home: Home) -> None:
@@ -320,9 +331,9 @@ async def test_compaction_leaves_what_it_may_not_touch(home: Home) -> None:
         home.store.pages.delete(tx, [stored[4].place()])
 
     await home.database.write(lose)
-    assert await compact(vault, BANK) == 0, "a damaged page is not small enough to be forgotten"
+    assert await compact(home) == 0, "a damaged page is not small enough to be forgotten"
     await write(vault, payment("one-more"), BANK, DECLARED)
-    assert await compact(vault, BANK) == PAGES_MIN
+    assert await compact(home) == PAGES_MIN
     reading = await vault.read(BANK, 0, DAY_MAX)
     assert (reading.pages, len(reading.damaged), len(reading.batch)) == (2, 1, PAGES_MIN)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from entrenous.crypto.canonical import Value
 from entrenous.protocol.day import TIME_MAX_MS, TIME_MIN_MS, day_of
 from entrenous.protocol.errors import RecordError
-from entrenous.protocol.record import Batch, Cell, concat, series_interval
+from entrenous.protocol.record import Batch, Cell, concat
 from entrenous.protocol.schema import METER_READING, TRANSACTION, schema_named
 
 NOON = 1_767_268_800_000
@@ -139,16 +139,6 @@ def test_days_of_what_is_out_of_order_are_refused() -> None:
     rows = [READING, {**READING, "time": NOON - 1}]
     with pytest.raises(RecordError, match="row 1 is not in order"):
         list(Batch.from_rows(METER_READING, rows).by_day())
-
-
-def test_a_series_has_one_interval() -> None:
-    rows = [READING, {**READING, "time": NOON + 1}]
-    assert series_interval(Batch.from_rows(METER_READING, rows)) == 1800
-    rows[1] = {**rows[1], "duration_s": 3600}
-    with pytest.raises(RecordError, match="one interval length; here are 2"):
-        series_interval(Batch.from_rows(METER_READING, rows))
-    with pytest.raises(RecordError, match="here are 0"):
-        series_interval(Batch.empty(METER_READING))
 
 
 def test_concat_keeps_what_was_not_checked_unchecked() -> None:

@@ -27,7 +27,6 @@ from entrenous.protocol.segment import (
     RunProof,
     Segment,
     make_segment,
-    open_segment,
     parse_segment_head,
     runs,
     verify_run,
@@ -123,23 +122,6 @@ def test_a_reader_of_one_entry_learns_of_no_other() -> None:
     (run,) = runs(made, [2])
     others = {e.leaf() for i, e in enumerate(made.entries) if i not in (2, 3)}
     assert not others & set(run.hashes)
-
-
-def test_a_segment_opens_again_from_what_is_stored() -> None:
-    made = segment(5)
-    encoded = [e.encoded() for e in made.entries]
-    head = parse_segment_head(made.head.raw)
-    assert head == made.head
-    assert open_segment(head, encoded, made.padding) == made
-    for entries, padding in (
-        (encoded[:-1], made.padding),
-        (encoded, made.padding[:-1]),
-        (encoded, (*made.padding[:-1], bytes(32))),
-        (encoded[::-1], made.padding),
-        (encoded[:-1], (entry_leaf(encoded[-1]), *made.padding[:-1], bytes(32))),
-    ):
-        with pytest.raises(StatementError):
-            open_segment(head, entries, padding)
 
 
 @pytest.mark.parametrize(
