@@ -28,19 +28,14 @@ import trio
 from ...apps.readers.espi import reader as espi
 from ...apps.readers.ofx import reader as ofx
 from ...crypto.errors import EntrenousError
-from ...crypto.keys import PersonaKey
 from ...node.errors import Away, NotAllowed, NotFound, Refused, UsageError
 from ...node.grants.inbox import Asked, RequestState
 from ...node.node import Node
 from ...node.peers.peers import Pair
 from ...node.reads.lent_windows import Lent
-from ...protocol.command import AcceptArgs, Cmd
 from ...protocol.day import day_of_date
-from ...protocol.did import did_of
 from ...protocol.errors import Code
-from ...protocol.grant import Bundle, ReadArgs, issue_sub_grant
-from ...protocol.invocation import Invocation, issue_invocation
-from ...protocol.limits import INVOCATION_LIFE_S
+from ...protocol.invocation import Invocation
 from ...protocol.pairing import Invite
 from ...protocol.record import Batch, concat
 from ...protocol.request import Request
@@ -51,6 +46,7 @@ from ..dice import Dice
 from ..files import bank_file, energy_file
 from ..machine import BEGINNING_MS, DownError, Machine
 from ..world import World
+from .overreach import acceptance, another_command, wider_sub_grant
 
 T = TypeVar("T")
 
@@ -65,7 +61,6 @@ GRANT_LIFE_S = 30 * 86_400
 # People look again after a second, later less often.
 PATIENCE_S = (1.0, 2.0, 4.0, 8.0, 15.0)
 PACE_S = 20.0
-NONCE_BYTES = 16
 
 
 class NotYetError(Exception):
@@ -392,8 +387,8 @@ class Story:
         await self._read_refused(wider, Code.DAYS)
         elsewhere = Window(BANK if self.path == ENERGY else ENERGY, window.first, window.last)
         await self._read_refused(elsewhere, Code.COLLECTION)
-        await self._invoke_refused(Code.COMMAND, partial(self._another_command, grant, window))
-        await self._invoke_refused(Code.DAYS, partial(self._wider_sub_grant, grant, wider))
+        await self._invoke_refused(Code.COMMAND, partial(another_command, grant, window))
+        await self._invoke_refused(Code.DAYS, partial(wider_sub_grant, grant, wider))
         await self._replay(grant)
 
     async def _invoke_refused(
@@ -415,60 +410,13 @@ class Story:
 
         await self._insist(self.source, invoke)
 
-    async def _another_command(
-        self, grant: bytes, window: Window, node: Node, pair: Pair
-    ) -> tuple[Invocation, Sequence[bytes]]:
-        bundle = await _bundle(node, grant)
-        invocation = await _invocation(node, pair, bundle, window, cmd="/record/erase")
-        return invocation, [bundle.grant.delegation.raw]
-
-    async def _wider_sub_grant(
-        self, grant: bytes, wider: Window, node: Node, pair: Pair
-    ) -> tuple[Invocation, Sequence[bytes]]:
-        bundle = await _bundle(node, grant)
-        persona = await node.store.database.read(lambda tx: node.peers.persona(tx, pair.own))
-        delegate = PersonaKey.generate(node.entropy)
-        sub = issue_sub_grant(
-            persona.key,
-            bundle.links,
-            aud=did_of(delegate.public),
-            windows=[wider],
-            terms=bundle.terms,
-            exp_s=bundle.grant.exp_s,
-            nonce=node.entropy.random_bytes(NONCE_BYTES),
-        )
-        root = bundle.grant.policy
-        args = ReadArgs(wider, root.purpose, root.terms, (bundle.terms.cid,)).value()
-        invocation = issue_invocation(
-            delegate,
-            sub=pair.their,
-            cmd=Cmd.READ,
-            args=args,
-            prf=[bundle.grant.cid, sub.cid],
-            exp=node.clock.now_ms() // 1000 + INVOCATION_LIFE_S,
-            nonce=node.entropy.random_bytes(NONCE_BYTES),
-            aud=pair.certificate.device,
-        )
-        return invocation, [bundle.grant.delegation.raw, sub.delegation.raw]
-
     async def _replay(self, grant: bytes) -> None:
         """An acceptance is said twice, word for word: the second is refused."""
         self._stage("replay")
 
         async def twice(node: Node) -> None:
             pair = await _pair(node, self.person.name)
-            bundle = await _bundle(node, grant)
-            persona = await node.store.database.read(lambda tx: node.peers.persona(tx, pair.own))
-            invocation = issue_invocation(
-                persona.key,
-                sub=persona.did,
-                cmd=Cmd.ACCEPT,
-                args=AcceptArgs(pair.their, grant, bundle.terms.cid).value(),
-                prf=(),
-                exp=node.clock.now_ms() // 1000 + INVOCATION_LIFE_S,
-                nonce=node.entropy.random_bytes(NONCE_BYTES),
-                aud=pair.certificate.device,
-            )
+            invocation = await acceptance(grant, node, pair)
             first = await node.exchange.invoke(pair, invocation, ())
             second = await node.exchange.invoke(pair, invocation, ())
             if Code.BUSY in (first.answer.code, second.answer.code):
@@ -524,27 +472,6 @@ async def _pair(node: Node, name: str) -> Pair:
 
 async def _asked(node: Node, request: bytes) -> Asked:
     return await node.store.database.read(lambda tx: node.inbox.get(tx, request))
-
-
-async def _bundle(node: Node, grant: bytes) -> Bundle:
-    held = await node.store.database.read(lambda tx: node.borrowing.get(tx, grant))
-    return held.bundle
-
-
-async def _invocation(
-    node: Node, pair: Pair, bundle: Bundle, window: Window, *, cmd: str
-) -> Invocation:
-    persona = await node.store.database.read(lambda tx: node.peers.persona(tx, pair.own))
-    return issue_invocation(
-        persona.key,
-        sub=pair.their,
-        cmd=cmd,
-        args=bundle.args(window).value(),
-        prf=[bundle.grant.cid],
-        exp=node.clock.now_ms() // 1000 + INVOCATION_LIFE_S,
-        nonce=node.entropy.random_bytes(NONCE_BYTES),
-        aud=pair.certificate.device,
-    )
 
 
 def _on_days(batch: Batch, first: int, last: int) -> Batch:
