@@ -48,3 +48,7 @@ class TermsCalls(Caller):
     async def ask_standing_terms(self, peer: str) -> results.terms.StandingTold:
         """Ask a peer which of its standing terms it shows.  Raises NotFound, Away, NotAllowed."""
         return await self._one(results.terms.StandingTold, "ask_standing_terms", peer=peer)
+
+    async def standing_told(self, peer: str) -> results.terms.StandingTold:
+        """What a peer told of them when it was last asked; nobody is asked.  Raises NotFound."""
+        return await self._one(results.terms.StandingTold, "standing_told", peer=peer)

@@ -16,6 +16,7 @@ from .data import Utc
 from .days import days_in_words, end_of_day_s, moment, require_whole_days, span
 from .household import ActingFor
 from .names import short
+from .offered_first import as_check, judged, kept_of, offered_in_words, show_judged, told_by
 from .options import USUAL, Options, node_of, zone_of
 from .requests import now_ms, show_requests
 from .terms_file import read_terms
@@ -46,12 +47,18 @@ async def ask(
     until: Until = None,
     refusal: Annotated[str, Parameter(help="What follows from a no, in your words.")] = "",
     acting_for: ActingFor = None,
+    check: Annotated[
+        bool, Parameter(help="Ask for nothing: say what their standing terms make of it.")
+    ] = False,
     utc: Utc = False,
     options: Options = USUAL,
 ) -> None:
     """Ask a peer to lend you days of their data, for a purpose and on terms.
 
     The days are those of your time zone; what is asked for is the UTC days that lie inside them.
+
+    With --check nothing is asked for: the peer tells which of its standing terms it shows to you,
+    and you see what they make of it.
 
     Example: entrenous ask alice energy/electricity/load-curve --from 2025-01-01 --to 2025-12-31
     --purpose dpv:ServiceProvision --terms terms.yaml
@@ -66,7 +73,17 @@ async def ask(
     exp_s = (
         now_ms() // 1000 + _ASKED_FOR_DAYS * _DAY_S if until is None else end_of_day_s(until, zone)
     )
+    screen = options.screen
+    if check:
+        async with node_of(options, network=True) as client:
+            told = await told_by(client, peer)
+        found = judged(told, items, written, exp_s)
+        screen.show("ask --check", as_check(told, found))
+        if not screen.json:
+            show_judged(screen, told, found)
+        return
     async with node_of(options) as client:
+        told_before = await kept_of(client, peer)
         request = await client.ask(
             peer,
             items,
@@ -76,7 +93,6 @@ async def ask(
             refusal=refusal,
             acting_for=acting_for,
         )
-    screen = options.screen
     left_out = days.left_out()
     screen.show(
         "ask",
@@ -95,6 +111,10 @@ async def ask(
     say_left_out(screen, left_out, days, zone)
     show_terms(screen, written)
     screen.fact("until", moment(exp_s * 1000))
+    if told_before is not None and told_before.rules:
+        screen.fact(
+            "they offer", offered_in_words(told_before, judged(told_before, items, written, exp_s))
+        )
     if acting_for is None:
         screen.say("`entrenous asked` tells what became of it.")
     else:

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import cast
 
-from cyclopts import CycloptsError, UnknownCommandError
+from cyclopts import CycloptsError, UnknownCommandError, UnknownOptionError
 
 from ...crypto.errors import EntrenousError
 from ..errors import Exit, exit_of
 from .commands import command_names
+from .renamed import renamed
 from .screen import print_error
 
 _NAME_MAX = 200  # characters of a path in a sentence
@@ -55,6 +56,8 @@ def _usage(error: CycloptsError) -> str:
         return f"there is no command {name}{meant}; `entrenous --help` lists all"
     said = " ".join(str(error).split()).rstrip(".")
     chain = [name for name in error.command_chain or () if not name.startswith("-")]
+    if isinstance(error, UnknownOptionError):
+        said = renamed(" ".join(chain), error.token.keyword or error.token.value) or said
     return f"{said}; see `{' '.join(['entrenous', *chain])} --help`"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Annotated
 
@@ -89,9 +90,10 @@ async def history(
     /,
     *,
     from_: Annotated[
-        str | None, Parameter(name="--from", help="Not before this time (2026-03-01).")
+        str | None,
+        Parameter(name="--from", help="First day, or time (2026-03-01, 2026-03-01T18:30)."),
     ] = None,
-    to: Annotated[str | None, Parameter(name="--to", help="Not after this time.")] = None,
+    to: Annotated[str | None, Parameter(name="--to", help="Last day, included, or time.")] = None,
     options: Options = USUAL,
 ) -> None:
     """Tell everything between you and a peer: asked, granted, read, delivered, taken back.
@@ -99,7 +101,7 @@ async def history(
     Example: entrenous history bank --from 2026-01-01
     """
     first = None if from_ is None else moment_of(from_)
-    last = None if to is None else moment_of(to)
+    last = None if to is None else _end_of(to)
     async with node_of(options) as client:
         found = await client.history(peer)
     found = tuple(
@@ -118,6 +120,13 @@ async def history(
         screen.say(
             f"{counted(len(outside), 'read')} did not lie within a grant as it is kept here."
         )
+
+
+def _end_of(text: str) -> int:
+    """The last moment that an option names: of a day its end, as wherever days are given."""
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        return moment_of(f"{text}T23:59:59") + 999
+    return moment_of(text)
 
 
 def _titled(

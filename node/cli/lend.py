@@ -102,7 +102,7 @@ async def inbox(
         show_requests(screen, shown, "Nothing waits for your decision.", known=True)
     show_offers(screen, offers)
     tell_waiting(screen, shared)
-    if shown and not screen.json:
+    if any(one.state == "waiting" for one in shown) and not screen.json:
         screen.say()
         screen.say("`entrenous inbox ID` shows one in full, `entrenous decide ID` decides it.")
 
@@ -120,9 +120,9 @@ async def decide(
     *,
     from_: From = None,
     to: To = None,
-    only: Annotated[
+    collection: Annotated[
         tuple[str, ...],
-        Parameter(name="--only", help="Of what was asked for, this collection only.", negative=""),
+        Parameter(help="Of what was asked for, this collection only.", negative=""),
     ] = (),
     view: Words = (),
     until: Until = None,
@@ -152,10 +152,12 @@ async def decide(
     screen = options.screen
     harder = Harder(retention, recipient, no_recipients, clause)
     if decision is None:
-        if from_ or to or only or view or until or reason or acting_for or others or harder:
+        if from_ or to or collection or view or until or reason or acting_for or others or harder:
             raise UsageError("say what you decide: grant or refuse")
         return await choices(id, options=options)
-    if decision != "grant" and (from_ or to or only or view or until or utc or others or harder):
+    if decision != "grant" and (
+        from_ or to or collection or view or until or utc or others or harder
+    ):
         raise UsageError("a refusal has no days, no collections, no terms and no end")
     if decision in ("accept", "decline"):
         if decision == "accept" and reason is not None:
@@ -175,19 +177,19 @@ async def decide(
                 "--others, --view and narrower terms are for the owner of the data to say"
             )
         until_s = None if until is None else end_of_day_s(until, zone)
-        return await grant_for(options, acting_for, id, days, zone, only, until_s, yes=yes)
+        return await grant_for(options, acting_for, id, days, zone, collection, until_s, yes=yes)
     async with node_of(options) as client:
         request = request_named(await client.inbox(), id)
         vault = await client.collections()
         found = await client.choices(request.id) if view else ()
     check_waiting(request)
     exp_s = request.exp_s if until is None else end_of_day_s(until, zone)
-    every: Sequence[Window] = narrowed(request.items, vault, days, only)
+    every: Sequence[Window] = narrowed(request.items, vault, days, collection)
     every, viewed = in_views(every, found, view) if view else (every, [])
     windows, not_theirs = _apart(opened_until(every, exp_s), request, vault, others=others)
     if not windows:
         raise UsageError("this grant would end before the first of its days")
-    left_out = left_out_words(days, wanted_of(request.items, vault, only))
+    left_out = left_out_words(days, wanted_of(request.items, vault, collection))
     if not screen.json:
         show_request(screen, request, vault, now_ms())
         screen.say()

@@ -199,7 +199,7 @@ def _show(screen: Screen, one: AllowanceInfo) -> None:
 def push(
     *,
     token: Annotated[Path, Parameter(help="The file that `entrenous allow` wrote.")],
-    patience: Annotated[
+    wait: Annotated[
         int, Parameter(help="Seconds to go on trying while the node is away or busy.")
     ] = 60,
     options: Options = USUAL,
@@ -224,7 +224,7 @@ def push(
         refused.append({"line": line, "reason": reason})
         screen.note(f"line {line} is left out: {reason}")
 
-    with PushClient(read, patience_s=max(patience, 0)) as client:
+    with PushClient(read, patience_s=max(wait, 0)) as client:
         for group in _waiting_lines():
             rows: list[_Row] = []
             for number, line in group:

@@ -44,6 +44,15 @@ TERMS: Final[Mapping[str, Shape]] = {
         exp_s="until when, or null",
         changes="how it is less than what was asked, a sentence each",
     ),
+    "ask --check": one(
+        peer="who told its standing terms",
+        heard_ms="when",
+        does="what they would do with it, `grant`, `queue` or `refuse`; null: they show you none",
+        why="one sentence",
+        windows="what would be granted: `collection`, `first`, `last`",
+        exp_s="until when, or null",
+        changes="how it is less than what would be asked, a sentence each",
+    ),
     "terms standing of": one(
         peer="who told them",
         heard_ms="when",

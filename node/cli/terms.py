@@ -311,15 +311,25 @@ async def standing_check(
 
 @standing_app.command(name="of")
 async def standing_of(
-    peer: Annotated[str, Parameter(help="Whom to ask.")], /, *, options: Options = USUAL
+    peer: Annotated[str, Parameter(help="Whom to ask.")],
+    /,
+    *,
+    kept: Annotated[
+        bool, Parameter(help="Show what it told when it was last asked; ask nobody.")
+    ] = False,
+    options: Options = USUAL,
 ) -> None:
     """Ask a peer which of its standing terms it shows to you, before you draft a request.
 
+    `ask --check` says what they make of a draft.
+
     Example: entrenous terms standing of alice
     """
-    async with node_of(options, network=True) as client:
-        found = await client.ask_standing_terms(peer)
+    async with node_of(options, network=not kept) as client:
+        found = await (client.standing_told(peer) if kept else client.ask_standing_terms(peer))
     options.screen.show("terms standing of", found)
+    if kept:
+        options.screen.say(f"As {peer} told it on {moment(found.heard_ms)}.")
     _show_rules(options.screen, {"rules": found.rules}, f"{peer} shows no standing terms to you.")
 
 

@@ -48,10 +48,10 @@ def show_marks(screen: Screen, one: RequestInfo) -> None:
     for sentence in marks.tied:
         screen.fact("tied", sentence)
     if marks.asked > 1:
-        screen.fact("asked again", asked_in_words(marks))
+        screen.fact("again", asked_in_words(marks))
     screen.fact("frugality", frugality_in_words(marks.frugality))
     if marks.why is not None:
-        screen.fact("your rules", marks.why)
+        screen.fact("your rules", _ruled(marks.rule, marks.why))
     for change in marks.changes:
         screen.fact("narrowed", change)
 
@@ -65,8 +65,13 @@ def marks_in_lines(one: RequestInfo) -> list[str]:
     if marks.asked > 1:
         found.append(asked_in_words(marks))
     if marks.rule is not None and marks.why is not None:
-        found.append(f"your rules: {marks.why}")
+        found.append(f"your rules: {_ruled(marks.rule, marks.why)}")
     return found
+
+
+def _ruled(rule: str | None, why: str) -> str:
+    """Why the rules did what they did, and which of them it was."""
+    return why if rule is None or rule in why else f"{why} ({rule})"
 
 
 def asked_in_words(marks: RequestMarks) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
@@ -102,10 +102,10 @@ async def add(
     rule: Annotated[
         str | None, Parameter(help="By which installed rule categories are sorted (budget).")
     ] = None,
-    late: Annotated[
+    late_days: Annotated[
         int | None, Parameter(help="Days to wait after a period for what comes late (5).")
     ] = None,
-    again: Annotated[
+    again_days: Annotated[
         int | None, Parameter(help="Days at least between two versions of a period (7).")
     ] = None,
     options: Options = USUAL,
@@ -125,8 +125,8 @@ async def add(
             bands=[_band(text) for text in band],
             fields=field,
             rule=rule,
-            late_days=late,
-            again_days=again,
+            late_days=late_days,
+            again_days=again_days,
         )
     options.screen.show("view add", made)
     if not options.screen.json:
@@ -189,19 +189,41 @@ def _show(screen: Screen, one: ViewInfo) -> None:
         f"told: {counted(one.periods, 'period')}, {counted(one.records, 'record')}; "
         "no source signs what a node derives",
     ]
-    held = [w.name for w in one.waiting if w.why == "held"]
-    waits = [w for w in one.waiting if w.why != "held"]
-    if waits:
-        release = " (`view release`)" if any(w.why == "incomplete" for w in waits) else ""
-        names = ", ".join(f"{w.name} ({w.why})" for w in waits[-3:])
-        details.append(f"not yet: {names}{release}")
-    if held:
-        details.append(f"a correction is held back: {', '.join(held[-3:])} (`view release`)")
+    by_why: dict[str, list[str]] = {}
+    for waits in one.waiting:
+        by_why.setdefault(waits.why, []).append(waits.name)
+    for why, names in by_why.items():
+        words, let_go = _WAITING[why]
+        details.append(f"{words}: {_few(names)}")
+        if let_go is not None:
+            details.append(f"`entrenous view release {one.path} {names[-1]}` {let_go}")
     if one.lent:
         details.append(f"lent under {counted(one.lent, 'grant')}")
     if one.trouble:
         details.append(f"not derived: {one.trouble}")
     screen.entry(one.path, one.schema, *details)
+
+
+# Why a period is not told as it is, and what letting it go does.
+_WAITING: Final[Mapping[str, tuple[str, str | None]]] = {
+    "open": ("not over yet", None),
+    "told a short while ago": ("changed, and told again in a few days", None),
+    "incomplete": (
+        "incomplete: a day is missing, or nothing from after it has come",
+        "tells it as it is, if nothing more will come",
+    ),
+    "held": (
+        "a correction is held back, since whoever read it before could subtract",
+        "tells it all the same",
+    ),
+}
+_PERIODS_NAMED = 3
+
+
+def _few(names: Sequence[str]) -> str:
+    """The newest of some periods, and how many more there are."""
+    more = len(names) - _PERIODS_NAMED
+    return ", ".join(names[-_PERIODS_NAMED:]) + (f" and {more} before" if more > 0 else "")
 
 
 def _more(one: ViewInfo) -> str:
@@ -355,7 +377,7 @@ def in_views(
             known = [one.view for one in found if one.collection == window.collection and one.view]
             raise UsageError(
                 f"of {window.collection} there is no such view for these days; there are "
-                f"{', '.join(known) or 'none'} (`--only` leaves other collections out)"
+                f"{', '.join(known) or 'none'} (`--collection` leaves other collections out)"
             )
         for one in some:
             whole = whole_periods([replace(window, collection=one.path)])

@@ -215,3 +215,11 @@ class StandingRules:
     def heard(self, tx: Tx, pair: Pair, raw: bytes, now_ms: int) -> None:
         """Keep what a peer told of its own."""
         self._objects.put(tx, Kind.STANDING_TOLD, [pair.own, pair.their], [now_ms, raw])
+
+    def told_by(self, tx: Tx, pair: Pair) -> tuple[int, bytes] | None:
+        """When a peer was last asked for its own, and what it told, empty for none."""
+        match self._objects.get(tx, Kind.STANDING_TOLD, [pair.own, pair.their]):
+            case [int(heard_ms), bytes(raw)]:
+                return heard_ms, raw
+            case _:
+                return None

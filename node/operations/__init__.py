@@ -28,6 +28,7 @@ from . import (
     reads,
     renewal,
     shared,
+    standing_told,
     tellings,
     terms,
     views,
@@ -197,7 +198,10 @@ OPERATIONS: dict[str, Operation] = {
     "standing_terms": Operation(terms.standing_terms),
     "set_standing_terms": Operation(terms.set_standing_terms, ("terms",)),
     "check_standing_terms": Operation(terms.check_standing_terms, ("request",)),
-    "ask_standing_terms": Operation(terms.ask_standing_terms, ("peer",), needs_network=True),
+    "ask_standing_terms": Operation(
+        standing_told.ask_standing_terms, ("peer",), needs_network=True
+    ),
+    "standing_told": Operation(standing_told.standing_told, ("peer",)),
     # without a network
     "outbox": Operation(parcels.outbox, (), ("peer",)),
     "outbox_again": Operation(parcels.outbox_again, ("peer",)),

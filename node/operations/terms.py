@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import cast
 
-import trio
-
 from ...protocol.cid import cid_of
-from ...protocol.command import Cmd, StandingArgs, parse_out
 from ...protocol.did import Did, check_did
-from ...protocol.errors import Code, ProtocolError, RemoteProtocolError
+from ...protocol.errors import ProtocolError
 from ...protocol.limits import (
     CLAUSES_MAX,
     LINE_CHARS_MAX,
     RECIPIENTS_MAX,
-    STANDING_BYTES_MAX,
     TEXT_CHARS_MAX,
 )
 from ...protocol.request import Request, parse_request
-from ...protocol.standing_terms_file import standing_from_mapping, standing_value
+from ...protocol.standing_terms_file import standing_value
 from ...protocol.terms import Clause, Force, Terms
 from ...protocol.terms_enforced import LICENCE, always_held, shown_clauses
 from ...protocol.terms_narrowing import differences, narrowed
 from ...protocol.terms_odrl import Agreed, Policy, odrl
 from ...protocol.window import Window
-from ...protocol.wire import Value, decode
-from ..errors import Away, NotAllowed, UsageError
+from ...protocol.wire import Value
+from ..errors import UsageError
 from ..grants.grant_given import GrantGiven
 from ..grants.grant_held import GrantHeld
 from ..grants.inbox import Asked, Inbox, RequestState
@@ -39,7 +35,6 @@ from ..results.terms import (
     ClauseInfo,
     JudgementInfo,
     RequestMarks,
-    StandingTold,
     TermsInfo,
 )
 from ..shape import to_value
@@ -320,39 +315,3 @@ async def check_standing_terms(host: Host, args: Args, emit: Emit) -> Value:
         )
 
     return to_value(await node.store.database.read(unit))
-
-
-async def ask_standing_terms(host: Host, args: Args, emit: Emit) -> Value:
-    """Ask a peer which of its standing terms it shows; what it told, kept too."""
-    node, peer = host.node, args.text("peer")
-    pair = await node.store.database.read(lambda tx: node.peers.named(tx, peer))
-    try:
-        with trio.fail_after(ASK_S):
-            said = await node.exchange.say(pair, Cmd.STANDING, StandingArgs(pair.their).value())
-    except trio.TooSlowError:
-        raise Away(f"{pair.name} did not answer") from None
-    if said.answer.code is not Code.OK:
-        raise NotAllowed(f"{pair.name} does not answer this: {said.answer.code.value}")
-    out = parse_out(Cmd.STANDING, said.answer.out)
-    assert isinstance(out, bytes)
-    rules = _rules(out)
-    now_ms = node.clock.now_ms()
-    await node.store.database.write(lambda tx: node.standing_rules.heard(tx, pair, out, now_ms))
-    return to_value(StandingTold(pair.name, now_ms, rules))
-
-
-def _rules(out: bytes) -> tuple[Value, ...]:
-    """What a peer told, read strictly and written again: nothing else reaches a screen.
-
-    Raises WireError.
-    """
-    if not out:
-        return ()
-    told = decode(out, bytes_max=STANDING_BYTES_MAX)
-    if not isinstance(told, dict):
-        raise RemoteProtocolError("the peer told standing terms in a form that is none")
-    value = standing_value(standing_from_mapping(told))
-    assert isinstance(value, dict)
-    rules = value["rules"]
-    assert isinstance(rules, list)
-    return tuple(cast("Iterable[Value]", rules))

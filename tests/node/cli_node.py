@@ -13,7 +13,7 @@ import pytest
 from entrenous.node import cli
 from entrenous.node.cli import options
 from entrenous.node.client import Client, NotRunning
-from entrenous.node.errors import NodeError
+from entrenous.node.errors import NodeError, NotFound
 from entrenous.node.results.grants import GrantInfo, RequestInfo
 from entrenous.node.results.node import Status
 from entrenous.node.results.peers import Level, Peer, StandingInfo
@@ -104,6 +104,8 @@ class FakeNode:
         on_progress: Callable[[Value], None],
     ) -> Value:
         self.calls.append((op, args))
+        if op == "standing_told" and op not in self.answers:
+            raise NotFound("nobody was asked for standing terms")
         # Nothing was asked by this node, can be chosen or is shared, unless a test says so.
         answer = (
             self.answers.get(op, []) if op in ("asked", "choices", "shared") else self.answers[op]

@@ -149,7 +149,7 @@ def test_a_refusal_tells_its_reason(run: CommandLine) -> None:
         (("decide", ID, "maybe"), 2),
         (("decide", ID[:4], "grant"), 2),
         (("decide", "zzzzzzzz", "grant"), 3),
-        (("decide", ID, "grant", "--only", "finance/accounts"), 2),
+        (("decide", ID, "grant", "--collection", "finance/accounts"), 2),
         (("grants", "nobody"), 3),
         (("revoke", "zzzzzzzz"), 3),
         (("read", PATH, "--from", "yesterday"), 2),
