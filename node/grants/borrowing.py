@@ -21,7 +21,7 @@ from ...protocol.did import Did
 from ...protocol.errors import Code, GrantRefused, RemoteProtocolError
 from ...protocol.grant import Bundle, check_bundle, parse_bundle
 from ...protocol.invocation import Invocation, issue_invocation
-from ...protocol.keyset import GrantKeys, grant_of, open_keyset, parse_keyset
+from ...protocol.keyset import parse_keyset
 from ...protocol.limits import INVOCATION_LIFE_S, MANDATES_OF_ONE_MAX
 from ...protocol.receipt import Asked as AskedRead
 from ...protocol.request import Request, parse_request
@@ -30,21 +30,20 @@ from ...protocol.showing import check_within
 from ...protocol.trust import GrantStatus
 from ...protocol.window import Window
 from ...protocol.wire import Value
-from ..errors import NotAllowed, NotFound
+from ..errors import NotAllowed
 from ..household.mandate_kept import ProxyKept
 from ..money.paid_terms import check_paid_terms, paid_terms_on, refuse_paid_terms
 from ..peers.outgoing import Outgoing
-from ..peers.peers import OwnPersona, Pair, Peers
+from ..peers.peers import Pair, Peers
 from ..reads.lent_windows import CheckedWindow, Fetching
 from ..store.database import Tx
-from ..store.errors import StoreDamaged
 from ..store.objects import Kind
 from ..store.store import Store
 from ..vault.collection import Collections
-from .grant_held import KEYSETS_KEPT_MAX, GrantHeld
-from .grant_lines import GrantLines, Happened, Side, line_of_held
-from .grants_held import GrantsHeld
+from .grant_held import GrantHeld
+from .grant_lines import Happened, Side, line_of_held
 from .inbox import Asked, Inbox, RequestState
+from .keys_held import KeysHeld
 from .lending_on import LendingOn
 from .lent_days import LentDays
 from .lent_pages import LentPages
@@ -53,7 +52,7 @@ from .lent_proofs import keep_proof
 NONCE_BYTES = 16
 
 
-class Borrowing:
+class Borrowing(KeysHeld):
     """The reader's side of every grant."""
 
     def __init__(
@@ -67,23 +66,18 @@ class Borrowing:
         device: bytes,
         entropy: Entropy,
     ) -> None:
-        self._store = store
-        self._peers = peers
+        super().__init__(store, peers, lending_on)
         self._inbox = inbox
         self._outgoing = outgoing
-        self._lending_on = lending_on
         self._entropy = entropy
-        self._kept = GrantsHeld(store.objects)
         self.days = LentDays(store.objects)
         self.pages = LentPages(store, collections, self.days, device)
-        self.lines = GrantLines(store.objects)
         # Is told of each grant that was taken back, in the same unit of work.
         self.ended: Callable[[Tx, GrantHeld, int], None] = _no_duty
         # Is told of each grant that came.
         self.began: Callable[[Tx, GrantHeld], None] = _no_clock
         # Keeps what binds us harder than we asked, for the operator; without it that is taken.
         self.offered: Callable[[Tx, Pair, Bundle, bytes, int], None] | None = None
-        self._keys: dict[tuple[bytes, tuple[int, ...]], GrantKeys] = {}
 
     # asking
 
@@ -279,72 +273,7 @@ class Borrowing:
         held = GrantHeld(own, owner, bundle, None, GrantStatus.LIVE, None, (), via)
         self._hold(tx, held, now_ms)
 
-    def get(self, tx: Tx, cid: bytes) -> GrantHeld:
-        """Raises NotFound."""
-        held = self.find(tx, cid)
-        if held is None:
-            raise NotFound("this node holds no such grant: see `entrenous grants`")
-        return held
-
-    def all(self, tx: Tx) -> list[GrantHeld]:
-        return self._kept.all(tx)
-
-    def find(self, tx: Tx, cid: bytes) -> GrantHeld | None:
-        return self._kept.find(tx, cid)
-
-    # keys
-
-    def keyset(self, tx: Tx, pair: Pair, raw: bytes) -> int:
-        """Keep a keyset that came; its number.  One that is held already changes nothing.
-
-        Raises GrantRefused, WireError, CryptoError if it is not for a grant of this pair.
-        """
-        held = self.find(tx, grant_of(raw))
-        if held is None or held.keyed != (pair.own, pair.their):
-            raise GrantRefused("a keyset is for a grant that is not held", Code.UNKNOWN_GRANT)
-        keyset = parse_keyset(raw, held.giver)
-        if keyset.n in held.keysets:
-            if self._store.objects.get(tx, Kind.KEYSET_HELD, [held.cid, keyset.n]) != raw:
-                raise GrantRefused(
-                    f"another keyset with the number {keyset.n} was already received", Code.REPLAY
-                )
-            return keyset.n
-        if len(held.keysets) >= KEYSETS_KEPT_MAX:
-            raise GrantRefused("this grant has had all the keysets that are kept", Code.TOO_MUCH)
-        persona = self._peers.persona(tx, held.keyed[0])
-        secret = persona.reader_of(held.bundle.reader_key)
-        opened = open_keyset(keyset, held.bundle.sealing(), secret)
-        if not held.keysets:
-            # By the owner's clock, as the keyset says: the answer to our acceptance.
-            self.lines.happened(tx, Side.HELD, held.cid, Happened.ACCEPTED, keyset.n)
-        if held.keysets:
-            # Refused now if it contradicts what is held, rather than at each read.
-            self.keys(tx, held).with_keys(opened)
-        self._store.objects.put(tx, Kind.KEYSET_HELD, [held.cid, keyset.n], raw)
-        fresh = replace(held, keysets=(*held.keysets, keyset.n))
-        self._kept.save(tx, fresh)
-        # The number of a keyset is the time at which it was made, by the owner's clock.
-        self._lending_on.renew(tx, fresh, self.keys(tx, fresh), keyset.n)
-        return keyset.n
-
-    def keys(self, tx: Tx, held: GrantHeld) -> GrantKeys:
-        """Everything that the keysets of a grant open.  Raises NotAllowed if none came yet."""
-        name = (held.cid, held.keysets)
-        keys = self._keys.get(name)
-        if keys is None:
-            persona = self._peers.persona(tx, held.keyed[0])
-            for n in held.keysets:
-                raw = self._store.objects.get(tx, Kind.KEYSET_HELD, [held.cid, n])
-                if not isinstance(raw, bytes):
-                    raise StoreDamaged("a keyset is missing from the store")
-                opened = _opened_keyset(raw, held, persona)
-                keys = opened if keys is None else keys.with_keys(opened)
-            if keys is None:
-                raise NotAllowed("the keys of this grant have not come yet: try again shortly")
-            if len(self._keys) >= 1024:
-                self._keys.clear()
-            self._keys[name] = keys
-        return keys
+    # ending
 
     def revoked(self, tx: Tx, pair: Pair, raw: bytes, now_ms: int) -> None:
         """The owner has taken a grant back.  Raises GrantRefused, BadSignature."""
@@ -491,13 +420,6 @@ class Borrowing:
             self.ended(tx, now, checked.receipt.body.t_ms)
         return newest
 
-    def forget_keys(self, tx: Tx, held: GrantHeld) -> None:
-        """Remove the keysets of a grant that has ended, of which nothing is kept."""
-        for n in held.keysets:
-            self._store.objects.delete(tx, Kind.KEYSET_HELD, [held.cid, n])
-        self._keys.pop((held.cid, held.keysets), None)
-        self._kept.save(tx, replace(held, keysets=()))
-
 
 def asked_by(request: Request, pair: Pair) -> Request:
     """A request that we made to `pair`, as who we are to it now."""
@@ -519,8 +441,3 @@ def _no_duty(_tx: Tx, _held: GrantHeld, _now_ms: int) -> None:
 
 def _no_clock(_tx: Tx, _held: GrantHeld) -> None:
     """Nobody looks at the clock for a grant."""
-
-
-def _opened_keyset(raw: bytes, held: GrantHeld, persona: OwnPersona) -> GrantKeys:
-    keyset = parse_keyset(raw, held.giver)
-    return open_keyset(keyset, held.bundle.sealing(), persona.reader_of(held.bundle.reader_key))

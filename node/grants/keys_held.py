@@ -1,0 +1,114 @@
+"""Keys held: the keysets that came for each grant, and everything that they open.
+
+A keyset is kept as it came and opened when it is needed; those of one grant add up, and one that
+contradicts what is held is refused when it comes, not at a read.  How many are kept is bounded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ...protocol.errors import Code, GrantRefused
+from ...protocol.keyset import GrantKeys, grant_of, open_keyset, parse_keyset
+from ..errors import NotAllowed, NotFound
+from ..peers.peers import OwnPersona, Pair, Peers
+from ..store.database import Tx
+from ..store.errors import StoreDamaged
+from ..store.objects import Kind
+from ..store.store import Store
+from .grant_held import KEYSETS_KEPT_MAX, GrantHeld
+from .grant_lines import GrantLines, Happened, Side
+from .grants_held import GrantsHeld
+from .lending_on import LendingOn
+
+# Grants of which the opened keys are kept at hand.
+OPENED_KEPT_MAX = 1024
+
+
+class KeysHeld:
+    """The grants that this node holds, with their keys."""
+
+    def __init__(self, store: Store, peers: Peers, lending_on: LendingOn) -> None:
+        self._store = store
+        self._peers = peers
+        self._lending_on = lending_on
+        self._kept = GrantsHeld(store.objects)
+        self.lines = GrantLines(store.objects)
+        self._keys: dict[tuple[bytes, tuple[int, ...]], GrantKeys] = {}
+
+    def get(self, tx: Tx, cid: bytes) -> GrantHeld:
+        """Raises NotFound."""
+        held = self.find(tx, cid)
+        if held is None:
+            raise NotFound("this node holds no such grant: see `entrenous grants`")
+        return held
+
+    def all(self, tx: Tx) -> list[GrantHeld]:
+        return self._kept.all(tx)
+
+    def find(self, tx: Tx, cid: bytes) -> GrantHeld | None:
+        return self._kept.find(tx, cid)
+
+    def keyset(self, tx: Tx, pair: Pair, raw: bytes) -> int:
+        """Keep a keyset that came; its number.  One that is held already changes nothing.
+
+        Raises GrantRefused, WireError, CryptoError if it is not for a grant of this pair.
+        """
+        held = self.find(tx, grant_of(raw))
+        if held is None or held.keyed != (pair.own, pair.their):
+            raise GrantRefused("a keyset is for a grant that is not held", Code.UNKNOWN_GRANT)
+        keyset = parse_keyset(raw, held.giver)
+        if keyset.n in held.keysets:
+            if self._store.objects.get(tx, Kind.KEYSET_HELD, [held.cid, keyset.n]) != raw:
+                raise GrantRefused(
+                    f"another keyset with the number {keyset.n} was already received", Code.REPLAY
+                )
+            return keyset.n
+        if len(held.keysets) >= KEYSETS_KEPT_MAX:
+            raise GrantRefused("this grant has had all the keysets that are kept", Code.TOO_MUCH)
+        persona = self._peers.persona(tx, held.keyed[0])
+        secret = persona.reader_of(held.bundle.reader_key)
+        opened = open_keyset(keyset, held.bundle.sealing(), secret)
+        if not held.keysets:
+            # By the owner's clock, as the keyset says: the answer to our acceptance.
+            self.lines.happened(tx, Side.HELD, held.cid, Happened.ACCEPTED, keyset.n)
+        if held.keysets:
+            # Refused now if it contradicts what is held, rather than at each read.
+            self.keys(tx, held).with_keys(opened)
+        self._store.objects.put(tx, Kind.KEYSET_HELD, [held.cid, keyset.n], raw)
+        fresh = replace(held, keysets=(*held.keysets, keyset.n))
+        self._kept.save(tx, fresh)
+        # The number of a keyset is the time at which it was made, by the owner's clock.
+        self._lending_on.renew(tx, fresh, self.keys(tx, fresh), keyset.n)
+        return keyset.n
+
+    def keys(self, tx: Tx, held: GrantHeld) -> GrantKeys:
+        """Everything that the keysets of a grant open.  Raises NotAllowed if none came yet."""
+        name = (held.cid, held.keysets)
+        keys = self._keys.get(name)
+        if keys is None:
+            persona = self._peers.persona(tx, held.keyed[0])
+            for n in held.keysets:
+                raw = self._store.objects.get(tx, Kind.KEYSET_HELD, [held.cid, n])
+                if not isinstance(raw, bytes):
+                    raise StoreDamaged("a keyset is missing from the store")
+                opened = _opened_keyset(raw, held, persona)
+                keys = opened if keys is None else keys.with_keys(opened)
+            if keys is None:
+                raise NotAllowed("the keys of this grant have not come yet: try again shortly")
+            if len(self._keys) >= OPENED_KEPT_MAX:
+                self._keys.clear()
+            self._keys[name] = keys
+        return keys
+
+    def forget_keys(self, tx: Tx, held: GrantHeld) -> None:
+        """Remove the keysets of a grant that has ended, of which nothing is kept."""
+        for n in held.keysets:
+            self._store.objects.delete(tx, Kind.KEYSET_HELD, [held.cid, n])
+        self._keys.pop((held.cid, held.keysets), None)
+        self._kept.save(tx, replace(held, keysets=()))
+
+
+def _opened_keyset(raw: bytes, held: GrantHeld, persona: OwnPersona) -> GrantKeys:
+    keyset = parse_keyset(raw, held.giver)
+    return open_keyset(keyset, held.bundle.sealing(), persona.reader_of(held.bundle.reader_key))
