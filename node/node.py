@@ -52,6 +52,7 @@ from .exchange.link_answers import LinkAnswers
 from .exchange.link_lending import LinkLending
 from .exchange.links import Links
 from .exchange.meeting import Meeting
+from .exchange.meeting_again import MeetingAgain
 from .exchange.post import Post
 from .exchange.quotas import Quotas
 from .exchange.showing import Showing
@@ -537,6 +538,16 @@ class Node:
             head=self.log_head,
         )
         self.introductions = Introductions(self.store, self.peers, self.links)
+        self.meeting_again = MeetingAgain(
+            store=self.store,
+            clock=ground.clock,
+            device=keystore.device.public,
+            links=self.links,
+            peers=self.peers,
+            lines=self.lines,
+            devices=self.peer_devices,
+            outgoing=self.outgoing,
+        )
 
     def _ask(self, ground: Ground) -> None:
         """What is read elsewhere, and what follows from each answer."""
@@ -664,6 +675,7 @@ class Node:
             keystore=self.keystore,
             witnesses=self.witnesses,
             witnessing=self.witnessing,
+            stamps=self.store.stamps,
             entropy=ground.entropy,
             name=self.config.name,
         )
@@ -690,7 +702,7 @@ class Node:
         self.views.derives = partial(derives, self.own_devices)
         pages = PageSpaces(self.vault, self.reencryption, self._has_siblings)
         pages.sweep = sweeping.pages
-        self.handing_over = HandingOver(rows, pages, ground.entropy)
+        self.handing_over = HandingOver(rows, pages, self.store.stamps, ground.entropy)
         self.keeping = Keeping(
             exchange=self.exchange,
             peers=self.peers,
@@ -758,6 +770,7 @@ class Node:
         """Serve peers, say what waits, keep house; until cancelled.  Started once it can dial."""
         await self.store.database.read(self.witnesses.begin)
         await self.store.database.read(self.keeping.look_at_lease)
+        self.store.stamps.watched = await self.store.database.read(self._has_siblings)
         await self.store.database.write(
             lambda tx: self.lending.begin_epoch(tx, self.clock.now_ms())
         )

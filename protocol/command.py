@@ -404,7 +404,9 @@ TABLE: Mapping[str, Row] = {
     Cmd.DEVICE_JOIN: Row(
         ("v", "secret", *command_pair.INTRODUCTION), command_pair.open_args, command_device.join_out
     ),
-    Cmd.DEVICE_HAVE: Row(("v", "to", "after"), command_device.have_args, command_device.have_out),
+    Cmd.DEVICE_HAVE: Row(
+        ("v", "to", "after", "same"), command_device.have_args, command_device.have_out
+    ),
     Cmd.DEVICE_LIST: Row(
         ("v", "to", "space", "after"), command_device.list_args, command_device.ids_out
     ),

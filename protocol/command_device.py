@@ -48,13 +48,18 @@ class JoinOut:
 
 @dataclass(frozen=True, slots=True)
 class HaveArgs:
-    """Which spaces the recipient has, by name, from the first after `after` on."""
+    """Which spaces the recipient has, by name, from the first after `after` on.
+
+    `same`: a digest over all that the sender has, or nothing.  To one who has the same, no space
+    is named: there is nothing to fetch.
+    """
 
     to: Did
     after: str
+    same: bytes = b""
 
     def value(self) -> dict[str, Value]:
-        return {"v": VERSION, "to": self.to, "after": self.after}
+        return {"v": VERSION, "to": self.to, "after": self.after, "same": self.same}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +154,10 @@ def join_out(out: Value) -> JoinOut:
 
 
 def have_args(body: Body) -> HaveArgs:
-    return HaveArgs(recipient(body), body.text("after"))
+    same = body.data("same", bytes_max=ID_BYTES)
+    if len(same) not in (0, ID_BYTES):
+        raise WireError("a digest over what a device has is of 16 bytes, or left out")
+    return HaveArgs(recipient(body), body.text("after"), same)
 
 
 def have_out(out: Value) -> HaveOut:

@@ -52,6 +52,7 @@ class PublicPersona:
 
     objects: Objects
     name: str = _PUBLIC
+    sets: tuple[Value, ...] = (Kind.SETTING.value,)
 
     def rows(self, tx: Tx) -> Mapping[bytes, Value]:
         did = self.objects.get(tx, Kind.SETTING, _PUBLIC)

@@ -40,6 +40,10 @@ class ChosenSpace:
     noted: Value
     check: Callable[[Value], None]
 
+    @property
+    def sets(self) -> tuple[Value, ...]:
+        return (self.kind.value, Kind.SETTING.value)
+
     def note(self, tx: Tx, now_ms: int) -> None:
         """Note when the value was chosen, if it was since this was last done."""
         value = self.objects.get(tx, self.kind, self.key)

@@ -66,6 +66,7 @@ class RowsGoneSpace:
 
     objects: Objects
     name: str = ROWS_GONE
+    sets: tuple[Value, ...] = (Kind.ROW_GONE.value,)
 
     def rows(self, tx: Tx) -> Mapping[bytes, Value]:
         return {

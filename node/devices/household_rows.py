@@ -22,6 +22,7 @@ from ...protocol.limits import INTEGER_MAX
 from ...protocol.wire import Value
 from ..household.household import Household, People, Person, Whose
 from ..store.database import Tx
+from ..store.objects import Kind
 from .space import Space, Taking, row_id, rows_of_ids
 
 PEOPLE: Final = "people"
@@ -53,6 +54,7 @@ class PeopleSpace:
 
     household: Household
     name: str = PEOPLE
+    sets: tuple[Value, ...] = (Kind.SETTING.value,)
 
     def rows(self, tx: Tx) -> Mapping[bytes, Value]:
         everyone = self.household.kept(tx)
@@ -83,6 +85,7 @@ class WhoseSpace:
 
     household: Household
     name: str = WHOSE
+    sets: tuple[Value, ...] = (Kind.SETTING.value,)
 
     def rows(self, tx: Tx) -> Mapping[bytes, Value]:
         said = self.household.said(tx)
@@ -114,6 +117,7 @@ class PersonasSpace:
 
     household: Household
     name: str = PERSONAS
+    sets: tuple[Value, ...] = (Kind.SETTING.value,)
 
     def rows(self, tx: Tx) -> Mapping[bytes, Value]:
         known = self.household.personas(tx)

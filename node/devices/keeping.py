@@ -185,7 +185,10 @@ class Keeping:
 
     async def _round(self, pair: Pair) -> tuple[int, bool]:
         """Fetch what is lacking now: how many rows changed, and whether anything was lacking."""
-        theirs = await self._have(pair)
+        root = await self._database.read(self._handing_over.root)
+        theirs = await self._have(pair, root)
+        if not theirs:
+            return 0, False
         mine = dict(await self._database.read(self._handing_over.digests))
         changed, lacks = 0, False
         lagging: frozenset[str] = frozenset()  # R is fetched before any page
@@ -213,11 +216,12 @@ class Keeping:
             return order.index(name), name
         return len(order) + is_removal(name), name
 
-    async def _have(self, pair: Pair) -> Mapping[str, bytes]:
+    async def _have(self, pair: Pair, root: bytes) -> Mapping[str, bytes]:
+        """Which spaces the other device has; none if it holds just what this one does."""
         found: dict[str, bytes] = {}
         after = ""
         while True:
-            out = await self._ask(pair, Cmd.DEVICE_HAVE, HaveArgs(pair.their, after).value())
+            out = await self._ask(pair, Cmd.DEVICE_HAVE, HaveArgs(pair.their, after, root).value())
             assert isinstance(out, HaveOut)
             names = [name for name, _ in out.spaces]
             if names != sorted(set(names)) or (names and names[0] <= after):
@@ -225,7 +229,7 @@ class Keeping:
             found |= dict(out.spaces)
             if not out.more or not names or len(found) > 16 * DEVICE_SPACES_MAX:
                 return found
-            after = names[-1]
+            after, root = names[-1], b""
 
     async def _ids(self, pair: Pair, name: str) -> list[bytes]:
         found: list[bytes] = []
@@ -342,12 +346,12 @@ class Keeping:
         self._devices.synced(tx, device, began_ms)
         self.look_at_lease(tx)
         store = self._vault.store
-        store.objects.put(tx, Kind.SETTING, _IN_STEP, store.ledger.counter(tx, PAGE_COUNTER))
+        store.objects.put(tx, Kind.SPOKE, _IN_STEP, store.ledger.counter(tx, PAGE_COUNTER))
 
     def _again(self, tx: Tx, paths: Sequence[str]) -> None:
         """What was written here since the devices were last in step, under keys that had been taken
         back elsewhere, comes under the present ones."""
-        value = self._vault.store.objects.get(tx, Kind.SETTING, _IN_STEP)
+        value = self._vault.store.objects.get(tx, Kind.SPOKE, _IN_STEP)
         since = value if isinstance(value, int) else 0
         for path in paths:
             collection = self._vault.collections.find(tx, path)

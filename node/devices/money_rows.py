@@ -21,6 +21,7 @@ from ...crypto.canonical import encode
 from ...protocol.errors import WireError
 from ...protocol.payment import parse_waiver
 from ...protocol.wire import Value
+from ..log.receipts import LOGGED
 from ..money.invoices import InvoiceKept
 from ..money.paid_reads import PaidRead, PaidReads
 from ..money.paid_terms import WaiverKept
@@ -120,6 +121,12 @@ class PaidReadSpace:
 
     reads: PaidReads
     name: str = "paid-reads"
+    sets: tuple[Value, ...] = (
+        Kind.PAID_READ.value,
+        Kind.GRANT_GIVEN.value,
+        Kind.GRANT_HELD.value,
+        LOGGED,
+    )
 
     def rows(self, tx: Tx) -> Mapping[bytes, Value]:
         return {one.id: one.value() for one in self.reads.all(tx)}

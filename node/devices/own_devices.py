@@ -26,10 +26,10 @@ from ..log.witnessing import Witnessing
 from ..peers.peers import DEVICE_PERSONA, OwnPersona, Pair, Peers, clean_name
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
+from ..store.stamps import Stamps
 from .own_device import OwnDevice, later
 
 _FAMILY = "own-devices-secret"
-_SPOKE = "own-device-spoke"
 # What a device is told unless its person says otherwise.
 SERVES_WITHIN_S = 86_400
 
@@ -53,6 +53,7 @@ class OwnDevices:
         keystore: Keystore,
         witnesses: Witnesses,
         witnessing: Witnessing,
+        stamps: Stamps,
         entropy: Entropy,
         name: str,
     ) -> None:
@@ -61,6 +62,7 @@ class OwnDevices:
         self._keystore = keystore
         self._witnesses = witnesses
         self._witnessing = witnessing
+        self._stamps = stamps
         self._entropy = entropy
         self._name = name
         self.device = did_of(keystore.device.public)
@@ -97,6 +99,7 @@ class OwnDevices:
         """Keep the persona by which this device is known to the others; `inception` is what it has
         shown already."""
         persona = self._persona(key, reader, now_ms, inception)
+        self._stamps.watched = True
         self._objects.add(tx, Kind.PERSONA, persona.did, persona.value())
         self._objects.put(tx, Kind.SETTING, DEVICE_PERSONA, persona.did)
         return persona
@@ -243,10 +246,10 @@ class OwnDevices:
 
     def synced(self, tx: Tx, device: Did, at_ms: int) -> None:
         """At `at_ms` this device had all that `device` had."""
-        self._objects.put(tx, Kind.SETTING, [_SPOKE, device], at_ms)
+        self._objects.put(tx, Kind.SPOKE, device, at_ms)
 
     def synced_ms(self, tx: Tx, device: Did) -> int | None:
-        value = self._objects.get(tx, Kind.SETTING, [_SPOKE, device])
+        value = self._objects.get(tx, Kind.SPOKE, device)
         return value if isinstance(value, int) else None
 
     def serves_until_ms(self, tx: Tx) -> int | None:

@@ -30,6 +30,7 @@ from ...protocol.limits import INTERVAL_S_MAX
 from ...protocol.page import parse_entry
 from ...protocol.wire import Value
 from ..grants.reencryption import Reencryption
+from ..store.catalogue import month_set
 from ..store.database import Tx
 from ..store.errors import StoreDamaged
 from ..store.objects import Kind
@@ -160,6 +161,10 @@ class _PageSpace:
     gone: PagesGone
     sweep: SweepPages
 
+    @property
+    def sets(self) -> tuple[Value, ...]:
+        return (month_set(self.path, self.month),)
+
     def ids(self, tx: Tx) -> Sequence[bytes]:
         return sorted(entry_of(one.raw).page_id for one in self._stored(tx))
 
@@ -261,6 +266,10 @@ class _GoneSpace:
     month: int
     vault: Vault
     gone: PagesGone
+
+    @property
+    def sets(self) -> tuple[Value, ...]:
+        return (Kind.PAGE_GONE.value,)
 
     def ids(self, tx: Tx) -> Sequence[bytes]:
         return sorted(self.gone.of(tx, self.what, self.path, self.month))

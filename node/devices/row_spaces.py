@@ -49,6 +49,12 @@ class RowSpace(Generic[T]):
     kind: Kind
     objects: Objects
     how: Rows[T]
+    also: tuple[Kind, ...] = ()
+    """Kinds of which it depends whether a row is shared."""
+
+    @property
+    def sets(self) -> tuple[Value, ...]:
+        return (self.kind.value, *(kind.value for kind in self.also))
 
     def rows(self, tx: Tx) -> Mapping[bytes, Value]:
         found: dict[bytes, Value] = {}

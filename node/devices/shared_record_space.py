@@ -22,6 +22,7 @@ from ...protocol.wire import Value
 from ..shared.kept import SaidState, SharedKept, VersionKept
 from ..shared.shared_records import SharedRecords
 from ..store.database import Tx
+from ..store.objects import Kind
 from .space import Taking, row_id, rows_of_ids
 
 _STATES: Final = {
@@ -35,6 +36,7 @@ class SharedRecordSpace:
 
     shared: SharedRecords
     name: str = "shared-records"
+    sets: tuple[Value, ...] = (Kind.SHARED.value, Kind.SHARED_VERSION.value, Kind.PAIR.value)
 
     def rows(self, tx: Tx) -> Mapping[bytes, Value]:
         return {

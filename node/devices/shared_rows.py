@@ -117,9 +117,10 @@ class SharedRows:
         yield space("keysets-held", Kind.KEYSET_HELD, plain(_data, joins.greater))
         yield RowSpace("grant-lines", Kind.GRANT_LINE, objects, _lines())
         yield from self._erased
-        yield RowSpace(STATEMENTS, Kind.STATEMENT, objects, _statements(objects))
-        yield RowSpace(DELIVERED, Kind.DELIVERY, objects, _delivered(objects))
-        yield RowSpace(IMPORTS, Kind.IMPORT, objects, _imports(objects))
+        gone = (Kind.ROW_GONE,)
+        yield RowSpace(STATEMENTS, Kind.STATEMENT, objects, _statements(objects), gone)
+        yield RowSpace(DELIVERED, Kind.DELIVERY, objects, _delivered(objects), gone)
+        yield RowSpace(IMPORTS, Kind.IMPORT, objects, _imports(objects), gone)
 
     # who is known
 

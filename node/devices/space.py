@@ -33,6 +33,11 @@ class Space(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def sets(self) -> tuple[Value, ...]:
+        """Of which sets of the store it is made, as `node/store/stamps.py` names them."""
+        ...
+
     def rows(self, tx: Tx) -> Mapping[bytes, Value]:
         """Every row by its id, as it travels."""
         ...

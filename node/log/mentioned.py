@@ -15,7 +15,7 @@ from ...protocol.wire import Value
 from ..store.database import Tx
 from ..store.errors import StoreDamaged
 from ..store.store import Store
-from .receipts import Logged, logged_of
+from .receipts import LOGGED, Logged, logged_of
 
 # Rows of one unit of work: about 40 ms on a slow machine.
 ROWS_A_UNIT = 256
@@ -79,6 +79,7 @@ class MentionedRows:
             if entry is not None and entry.value is not None:
                 about.append((index, list(_things(logged_of(entry)))))
         self._store.mentions.add(tx, number, about, upto)
+        self._store.stamps.changed(tx, LOGGED)
         return upto - first
 
     def count(self, tx: Tx, thing: Value) -> int:

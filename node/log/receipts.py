@@ -37,6 +37,8 @@ from ..store.store import Store
 from .subject import Subject
 
 Word: TypeAlias = Receipt | Answer
+# The rows of the log, as a set that is compared: see `node/store/stamps.py`.
+LOGGED = "logged"
 
 
 class Way(StrEnum):
@@ -50,7 +52,8 @@ class Way(StrEnum):
 class Logged:
     """One row of the log.  `certificate` is that of the device that served.
 
-    `subject`: what the word is about, None in rows of older versions.
+    `subject`: what the word is about, None in rows of older versions.  `call`: of a window that was
+    served and not signed for, the signed call of its read.
     """
 
     index: int
@@ -61,6 +64,7 @@ class Logged:
     k_r: ReceiptKey
     certificate: bytes
     subject: Subject | None = None
+    call: bytes | None = None
 
     @property
     def two_sided(self) -> bool:
@@ -77,7 +81,10 @@ class Logged:
             self.k_r.secret_bytes(),
             self.certificate,
         ]
-        return row if self.subject is None else [*row, self.subject.value()]
+        subject = None if self.subject is None else self.subject.value()
+        if self.call is not None:
+            return [*row, subject, self.call]
+        return row if subject is None else [*row, subject]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +118,28 @@ class Receipts:
         shared: GrantKey | PairKey,
         certificate: Certificate,
         subject: Subject | None = None,
+        call: bytes | None = None,
     ) -> int:
-        """Append a word to the log, with what it is about; the index of its leaf."""
+        """Append a word to the log, with what it is about; the index of its leaf.
+
+        `call`, as signed, stays beside a window until its reader has signed for it: so there is one
+        for each read that its reader never signed for to the end, and none for any other.
+        """
         window = word.body.window if isinstance(word, Receipt) else 0
         inv = word.body.inv if isinstance(word, Receipt) else word.inv
         k_r = receipt_key(shared, inv, window)
         raw = certificate.signed.raw
         self._store.objects.add_if_new(tx, Kind.CERTIFICATE, certificate.signed.cid, raw)
-        logged = Logged(-1, way, own, their, word, k_r, certificate.signed.cid, subject)
+        logged = Logged(-1, way, own, their, word, k_r, certificate.signed.cid, subject, call)
         return self._store.log.append(tx, word.cid, fingerprint(k_r, word.cid), logged.value())
 
     def countersigned(self, tx: Tx, receipt: Receipt) -> None:
-        """Keep the reader's signature beside ours.  Raises StoreDamaged if it is not in the log."""
+        """Keep the reader's signature beside ours, in place of the call that asked for it.
+
+        Raises StoreDamaged if it is not in the log.
+        """
         self._store.log.amend(tx, receipt.cid, lambda entry: _with_word(entry, receipt))
+        self._store.stamps.changed(tx, LOGGED)
 
     def gave(self, tx: Tx, own: Did, their: Did, cid: bytes) -> bool:
         """Whether this node signed the word `cid` for this peer, by its own log."""
@@ -206,7 +222,8 @@ class _Chain:
 def _with_word(entry: LogEntry, word: Word) -> Value:
     """A row of the log with the same word in it, countersigned.  Raises StoreDamaged."""
     match entry.value:
-        case [kind, way, own, their, bytes(), k_r, certificate, *subject]:
+        case [kind, way, own, their, bytes(), k_r, certificate, *about]:
+            subject = [one for one in about[:1] if one is not None]
             return [kind, way, own, their, word.signed.raw, k_r, certificate, *subject]
         case _:
             raise StoreDamaged("a row of the log has not the form of one")
@@ -224,7 +241,7 @@ def logged_of(entry: LogEntry) -> Logged:
             bytes(k_r),
             bytes(certificate),
             *about,
-        ] if len(about) <= 1:
+        ] if len(about) <= 2:
             word: Word = parse_receipt(raw) if kind == "receipt" else parse_answer(raw)
             return Logged(
                 entry.index,
@@ -235,6 +252,7 @@ def logged_of(entry: LogEntry) -> Logged:
                 ReceiptKey(k_r),
                 certificate,
                 Subject.from_value(about[0]) if about else None,
+                about[1] if len(about) == 2 and isinstance(about[1], bytes) else None,
             )
         case _:
             raise StoreDamaged("a row of the log has not the form of one")

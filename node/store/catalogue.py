@@ -19,6 +19,7 @@ from ...crypto.canonical import Value
 from .database import Tx
 from .errors import StoreDamaged
 from .sealer import Sealer
+from .stamps import Stamps
 
 T = TypeVar("T")
 
@@ -28,14 +29,17 @@ _PLACE = "catalogue"
 class Catalogue:
     """The table `catalogue`."""
 
-    __slots__ = ("_sealer",)
+    __slots__ = ("_sealer", "_stamps")
 
-    def __init__(self, sealer: Sealer) -> None:
+    def __init__(self, sealer: Sealer, stamps: Stamps | None = None) -> None:
         self._sealer = sealer
+        self._stamps = stamps or Stamps(sealer)
 
     def append(self, tx: Tx, owner: str, path: str, month: int, entries: Sequence[Value]) -> None:
         """Add `entries` after those that stand there.  `month`: months since 1900-01."""
         tag = self._tag(owner, path, month)
+        if not owner:
+            self._stamps.changed(tx, month_set(path, month))
         sealed = self._sealer.seal(_PLACE, tag, list(entries))
         tx.execute("INSERT INTO catalogue (tag, sealed) VALUES (?, ?)", (tag, sealed))
 
@@ -84,6 +88,10 @@ class Catalogue:
     def delete(self, tx: Tx, owner: str, path: str, months: Iterable[int]) -> int:
         """Forget `months`; how many rows there were.  Inside `Database.erase` for good."""
         self._sealer.forget()
+        months = tuple(months)
+        if not owner:
+            for month in months:
+                self._stamps.changed(tx, month_set(path, month))
         return tx.executemany(
             "DELETE FROM catalogue WHERE tag = ?",
             ((self._tag(owner, path, month),) for month in months),
@@ -91,6 +99,11 @@ class Catalogue:
 
     def _tag(self, owner: str, path: str, month: int) -> bytes:
         return self._sealer.tag("catalogue", owner, path, month)
+
+
+def month_set(path: str, month: int) -> Value:
+    """How a month of this vault is named as a set: see `stamps.py`."""
+    return ["pages", path, month]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ in the transaction that made them.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from ...crypto.canonical import Value
 from .database import Row, Tx
@@ -38,10 +39,12 @@ _ENDED, _NEVER = -1, 1 << 62
 class Links:
     """The tables `link` and `linked`.  `kind` is the number of a kind of objects."""
 
-    __slots__ = ("_sealer",)
+    __slots__ = ("_sealer", "_tag_of")
 
     def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer
+        # A thing is linked, counted and asked for again and again: a collection, a pair.
+        self._tag_of = lru_cache(maxsize=1024)(self._made)
 
     def add(self, tx: Tx, kind: int, tag: bytes, things: Iterable[Value], end_day: int) -> None:
         """The object `tag` is about `things`, none of them said before, and stands until the day
@@ -107,7 +110,14 @@ class Links:
         tx.execute("INSERT INTO meta (name, value) VALUES (?, ?)", (name, sealed))
 
     def _thing(self, kind: int, thing: Value) -> bytes:
-        return self._sealer.tag("link", kind, thing)
+        match thing:
+            case [str() as word, *names] if all(type(name) is str for name in names):
+                return self._tag_of(kind, (word, *names))
+            case _:
+                return self._sealer.tag("link", kind, thing)
+
+    def _made(self, kind: int, thing: tuple[Value, ...]) -> bytes:
+        return self._sealer.tag("link", kind, list(thing))
 
 
 def _name(kind: int) -> str:

@@ -18,6 +18,7 @@ from .database import Row, Tx
 from .errors import StoreConflict, StoreDamaged
 from .links import Links
 from .sealer import Sealer
+from .stamps import Stamps
 
 T = TypeVar("T")
 
@@ -106,6 +107,7 @@ class Kind(IntEnum):
     TOMBSTONE = 184
     ROW_GONE = 185
     VAULT_EPOCH = 186
+    SPOKE = 187
     SHARED = 150
     SHARED_VERSION = 151
     PERSONA_LEFT = 170
@@ -114,6 +116,20 @@ class Kind(IntEnum):
     STEPS_HEARD = 173
     DEVICE_LEFT = 174
     INCEPTION_LEFT = 175
+
+
+# What changes while nothing happens, and is no part of any set that is compared.
+_UNSTAMPED = frozenset(
+    (
+        Kind.CURSOR,
+        Kind.ANSWER,
+        Kind.CERTIFICATE,
+        Kind.WITNESS,
+        Kind.WITNESSED,
+        Kind.CHECKPOINT,
+        Kind.SPOKE,
+    )
+)
 
 
 class Written(Protocol):
@@ -128,10 +144,11 @@ W = TypeVar("W", bound=Written)
 class Objects:
     """The table `object`: one value under each (kind, name)."""
 
-    __slots__ = ("_links", "_sealer", "_tag_of")
+    __slots__ = ("_links", "_sealer", "_stamps", "_tag_of")
 
-    def __init__(self, sealer: Sealer) -> None:
+    def __init__(self, sealer: Sealer, stamps: Stamps | None = None) -> None:
         self._sealer = sealer
+        self._stamps = stamps or Stamps(sealer)
         self._links = Links(sealer)
         # One thing is looked for, written and linked in one unit of work, by the same name.
         self._tag_of = lru_cache(maxsize=1024)(partial(sealer.tag, "object"))
@@ -169,16 +186,20 @@ class Objects:
             return False
         return self._add(tx, kind, *self._row(kind, name, value))
 
-    @staticmethod
-    def _put(tx: Tx, kind: Kind, tag: bytes, sealed: bytes) -> None:
+    def _changed(self, tx: Tx, kind: Kind) -> None:
+        if kind not in _UNSTAMPED:
+            self._stamps.changed(tx, kind.value)
+
+    def _put(self, tx: Tx, kind: Kind, tag: bytes, sealed: bytes) -> None:
+        self._changed(tx, kind)
         tx.execute(
             "INSERT INTO object (kind, tag, sealed) VALUES (?, ?, ?) "
             "ON CONFLICT (kind, tag) DO UPDATE SET sealed = excluded.sealed",
             (kind.value, tag, sealed),
         )
 
-    @staticmethod
-    def _add(tx: Tx, kind: Kind, tag: bytes, sealed: bytes) -> bool:
+    def _add(self, tx: Tx, kind: Kind, tag: bytes, sealed: bytes) -> bool:
+        self._changed(tx, kind)
         return bool(
             tx.execute(
                 "INSERT INTO object (kind, tag, sealed) VALUES (?, ?, ?) "
@@ -221,6 +242,7 @@ class Objects:
     def delete(self, tx: Tx, kind: Kind, name: Value) -> bool:
         """Forget `name`; whether there was one."""
         tag = self._tag(kind, name)
+        self._changed(tx, kind)
         return bool(
             tx.execute(
                 "DELETE FROM object WHERE kind = ? AND tag = ? RETURNING 1", (kind.value, tag)

@@ -20,6 +20,7 @@ from .outbox import Outbox
 from .pages import Pages
 from .sealer import Sealer
 from .segments import Segments
+from .stamps import Stamps
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Store:
     ledger: Ledger
     log: Log
     mentions: Mentions
+    stamps: Stamps
 
     @classmethod
     def over(
@@ -50,15 +52,17 @@ class Store:
     ) -> Self:
         """The store in `database`, whose rows are sealed under these keys."""
         sealer = Sealer(store_key, index_key, entropy)
+        stamps = Stamps(sealer)
         return cls(
             database=database,
             sealer=sealer,
-            objects=Objects(sealer),
+            objects=Objects(sealer, stamps),
             pages=Pages(sealer),
-            catalogue=Catalogue(sealer),
+            catalogue=Catalogue(sealer, stamps),
             segments=Segments(sealer),
             outbox=Outbox(sealer),
             ledger=Ledger(sealer),
             log=Log(sealer, log_key, log_number),
             mentions=Mentions(sealer),
+            stamps=stamps,
         )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import trio
 
@@ -37,8 +38,12 @@ async def another(
     *,
     serves_within_s: int | None = None,
     checkpoint: Checkpoint = UNWATCHED,
+    file: Path | None = None,
 ) -> Party:
-    """Another device of the person whose device `older` is, in step with it."""
+    """Another device of the person whose device `older` is, in step with it.
+
+    Its store lies in `file`, else in memory.
+    """
     link = await make_link(older, serves_within_s)
     entropy = town.entropy.fork(name)
     new = NewDevice.create(link, name, entropy)
@@ -53,7 +58,7 @@ async def another(
         given = await ask_to_join(
             new, network, town.clock, entropy, lambda code: nursery.start_soon(confirm, code)
         )
-    database = await town.stack.enter_async_context(InlineDatabase(None))
+    database = await town.stack.enter_async_context(InlineDatabase(file, durable=file is not None))
     ground = Ground(
         database,
         MemoryNetwork(new.device, town.world),
@@ -87,7 +92,8 @@ async def same(*devices: Party) -> None:
     """Assert that all hold the same of everything that devices share."""
     first, *rest = [await digests(device) for device in devices]
     for other in rest:
-        assert {name for name in first | other if first.get(name) != other.get(name)} == set()
+        differing = {name for name in first | other if first.get(name) != other.get(name)}
+        assert not differing, differing
 
 
 def names(parties: Sequence[Party]) -> list[str]:

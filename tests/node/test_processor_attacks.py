@@ -272,7 +272,7 @@ async def test_a_processor_says_something_else_than_a_read(
         ).signed.raw
         for cmd, args in (
             (Cmd.REVOKE, RevokeArgs(made.owner, own).value()),
-            (Cmd.DEVICE_HAVE, {"v": 1, "to": made.owner, "after": ""}),
+            (Cmd.DEVICE_HAVE, {"v": 1, "to": made.owner, "after": "", "same": b""}),
             (Cmd.PAIR_READ, showing(rogue, one.ada, made.bundle.signed.raw).args),
             ("/made/up", {"v": 1}),
         ):
@@ -342,9 +342,13 @@ async def test_strangers_flood_a_node_with_chains(
         assert await theirs.read(theirs.node.peers.reading) == []
         assert await words(theirs) == before
         # As many streams as a device may open at once, and then no more of them.
-        with pytest.raises(TransportError):
+
+        async def more_than_it_may() -> None:
             for _ in range(int(GREETINGS_MOST) + 1):
                 await stranger(mallory, theirs)
+
+        with pytest.raises(TransportError):
+            await more_than_it_may()
         await settle()
         assert await lend_on(one, given.cid)
         assert await reads(one) == 7
