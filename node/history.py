@@ -294,6 +294,7 @@ class History:
         notes = [
             None if by == peer or read.way is Way.TAKEN else f"read by {by}",
             None if read.two_sided else "its reader has not signed for the last of it",
+            _call_kept(read, self._log),
             None if windows or line is None else f"one of {', '.join(sorted(paths))}",
         ]
         return HistoryEvent(
@@ -399,6 +400,12 @@ _ENDINGS = (
     Happened.DELETE_ASKED.value,
     Happened.DELETED.value,
 )
+
+
+def _call_kept(read: ReadMade, log: int) -> str | None:
+    """Where the reader's own signed call stands, of a read that it never signed for."""
+    rows = names_of_rows((row for row in read.rows if row.row.call is not None), log)
+    return f"its own signed call for it is kept: log prove {rows[-1]}" if rows else None
 
 
 def _within(read: ReadMade, windows: Sequence[Window], line: GrantLine) -> bool:

@@ -11,6 +11,8 @@ checkpoint}]`, not signed itself: everything in it is.
     leaf_key     makes the leaf out of it:             leaf = SHA-256(00 ‖ HMAC(leaf_key, f))
     path, index  lead from the leaf to a root:         RFC 9162, 2.1.3.2
     checkpoint   the root, signed by the log's key, with the cosignatures of witnesses
+    call         only with a receipt that its reader did not sign: the signed call of its read,
+                 where it was kept (`read_call.py`); the key is left out where there is none
 
 `k_r` and `leaf_key` belong to this word and this place, so a file opens one leaf.  The hashes of
 the path tell its reader nothing about the others, even if it guesses which words they are: each
@@ -33,6 +35,7 @@ from ..crypto.merkle import SIZE_MAX, leaf_hash, verify_inclusion
 from .checkpoint_note import CheckpointNote, parse_checkpoint
 from .did import Did, check_did, did_of, public_of
 from .errors import WireError
+from .invocation import Invocation
 from .limits import (
     CHECKPOINT_BYTES_MAX,
     LOG_PROOF_BYTES_MAX,
@@ -40,6 +43,7 @@ from .limits import (
     SIGNED_BYTES_MAX,
 )
 from .persona import Certificate, parse_certificate
+from .read_call import parse_call_of
 from .receipt import Answer, Receipt, ReceiptKey, fingerprint, parse_answer, parse_receipt
 from .signed import SignedObject, parse, sign
 from .wire import VERSION, Body, Value, decode, encode
@@ -95,6 +99,7 @@ class LogProof:
     log: LogOwner
     path: tuple[bytes, ...]
     checkpoint: CheckpointNote
+    call: Invocation | None = None
 
     @property
     def served(self) -> bool:
@@ -115,6 +120,8 @@ class LogProof:
             "path": list(self.path),
             "checkpoint": self.checkpoint.raw,
         }
+        if self.call is not None:
+            body["call"] = self.call.raw
         return encode([label(Signed.LOG_PROOF), body])
 
 
@@ -126,19 +133,21 @@ def parse_log_proof(raw: bytes) -> LogProof:
     """
     match decode(raw, bytes_max=LOG_PROOF_BYTES_MAX):
         case [str(name), dict(found)] if name == label(Signed.LOG_PROOF):
-            body = Body.open(found, "a proof", _KEYS)
+            body = Body.open(found, "a proof", (*_KEYS, "call") if "call" in found else _KEYS)
         case _:
             raise WireError("this is not a proof that `entrenous log prove` has written")
+    word = _word(body.data("word", bytes_max=SIGNED_BYTES_MAX))
     proof = LogProof(
         body.integer("index", high=SIZE_MAX),
         body.data("leaf_key", length=KEY_BYTES),
         ReceiptKey(body.data("k_r", length=KEY_BYTES)),
-        _word(body.data("word", bytes_max=SIGNED_BYTES_MAX)),
+        word,
         parse_certificate(body.data("certificate", bytes_max=SIGNED_BYTES_MAX)),
         parse_certificate(body.data("owner", bytes_max=SIGNED_BYTES_MAX)),
         parse_log_owner(body.data("log", bytes_max=SIGNED_BYTES_MAX)),
         tuple(_hash(one) for one in body.items("path", items_max=PROOF_HASHES_MAX)),
         parse_checkpoint(body.data("checkpoint", bytes_max=CHECKPOINT_BYTES_MAX)),
+        _call(body.data("call"), word) if "call" in found else None,
     )
     check_log_proof(proof)
     return proof
@@ -172,6 +181,13 @@ def _word(raw: bytes) -> Receipt | Answer:
             return parse_answer(raw)
         case _:
             return parse_receipt(raw)
+
+
+def _call(raw: bytes, word: Receipt | Answer) -> Invocation:
+    """The call behind a receipt that its reader did not sign."""
+    if not isinstance(word, Receipt) or not word.one_sided:
+        raise WireError("a call stands beside a receipt that its reader did not sign, and no other")
+    return parse_call_of(raw, word.body)
 
 
 def _hash(value: Value) -> bytes:

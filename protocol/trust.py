@@ -57,6 +57,7 @@ from .limits import (
     INVOCATION_AHEAD_S_MAX,
     PARCEL_CLOCK_S_MAX,
     PARCEL_LIFE_S_MAX,
+    READ_CALL_BYTES_MAX,
     REPLAY_KEPT_S,
 )
 from .mandate import ACTABLE, AT_HOME, Acted, check_acting, check_link
@@ -424,6 +425,8 @@ def _replay(case: _Case) -> None:
 
 
 def _read_args(case: _Case) -> None:
+    if len(case.heard.inv.raw) > READ_CALL_BYTES_MAX:
+        raise GrantRefused("the call of a read is longer than it needs to be", Code.TOO_MUCH)
     args = parse_read_args(case.heard.inv.args)
     grant, verified = case.grant, case.verified
     assert grant is not None

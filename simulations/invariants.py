@@ -7,6 +7,7 @@ came there: one side's store is held against the other's, and every page is trie
     pairs         are known on both sides
     logs          verify; what one side keeps of the other's words, the other signed and kept
     two-sided     every window of a read is countersigned, but possibly its last
+    calls         beside the window that was not, and no other word, stands the reader's signed call
     taken back    no window of a grant was signed after its taking back was confirmed
     closed        what was written after a taking back opens with no key of its reader
     opened        a reader's keys open exactly the granted days of the generations it was sent
@@ -33,6 +34,7 @@ from ..node.vault.stored import Stored
 from ..protocol.day import day_of
 from ..protocol.keyset import GrantKeys
 from ..protocol.page import PageEntry, open_page, parse_entry
+from ..protocol.read_call import parse_call_of
 from ..protocol.receipt import Receipt
 from ..protocol.trust import GrantStatus
 from .machine import Machine
@@ -173,6 +175,19 @@ class Whole:
                 if word.way is Way.TAKEN and (word.their, word.own, word.word.cid) not in signed:
                     yield f"{home.name} keeps a word that its peer did not keep ({word.index})"
 
+    def calls(self) -> Iterator[str]:
+        for home in self.homes:
+            for word in home.words:
+                unsigned = (
+                    isinstance(word.word, Receipt) and word.word.one_sided and word.way is Way.GIVEN
+                )
+                if unsigned and word.subject is not None and word.call is None:
+                    yield f"{home.name} has not kept the call of a read that was not signed for"
+                if not unsigned and word.call is not None:
+                    yield f"{home.name} keeps the call of a read that was signed for"
+                if isinstance(word.word, Receipt) and word.call is not None:
+                    parse_call_of(word.call, word.word.body)
+
     def two_sided(self) -> Iterator[str]:
         for home in self.homes:
             reads: defaultdict[bytes, dict[int, Receipt]] = defaultdict(dict)
@@ -259,6 +274,7 @@ CHECKS: Sequence[Callable[[Whole], Iterator[str]]] = (
     Whole.both_paired,
     Whole.logs,
     Whole.two_sided,
+    Whole.calls,
     Whole.opened,
     Whole.grants,
     Whole.requests,

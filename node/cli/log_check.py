@@ -11,6 +11,7 @@ from ...crypto.errors import EntrenousError
 from ...protocol.day import date_of
 from ...protocol.limits import LOG_PROOF_BYTES_MAX
 from ...protocol.log_proof import LogProof, parse_log_proof
+from ...protocol.read_call import asked_by
 from ...protocol.receipt import Receipt
 from ..errors import NotAllowed, NotFound, UsageError
 from .days import days_in_words, moment
@@ -71,6 +72,13 @@ def _proves(proof: LogProof) -> list[str]:
         )
         if not word.one_sided:
             found.append(f"{body.reader} signed that it has these pages")
+        if proof.call is not None:
+            args = asked_by(proof.call)
+            asked = days_in_words(args.window.first, args.window.last)
+            found.append(
+                f"{body.reader} signed that it asked that device for {args.window.collection}, "
+                f"{asked}, for {args.purpose}, under this grant and its terms"
+            )
     else:
         said = (
             "did what it was asked"
@@ -98,7 +106,7 @@ def _does_not_prove(proof: LogProof) -> list[str]:
         "which people or organisations are behind these keys",
     ]
     if isinstance(proof.word, Receipt) and proof.word.one_sided:
-        found.insert(0, "that the pages arrived: the reader has not signed")
+        found.insert(0, "that the pages arrived: the reader has not signed for them")
     if not isinstance(proof.word, Receipt) and not proof.served:
         found.insert(0, "who had asked")
     if not proof.checkpoint.cosignatures:
@@ -122,6 +130,7 @@ def _facts(proof: LogProof, proves: list[str], not_proven: list[str]) -> dict[st
         "server_persona": proof.certificate.persona,
         "reader": None if body is None else body.reader,
         "two_sided": isinstance(word, Receipt) and not word.one_sided,
+        "called": proof.call is not None,
         "grant": None if body is None else body.dlg,
         "window": None if body is None else body.window,
         "first": None if body is None else date_of(body.first),

@@ -48,6 +48,7 @@ LOG: Final[Mapping[str, Shape]] = {
         server_persona="the persona that this device served for",
         reader="the persona that read, or null",
         two_sided="whether the reader has signed",
+        called="whether the reader's own signed call is in the file, where it has not signed",
         grant="the grant that was read under, or null",
         window="the number of the window, or null",
         first="first day, or null",

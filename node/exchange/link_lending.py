@@ -224,6 +224,7 @@ class LinkLending:
             grant.k_grant,
             persona.certificate,
             Subject(Cmd.READ, None, plan.read.window.collection),
+            call=served.heard.inv.raw,
         )
         self._checkpoint.reached(ReadStep.SIGNED)
         # Also in the middle of a read: the keys may have been turned since it began.

@@ -8,8 +8,11 @@ files that are written after they have answered.
 from __future__ import annotations
 
 from ...protocol.checkpoint_note import CheckpointNote
+from ...protocol.invocation import Invocation
 from ...protocol.log_proof import LogProof, check_log_proof, make_log_owner
 from ...protocol.persona import Certificate, parse_certificate
+from ...protocol.read_call import parse_call_of
+from ...protocol.receipt import Receipt
 from ..errors import NotAllowed
 from ..keystore import Keystore
 from ..peers.peers import Peers
@@ -57,6 +60,7 @@ class LogProving:
             log=make_log_owner(self._keystore.device, self._keystore.log_signing),
             path=tuple(tree.inclusion_proof(logged.index)),
             checkpoint=note,
+            call=_call(logged),
         )
         check_log_proof(proof)
         return proof
@@ -81,3 +85,11 @@ class LogProving:
         if not isinstance(raw, bytes):
             raise StoreDamaged("the certificate of a receipt is missing")
         return parse_certificate(raw)
+
+
+def _call(logged: Logged) -> Invocation | None:
+    """What the reader signed, where it never signed for what it got."""
+    word = logged.word
+    if logged.call is None or not isinstance(word, Receipt) or not word.one_sided:
+        return None
+    return parse_call_of(logged.call, word.body)

@@ -288,6 +288,7 @@ class ParcelLending:
             grant.k_grant,
             persona.certificate,
             Subject(Cmd.READ, None, verified.window.collection),
+            call=verified.verified.inv.raw,
         )
         end = max(((page.day, page.seq) for page in window.pages), default=None)
         offered = Offered(receipt.cid, tuple(page.seq for page in window.pages), end)

@@ -24,6 +24,9 @@ from entrenous.node.store.database import Tx
 from entrenous.protocol.cid import cid_of
 from entrenous.protocol.did import did_of
 from entrenous.protocol.errors import Code, ProtocolError
+from entrenous.protocol.invocation import issue_invocation
+from entrenous.protocol.limits import READ_CALL_BYTES_MAX
+from entrenous.protocol.log_proof import parse_log_proof
 from entrenous.protocol.page import PageEntry, parse_entry, seal_page
 from entrenous.protocol.receipt import Receipt, ReceiptBody
 from entrenous.protocol.segment import RunProof, make_segment
@@ -80,6 +83,74 @@ async def test_a_reader_that_never_countersigns(autojump_clock: MockClock) -> No
         assert (logged.their, logged.two_sided) == (rogue.did, False)
         assert isinstance(logged.word, Receipt)
         assert logged.word.body.inv == asked.cid
+        # The reader's own word is its call: kept with the window that it never signed for, and in
+        # the proof that the owner shows to a stranger.
+        assert logged.call == asked.raw
+        made = await owner.write(lambda tx: owner.node.log_proving.prove(tx, logged, owner.now_ms))
+        shown = parse_log_proof(made.raw)
+        assert shown.call is not None
+        assert (shown.call.iss, shown.call.cid) == (rogue.did, asked.cid)
+        events = await owner.read(lambda tx: owner.node.history.who(tx, CURVE, {}, owner.now_ms))
+        (read,) = [one for one in events if one.what == "read"]
+        assert read.note is not None
+        assert f"log prove {logged.index}" in read.note
+
+
+async def test_a_call_that_was_signed_for_is_not_kept(autojump_clock: MockClock) -> None:
+    """One row for each read, beside its newest window, and none once that is signed for."""
+    async with a_town() as town:
+        owner, reader = await town.party("home"), await town.party("shop")
+        await meet(owner, reader)
+        await owner.fill(CURVE, DAY, 10)
+        few_pages_a_window(owner)
+        await lend(owner, reader, TEN)
+        pair = await reader.peer("home")
+        await reader.node.fetcher.fetch(pair, TEN)
+        await settle()
+
+        async def kept() -> list[bool]:
+            rows = await owner.read(owner.node.receipts.all)
+            return [one.call is not None for one in rows if isinstance(one.word, Receipt)]
+
+        assert await kept() == [False] * 5
+        keep, left = reader.node.borrowing.keep, 3
+
+        def then_gone(*args: object) -> int | None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise Away("gone in the middle")
+            return keep(*args)  # type: ignore[arg-type]  # handed through
+
+        reader.node.borrowing.keep = then_gone  # type: ignore[method-assign]  # goes away
+        with pytest.raises(Away):
+            await reader.node.fetcher.fetch(pair, TEN)
+        await settle()
+        assert await kept() == [False] * 7 + [True]
+
+
+async def test_a_call_longer_than_a_read_needs(autojump_clock: MockClock) -> None:
+    """Else a reader that never signs would fill the owner's log with what it likes."""
+    async with a_town() as town:
+        owner, rogue = await a_lender_and_a_rogue(town)
+        link = await rogue.greet(owner)
+        bundle = await granted(town, owner, rogue, link)
+        short = read_of(rogue, owner, bundle)
+        padded = issue_invocation(
+            rogue.persona,
+            sub=short.sub,
+            cmd=short.cmd,
+            args=short.args,
+            prf=short.prf,
+            exp=short.exp,
+            nonce=b"n" * 16,
+            aud=short.aud,
+            meta={"more": bytes(READ_CALL_BYTES_MAX)},
+        )
+        said = await link.say(padded, [bundle.grant.delegation.raw])
+        assert said.code is Code.TOO_MUCH
+        rows = await owner.read(owner.node.receipts.all)
+        assert not any(isinstance(one.word, Receipt) for one in rows)
 
 
 async def test_receipts_are_two_sided_but_for_the_last(

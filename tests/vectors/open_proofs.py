@@ -14,6 +14,7 @@ from entrenous.crypto.merkle import EMPTY_ROOT, inclusion_proof, tree_hash
 from entrenous.protocol.checkpoint_note import CheckpointNote, cosign, sign_checkpoint
 from entrenous.protocol.cid import cid_text
 from entrenous.protocol.did import did_of
+from entrenous.protocol.invocation import Invocation
 from entrenous.protocol.log_proof import LogProof, make_log_owner
 from entrenous.protocol.receipt import (
     Answer,
@@ -27,8 +28,10 @@ from entrenous.protocol.receipt import (
 from entrenous.protocol.signed import sign
 from entrenous.protocol.wire import decode
 from entrenous.tests.vectors.open_form import Case, Fault, Json, Subject
+from entrenous.tests.vectors.open_grants import supplier_bundle
 from entrenous.tests.vectors.open_log import PLACES, SIZE, answered, log_leaves
 from entrenous.tests.vectors.open_reads import asked, one_sided, two_sided
+from entrenous.tests.vectors.open_tokens import call, links_of
 from entrenous.tests.vectors.open_world import (
     DAY_S,
     GRANT_KEYS,
@@ -99,6 +102,7 @@ def _proof_case(name: str, proof: LogProof) -> Case:
             "word": cid_text(proof.word.cid),
             "owner": proof.owner.persona,
             "served": proof.served,
+            "called": proof.call is not None,
             "log": proof.log.key.hex(),
             "index": proof.index,
             "size": proof.checkpoint.head.size,
@@ -117,6 +121,28 @@ def by_reader() -> LogProof:
     )
 
 
+@cache
+def with_call() -> LogProof:
+    """A window that the reader never signed for, with its own signed call."""
+    return replace(proof_of(one_sided(), "receipt"), call=asked())
+
+
+def _of_a_call() -> list[Fault]:
+    of = "log-proof: a receipt of one side, with its reader's call"
+    other = call(SUPPLIER, asked().args, links_of(supplier_bundle()), exp=T_S + 1)
+    strange = call(STRANGER, asked().args, links_of(supplier_bundle()))
+
+    def has(name: str, why: str, word: Receipt, inv: Invocation) -> Fault:
+        proof = replace(proof_of(word, "receipt"), call=inv)
+        return Fault(f"log-proof: {name}", of, why, {"file": proof.raw.hex()})
+
+    return [
+        has("the call of another read", "receipt", one_sided(), other),
+        has("the call of another reader", "receipt", one_sided(), strange),
+        has("a call beside a receipt of both", "receipt", two_sided(), asked()),
+    ]
+
+
 def proofs() -> Subject:
     empty = sign_checkpoint(LOG_SIGNING, 0, EMPTY_ROOT)
     elsewhere = "— example.org/log " + base64.b64encode(bytes(68)).decode() + "\n"
@@ -127,11 +153,13 @@ def proofs() -> Subject:
         _checkpoint_case("with a line of somebody else", checkpoint(), elsewhere),
         _proof_case("a receipt, by who served", proof_of(two_sided(), "receipt")),
         _proof_case("a receipt of one side", proof_of(one_sided(), "receipt")),
+        _proof_case("a receipt of one side, with its reader's call", with_call()),
         _proof_case("a receipt, by who read", by_reader()),
         _proof_case("an answer", proof_of(answered(), "answer")),
     ]
     about = "Checkpoints, cosignatures, and files that prove one word to a stranger."
-    return Subject("proofs.json", about, cases, [*_checkpoint_faults(), *_proof_faults()])
+    faults = [*_checkpoint_faults(), *_proof_faults(), *_of_a_call()]
+    return Subject("proofs.json", about, cases, faults)
 
 
 def _checkpoint_faults() -> list[Fault]:

@@ -155,7 +155,10 @@ KINDS: Mapping[str, str] = {
         "`index` of a log of this size and root"
     ),
     "checkpoint": "a checkpoint as a signed note; its log, its head, who cosigned it and when",
-    "log-proof": "a proof file; the word, whose log, whether its owner served, the checkpoint",
+    "log-proof": (
+        "a proof file; the word, whose log, whether its owner served, whether its reader's call "
+        "is in it, the checkpoint"
+    ),
     "account": (
         "what its reader owes for a grant by these receipts (of both sides or one), accepted at "
         "`accepted_ms`, over at `end_ms`: `events` `[[t_ms, count, minor units]…]` until `now_ms`"

@@ -2,12 +2,13 @@
 
 import { data, exactly, integer, list, text, tuple } from './body.mjs'
 import { ascii, hex, join, same, unhex } from './bytes.mjs'
-import { decode } from './cbor.mjs'
+import { decode, linkBytes } from './cbor.mjs'
 import { hmac, label, sha256 } from './digest.mjs'
 import { certificate, checkKey, didOf, keyOf, parseSigned, signedBy, verify } from './identity.mjs'
 import { hashes, leafHash, rootOfPath, treeHash } from './merkle.mjs'
-import { parseAnswer, parseReceipt } from './reading.mjs'
+import { parseAnswer, parseReceipt, readArgs } from './reading.mjs'
 import { refuse, require } from './refused.mjs'
+import { parseInvocation } from './token.mjs'
 
 const LOG = /^entrenous\/log\/([0-9a-f]{64})$/
 const WITNESS = /^entrenous\/witness\/([0-9a-f]{64})$/
@@ -92,12 +93,13 @@ function certificateOf(raw) {
   return signedBy(object, object.body.persona).body
 }
 
+const CALL_BYTES_MAX = 8_192
 const KEYS = ['v', 'index', 'leaf_key', 'k_r', 'word', 'certificate', 'owner', 'log', 'path', 'checkpoint']
 
 export function proof(raw) {
   const [type, value] = tuple(decode(raw), 'a proof', 2)
   require(text(type, 'a type') === label('log-proof'), 'form', 'not a proof')
-  const file = exactly(value, 'a proof', KEYS)
+  const file = exactly(value, 'a proof', KEYS, ['call'])
   const word = parseWord(data(file.word, 'word'))
   const receipt = word.type === 'receipt'
   const by = certificateOf(data(file.certificate, 'certificate'))
@@ -113,10 +115,25 @@ export function proof(raw) {
   const served = by.device === log.device
   if (served) require(owner.persona === by.persona, 'log-proof', 'another persona than the one that served')
   else if (receipt) require(owner.persona === word.body.reader, 'log-proof', 'of one who neither served nor read')
+  if ('call' in file) calledFor(data(file.call, 'call'), word)
   const print = hmac(data(file.k_r, 'k_r', 32), word.cid)
   const leaf = leafHash(hmac(data(file.leaf_key, 'leaf_key', 32), print))
   const path = hashes(list(file.path, 'path'), 'path')
   const root = rootOfPath(head.size, integer(file.index, 'index', 0), leaf, path)
   require(same(root, head.root), 'proof', 'not in this log')
-  return { word, owner, head, served, index: file.index, key: hex(log.key) }
+  return { word, owner, head, served, called: 'call' in file, index: file.index, key: hex(log.key) }
+}
+
+// The signed call of a read, beside a receipt that its reader did not sign.
+function calledFor(raw, word) {
+  const fits = (holds, sentence) => require(holds, 'receipt', sentence)
+  fits(word.type === 'receipt' && word.sigs.length === 1, 'a call beside another word than a receipt of one side')
+  fits(raw.length <= CALL_BYTES_MAX, 'a call of a read that is too long')
+  const inv = parseInvocation(raw)
+  const { body } = word
+  const args = readArgs(inv)
+  fits(same(inv.cid, body.inv), 'of another invocation')
+  fits(inv.iss === body.reader && inv.aud === body.server, 'of another reader or device')
+  fits(inv.prf.length > 0 && same(linkBytes(inv.prf[0]), body.dlg), 'of another grant')
+  fits(args.from <= body.from && body.to <= args.to, 'of other days')
 }
