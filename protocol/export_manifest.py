@@ -6,6 +6,7 @@
     statements/<cid>.json              what a source signed, with the salts of its days
     sources.jsonl, imports.jsonl, left-out.jsonl, people.json     who told what, whose it is
     peers, requests, grants, held, terms, receipts, certificates, cards (each .jsonl)
+    shared, shared-versions (each .jsonl)
 
 A folder from elsewhere is believed nothing: names of files are of this list and lead nowhere else,
 every file that is read has the length and digest that stand here, and the digest of the manifest

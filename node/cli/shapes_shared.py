@@ -27,6 +27,7 @@ _SHARED = {
     "told": "the statement that it was delivered under, or null",
     "refused": "why they did not take your last version, or null",
     "versions": "how many versions both have signed, refused ones included",
+    "brought": "whether it came with an export: to be shown and proven, not to be spoken of",
 }
 
 SHARED: Final[Mapping[str, Shape]] = {

@@ -39,12 +39,13 @@ _SHARED_SHOWN_MAX = 5
 
 def state_words(one: SharedInfo) -> str:
     """How the two copies stand."""
-    return _WORDS[one.state].format(peer=one.peer)
+    words = _WORDS[one.state].format(peer=one.peer)
+    return f"{words} (from an export)" if one.brought else words
 
 
 def is_answerable(one: SharedInfo) -> bool:
     """Whether the other side has proposed what was not accepted."""
-    return one.state != "left" and one.theirs.state in ("proposed", "disputed")
+    return one.state != "left" and not one.brought and one.theirs.state in ("proposed", "disputed")
 
 
 def record_name(one: SharedInfo, *, peer: bool = True) -> str:
@@ -153,7 +154,7 @@ def tell_shared(
 
 def tell_waiting(screen: Screen, shared: Sequence[SharedInfo]) -> None:
     """Say how many changes of shared records wait for an answer."""
-    waiting = [one for one in shared if one.state in ("asks", "crossed")]
+    waiting = [one for one in shared if one.state in ("asks", "crossed") and not one.brought]
     if waiting:
         peers = ", ".join(dict.fromkeys(one.peer for one in waiting))
         screen.note(
@@ -182,6 +183,7 @@ def as_json(one: SharedInfo) -> dict[str, object]:
         "told": one.told,
         "refused": one.refused or None,
         "versions": one.versions,
+        "brought": one.brought,
     }
 
 

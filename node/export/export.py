@@ -52,6 +52,7 @@ from . import papers
 from .folder import ExportError, ExportFile, ExportFolder, Part
 from .readme import readme
 from .records import Gathered, Lines, SignedDay, csv_head, gather, lines_of
+from .shared_copies import SHARED_FILE, SHARED_VERSIONS_FILE, shared_records, shared_versions
 
 _NOTES = ("records", "facts", "statements", "sources", "damaged")
 # Sources of one export: files, deliveries, programs.
@@ -135,7 +136,7 @@ class Exporting:
                     folder, collection.path, wanted, parts.get(collection.path), done, tell
                 )
             self._checkpoint.reached(Step.PART)
-        await self._papers(folder, [one.path for one in collections], done)
+        await self._papers(folder, [one.path for one in collections], wanted, done)
         self._checkpoint.reached(Step.PAPERS)
         manifest = Manifest(
             self._node.clock.now_ms(),
@@ -297,8 +298,12 @@ class Exporting:
 
     # the rest
 
-    async def _papers(self, folder: ExportFolder, paths: Sequence[str], done: _Done) -> None:
+    async def _papers(
+        self, folder: ExportFolder, paths: Sequence[str], wanted: Wanted, done: _Done
+    ) -> None:
         node = self._node
+        # What is shared need not be in the vault: all of it, if all was asked for.
+        shared = None if wanted.paths is None else wanted.paths
         written: dict[str, Callable[[Tx], Iterable[bytes]]] = {
             "sources.jsonl": lambda tx: papers.sources(node, tx, done.sources),
             "imports.jsonl": lambda tx: papers.imports(node, tx, paths),
@@ -312,6 +317,8 @@ class Exporting:
             "receipts.jsonl": lambda tx: papers.receipts(node, tx),
             "certificates.jsonl": lambda tx: papers.certificates(node, tx),
             "cards.jsonl": lambda tx: papers.cards(node, tx),
+            SHARED_FILE: lambda tx: shared_records(node, tx, shared),
+            SHARED_VERSIONS_FILE: lambda tx: shared_versions(node, tx, shared),
         }
         for name, of in written.items():
             lines = await node.store.database.read(partial(_all, of))

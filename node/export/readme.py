@@ -32,6 +32,8 @@ terms.jsonl             the terms of requests and grants
 receipts.jsonl          what was read, as both sides signed it
 certificates.jsonl      which device signed for whom at the time
 cards.jsonl             what organisations said of themselves, as signed
+shared.jsonl            records that you and a peer both kept, and
+shared-versions.jsonl   what each of the two said of them, as signed
 
 Records.  Decimals are text and keep every place ("-12.50").  A time is ISO 8601
 with the offset that the source wrote.  What is absent is null; in CSV an empty

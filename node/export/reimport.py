@@ -13,12 +13,13 @@ changes nothing; one that was cut short goes on.
 Steps, each of which a crash may follow:
 
     1 read       everything is verified; nothing is written
-    2 begun      the vault knows the export; imports, people, notes are there
+    2 begun      the vault knows the export; imports, people, notes, shared records are there
     3 pages      some pages are, in order, and the vault knows how many
     4 done
 
 What it does not do: bring back peers, grants or the log.  They are signed under keys that stayed
-with the old node; as papers they are in the folder.
+with the old node; as papers they are in the folder.  Records that were shared come back to be shown
+and proven (`shared_copies.py`).
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from ..results.imports import (
     Progress,
     Report,
 )
+from ..shared.kept import SharedKept
 from ..store.database import Tx
 from ..store.objects import Kind
 from ..vault.sealing import Piece
@@ -179,10 +181,25 @@ class Reimporting:
                     f"{one.path} holds records here already: an export is taken into a vault that "
                     "does not hold them; nothing was taken in"
                 )
+        for shared in plan.shared:
+            self._check_shared(tx, shared)
         here = self._node.household.all(tx, removed=True)
         if here and plan.people and tuple(here) != plan.people:
             raise NodeError(
                 "other people live in this household than in the export; nothing was taken in"
+            )
+
+    def _check_shared(self, tx: Tx, shared: SharedKept) -> None:
+        """Raises NodeError if the record is shared here already, or was erased."""
+        if self._node.shared.find(tx, shared.own, shared.their, shared.name) is not None:
+            raise NodeError(
+                f"a record of {shared.kept} is shared here already: an export is taken into a "
+                "vault that does not hold what is in it; nothing was taken in"
+            )
+        if self._node.shared.was_erased(tx, shared):
+            raise NodeError(
+                f"a shared record of {shared.kept} was erased here: `entrenous erased lift "
+                f"{shared.kept}` lets it come again; nothing was taken in"
             )
 
     def _begin(self, tx: Tx, plan: ExportPlan) -> _Taken:
@@ -205,6 +222,8 @@ class Reimporting:
             objects.add_if_new(tx, Kind.STATEMENT, one.statement.cid, kept)
             name: Value = ["in", one.statement.cid]
             objects.add_if_new(tx, Kind.DELIVERY, name, one.received.value())
+        for shared in plan.shared:
+            self._node.shared.adopt(tx, shared)
         taken = _Taken(False, (0,) * len(plan.manifest.collections))
         self._put(tx, plan, taken)
         return taken

@@ -32,6 +32,7 @@ from ...protocol.record_text import batch_of_texts
 from ...protocol.schema import Schema
 from ...protocol.wire import Body, Value
 from ..household.household import Person
+from ..shared.kept import SharedKept
 from ..store.errors import StoreDamaged
 from ..vault.journal import Import
 from ..vault.left_out import LeftOutDay
@@ -48,6 +49,7 @@ from .reimport_lines import (
     read_statement,
     whole_page,
 )
+from .shared_copies import SHARED_FILE, SHARED_VERSIONS_FILE, read_shared
 
 PEOPLE_FILE = "people.json"
 SOURCES_FILE = "sources.jsonl"
@@ -78,6 +80,7 @@ class ExportPlan:
     left_out: tuple[tuple[str, bytes, LeftOutDay], ...]
     people: tuple[Person, ...]
     whose: Mapping[str, tuple[int, ...]]
+    shared: tuple[SharedKept, ...]
 
 
 def plan_of_export(inside: Inside) -> ExportPlan:
@@ -126,6 +129,7 @@ class _Planning:
             tuple(self._left_out(paths)),
             people,
             whose,
+            tuple(read_shared(self._lines(SHARED_FILE), self._lines(SHARED_VERSIONS_FILE))),
         )
 
     # who told

@@ -165,6 +165,8 @@ async def shared_prove(host: Host, args: Args, emit: Emit) -> Value:
 
     def unit(tx: Tx) -> tuple[SharedKept, tuple[PersonaLine, ...]]:
         found = _named(node, tx, args)
+        if found.brought is not None:
+            return found, found.brought.lines
         return found, node.lines.shown(tx, node.peers.pair(tx, found.own, found.their))
 
     kept, lines = await node.store.database.read(unit)
@@ -293,7 +295,7 @@ def _info(node: Node, tx: Tx, kept: SharedKept, held: Record | None = None) -> S
     id = kept.name.id
     return SharedInfo(
         id=kept.id,
-        peer=node.peers.pair(tx, kept.own, kept.their).name,
+        peer=_peer(node, tx, kept),
         path=kept.name.path,
         kept=kept.kept,
         schema=kept.name.schema.name,
@@ -307,7 +309,15 @@ def _info(node: Node, tx: Tx, kept: SharedKept, held: Record | None = None) -> S
         told=None if kept.told is None else kept.told.statement.cid,
         refused=refused[0] if refused else "",
         versions=len(kept.versions),
+        brought=kept.brought is not None,
     )
+
+
+def _peer(node: Node, tx: Tx, kept: SharedKept) -> str:
+    """The other side, as it is called here, or was called where the record came from."""
+    if kept.brought is not None:
+        return kept.brought.name
+    return node.peers.pair(tx, kept.own, kept.their).name
 
 
 def _copy(kept: SharedKept, who: Did, copy: Copy, record: Record | None) -> CopyInfo:

@@ -34,7 +34,8 @@ class SharedInfo:
 
     `record` is its id, or None where its schema has none: then `time_ms` names it.  `differing`
     are the fields in which the copies differ; `told` is the statement that it began with;
-    `refused` why the other side did not take the last version of ours, if it did not.
+    `refused` why the other side did not take the last version of ours, if it did not.  `brought`:
+    it came with an export, and can be shown and proven; nobody here can say more of it.
     """
 
     id: bytes
@@ -52,6 +53,7 @@ class SharedInfo:
     told: bytes | None
     refused: str
     versions: int
+    brought: bool = False
 
 
 @dataclass(frozen=True, slots=True)

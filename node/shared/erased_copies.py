@@ -63,7 +63,9 @@ class ErasedCopies:
         gone = 0
         for shared in self._shared.all(tx):
             begun_ms = shared.versions[0].t_ms
-            if before_ms is not None and begun_ms > before_ms:
+            # What an export brought began by another clock.
+            here = shared.brought is None
+            if before_ms is not None and here and begun_ms > before_ms:
                 continue
             if shared.kept == path and (wanted is None or shared.name.id in wanted):
                 self._forget(tx, shared, now_ms)

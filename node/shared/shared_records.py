@@ -192,6 +192,7 @@ class SharedRecords:
 
     def withdraw(self, tx: Tx, shared: SharedKept, reason: str, now_ms: int) -> SharedKept:
         """Ask no more: the own copy is again what it was.  Raises UsageError."""
+        _check_here(shared)
         mine = shared.mine
         if mine.state not in (CopyState.PROPOSED, CopyState.DISPUTED):
             raise UsageError("you have proposed nothing here that could be withdrawn")
@@ -235,6 +236,7 @@ class SharedRecords:
         return self._say(tx, pair, shared, SharedWord.DISPUTED, record, reason, now_ms)
 
     def _newest(self, shared: SharedKept, cid: bytes) -> SharedVersion:
+        _check_here(shared)
         head = shared.copies.head(shared.their)
         if head is None:
             raise UsageError("the other side has said nothing of this record that you could answer")
@@ -374,6 +376,15 @@ def followed_in(pair: Pair) -> dict[Did, Did]:
         **dict.fromkeys(pair.own_after, Did(pair.own)),
         **{one: pair.their for one in pair.theirs if one != pair.their},
     }
+
+
+def _check_here(shared: SharedKept) -> None:
+    """Raises UsageError for a record that an export brought."""
+    if shared.brought is not None:
+        raise UsageError(
+            "this record came with an export, and the keys of both sides did not: it can be shown "
+            "and proven; to go on, meet the other side and propose it anew"
+        )
 
 
 def _check_there(shared: SharedKept, pair: Pair) -> None:
