@@ -82,9 +82,8 @@ def _decapsulated(dh: bytes, kem_context: bytes) -> bytes:
 
 def _schedule(shared_secret: bytes, info: bytes) -> tuple[bytes, bytes]:
     """KeySchedule of section 5.1 in base mode, without a PSK: (key, base nonce)."""
-    psk_id_hash = _extract(_HPKE_SUITE, b"", b"psk_id_hash", b"")
     info_hash = _extract(_HPKE_SUITE, b"", b"info_hash", info)
-    context = _MODE_BASE + psk_id_hash + info_hash
+    context = _MODE_BASE + _PSK_ID_HASH + info_hash
     secret = _extract(_HPKE_SUITE, shared_secret, b"secret", b"")
     key = _expand(_HPKE_SUITE, secret, b"key", context, 32)
     return key, _expand(_HPKE_SUITE, secret, b"base_nonce", context, NONCE_BYTES)
@@ -99,3 +98,7 @@ def _expand(suite: bytes, prk: bytes, name: bytes, info: bytes, length: int) -> 
     # Never more than one block of SHA-256, hence the single counter byte.
     message = length.to_bytes(2, "big") + b"HPKE-v1" + suite + name + info
     return hmac_sha256(prk, message + b"\x01")[:length]
+
+
+# Without a PSK its id is empty, always.
+_PSK_ID_HASH = _extract(_HPKE_SUITE, b"", b"psk_id_hash", b"")

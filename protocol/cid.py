@@ -12,6 +12,7 @@ Source: https://github.com/multiformats/cid
 from __future__ import annotations
 
 import base64
+from functools import lru_cache
 
 from ..crypto.digest import sha256
 from .errors import WireError
@@ -72,11 +73,13 @@ def _not_a_cid() -> WireError:
     return WireError("a link is not a CID")
 
 
+@lru_cache(maxsize=1024)
 def cid_text(cid: bytes) -> str:
     """The base32 text of a CID, 59 characters."""
     return "b" + base64.b32encode(cid).decode().rstrip("=").lower()
 
 
+@lru_cache(maxsize=1024)
 def cid_from_text(text: str) -> bytes:
     """Read the base32 text of a CID.  Raises WireError."""
     if len(text) != CID_CHARS or not text.startswith("b"):

@@ -22,7 +22,7 @@ from ..crypto.keys import SigningKey
 from . import limits
 from .cid import cid_of
 from .did import Did, did_of
-from .envelope import VERSION, check_signature, open_envelope, seal
+from .envelope import VERSION, Payload, check_signature, open_envelope, seal
 from .errors import CapabilityError, Code, WireError
 from .policy import Policy, parse_policy
 from .wire import Value
@@ -109,6 +109,13 @@ def parse_delegation(raw: bytes, *, version: str = VERSION) -> Delegation:
 def _read(raw: bytes, version: str) -> Delegation:
     try:
         payload = open_envelope(raw, "dlg", _REQUIRED, _OPTIONAL, version)
+    except WireError as error:
+        raise CapabilityError(str(error), Code.MALFORMED) from error
+    return _understood(payload, raw, version)
+
+
+def _understood(payload: Payload, raw: bytes, version: str) -> Delegation:
+    try:
         pol = payload.claims["pol"]
         policy = parse_policy(pol)
         return Delegation(
@@ -141,8 +148,13 @@ def issue_delegation(
     nonce: bytes,
     nbf: int | None = None,
     meta: Mapping[str, Value] | None = None,
+    formed: bool = False,
 ) -> Delegation:
     """Sign a delegation by `key`.  `exp`, `nbf`: whole seconds since 1970, both ends included.
+
+    `formed`: `pol` was put together by a function of ours, out of lists, texts and integers that
+    it has checked.  Then the claims are held to what a reader requires as they are; else the token
+    is read back as its reader will, since its bytes may not say what was meant.
 
     Raises CapabilityError if what is asked would be refused by a reader.
     """
@@ -159,6 +171,10 @@ def issue_delegation(
         claims["nbf"] = nbf
     if meta is not None:
         claims["meta"] = meta
-    delegation = _read(seal("dlg", claims, key), VERSION)
+    raw = seal("dlg", claims, key)
+    if formed and meta is None and len(raw) <= limits.TOKEN_BYTES_MAX:
+        delegation = _understood(Payload("a delegation", claims), raw, VERSION)
+    else:
+        delegation = _read(raw, VERSION)
     _remembered.put(delegation)
     return delegation

@@ -260,17 +260,22 @@ def issue_grant(
     nbf_s: int | None = None,
 ) -> ReadGrant:
     """Sign, as the owner, a grant to the persona `aud`.  Raises WireError, RecordError."""
+    policy = ReadPolicy(terms.purpose, terms.cid, tuple(windows))
     delegation = issue_delegation(
         key,
         aud=aud,
         sub=did_of(key.public),
         cmd=Cmd.READ,
-        pol=read_policy(windows, terms.purpose, terms.cid),
+        pol=read_policy(policy.windows, policy.purpose, policy.terms),
         exp=exp_s,
         nonce=nonce,
         nbf=nbf_s,
+        formed=True,
     )
-    return read_grant(delegation)
+    if not 1 <= len(policy.purpose) <= LINE_CHARS_MAX:
+        raise CapabilityError(f"not the policy of a grant: {_OTHER_FORM}", Code.MALFORMED)
+    # What `read_grant` would give: `parse_read_policy` reads back what `read_policy` wrote.
+    return ReadGrant(delegation, policy, exp_s)
 
 
 def issue_sub_grant(
