@@ -24,6 +24,7 @@ from .clock import Clock
 from .config import Config
 from .devices.acquaintance_rows import acquaintance_spaces
 from .devices.enrolling import Enrolling
+from .devices.epoch_space import Epochs
 from .devices.erased_rows import erased_spaces
 from .devices.handing_over import HandingOver
 from .devices.household_rows import household_spaces
@@ -228,6 +229,7 @@ class Node:
         """The person's data, whose it is, and what waits for a decision."""
         objects = self.store.objects
         keystore = self.keystore
+        self.epochs = Epochs(objects, keystore)
         self.vault = Vault(self.store, keystore, ground.entropy, ground.offload)
         self.vault.tellers.peer_name = self.peers.name_of
         self.declared = Declared(self.vault)
@@ -392,6 +394,7 @@ class Node:
             outgoing=self.outgoing,
             serving=self.serving,
             shared=self.erased_copies,
+            quotas=self.quotas,
             clock=ground.clock,
             checkpoint=ground.checkpoint,
         )
@@ -537,7 +540,9 @@ class Node:
             outgoing=self.outgoing,
             head=self.log_head,
         )
-        self.introductions = Introductions(self.store, self.peers, self.links)
+        self.introductions = Introductions(
+            self.store, self.peers, self.links, ground.clock, self._say_where
+        )
         self.meeting_again = MeetingAgain(
             store=self.store,
             clock=ground.clock,
@@ -547,6 +552,7 @@ class Node:
             lines=self.lines,
             devices=self.peer_devices,
             outgoing=self.outgoing,
+            say_where=self._say_where,
         )
 
     def _ask(self, ground: Ground) -> None:
@@ -600,6 +606,7 @@ class Node:
             links=self.links,
             head=self.log_head,
             lines=self.lines,
+            say_where=self._say_where,
             checkpoint=ground.checkpoint,
         )
 
@@ -692,9 +699,11 @@ class Node:
         rows = SharedRows(
             objects=objects,
             peers=self.peers,
+            lines=self.lines,
             lending=self.lending,
             collections=self.vault.collections,
             devices=self.own_devices,
+            epochs=self.epochs,
             introduce=self._say_where,
             erased=erased_spaces(objects, self.vault.erased, sweeping.facts),
             more=self._more_spaces(),
@@ -709,6 +718,7 @@ class Node:
             devices=self.own_devices,
             handing_over=self.handing_over,
             rows=rows,
+            epochs=self.epochs,
             vault=self.vault,
             lending=self.lending,
             reencryption=self.reencryption,
@@ -770,6 +780,7 @@ class Node:
         """Serve peers, say what waits, keep house; until cancelled.  Started once it can dial."""
         await self.store.database.read(self.witnesses.begin)
         await self.store.database.read(self.keeping.look_at_lease)
+        await self.store.database.read(self.epochs.load)
         self.store.stamps.watched = await self.store.database.read(self._has_siblings)
         await self.store.database.write(
             lambda tx: self.lending.begin_epoch(tx, self.clock.now_ms())

@@ -44,6 +44,7 @@ from ..checkpoint import UNWATCHED, Checkpoint
 from ..clock import Clock
 from ..errors import NotFound, UsageError
 from ..exchange.deliveries import Received
+from ..exchange.quotas import Quotas
 from ..grants.grant_lines import Happened, Side
 from ..grants.lending import Lending
 from ..peers.outgoing import Outgoing
@@ -144,6 +145,7 @@ class Erasing:
         outgoing: Outgoing,
         serving: Serving,
         shared: ErasedCopies,
+        quotas: Quotas,
         clock: Clock,
         checkpoint: Checkpoint = UNWATCHED,
     ) -> None:
@@ -154,6 +156,7 @@ class Erasing:
         self._outgoing = outgoing
         self._serving = serving
         self._shared = shared
+        self._quotas = quotas
         self._clock = clock
         self._checkpoint = checkpoint
         self._store = vault.store
@@ -332,6 +335,7 @@ class Erasing:
                         self._gone(tx, "statements", one.statement, claim)
                         self._objects.delete(tx, Kind.DELIVERY, name)
                         self._objects.delete(tx, Kind.STATEMENT, one.statement)
+                        self._quotas.give_back(tx, one.statement)
             if not left:
                 for month in collection.months:
                     self._objects.delete(tx, Kind.LEFT_OUT, [path, month])

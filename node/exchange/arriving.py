@@ -94,7 +94,8 @@ class Arriving:
         """Verify the parts and write their pages, all or nothing."""
 
         def charge(tx: Tx, pages: int) -> None:
-            self._quotas.charge(tx, pair, _announced(args) + pages * PAGE_BYTES)
+            size = _announced(args) + pages * PAGE_BYTES
+            self._quotas.charge(tx, pair, size, args.statement)
 
         try:
             async with self._opening:

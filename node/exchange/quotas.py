@@ -6,6 +6,9 @@ each page that they become, for a request its own bytes.  What passes its quota 
 `peer_quota` holds for everyone; one peer can be given more, less, or nothing more at all, and what
 was given can be taken back at any time.
 
+What the owner erased is given back: the charge of a delivery is kept beside it, and goes with the
+last of its pages.  A peer can erase nothing here, so it cannot fill and empty a disk in turns.
+
 Signed words (receipts, answers) are not charged: they are what the log is for, and how fast they
 come is bounded by leave (`visit.py`).
 """
@@ -75,12 +78,30 @@ class Quotas:
                 Code.TOO_MUCH,
             )
 
-    def charge(self, tx: Tx, pair: Pair, size: int) -> None:
-        """Take `size` bytes from this peer: called in the unit of work that keeps them.  Raises
-        GrantRefused."""
+    def charge(self, tx: Tx, pair: Pair, size: int, statement: bytes | None = None) -> None:
+        """Take `size` bytes from this peer: called in the unit of work that keeps them.  With the
+        `statement` that it delivered they can be given back.  Raises GrantRefused."""
         self.check(tx, pair, size)
         kept = self._kept(tx, pair)
         self._keep(tx, pair, replace(kept, used=kept.used + size))
+        if statement is not None:
+            self._objects.put(tx, Kind.CHARGED, statement, [pair.own, pair.their, size])
+
+    def give_back(self, tx: Tx, statement: bytes) -> int:
+        """Nothing of a delivery is here any more: what it had been charged is free again; how many
+        bytes.  None for one that an earlier version took in, or another device of this person."""
+        match self._objects.get(tx, Kind.CHARGED, statement):
+            case [str(own), str(their), int(size)]:
+                name: Value = [own, their]
+                value = self._objects.get(tx, Kind.QUOTA, name)
+                kept = _Kept() if value is None else _Kept.from_value(value)
+                freed = min(size, kept.used)
+                fresh = replace(kept, used=kept.used - freed)
+                self._objects.put(tx, Kind.QUOTA, name, fresh.value())
+                self._objects.delete(tx, Kind.CHARGED, statement)
+                return freed
+            case _:
+                return 0
 
     def allow(self, tx: Tx, pair: Pair, most: int | None) -> Quota:
         """Let this peer fill `most` bytes in all; None: as much as everyone.  What it has filled

@@ -100,6 +100,7 @@ class Kind(IntEnum):
     WAIVER = 142
     CREDITOR = 143
     PAID_READ = 144
+    CHARGED = 145
     OWN_DEVICE = 180
     DEVICE_INVITE = 181
     PEER_DEVICE = 182

@@ -13,6 +13,8 @@ from entrenous.node.config import Config, Role
 from entrenous.node.errors import UsageError
 from entrenous.node.exchange.quotas import PAGE_BYTES
 from entrenous.node.sizes import size_of, spelled_size
+from entrenous.node.store.objects import Kind
+from entrenous.protocol.day import start_ms
 from entrenous.protocol.errors import Code
 from entrenous.tests.node.two_nodes import CURVE, DAY, Party, Town, a_town, meet, readings, settle
 
@@ -62,6 +64,55 @@ async def test_what_passes_the_quota_is_refused_and_nothing_is_kept(
         assert (
             len(await home.read(lambda tx: home.node.vault.stored(tx, CURVE, DAY, DAY + 99))) == 20
         )
+
+
+async def test_what_its_owner_erased_is_given_back(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Once nothing of a delivery is left: not for a record, and once for each delivery."""
+    async with a_town() as town:
+        home, supplier = await _met(town)
+        pair = await home.peer("volt")
+
+        async def used() -> int:
+            return (await home.read(lambda tx: home.node.quotas.of(tx, pair))).used
+
+        assert await _deliver(supplier, DAY, 10) == "stored"
+        one = await used()
+        assert await _deliver(supplier, DAY + 20, 10) == "stored"
+        assert await used() > one
+        asked = await used() - await _charged(home)
+        await home.node.erasing.erase_record(CURVE, start_ms(DAY))
+        assert await used() == asked + await _charged(home) > one, "its pages are here still"
+        await home.node.erasing.erase_collection(CURVE)
+        assert await used() == asked, "what was never a delivery stays charged"
+        assert await _charged(home) == 0
+        # It can be filled again, and erased again.
+        assert await _deliver(supplier, DAY + 40, 10) == "stored"
+        assert await used() > asked
+        await home.node.erasing.erase_collection(CURVE)
+        assert await used() == asked
+
+
+async def test_an_erasure_gives_back_once(autojump_clock: trio.testing.MockClock) -> None:
+    async with a_town() as town:
+        home, supplier = await _met(town)
+        pair = await home.peer("volt")
+        assert await _deliver(supplier, DAY, 3) == "stored"
+        (statement,) = [one.statement for one in await home.read(home.node.deliveries.received)]
+        freed = await home.write(lambda tx: home.node.quotas.give_back(tx, statement))
+        assert freed > 3 * PAGE_BYTES
+        assert await home.write(lambda tx: home.node.quotas.give_back(tx, statement)) == 0
+        await home.node.erasing.erase_collection(CURVE)
+        assert (await home.read(lambda tx: home.node.quotas.of(tx, pair))).used == 0
+
+
+async def _charged(home: Party) -> int:
+    """What the deliveries that are here were charged."""
+    rows = await home.read(lambda tx: home.node.store.objects.all(tx, Kind.CHARGED))
+    return sum(
+        value[2] for _, value in rows if isinstance(value, list) and isinstance(value[2], int)
+    )
 
 
 async def test_another_peer_has_its_own(autojump_clock: trio.testing.MockClock) -> None:
