@@ -33,7 +33,9 @@ from .calls.household import HouseholdCalls
 from .calls.identity import IdentityCalls
 from .calls.lending import LendingCalls
 from .calls.log import LogCalls
+from .calls.meeting_again import MeetingAgainCalls
 from .calls.parcels import ParcelCalls
+from .calls.processing import ProcessingCalls
 from .calls.quota import QuotaCalls
 from .calls.shared import SharedCalls
 from .calls.terms import TermsCalls
@@ -49,6 +51,7 @@ class Client(
     IdentityCalls,
     HouseholdCalls,
     DeviceCalls,
+    MeetingAgainCalls,
     ActingForCalls,
     DataCalls,
     DeclaringCalls,
@@ -60,6 +63,7 @@ class Client(
     LogCalls,
     AccountCalls,
     ParcelCalls,
+    ProcessingCalls,
     QuotaCalls,
     ViewCalls,
     TermsCalls,

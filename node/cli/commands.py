@@ -38,6 +38,7 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
     "Peers": (
         ("invite", "meet:invite", "Make a link with which one other node can pair with yours."),
         ("pair", "meet:pair", "Pair with the node that made a link."),
+        ("meet", "meet_again:meet", "Find a peer again after both of you lost your machines."),
         ("peers", "meet:peers", "List the nodes that yours is paired with."),
         ("quota", "quota:quota", "Show or set how much of your disk a peer may fill."),
         ("card", "card:card_app", "Show what an organisation says of itself, or write it."),
@@ -77,6 +78,8 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("decide", "lend:decide", "Grant or refuse a request."),
         ("terms", "terms:terms_app", "Show terms, or write what you accept in general."),
         ("fetch", "fetch:fetch", "Read what a peer lends you."),
+        ("lend-on", "processing:lend_on", "Let your processor read what you were granted."),
+        ("processing", "processing:processing_app", "Say for whom this node processes."),
         ("grants", "grants:grants", "List who may see what, until when."),
         ("who", "history:who", "Say who may read a collection, and who has read it."),
         ("history", "history:history", "Tell everything between you and a peer."),

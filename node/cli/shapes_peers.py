@@ -16,6 +16,12 @@ STANDING = (
 PEERS: Final[Mapping[str, Shape]] = {
     "invite": one(link="for one use; whoever reads it can use it", exp_s="until when it works"),
     "pair": one(name="what the peer is called here", did="the peer's persona", standing=STANDING),
+    "meet": one(
+        link="where this node is, or null if a peer was met",
+        exp_s="until when the link says so, or null",
+        name="what the peer that was met is called here, or null",
+        did="its persona now, or null",
+    ),
     "peers": lines(
         name="what the peer is called here",
         people="for whom of the house it knows this node; empty: the home",

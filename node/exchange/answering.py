@@ -148,7 +148,7 @@ class Answering:
         )
         if acted is not None and heard.inv.sub not in (heard.inv.iss, pair.own_now) and done:
             self._notices.tell(tx, pair.own, heard.inv, answer, now_ms)
-        persona = self._peers.persona(tx, pair.own)
+        persona = self._peers.persona_in(tx, pair)
         self._receipts.add(
             tx,
             Way.GIVEN,
@@ -168,6 +168,9 @@ class Answering:
             return None
         # As the two are now: whom another has followed is refused, with all that it signs.
         now = TrustedPair(fresh.own_now, fresh.their_now)
+        if pair.own_now != fresh.own_now:
+            # It knows this node as an earlier persona, and may say who it is now itself.
+            return replace(now, ours=pair.own_now, permits=frozenset((Cmd.SUCCEED,)))
         if fresh.reads_only:
             return replace(now, permits=frozenset(), reads_only=True)
         if self._peers.is_sibling(tx, fresh):

@@ -201,7 +201,7 @@ class Door:
             link.close("a processor said something else than a read")
         elif heard.inv.cmd in DEVICE:
             await self._hand_over(link, pair, event.call, heard)
-        elif link.farewell:
+        elif link.farewell and not _comes_first(pair, heard):
             sentence = "this persona was followed by another: hear that first, then ask again"
             link.withdraw(event.call, Code.BUSY, sentence)
         elif not self._has_leave(pair, heard):
@@ -374,3 +374,12 @@ class Door:
             ready = await self._store.database.write(unit)
         self._checkpoint.reached(said_of(heard.inv.cmd).served)
         link.in_order(ready.number, ready.let_out)
+
+
+def _comes_first(pair: Pair, heard: Heard) -> bool:
+    """Whether the peer, who knows this node as an earlier persona, may say now who it is itself.
+
+    If both have lost a device, one of them has to be heard first, and both have to think so: the
+    one whose persona, as the other knows it, is the lower.
+    """
+    return heard.inv.cmd == Cmd.SUCCEED and pair.their_now < pair.own_now

@@ -2,12 +2,14 @@
 
 A peer dials the device that it knows.  After a restore that device is gone, so the new one dials
 each peer once; its hello carries the certificate by which the persona it serves for names it, and
-the peer keeps that.  Who is still owed an introduction stands in the store, so a peer that is away
-for a month is introduced when it comes back.
+the peer keeps that.  Then it says where it listens, since that may be elsewhere.  Who is still owed
+an introduction stands in the store, so a peer that is away for a month is introduced when it comes
+back.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import structlog
@@ -16,6 +18,7 @@ import trio
 from ...crypto.errors import CryptoError
 from ...protocol.errors import ProtocolError
 from ...protocol.wire import Value
+from ..clock import Clock
 from ..errors import NodeError
 from ..peers.peers import Pair, Peers
 from ..store.database import Tx
@@ -33,10 +36,20 @@ RETRY_LAST_S = 600.0
 class Introductions:
     """The peers that do not know this device yet."""
 
-    def __init__(self, store: Store, peers: Peers, links: Links) -> None:
+    def __init__(
+        self,
+        store: Store,
+        peers: Peers,
+        links: Links,
+        clock: Clock,
+        say_where: Callable[[Tx, Pair, int], None],
+    ) -> None:
+        """`say_where` tells a peer which device serves, and at which addresses."""
         self._store = store
         self._peers = peers
         self._links = links
+        self._clock = clock
+        self._say_where = say_where
 
     def owe(self, tx: Tx, pair: Pair) -> None:
         """This pair's peer is to be told."""
@@ -52,6 +65,7 @@ class Introductions:
 
     def _told(self, pair: Pair, tx: Tx) -> None:
         self._store.objects.delete(tx, Kind.SETTING, _name(pair))
+        self._say_where(tx, pair, self._clock.now_ms())
 
     async def run(self) -> None:
         """Introduce this device wherever that is owed; returns once it is owed nowhere."""

@@ -24,7 +24,7 @@ import structlog
 import trio
 
 from ...crypto.keys import DeviceKey
-from ...protocol.did import Did, public_of
+from ...protocol.did import Did, did_of, public_of
 from ...protocol.errors import Code
 from ...protocol.hello import stays
 from ...protocol.persona import Certificate
@@ -40,7 +40,7 @@ from ..log.receipts import Receipts
 from ..network.transport import Network, Stream, TransportError
 from ..peers.lines import PersonaLines
 from ..peers.outgoing import Outgoing
-from ..peers.peer_devices import PeerDevice, PeerDevices
+from ..peers.peer_devices import PeerDevices
 from ..peers.peers import OwnPersona, Pair, Peers
 from ..store.database import Tx
 from ..store.errors import StoreError
@@ -302,6 +302,14 @@ class Links:
         async with self._dialling.setdefault(name, trio.Lock()):
             return await self._present(pair, device) or await self._dial_any(pair, device)
 
+    async def link_at(self, pair: Pair, device: bytes, addresses: Sequence[str]) -> Link:
+        """A link to a peer at a device that is not known to be one of its: it shows there that it
+        is, or is not let be.  Raises Away, Refused."""
+        name = (pair.own, pair.their)
+        async with self._dialling.setdefault(name, trio.Lock()):
+            present = await self._present(pair, did_of(device))
+            return present or await self._dial(pair, device, addresses)
+
     async def _present(self, pair: Pair, device: Did | None = None) -> Link | None:
         """The link that there is, once it is open; None if there is none, or it came to nothing."""
         wanted = None if device is None else public_of(device)
@@ -342,7 +350,7 @@ class Links:
         failed: NodeError | None = None
         for one in known:
             try:
-                return await self._dial(pair, one)
+                return await self._dial(pair, one.device, one.addresses)
             except (Away, Refused) as error:
                 self._remember_away(one.device)
                 failed = failed or error
@@ -358,13 +366,13 @@ class Links:
         for link in list(self._links.get((pair.own, pair.their), {}).values()):
             link.close(sentence)
 
-    async def _dial(self, pair: Pair, at: PeerDevice) -> Link:
+    async def _dial(self, pair: Pair, key: bytes, addresses: Sequence[str]) -> Link:
         nursery = self._nursery
         if nursery is None:
             raise Away("this node is not on the network: start it with `entrenous up`")
         name = (pair.own, pair.their)
-        link = await self._open(at.device, at.addresses, pair.name)
-        device = at.certificate.device
+        link = await self._open(key, addresses, pair.name)
+        device = did_of(key)
         persona, last = await self._store.database.read(
             lambda tx: (self._peers.persona_in(tx, pair), self._peers.last_taken(tx, pair, device))
         )
@@ -390,7 +398,7 @@ class Links:
             if (present := await self._present(pair)) is None:
                 raise
             return present
-        self._away.pop(at.device, None)
+        self._away.pop(key, None)
         return link
 
     async def open_stranger(self, device: bytes, addresses: Sequence[str], name: str) -> Link:

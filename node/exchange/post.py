@@ -7,7 +7,7 @@ leaves the outbox in the unit of work that keeps what its answer changes.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -64,8 +64,10 @@ class Post:
         links: Links,
         head: LogHead,
         lines: PersonaLines,
+        say_where: Callable[[Tx, Pair, int], None],
         checkpoint: Checkpoint,
     ) -> None:
+        """`say_where` tells a peer which device serves, and at which addresses."""
         self._store = store
         self._clock = clock
         self._peers = peers
@@ -76,6 +78,7 @@ class Post:
         self._links = links
         self._head = head
         self._lines = lines
+        self._say_where = say_where
         self._checkpoint = checkpoint
         self._posting: set[str] = set()
 
@@ -243,6 +246,7 @@ class Post:
             def unit(tx: Tx) -> None:
                 self._store.outbox.done(tx, item.id)
                 self._lines.told(tx, pair)
+                self._say_where(tx, pair, self._clock.now_ms())
 
             await self._store.database.write(unit)
             self._checkpoint.reached(steps.kept)

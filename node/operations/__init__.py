@@ -23,7 +23,9 @@ from . import (
     household,
     identity,
     lending,
+    meeting_again,
     parcels,
+    processing,
     quota,
     reads,
     renewal,
@@ -49,6 +51,8 @@ OPERATIONS: dict[str, Operation] = {
     "invite": Operation(about.invite, (), ("label", "people"), needs_network=True),
     "pair": Operation(about.pair, ("link",), ("name", "people"), needs_network=True),
     "peers": Operation(about.peers),
+    "meeting_place": Operation(meeting_again.meeting_place, needs_network=True),
+    "meet_again": Operation(meeting_again.meet_again, ("link", "peer"), needs_network=True),
     "devices": Operation(devices.devices),
     "device_invite": Operation(devices.device_invite, (), ("serves_within_s",), needs_network=True),
     "device_confirm": Operation(devices.device_confirm, ("code",)),
@@ -131,8 +135,13 @@ OPERATIONS: dict[str, Operation] = {
     "deliveries": Operation(data.deliveries),
     # grants
     "ask": Operation(
-        lending.ask, ("to", "items", "purpose", "terms", "exp_s"), ("refusal", "acting_for")
+        lending.ask,
+        ("to", "items", "purpose", "terms", "exp_s"),
+        ("refusal", "acting_for", "processors"),
     ),
+    "processing": Operation(processing.processing),
+    "processing_add": Operation(processing.processing_add, ("peer",)),
+    "processing_remove": Operation(processing.processing_remove, ("peer",)),
     "inbox": Operation(lending.inbox),
     "asked": Operation(lending.asked),
     "decide": Operation(

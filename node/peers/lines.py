@@ -24,7 +24,7 @@ from ...protocol.did import Did, check_did
 from ...protocol.limits import SUCCESSIONS_MAX
 from ...protocol.persona import Inception, parse_inception
 from ...protocol.persona_line import PersonaLine, line_from_value
-from ...protocol.succession import Step, step_from_value
+from ...protocol.succession import Step, next_pair_key, step_from_value
 from ...protocol.wire import Body, Value
 from ..store.database import Tx
 from ..store.errors import StoreDamaged
@@ -60,7 +60,7 @@ class Said:
     @classmethod
     def from_value(cls, value: Value) -> Said:
         body = Body.open(value, "a line of personas in the store", ("steps", "known"))
-        steps = tuple(_taken(one) for one in body.items("steps", items_max=LINE_MAX))
+        steps = tuple(taken_from_value(one) for one in body.items("steps", items_max=LINE_MAX))
         return cls(steps, check_did(body.text("known")))
 
 
@@ -116,6 +116,26 @@ class PersonaLines:
         if said is not None:
             self._save(tx, pair, replace(said, known=pair.own_now))
 
+    def key_known_as(self, tx: Tx, pair: Pair, known: Did) -> PairKey:
+        """The key of the pair as a peer has it that knows us as `known`."""
+        unheard = _since(self.said(tx, pair), known)
+        return unheard[0].before if unheard else pair.key
+
+    def after(self, tx: Tx, pair: Pair, known: Did, key: PairKey) -> PairKey:
+        """The peer, which knows us as `known`, has taken steps of its own, and `key` is what they
+        led to: what it has not heard of ours comes after them.  The key after all."""
+        said = self.said(tx, pair)
+        unheard = _since(said, known)
+        if said is None or not unheard:
+            return key
+        moved: list[Taken] = []
+        for one in unheard:
+            moved.append(replace(one, before=key))
+            key = next_pair_key(key, one.step)
+        before = said.steps[: len(said.steps) - len(moved)]
+        self._save(tx, pair, replace(said, steps=(*before, *moved)))
+        return key
+
     def args(self, tx: Tx, pair: Pair) -> SucceedArgs:
         """What is said: the line up to the present, as the peer can follow it."""
         said = self.said(tx, pair)
@@ -154,7 +174,7 @@ class PersonaLines:
     def heard(self, tx: Tx, pair: Pair) -> list[Taken]:
         """The steps of the peer's line that were taken here, the oldest first."""
         value = self._objects.get(tx, Kind.STEPS_HEARD, [pair.own, pair.their])
-        return [] if value is None else [_taken(one) for one in _list(value)]
+        return [] if value is None else [taken_from_value(one) for one in _list(value)]
 
     def keep_heard(self, tx: Tx, pair: Pair, taken: Taken) -> None:
         """Keep a step of the peer's line, beside those before; `pair` is as it was until then."""
@@ -191,7 +211,15 @@ def _line(first: Inception, steps: list[Step]) -> PersonaLine:
     return line_from_value(value)
 
 
-def _taken(value: Value) -> Taken:
+def _since(said: Said | None, known: Did) -> tuple[Taken, ...]:
+    """Our steps of which a peer has not heard that knows us as `known`."""
+    steps = () if said is None else said.steps
+    places = [place for place, one in enumerate(steps) if one.step.old == known]
+    return tuple(steps[places[0] :]) if places else ()
+
+
+def taken_from_value(value: Value) -> Taken:
+    """Read a step as it is kept.  Raises StoreDamaged, WireError."""
     match value:
         case [step, bytes(before), int(t_ms)]:
             return Taken(step_from_value(step), PairKey(before), t_ms)

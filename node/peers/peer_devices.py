@@ -9,6 +9,7 @@ Everything here is a function of a transaction.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -81,6 +82,12 @@ class PeerDevices:
         # Where it listens may not be known yet: it may stand where the one before it stood.
         now = replace(fresh, certificate=certificate, addresses=addresses or fresh.addresses)
         self._peers.save(tx, now)
+
+    def found_at(self, tx: Tx, pair: Pair, device: bytes, addresses: Sequence[str]) -> None:
+        """A device of the peer's, which has greeted, was dialled at these addresses."""
+        fresh = self._peers.pair(tx, pair.own, pair.their)
+        if fresh.device == device:
+            self._peers.save(tx, replace(fresh, addresses=tuple(addresses)))
 
     def told(self, tx: Tx, pair: Pair, args: PairDeviceArgs, now_ms: int) -> Value:
         """The peer says which device serves for it, and where.  Raises GrantRefused, CryptoError,

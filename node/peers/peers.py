@@ -21,6 +21,7 @@ from dataclasses import replace
 
 from ...crypto.entropy import Entropy
 from ...crypto.keys import PersonaKey, ReaderSecret
+from ...crypto.recovery import reader_of_next
 from ...protocol.did import Did, check_did, did_of
 from ...protocol.persona import (
     Certificate,
@@ -148,16 +149,16 @@ class Peers:
         return Did(first if isinstance(first, str) else did)
 
     def succeed(
-        self, tx: Tx, first: Did, key: PersonaKey, now_ms: int
+        self, tx: Tx, first: Did, key: PersonaKey, next_digest: bytes, now_ms: int
     ) -> tuple[OwnPersona, OwnPersona]:
-        """Let the persona of `key` follow our present one of the line that began with `first`; the
-        old and the new."""
+        """Let the persona of `key` follow our present one of the line that began with `first`, and
+        promise `next_digest`; the old and the new."""
         old = self.persona(tx, first)
-        reader = ReaderSecret.generate(self._entropy)
+        reader = reader_of_next(key)
         new = OwnPersona(
             key,
             (*old.readers, reader),
-            make_inception(key, reader_key=reader.public, next_digest=self._next_digest(tx)),
+            make_inception(key, reader_key=reader.public, next_digest=next_digest),
             self._certificate(key, now_ms),
         )
         self._objects.add(tx, Kind.PERSONA_LEFT, old.did, old.value())

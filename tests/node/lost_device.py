@@ -63,7 +63,7 @@ class Lost:
             home=Home(self.tmp_path),
             keystore=node.keystore,
             config=node.config,
-            entropy=self.town.entropy.fork(f"backup {self.number}"),
+            entropy=self.town.entropy.fork(f"backup {self.number} of {self.alice.name}"),
             offload=InlineOffload(),
             program="test",
             now_ms=self.alice.now_ms,
@@ -73,7 +73,7 @@ class Lost:
             backup,
             self.words,
             NEW,
-            entropy=self.town.entropy.fork(f"restore {self.number}"),
+            entropy=self.town.entropy.fork(f"restore {self.number} of {self.alice.name}"),
             clock=self.town.clock,
             offload=InlineOffload(),
             stolen=stolen,
@@ -94,7 +94,7 @@ class Lost:
             name,
             self.words,
             NEW,
-            entropy=self.town.entropy.fork(f"leave {self.number}"),
+            entropy=self.town.entropy.fork(f"leave {self.number} of {self.alice.name}"),
             clock=self.town.clock,
             offload=InlineOffload(),
             checkpoint=checkpoint,
@@ -102,7 +102,7 @@ class Lost:
 
     def _party(self, keystore: Keystore, database: InlineDatabase, config: Config) -> Party:
         self.number += 1
-        entropy = self.town.entropy.fork(f"life {self.number}")
+        entropy = self.town.entropy.fork(f"life {self.number} of {self.alice.name}")
         network = MemoryNetwork(keystore.device, self.town.world)
         ground = Ground(database, network, self.town.clock, entropy, InlineOffload())
         return Party(self.alice.name, Node(ground, keystore, config), self.town.nursery)
@@ -111,17 +111,20 @@ class Lost:
 @asynccontextmanager
 async def a_theft(tmp_path: Path, role: Role = Role.PERSON) -> AsyncGenerator[Lost]:
     async with a_town(b"theft") as town:
-        entropy = town.entropy.fork("owner")
-        recovery = RecoverySecret.generate(entropy)
-        keystore = Keystore.create(recovery, entropy, successions=32)
-        database = await town.stack.enter_async_context(InlineDatabase(tmp_path / "alice.db"))
-        network = MemoryNetwork(keystore.device, town.world)
-        ground = Ground(database, network, town.clock, entropy, InlineOffload())
-        alice = Party(
-            "alice", Node(ground, keystore, Config(name="alice", role=role)), town.nursery
-        )
-        await alice.up()
-        yield Lost(town, alice, recovery_words(recovery, entropy=entropy), tmp_path, role)
+        yield await with_words(town, tmp_path, "alice", role)
+
+
+async def with_words(town: Town, folder: Path, name: str, role: Role = Role.PERSON) -> Lost:
+    """Somebody of a town who has recovery words on paper, and so can lose a device."""
+    entropy = town.entropy.fork(f"owner {name}")
+    recovery = RecoverySecret.generate(entropy)
+    keystore = Keystore.create(recovery, entropy, successions=32)
+    database = await town.stack.enter_async_context(InlineDatabase(folder / f"{name}.db"))
+    network = MemoryNetwork(keystore.device, town.world)
+    ground = Ground(database, network, town.clock, entropy, InlineOffload())
+    party = Party(name, Node(ground, keystore, Config(name=name, role=role)), town.nursery)
+    await party.up()
+    return Lost(town, party, recovery_words(recovery, entropy=entropy), folder, role)
 
 
 async def came_back(lost: Lost, *, keep: bool = True) -> Party:
