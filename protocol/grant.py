@@ -421,7 +421,7 @@ def check_bundle(bundle: Bundle, request: Request, *, reader_key: bytes, now_ms:
     """Take a bundle as an answer to `request`.
 
     It is one if its days are not wider than asked, and its terms those that were asked for or
-    bind the reader harder (`terms_narrowing.py`).  Unchanged terms a reader's node takes by itself;
+    bind the reader harder (`terms_narrowing.py`); on paid terms, if it ends no later.  Unchanged terms a reader's node takes by itself;
     others need its operator.  Raises CapabilityError, and GrantRefused (audience, terms, days).
     """
     links = [link.delegation for link in bundle.links]
@@ -436,6 +436,11 @@ def check_bundle(bundle: Bundle, request: Request, *, reader_key: bytes, now_ms:
         raise GrantRefused("a bundle carries other terms than were asked for", Code.TERMS)
     if not was_asked(bundle.grant.windows, request.items):
         raise GrantRefused("a bundle grants days that were not asked for", Code.DAYS)
+    # Where each month costs, longer is more than was asked for.
+    if bundle.terms.paid and bundle.grant.exp_s > request.exp_s:
+        raise GrantRefused(
+            "a bundle on paid terms holds for longer than was asked for", Code.EXPIRED
+        )
 
 
 def was_asked(granted: Sequence[Window], items: Sequence[Window]) -> bool:

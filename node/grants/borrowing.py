@@ -50,6 +50,8 @@ from .lent_pages import LentPages
 from .lent_proofs import keep_proof
 
 NONCE_BYTES = 16
+# Grants of one owner that hold at one time, before one more is taken without asking anybody.
+RENEWED_STANDING_MAX = 1_024
 
 
 class Borrowing(KeysHeld):
@@ -160,22 +162,40 @@ class Borrowing(KeysHeld):
             raise GrantRefused("a bundle is signed by another persona", Code.AUDIENCE)
         if old.status(now_ms) is GrantStatus.REVOKED:
             raise GrantRefused("this renews a grant that was taken back", Code.REVOKED)
+        again = not _is_between(old, pair)
+        self._check_renewal(tx, old, bundle, now_ms, again=again)
         refuse_paid_terms(self._store.objects, tx, bundle.terms)
         asked = None if old.request is None else self._inbox.find(tx, old.request)
         if asked is None:
             raise GrantRefused("this renews what was never asked for", Code.UNKNOWN_GRANT)
         # What was agreed, which may be less than what was asked.
-        wanted = replace(asked_by(parse_request(asked.raw), pair), terms=old.bundle.terms)
+        request = asked_by(parse_request(asked.raw), pair)
+        wanted = replace(request, terms=old.bundle.terms, exp_s=bundle.grant.exp_s)
         reader_key = self._peers.persona(tx, pair.own).reader.public
         check_bundle(bundle, wanted, reader_key=reader_key, now_ms=now_ms)
         held = GrantHeld(pair.own, pair.their, bundle, old.request, GrantStatus.LIVE, None, ())
         self._hold(tx, held, now_ms, renews=old.cid)
         self.lines.happened(tx, Side.HELD, old.cid, Happened.RENEWED, now_ms, held.cid)
-        if not _is_between(old, pair):
+        if again:
             # Given again, because one of the two is somebody else now: this one opens nothing more.
             self._kept.save(tx, replace(old, kept=GrantStatus.REVOKED, ended_ms=now_ms))
             self.lines.happened(tx, Side.HELD, old.cid, Happened.REVOKED, now_ms)
         return "kept"
+
+    def _check_renewal(
+        self, tx: Tx, old: GrantHeld, bundle: Bundle, now_ms: int, *, again: bool
+    ) -> None:
+        """What is taken without asking anybody costs nothing, and is not without number.  Given
+        `again`: by who the owner is now, or to who we are.  Raises GrantRefused."""
+        if bundle.grant.exp_s < old.bundle.grant.exp_s:
+            raise GrantRefused("a renewal ends no earlier than the grant does", Code.EXPIRED)
+        if old.bundle.terms.paid and not (again and bundle.grant.exp_s == old.bundle.grant.exp_s):
+            raise GrantRefused(
+                "on paid terms a grant goes on when its reader asks for it", Code.TERMS
+            )
+        keyed = self._kept.keyed(tx, *old.keyed)
+        if sum(one.status(now_ms) is GrantStatus.LIVE for one in keyed) >= RENEWED_STANDING_MAX:
+            raise GrantRefused("too many grants of one owner hold here already", Code.TOO_MUCH)
 
     def suspend_left(self, tx: Tx, pair: Pair, now_ms: int) -> int:
         """One of `pair` was followed: read nothing under what was lent between who the two were,

@@ -10,7 +10,8 @@ reader has no gap.  Days that the old one cut off at its end go on to the new en
 were asked for; days that the owner narrowed stay as narrow.
 
 A grant is renewed by itself only where its owner said so (`always`): so long at a time, at most
-until a day that they chose, and never one that was taken back or is suspended.
+until a day that they chose, and never one that was taken back or is suspended.  On paid terms a renewal is an
+answer to its reader, who has asked for it: nobody comes to owe more by what another renews.
 
 Everything here is a function of a transaction.
 """
@@ -48,6 +49,7 @@ _DAY_S = 86_400
 # away for a few days has the new keys before the old ones end.
 AHEAD_S_MAX = 7 * _DAY_S
 EACH_S_MIN = _DAY_S
+_PAID = "on paid terms a grant goes on when its reader asks for it: that request waits in the inbox"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +116,18 @@ class Renewals:
             raise UsageError("none of the days of this grant would be left")
         pair = self._peers.pair(tx, old.own, old.their)
         terms = old.bundle.terms
+        answered = self._asks_for(tx, old, windows, exp_s, waiting)
+        if terms.paid and not answered:
+            raise UsageError(_PAID)
         new = self._lending.give(
             tx, pair, windows, terms, exp_s, old.request, now_ms, renews=old.cid
         )
         self._lending.lines.happened(tx, Side.GIVEN, old.cid, Happened.RENEWED, now_ms, new.cid)
-        args = RenewArgs(old.their, old.cid, new.bundle.signed.raw)
-        self._outgoing.put(tx, pair, Cmd.RENEW, args.value(), now_ms)
-        self._answer(tx, old, new, self._inbox.waiting(tx) if waiting is None else waiting, now_ms)
+        if not terms.paid:
+            args = RenewArgs(old.their, old.cid, new.bundle.signed.raw)
+            self._outgoing.put(tx, pair, Cmd.RENEW, args.value(), now_ms)
+        for cid in answered:
+            self._lending.answer(tx, cid, new, now_ms)
         standing = self.standing(tx, cid)
         if standing is not None:
             self._objects.delete(tx, Kind.RENEWING, cid)
@@ -141,29 +148,34 @@ class Renewals:
         if not now_ms < exp_s * 1000 <= now_ms + GRANT_LIFE_S_MAX * 1000:
             raise UsageError("a grant ends in the future, and within ten years")
 
-    def _answer(
+    def _asks_for(
         self,
         tx: Tx,
         old: GrantGiven,
-        new: GrantGiven,
-        waiting: Sequence[tuple[bytes, Asked]],
-        now_ms: int,
-    ) -> None:
-        """Answer with `new` what waits of the reader of `old` to go on with it, as `ask` writes
-        it: their owner did what was asked, if in another way."""
+        windows: Sequence[Window],
+        exp_s: int,
+        waiting: Sequence[tuple[bytes, Asked]] | None,
+    ) -> list[bytes]:
+        """What waits of the reader of `old` to go on with it on `windows`, as `ask` writes it: a
+        renewal answers it, for its owner does what was asked, if in another way."""
         first = None if old.request is None else self._inbox.find(tx, old.request)
         items = old.windows if first is None else parse_request(first.raw).items
-        for cid, asked in waiting:
+        terms = old.bundle.terms
+        found: list[bytes] = []
+        for cid, asked in self._inbox.waiting(tx) if waiting is None else waiting:
             if (asked.own, asked.their) != (old.own, old.their):
                 continue
             request = parse_request(asked.raw)
             if (
-                request.terms == old.bundle.terms
+                request.terms == terms
                 and request.items in (items, old.windows)
-                and was_asked(new.windows, request.items)
+                and was_asked(windows, request.items)
+                # Where it costs, longer is more than was asked for.
+                and (exp_s <= request.exp_s or not terms.paid)
                 and self._inbox.get(tx, cid).state is RequestState.WAITING
             ):
-                self._lending.answer(tx, cid, new, now_ms)
+                found.append(cid)
+        return found
 
     def renewed_by(self, tx: Tx, cid: bytes) -> bytes | None:
         """The grant that goes on from the one given as `cid`."""
@@ -220,6 +232,8 @@ class Renewals:
         if rule.each_s < EACH_S_MIN:
             raise UsageError("a grant is renewed for a day at a time, or more")
         self._check(tx, old, rule.until_s, now_ms)
+        if old.bundle.terms.paid:
+            raise UsageError("on paid terms a grant goes on when its reader asks for it, each time")
         self._objects.put(tx, Kind.RENEWING, cid, rule.value())
 
     def renew_due(self, tx: Tx, now_ms: int) -> int:

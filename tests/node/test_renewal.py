@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from trio.testing import MockClock
 
 from entrenous.node.errors import NotAllowed, Refused, UsageError
+from entrenous.node.grants import borrowing
 from entrenous.node.grants.grant_given import GrantGiven
 from entrenous.node.grants.grants_held import GrantsHeld
 from entrenous.node.grants.renewal import Renewing
-from entrenous.protocol.command import Cmd, RenewArgs
+from entrenous.node.peers.peers import OwnPersona, Pair
+from entrenous.protocol.command import Cmd, DecideArgs, RenewArgs
 from entrenous.protocol.errors import CapabilityError, GrantRefused
 from entrenous.protocol.grant import issue_grant, make_bundle
+from entrenous.protocol.remuneration import Per, Remuneration
 from entrenous.protocol.window import Window
+from entrenous.tests.node.paid_town import ask_paid, lend_paid
 from entrenous.tests.node.test_operations import client_of, lent
 from entrenous.tests.node.two_nodes import (
     CURVE,
@@ -321,6 +326,79 @@ async def test_a_reader_takes_no_other_renewal_than_this(
         with pytest.raises((GrantRefused, CapabilityError)):
             await bank.write(lambda tx: bank.node.renewals.renewed(tx, theirs, args, bank.now_ms))
         assert len(await bank.read(bank.node.borrowing.all)) == 1
+
+
+def _forged(persona: OwnPersona, pair: Pair, old: GrantGiven, exp_s: int, n: int = 0) -> RenewArgs:
+    """A renewal of `old` on its own terms, as its owner can sign as many as it likes."""
+    terms = old.bundle.terms
+    issued = issue_grant(
+        persona.key,
+        aud=pair.their,
+        windows=old.windows,
+        terms=terms,
+        exp_s=exp_s,
+        nonce=n.to_bytes(16, "big"),
+    )
+    key = pair.inception.reader_key
+    bundle = make_bundle(persona.key, issued, terms=terms, reader_key=key)
+    return RenewArgs(pair.their, old.cid, bundle.signed.raw)
+
+
+@pytest.mark.parametrize("per", [Per.ONCE, Per.MONTH, Per.READ])
+async def test_nobody_owes_more_by_what_another_renews(autojump_clock: MockClock, per: Per) -> None:
+    """Each renewal of a grant on paid terms is accepted anew, and counts anew: an owner that
+    renews it by itself would write its reader's debt."""
+    async with a_town() as town:
+        alice, bank = await home(town)
+        old = await lend_paid(alice, bank, Remuneration(5_00, "EUR", per), ASKED, days=10)
+        pair, theirs = await alice.peer("bank"), await bank.peer("alice")
+        persona = await alice.read(lambda tx: alice.node.peers.persona(tx, pair.own))
+        for exp_s in (old.exp_s, old.exp_s + 1, old.exp_s + 400 * DAY_S):
+            args = _forged(persona, pair, old, exp_s, exp_s)
+            renew = partial(bank.node.renewals.renewed, pair=theirs, args=args, now_ms=bank.now_ms)
+            with pytest.raises(GrantRefused, match="when its reader asks"):
+                await bank.write(renew)
+        # Nor by an answer that ends later than was asked for.
+        request = await ask_paid(bank, alice, old.bundle.terms.remuneration, ASKED, days=30)
+        bundle = _forged(persona, pair, old, old.exp_s + 400 * DAY_S).bundle
+        late = DecideArgs(pair.their, request, bundle, None)
+        with pytest.raises(GrantRefused, match="longer than was asked"):
+            await bank.write(lambda tx: bank.node.borrowing.decided(tx, theirs, late, bank.now_ms))
+        assert len(await bank.read(bank.node.borrowing.all)) == 1
+
+        owner = client_of(alice)
+        with pytest.raises(UsageError, match="asks for it"):
+            await owner.renew(old.cid, old.exp_s + 100 * DAY_S)
+        with pytest.raises(UsageError, match="each time"):
+            await owner.renew(old.cid, old.exp_s + 100 * DAY_S, each_s=20 * DAY_S)
+        new = await owner.renew(old.cid, old.exp_s + DAY_S)
+        await settle()
+        assert {one.id for one in await client_of(bank).grants()} == {old.cid, new.grant}
+        states = {one.id: one.state for one in await client_of(bank).asked()}
+        assert states[request] == "granted"
+        await both_logs_hold(alice, bank)
+
+
+async def test_an_owner_cannot_fill_its_reader_with_renewals(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(borrowing, "RENEWED_STANDING_MAX", 8)
+    async with a_town() as town:
+        alice, bank = await home(town)
+        old = await decide(alice, await ask(bank, alice, ASKED), ASKED, days=10)
+        pair, theirs = await alice.peer("bank"), await bank.peer("alice")
+        persona = await alice.read(lambda tx: alice.node.peers.persona(tx, pair.own))
+        renewed = bank.node.renewals.renewed
+        earlier = _forged(persona, pair, old, old.exp_s - 1)
+        with pytest.raises(GrantRefused, match="no earlier"):
+            await bank.write(lambda tx: renewed(tx, theirs, earlier, bank.now_ms))
+        for n in range(1, 8):
+            args = _forged(persona, pair, old, old.exp_s + n, n)
+            await bank.write(partial(renewed, pair=theirs, args=args, now_ms=bank.now_ms))
+        more = _forged(persona, pair, old, old.exp_s + 99)
+        with pytest.raises(GrantRefused, match="too many grants of one owner"):
+            await bank.write(lambda tx: renewed(tx, theirs, more, bank.now_ms))
+        assert len(await bank.read(bank.node.borrowing.all)) == 8
 
 
 async def test_a_renewal_that_is_told_twice_is_one(autojump_clock: MockClock) -> None:
