@@ -54,6 +54,11 @@ from .reimport_lines import PlannedPage
 from .reimport_plan import ExportPlan, page_records, plan_of_export
 
 READER = "export"
+# Digests of what was erased would let whoever has the folder try their guesses on them (ADR 22).
+ERASED_UNKNOWN = (
+    "what was erased on the node that wrote this is not known here: a file that holds it brings it "
+    "back"
+)
 # Pages of one unit of work: they are encrypted inside it.
 CHUNK_PAGES = 256
 
@@ -154,7 +159,7 @@ class Reimporting:
                     duplicates=0,
                     differing=0,
                     already=taken.done,
-                    notes=(),
+                    notes=() if taken.done or one is not collections[-1] else (ERASED_UNKNOWN,),
                 )
                 for one in collections
             ),

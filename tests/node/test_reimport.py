@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -23,7 +24,7 @@ from entrenous.node.errors import NodeError
 from entrenous.node.exchange.deliveries import Received
 from entrenous.node.export.export import Exporting, Wanted
 from entrenous.node.export.inside import is_export
-from entrenous.node.export.reimport import Reimporting
+from entrenous.node.export.reimport import ERASED_UNKNOWN, Reimporting
 from entrenous.node.network.memory import MemoryNetwork, MemoryWorld
 from entrenous.node.node import Ground, Node
 from entrenous.node.offload import InlineOffload
@@ -35,7 +36,7 @@ from entrenous.node.vault.journal import Import, State
 from entrenous.node.vault.left_out import LeftOutDay
 from entrenous.node.vault.origin import DECLARED, origin_of
 from entrenous.node.vault.vault import Piece, Reading, pieces_of
-from entrenous.protocol.day import UNDATED
+from entrenous.protocol.day import UNDATED, start_ms
 from entrenous.protocol.errors import ReaderError
 from entrenous.protocol.export_manifest import parse_manifest, records_file
 from entrenous.protocol.record import Batch
@@ -280,6 +281,41 @@ async def test_an_import_that_moved_can_be_undone(
         with pytest.raises(NodeError):
             await new.vault.read("energy/nothing", 0, UNDATED)
         assert not len((await new.vault.read(CURVE, 0, UNDATED)).batch)
+
+
+async def test_an_export_holds_no_trace_of_what_was_erased_and_says_what_follows(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """A digest in a folder in clear would answer guesses, so none is there; and it is said that
+    the new node knows of no erasure."""
+    async with a_node(b"old") as old, a_node(b"new") as new:
+        batch = readings(DAY, 2)
+        await tell(old, CURVE, batch, 2, 0)
+        gone = start_ms(DAY)
+        await old.erasing.erase_record(CURVE, gone)
+        marks = await old.store.database.read(
+            lambda tx: old.vault.erased.of(tx, CURVE, [DAY, DAY + 1])
+        )
+        (digest,) = marks[DAY]
+        await Exporting(old, "t").export(tmp_path / "e", Wanted())
+        for file in (tmp_path / "e").rglob("*"):
+            data = file.read_bytes() if file.is_file() else b""
+            for form in (digest, digest.hex().encode(), base64.b64encode(digest)):
+                assert form not in data, file
+        report = await Reimporting(new).take(tmp_path / "e")
+        assert [one.notes for one in report.imported] == [(ERASED_UNKNOWN,)]
+        again = await Reimporting(new).take(tmp_path / "e")
+        assert [one.notes for one in again.imported] == [()]
+        assert await new.store.database.read(new.vault.erased.all) == []
+        # Told again it is there again, as was said; the old node leaves it out.
+        assert gone not in (await new.vault.read(CURVE, 0, UNDATED)).batch.columns["time"]
+        for node, there in ((new, True), (old, False)):
+            pieces = [Piece(day, one) for day, one in batch.by_day()]
+            kept = await node.store.database.read(
+                lambda tx, node=node: node.vault.erased.of(tx, CURVE, [DAY])
+            )
+            sifted, _ = node.vault.erased.sifted(kept, CURVE, pieces)
+            assert (gone in sifted[0].batch.columns["time"]) is there
 
 
 @pytest.mark.parametrize("step", range(12))
