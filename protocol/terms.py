@@ -11,7 +11,7 @@ Source: formats.md, "Grant".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import cast
@@ -72,6 +72,10 @@ class Terms:
         """Whether each read adds to what is owed, as far as both sides count it."""
         given = self.remuneration
         return isinstance(given, Remuneration) and given.per in (Per.READ, Per.WINDOW_DAY)
+
+    def with_recipients(self, recipients: tuple[str, ...]) -> Terms:
+        """The same terms, with these recipients."""
+        return replace(self, recipients=recipients)
 
     def value(self) -> Value:
         given = self.remuneration

@@ -32,11 +32,13 @@ class LendingCalls(Caller):
         exp_s: int,
         refusal: str = "",
         acting_for: str | None = None,
+        processors: Sequence[str] = (),
     ) -> bytes:
         """Ask a peer for days of collections until `exp_s`; the request's CID.
 
         With `acting_for`, in the name of a person of the house or of a peer who gave a mandate.
-        `terms` is the mapping of a terms file.  Raises NotFound, UsageError.
+        `terms` is the mapping of a terms file; they also name the peers `processors`, who may then
+        read for this node what it is granted.  Raises NotFound, UsageError.
         """
         args: dict[str, Value] = {
             "to": to,
@@ -47,6 +49,8 @@ class LendingCalls(Caller):
             "refusal": refusal,
             "acting_for": acting_for,
         }
+        if processors:
+            args["processors"] = list(processors)
         return data_of(await self._call("ask", args), "a request", "request")
 
     async def inbox(self) -> tuple[results.grants.RequestInfo, ...]:

@@ -11,6 +11,7 @@ from ...protocol.remuneration import Remuneration
 from ...protocol.terms import Terms
 from ...protocol.window import Window
 from ...protocol.wire import Value
+from ..client import Client
 from ..errors import UsageError
 from .data import Utc
 from .days import days_in_words, end_of_day_s, moment, require_whole_days, span
@@ -47,6 +48,14 @@ async def ask(
     until: Until = None,
     refusal: Annotated[str, Parameter(help="What follows from a no, in your words.")] = "",
     acting_for: ActingFor = None,
+    processor: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="A peer of yours that may read it for you (`lend-on`), if they grant that. May be "
+            "repeated.",
+            negative="",
+        ),
+    ] = (),
     check: Annotated[
         bool, Parameter(help="Ask for nothing: say what their standing terms make of it.")
     ] = False,
@@ -92,7 +101,10 @@ async def ask(
             exp_s=exp_s,
             refusal=refusal,
             acting_for=acting_for,
+            processors=processor,
         )
+        if processor:
+            written = await _as_asked(client, request, written)
     left_out = days.left_out()
     screen.show(
         "ask",
@@ -119,6 +131,12 @@ async def ask(
         screen.say("`entrenous asked` tells what became of it.")
     else:
         screen.say(f"What becomes of it, {acting_for} learns.")
+
+
+async def _as_asked(client: Client, request: bytes, written: Terms) -> Terms:
+    """The terms as they were sent: with the processors that the node put in."""
+    found = [one.terms for one in await client.asked() if one.id == request]
+    return found[0] if found else written
 
 
 def mapping_of(terms: Terms) -> dict[str, Value]:

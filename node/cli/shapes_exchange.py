@@ -30,6 +30,12 @@ _REQUEST = {
     "waits elsewhere",
 }
 
+_PROCESSING = {
+    "peer": "for whom",
+    "t_ms": "since when",
+    "grants": "how many grants it has lent on here, ended or not",
+}
+
 EXCHANGE: Final[Mapping[str, Shape]] = {
     "deliver": lines(
         statement="what this node signed over the records",
@@ -98,6 +104,16 @@ EXCHANGE: Final[Mapping[str, Shape]] = {
         windows="the days: `collection`, `first`, `last`",
         reads="reads that wait for the next file and did not wait before: one a year of days",
     ),
+    "lend-on": one(
+        grant="what was lent on; `revoke` takes it back",
+        peer="who reads",
+        of="whose data",
+        windows="the days: `collection`, `first`, `last`",
+        exp_s="until when",
+    ),
+    "processing": lines(**_PROCESSING),
+    "processing add": one(**_PROCESSING),
+    "processing remove": one(**_PROCESSING),
     "grants": lines(
         id="the grant",
         short="as much of its id as is needed to name it",

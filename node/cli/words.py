@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ...protocol.processor import processors, told_in_words
 from ...protocol.remuneration import LICENCE, Remuneration
 from ...protocol.terms import Terms
 from ...protocol.window import Window
@@ -42,9 +43,12 @@ def show_terms(screen: Screen, terms: Terms) -> None:
     screen.fact("purpose", purpose_in_words(terms.purpose))
     days = terms.retention_days
     screen.fact("kept", f"{days:,} days after each read" if days else "not beyond its use")
-    screen.fact(
-        "passed on", f"to {', '.join(terms.recipients)}" if terms.recipients else "to nobody"
-    )
+    told, named = told_in_words(terms.recipients), processors(terms)
+    nobody = "to nobody else" if named else "to nobody"
+    screen.fact("passed on", f"to {', '.join(told)}" if told else nobody)
+    for one in named:
+        screen.fact("also read by", f"{one.name}, for the one who asks, under these same terms")
+        screen.fact("", f"({one.did})")
     show_remuneration(screen, terms)
     show_clauses(screen, terms)
 

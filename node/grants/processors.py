@@ -207,9 +207,13 @@ class Processors:
             self._peers.save(tx, replace(known, certificate=newest, addresses=addresses))
         return "kept"
 
-    def _make_room(self, tx: Tx, pair: Pair) -> None:
+    def held_of(self, tx: Tx, pair: Pair) -> int:
+        """How many grants `pair` has lent on to this node, ended or not."""
         count = self._objects.get(tx, Kind.SETTING, _counted(pair))
-        held = count if isinstance(count, int) else 0
+        return count if isinstance(count, int) else 0
+
+    def _make_room(self, tx: Tx, pair: Pair) -> None:
+        held = self.held_of(tx, pair)
         if held >= LENT_ON_HERE_MAX:
             raise GrantRefused(f"this node holds {held} grants of one peer already", Code.TOO_MUCH)
         self._objects.put(tx, Kind.SETTING, _counted(pair), held + 1)

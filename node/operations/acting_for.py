@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...protocol.command import Cmd, MandateInboxArgs, WaitingOut, WaitingRequest, parse_out
 from ...protocol.errors import Code, ProtocolError
 from ...protocol.limits import TEXT_CHARS_MAX
+from ...protocol.processor import may_process
 from ...protocol.trust import GrantStatus
 from ...protocol.window import within
 from ...protocol.wire import Value
@@ -33,7 +34,6 @@ async def lend_on(host: Host, args: Args, emit: Emit) -> Value:
 
     def unit(tx: Tx) -> bytes:
         to, owner = node.peers.named(tx, peer), node.peers.named(tx, at)
-        reader = node.proxies.known_as(tx, to, owner, now_ms)
         live = [
             held
             for held in node.borrowing.all(tx)
@@ -43,7 +43,10 @@ async def lend_on(host: Host, args: Args, emit: Emit) -> Value:
         fit = [held for held in live if within(windows, held.windows)]
         if not fit:
             raise NotAllowed(f"no grant of {at} opens all of these days: see `entrenous grants`")
-        held = max(fit, key=lambda one: one.bundle.grant.exp_s)
+        # Under terms that name it, it is a processor; else a proxy, whom the owner knows.
+        named = [one for one in fit if may_process(one.bundle.terms, to.their_now)]
+        held = max(named or fit, key=lambda one: one.bundle.grant.exp_s)
+        reader = to.their_now if named else node.proxies.known_as(tx, to, owner, now_ms)
         keys = node.borrowing.keys(tx, held)
         try:
             made = node.lending_on.lend_on(

@@ -27,6 +27,7 @@ async def log(host: Host, args: Args, emit: Emit) -> Value:
 
     def unit(tx: Tx) -> list[LogInfo]:
         names = {(pair.own, pair.their): pair.name for pair in node.peers.all(tx)}
+        names |= {(pair.own, pair.their): pair.name for pair in node.peers.reading(tx)}
         granted = {one.cid: one.bundle.root.paths for one in node.lending.all(tx)}
         granted |= {one.bundle.root.cid: one.bundle.root.paths for one in node.borrowing.all(tx)}
         lent = {one.cid: one.their for one in node.lending.all(tx)}

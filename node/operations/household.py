@@ -9,6 +9,7 @@ from ...protocol.errors import ProtocolError
 from ...protocol.limits import MANDATE_LIMITS_MAX, MANDATE_S_MAX
 from ...protocol.mandate import ACTABLE, Office
 from ...protocol.mandate_limits import Limits
+from ...protocol.processor import may_process
 from ...protocol.trust import GrantStatus
 from ...protocol.wire import Value
 from ..errors import NotAllowed, NotFound, UsageError
@@ -304,12 +305,16 @@ def names_of(node: Node, tx: Tx) -> dict[str, str]:
         people = node.household.names(tx, node.household.of_persona(tx, pair.own))
         names[pair.own] = ", ".join(people) or node.config.name
         names.setdefault(pair.their, pair.name)
+    for pair in node.peers.reading(tx):
+        names.setdefault(pair.their, pair.name)
     for held in node.borrowing.all(tx):
         if held.via is not None and (principal := names.get(held.via[1])) is not None:
             names.setdefault(held.giver, principal)
     for lent in node.lending_on.all(tx):
         if (reader := names.get(lent.their)) is not None and lent.side is LentOnSide.GIVEN:
             names.setdefault(lent.reader, reader)
+        if (named := may_process(lent.bundle.terms, lent.reader)) is not None:
+            names.setdefault(lent.reader, named.name)
     for one in node.mandates.all(tx):
         teller = None if one.their is None else names.get(one.their)
         if teller is not None and one.side is Side.GIVEN:

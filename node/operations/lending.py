@@ -39,6 +39,7 @@ from .as_of import ReadCounts, as_it_stood, lent_on_stood, shown_at
 from .history import ready
 from .household import acting_for, check_whose, names_of, through
 from .operation import Args, Emit, Host, shorts
+from .processing import processors_named, with_processors
 from .reads import emit_lent
 from .terms import NARROWING, marks_of, narrowed_terms
 
@@ -58,6 +59,7 @@ async def ask(host: Host, args: Args, emit: Emit) -> Value:
     exp_s = args.integer("exp_s")
     refusal = args.text("refusal", TEXT_CHARS_MAX)
     to, principal = args.text("to"), args.maybe_text("acting_for")
+    processors = processors_named(args)
     now_ms = node.clock.now_ms()
 
     def unit(tx: Tx) -> bytes:
@@ -67,7 +69,8 @@ async def ask(host: Host, args: Args, emit: Emit) -> Value:
         if principal is not None:
             kept = acting_for(node, tx, principal, pair, Cmd.REQUEST, now_ms)
             mandate, asker = kept.cid, kept.mandate.principal
-        request = Request(asker, items, purpose, terms, exp_s, refusal)
+        agreed = with_processors(node, tx, terms, processors)
+        request = Request(asker, items, purpose, agreed, exp_s, refusal)
         return node.borrowing.ask(tx, pair, request, now_ms, mandate)
 
     cid = await node.store.database.write(unit)
@@ -218,7 +221,7 @@ async def grants(host: Host, args: Args, emit: Emit) -> Value:
     await ready(node)
 
     def unit(tx: Tx) -> list[GrantInfo]:
-        names = _names(node.peers.all(tx))
+        names = _names((*node.peers.all(tx), *node.peers.reading(tx)))
         lines = {(line.side, line.cid): line for line in node.lending.lines.all(tx)}
         given, held = shown_at(node, tx, lines, at_ms)
         reads = ReadCounts(node, tx)

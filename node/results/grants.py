@@ -77,6 +77,15 @@ class GrantInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessingInfo:
+    """A peer for whom this node processes since `t_ms`; `grants` it has lent on here."""
+
+    peer: str
+    t_ms: int
+    grants: int
+
+
+@dataclass(frozen=True, slots=True)
 class Revoked:
     """What was taken back.
 
