@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from .digest import kdf, sha256
-from .keys import BackupSecret, PersonaKey, RecoverySecret
+from .keys import BackupSecret, PersonaKey, ReaderSecret, RecoverySecret
 from .labels import Derive
 
 
@@ -29,6 +29,31 @@ def next_key(secret: RecoverySecret, list_no: int, i: int) -> PersonaKey:
 def next_digest(secret: RecoverySecret, list_no: int, i: int) -> bytes:
     """SHA-256 of the public half of `next_key`: what an inception names (32 bytes)."""
     return sha256(next_key(secret, list_no, i).public)
+
+
+def key_after(secret: RecoverySecret, public: bytes) -> PersonaKey:
+    """The key that follows a persona which followed another itself: `KDF(S, "next-after", public)`.
+
+    `public` is that persona's.  It follows from nothing but the words and the line, so whichever
+    device of a person leaves another behind, the line goes on with the same key.
+    """
+    return PersonaKey(kdf(secret.secret_bytes(), Derive.NEXT_AFTER, public))
+
+
+def digest_after(secret: RecoverySecret, public: bytes) -> bytes:
+    """SHA-256 of the public half of `key_after`: what the persona `public` promises."""
+    return sha256(key_after(secret, public).public)
+
+
+def reader_of_next(key: PersonaKey) -> ReaderSecret:
+    """The reader key of a persona that followed another: `KDF(seed, "next-reader")`."""
+    return ReaderSecret(kdf(key.secret_bytes(), Derive.NEXT_READER))
+
+
+def half_key_of_next(key: PersonaKey, own: str, their: str) -> bytes:
+    """The half key by which the key of the pair (`own`, `their`) is stepped to the persona of
+    `key`: `KDF(seed, "next-half", own, their)`."""
+    return kdf(key.secret_bytes(), Derive.NEXT_HALF, own, their)
 
 
 def next_keys(

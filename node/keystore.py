@@ -9,7 +9,7 @@ public half of the backup key and the digests of the next persona keys are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from ..crypto.entropy import Entropy
@@ -59,6 +59,28 @@ class Epoch:
     secret: VaultSecret
 
 
+class LaterEpochs:
+    """Epochs that another device of this person began, and the place of each: they stand in the
+    store, since a running node cannot seal its keystore anew.  Filled when a node begins, and when
+    one comes (`devices/epoch_space.py`)."""
+
+    __slots__ = ("_by_name",)
+
+    def __init__(self) -> None:
+        self._by_name: dict[bytes, tuple[int, Epoch]] = {}
+
+    def take(self, place: int, epoch: Epoch) -> None:
+        self._by_name[epoch.name] = (place, epoch)
+
+    def ordered(self, own: tuple[Epoch, ...]) -> tuple[tuple[int, Epoch], ...]:
+        """All epochs, `own` and these, with their places, the present one last."""
+        every = {epoch.name: (place, epoch) for place, epoch in enumerate(own)} | self._by_name
+        return tuple(sorted(every.values(), key=lambda one: (one[0], one[1].name)))
+
+    def __repr__(self) -> str:
+        return f"<{len(self._by_name)} epochs of other devices>"
+
+
 @dataclass(frozen=True, slots=True)
 class Keystore:
     """The opened keystore.
@@ -77,6 +99,7 @@ class Keystore:
     next_digests: tuple[bytes, ...]
     next_list: int
     past_logs: tuple[LogKey, ...] = ()
+    later: LaterEpochs = field(default_factory=LaterEpochs, compare=False)
 
     @classmethod
     def create(
@@ -107,11 +130,21 @@ class Keystore:
     @property
     def epoch(self) -> Epoch:
         """The epoch under which new pages are encrypted."""
-        return self.epochs[-1]
+        return self.every_epoch[-1]
+
+    @property
+    def every_epoch(self) -> tuple[Epoch, ...]:
+        """Those of this keystore, and those that other devices began, the present one last."""
+        return tuple(epoch for _, epoch in self.later.ordered(self.epochs))
+
+    @property
+    def next_place(self) -> int:
+        """Where an epoch stands that begins now: after all."""
+        return self.later.ordered(self.epochs)[-1][0] + 1
 
     def vault_secret(self, name: bytes) -> VaultSecret:
         """`V_e` for the epoch `name`.  Raises NoKey if this keystore does not hold it."""
-        for epoch in self.epochs:
+        for epoch in self.every_epoch:
             if epoch.name == name:
                 return epoch.secret
         raise NoKey("no key: this keystore does not hold the vault epoch of a page")

@@ -8,7 +8,8 @@ It is done on a home that nobody runs, since the keystore is sealed anew.  The k
 and does no harm alone: a home that was stopped between the two writes under the newer epoch, gives
 its readers the keys, and is done by the same command said again.
 
-Other devices of the same person have the personas that are left behind: they join again.
+Other devices of the same person stay.  They hear of it when they meet this one (`node/devices/`):
+the epoch, the personas that follow, and that the device is none of theirs any more.
 """
 
 from __future__ import annotations
@@ -37,13 +38,12 @@ from .steps import SuccessionStep
 from .store.database import Tx
 from .store.home import Home, write_atomically
 from .store.inline import InlineDatabase
-from .store.objects import Kind
-from .succession import Succeeded
+from .succession import Succeeded, lists_after
 
 
 @dataclass(frozen=True, slots=True)
 class LeftBehind:
-    """What was done.  `others`: devices of the same person that join again."""
+    """What was done.  `others`: devices of the same person that are to hear of it."""
 
     device: Did
     at_ms: int
@@ -86,15 +86,16 @@ async def leave_behind(
             config = Config.read(folder, {})
             looking = Node(ground, old, config)
 
-            def look(tx: Tx) -> OtherDevice:
+            def look(tx: Tx) -> tuple[OtherDevice, int]:
+                looking.epochs.load(tx)
                 # So that a start after a death here knows which epoch the readers have keys of.
                 looking.lending.begin_epoch(tx, clock.now_ms())
-                return left_devices(looking).named(tx, name)
+                return left_devices(looking).named(tx, name), list_of(tx, looking)
 
-            gone = await database.write(look)
+            gone, number = await database.write(look)
             checkpoint.reached(SuccessionStep.PREPARED)
             progress("new keys are made from the words")
-            keystore = await ground.offload.run(lambda: stepped(old, recovery, entropy))
+            keystore = await ground.offload.run(lambda: stepped(old, number, recovery, entropy))
             write_atomically(home.keystore, sealed_keystore(keystore, unlock, entropy))
             checkpoint.reached(SuccessionStep.KEYSTORE)
             progress("every persona is followed by its next")
@@ -105,10 +106,9 @@ async def leave_behind(
     return left
 
 
-def stepped(old: Keystore, recovery: RecoverySecret, entropy: Entropy) -> Keystore:
-    """The keystore without what the lost device had: pages come under another epoch, and the
-    personas that follow promise keys of another list."""
-    number = old.next_list + 1
+def stepped(old: Keystore, number: int, recovery: RecoverySecret, entropy: Entropy) -> Keystore:
+    """The keystore without what the lost device had: pages come under another epoch, and new
+    personas promise keys of another list, `number`."""
     return replace(
         old,
         epochs=(*old.epochs, new_epoch(entropy)),
@@ -117,37 +117,24 @@ def stepped(old: Keystore, recovery: RecoverySecret, entropy: Entropy) -> Keysto
     )
 
 
+def list_of(tx: Tx, node: Node) -> int:
+    """Of the next round of lists, the one that this device takes and no other."""
+    devices = node.own_devices
+    joined = [row.device for row in devices.all(tx)]
+    place = joined.index(devices.device) if devices.device in joined else 0
+    return lists_after(node.keystore.next_list) + place
+
+
 def succeed(
     tx: Tx, node: Node, recovery: RecoverySecret, gone: OtherDevice, now_ms: int
 ) -> LeftBehind:
     """Everything in the store that follows when `gone` is left behind: one unit of work."""
-    devices = left_devices(node)
+    node.epochs.begin(tx)
     succeeded = node.succession.succeed(tx, recovery, now_ms)
-    devices.keep(tx, gone.device, Was.LEFT, now_ms)
-    others = [
-        one for one in devices.all(tx) if one.was is Was.SIBLING and one.device != gone.device
-    ]
-    for one in others:
-        devices.keep(tx, one.device, Was.LEFT, now_ms)
-    _forget_siblings(tx, node)
-    return LeftBehind(gone.device, now_ms, len(others), succeeded)
+    left_devices(node).keep(tx, gone.device, Was.LEFT, now_ms)
+    node.own_devices.leave(tx, gone.device, now_ms)
+    return LeftBehind(gone.device, now_ms, len(node.own_devices.others(tx)), succeeded)
 
 
 def left_devices(node: Node) -> LeftDevices:
     return LeftDevices(node.store.objects, node.peers, node.keystore)
-
-
-def _forget_siblings(tx: Tx, node: Node) -> None:
-    """No device speaks with this one any more as another of the same person's: the secret that they
-    share was on the one that is gone."""
-    objects = node.store.objects
-    for pair in node.peers.siblings(tx):
-        for kind in (Kind.PAIR, Kind.WITNESS, Kind.WITNESSED):
-            objects.delete(tx, kind, [pair.own, pair.their])
-    for name, _ in objects.all(tx, Kind.OWN_DEVICE):
-        objects.delete(tx, Kind.OWN_DEVICE, name)
-    own = node.peers.device_persona(tx)
-    if own is not None:
-        objects.delete(tx, Kind.PERSONA, own)
-    for setting in ("own-devices-secret", "device-persona"):
-        objects.delete(tx, Kind.SETTING, setting)

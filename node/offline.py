@@ -106,4 +106,5 @@ async def open_offline(folder: Path, keystore: Keystore, config: Config) -> Asyn
                 well_known=LoadedLater(over_https),
             )
             node = Node(ground, keystore, config)
+            await database.read(node.epochs.load)
             yield Client(DirectChannel(Host(node, home, running=False, version=version())))

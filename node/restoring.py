@@ -47,6 +47,7 @@ from .store.database import Tx
 from .store.home import FOLDER_MODE, Home, sync_folder, write_atomically
 from .store.inline import InlineDatabase
 from .store.objects import Kind
+from .succession import lists_after
 from .vouching_anew import vouch_anew
 
 
@@ -110,7 +111,7 @@ async def restore_home(
 
 def renewed(old: Keystore, recovery: RecoverySecret, entropy: Entropy) -> Keystore:
     """The keystore of a new device: what encrypted the past, and nothing that signs as the old."""
-    next_list = old.next_list + 1
+    next_list = lists_after(old.next_list)
     return replace(
         old,
         device=DeviceKey.generate(entropy),
@@ -129,6 +130,7 @@ async def _made_new(node: Node, old: Keystore, made_ms: int) -> Restored:
     now_ms = node.clock.now_ms()
 
     def unit(tx: Tx) -> tuple[int, int, int]:
+        node.epochs.begin(tx)
         left_devices(node).keep(tx, did_of(old.device.public), Was.BEFORE, now_ms)
         suspended = node.lending.suspend_all(tx, now_ms) + node.lending_on.suspend_all(tx, now_ms)
         node.borrowing.accept_again(tx, now_ms)

@@ -22,12 +22,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from ..crypto.digest import sha256
 from ..crypto.entropy import Entropy
-from ..crypto.keys import KEY_BYTES, PersonaKey, RecoverySecret
-from ..crypto.recovery import next_keys
+from ..crypto.keys import PersonaKey, RecoverySecret
+from ..crypto.recovery import digest_after, half_key_of_next, key_after, next_keys
 from ..protocol.command import SucceedArgs
 from ..protocol.did import Did
 from ..protocol.errors import Code, GrantRefused
+from ..protocol.limits import DEVICES_MAX
 from ..protocol.persona import make_succession
 from ..protocol.succession import Step, follow, next_pair_key
 from ..protocol.wire import Value
@@ -45,8 +47,11 @@ from .steps import SuccessionStep
 from .store.database import Tx
 from .store.objects import Kind, Objects
 
-# A list for `init`, for each restore and each removal; whoever has lost more has had bad years.
-LISTS_MAX = 256
+# A list for `init`, then for each restore and each removal a round of lists, of which a device
+# takes the one of its place among the person's devices, so that no two take the same.  Whoever has
+# lost more has had bad years.
+LISTS_MAX = 1_024
+LISTS_AT_ONCE = DEVICES_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,11 @@ class Succeeded:
     held: int
     invites: int
     mandates: int
+
+
+def lists_after(number: int) -> int:
+    """The first list of the round after that of list `number`."""
+    return (number // LISTS_AT_ONCE + 1) * LISTS_AT_ONCE
 
 
 class Succession:
@@ -111,7 +121,8 @@ class Succession:
         steps: dict[Did, tuple[OwnPersona, OwnPersona]] = {}
         for first, persona in own:
             key = keys[persona.inception.next_digest]
-            steps[first] = self._peers.succeed(tx, first, key, now_ms)
+            after = digest_after(recovery, key.public)
+            steps[first] = self._peers.succeed(tx, first, key, after, now_ms)
         pairs = self._peers.all(tx)
         followed = [self._step(tx, pair, *steps[pair.own], now_ms) for pair in pairs]
         self._checkpoint.reached(SuccessionStep.STEPPED)
@@ -132,18 +143,31 @@ class Succession:
     def _next_keys(
         self, recovery: RecoverySecret, personas: Iterable[OwnPersona]
     ) -> dict[bytes, PersonaKey]:
-        """The next key of each persona, by the digest that it promised.  Raises UsageError."""
-        wanted = {persona.inception.next_digest for persona in personas}
-        lists = range(min(self._keystore.next_list, LISTS_MAX), -1, -1)
-        found = next_keys(recovery, wanted, lists, NEXT_DIGESTS)
-        if len(found) < len(wanted):
+        """The next key of each persona, by the digest that it promised.  Raises UsageError.
+
+        A persona that followed another promised what follows from it; others one of a list.
+        """
+        found: dict[bytes, PersonaKey] = {}
+        wanted: set[bytes] = set()
+        for persona in personas:
+            key, promised = key_after(recovery, persona.key.public), persona.inception.next_digest
+            if sha256(key.public) == promised:
+                found[promised] = key
+            else:
+                wanted.add(promised)
+        # Another device of this person may be some lists ahead.
+        top = lists_after(self._keystore.next_list) + LISTS_AT_ONCE
+        found |= next_keys(recovery, wanted, range(min(top, LISTS_MAX)), NEXT_DIGESTS)
+        if not found.keys() >= wanted:
             raise UsageError("these are not the recovery words of this home; nothing was changed")
         return found
 
     def _step(self, tx: Tx, pair: Pair, old: OwnPersona, new: OwnPersona, now_ms: int) -> Pair:
         """The pair goes on as our new persona; the peer is owed to hear of it."""
         succession = make_succession(old.did, new.key)
-        step = Step(succession, new.inception, self._entropy.random_bytes(KEY_BYTES))
+        # Another device that leaves the same one behind takes the very same step.
+        half = half_key_of_next(new.key, pair.own, pair.their)
+        step = Step(succession, new.inception, half)
         return self._lines.stepped(tx, pair, step, next_pair_key(pair.key, step), now_ms)
 
     def _rekey(self, tx: Tx, again: Iterable[Again], now_ms: int) -> None:
@@ -160,19 +184,17 @@ class Succession:
         ahead = follow(pair.inception, args.steps)
         if not ahead:
             return "known"
+        key = self._lines.key_known_as(tx, pair, args.to)
         for step in ahead:
             if self._peers.first_of(tx, step.new) != step.new:
                 raise GrantRefused("this persona has followed another already", Code.REPLAY)
-            self._lines.keep_heard(tx, pair, Taken(step, pair.key, now_ms))
+            self._lines.keep_heard(tx, pair, Taken(step, key, now_ms))
             self._peers.followed(tx, pair.their, step.new)
-            pair = replace(
-                pair,
-                inception=step.inception,
-                key=next_pair_key(pair.key, step),
-                their_before=pair.theirs,
-            )
+            key = next_pair_key(key, step)
+            pair = replace(pair, inception=step.inception, their_before=pair.theirs)
         # What the old persona has certified may be in other hands.
-        fresh = replace(pair, certificate=args.cert)
+        key = self._lines.after(tx, pair, args.to, key)
+        fresh = replace(pair, certificate=args.cert, key=key)
         self._peers.save(tx, fresh)
         self._devices.forget(tx, fresh)
         self._borrowing.suspend_left(tx, fresh, now_ms)

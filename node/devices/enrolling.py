@@ -216,7 +216,7 @@ class Enrolling:
             name=self._config.name,
             role=self._config.role.value,
             epochs=tuple(
-                (epoch.name, epoch.secret.secret_bytes()) for epoch in self._keystore.epochs
+                (epoch.name, epoch.secret.secret_bytes()) for epoch in self._keystore.every_epoch
             ),
             backup=self._keystore.backup_public,
             digests=b"".join(self._keystore.next_digests),

@@ -130,15 +130,22 @@ def pair(one: Pair, other: Pair) -> Pair:
     ours = max(one, other, key=lambda row: (len(row.own_after), list(row.own_after)))
     if shown.certificate.persona != theirs.inception.did:
         shown = theirs
+    # Each step of either line steps the key: it is that of who has come further.
+    further = max(one, other, key=_further)
     return replace(
         theirs,
         name=one.name,
+        key=further.key,
         own_after=ours.own_after,
         certificate=shown.certificate,
         addresses=shown.addresses,
         withdrawn=one.withdrawn | other.withdrawn,
         paired_ms=min(one.paired_ms, other.paired_ms),
     )
+
+
+def _further(row: Pair) -> tuple[int, bytes]:
+    return len(row.own_after) + len(row.their_before), row.key.secret_bytes()
 
 
 def _certified(row: Pair) -> tuple[int, int, bytes, list[str]]:

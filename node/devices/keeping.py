@@ -41,7 +41,7 @@ from ..checkpoint import UNWATCHED, Checkpoint
 from ..clock import Clock
 from ..errors import NodeError
 from ..exchange.exchange import Exchange
-from ..grants.lending import Lending
+from ..grants.given_again import GivenAgain
 from ..grants.reencryption import Reencryption
 from ..log.head import LogHead
 from ..peers.outgoing import Outgoing
@@ -53,6 +53,7 @@ from ..store.objects import Kind
 from ..vault.kept_pages import PAGE_COUNTER
 from ..vault.stored import Stored, entry_of
 from ..vault.vault import Vault
+from .epoch_space import EPOCHS, Epochs
 from .erased_rows import ERASED, ROWS_GONE
 from .handing_over import HandingOver, lacking
 from .own_devices import OwnDevices
@@ -84,8 +85,9 @@ class Keeping:
         devices: OwnDevices,
         handing_over: HandingOver,
         rows: SharedRows,
+        epochs: Epochs,
         vault: Vault,
-        lending: Lending,
+        lending: GivenAgain,
         reencryption: Reencryption,
         outgoing: Outgoing,
         clock: Clock,
@@ -100,6 +102,7 @@ class Keeping:
         self._devices = devices
         self._handing_over = handing_over
         self._rows = rows
+        self._epochs = epochs
         self._vault = vault
         self._lending = lending
         self._reencryption = reencryption
@@ -292,6 +295,9 @@ class Keeping:
         store = self._database.erase if removes else self._database.write
         changed = await store(unit)
         self._checkpoint.reached(DeviceStep.TAKEN)
+        if space.name == EPOCHS:
+            # Only now: what was not committed is no epoch of this vault.
+            await self._database.read(self._epochs.load)
         if changed and (path is not None or removes):
             self._changed(space, rows, path)
         return changed
@@ -338,6 +344,7 @@ class Keeping:
     def _in_step(self, device: Did, began_ms: int, tx: Tx) -> None:
         """A round has found nothing lacking: at `began_ms` this device had all of the other's."""
         now_ms = self._clock.now_ms()
+        self._lending.begin_epoch(tx, now_ms)
         paths = self._rows.to_rekey(tx)
         if paths:
             self._again(tx, paths)

@@ -30,6 +30,7 @@ from ..store.stamps import Stamps
 from .own_device import OwnDevice, later
 
 _FAMILY = "own-devices-secret"
+_FAMILY_NUMBER = "own-devices-secret-number"
 # What a device is told unless its person says otherwise.
 SERVES_WITHIN_S = 86_400
 
@@ -143,6 +144,26 @@ class OwnDevices:
         self._put(tx, replace(fresh, t_ms=max(now_ms, row.t_ms + 1)))
         return True
 
+    def leave(self, tx: Tx, device: Did, now_ms: int) -> None:
+        """Leave a device behind: it is spoken with no more, and what it knew that only own devices
+        know is replaced.  The others hear of it from this one."""
+        if self._objects.has(tx, Kind.SETTING, _FAMILY):
+            number, _ = self.family_row(tx)
+            self.take_family(tx, number + 1, self._entropy.random_bytes(KEY_BYTES))
+        row = self.find(tx, device)
+        if row is not None:
+            self.take(tx, replace(row, left=True, t_ms=max(now_ms, row.t_ms + 1)), now_ms)
+
+    def family_row(self, tx: Tx) -> tuple[int, bytes]:
+        """The secret that only this person's devices share, and how often it was replaced."""
+        number = self._objects.get(tx, Kind.SETTING, _FAMILY_NUMBER)
+        return number if isinstance(number, int) else 0, self.family(tx)
+
+    def take_family(self, tx: Tx, number: int, secret: bytes) -> None:
+        """Share `secret` from now on.  The keys of pairs that there are stay."""
+        self._objects.put(tx, Kind.SETTING, _FAMILY_NUMBER, number)
+        self._objects.put(tx, Kind.SETTING, _FAMILY, secret)
+
     def stand_alone(self, tx: Tx) -> None:
         """This home was restored: it is none of the devices that it knew, and lets others join
         anew."""
@@ -155,7 +176,7 @@ class OwnDevices:
         for kind in (Kind.OWN_DEVICE, Kind.DEVICE_INVITE):
             for name, _ in self._objects.all(tx, kind):
                 self._objects.delete(tx, kind, name)
-        for name in (DEVICE_PERSONA, _FAMILY):
+        for name in (DEVICE_PERSONA, _FAMILY, _FAMILY_NUMBER):
             self._objects.delete(tx, Kind.SETTING, name)
 
     # all

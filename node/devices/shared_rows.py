@@ -4,7 +4,8 @@ In the order in which they are fetched: who is known, what was asked and given, 
 and then what it is about.  A grant comes before R, so that no survivor is ever given keys as long
 as it is not known who is none.
 
-    devices · personas · personas-left · follows · pairs    who is known, and as whom
+    family · devices · personas-left · personas · follows   who this person is, on which devices
+    epochs · pairs · inceptions-left · steps-said, -heard   who is known, and as whom
     requests · keysets-sent · revoked · grants-given · R    what was lent, and taken back
     grants-held · keysets-held · grant-lines                what was borrowed; what became of it
     erased · rows-gone                                      what was erased
@@ -34,6 +35,7 @@ from ..grants.grant_lines import GrantLine, line_from_row
 from ..grants.inbox import Asked
 from ..grants.lending import Lending
 from ..grants.standing_terms import OWN
+from ..peers.lines import PersonaLines
 from ..peers.peers import OwnPersona, Pair, Peers
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
@@ -41,7 +43,9 @@ from ..vault.collection import Collections
 from ..vault.journal import Import
 from . import joins
 from .chosen_space import ChosenSpace, standing_terms
+from .epoch_space import Epochs, EpochSpace
 from .erased_rows import DELIVERED, IMPORTS, STATEMENTS, is_gone
+from .line_rows import FamilySpace, check_promised, line_spaces
 from .own_device import OwnDevice, later
 from .own_devices import OwnDevices
 from .row_spaces import Rows, RowSpace, plain
@@ -64,9 +68,11 @@ class SharedRows:
         *,
         objects: Objects,
         peers: Peers,
+        lines: PersonaLines,
         lending: Lending,
         collections: Collections,
         devices: OwnDevices,
+        epochs: Epochs,
         introduce: Callable[[Tx, Pair, int], None],
         erased: Iterable[Space] = (),
         more: Iterable[Space] = (),
@@ -75,6 +81,8 @@ class SharedRows:
         what pages came with, `more` last."""
         self._objects = objects
         self._peers = peers
+        self._lines = lines
+        self._epochs = epochs
         self._lending = lending
         self._collections = collections
         self._devices = devices
@@ -103,11 +111,14 @@ class SharedRows:
         def space(name: str, kind: Kind, how: Rows[Value]) -> Space:
             return RowSpace(name, kind, objects, how)
 
+        yield FamilySpace(self._devices)
         yield RowSpace(DEVICES, Kind.OWN_DEVICE, objects, self._own_devices())
-        yield RowSpace("personas", Kind.PERSONA, objects, self._personas())
         yield RowSpace("personas-left", Kind.PERSONA_LEFT, objects, self._personas())
+        yield RowSpace("personas", Kind.PERSONA, objects, self._present())
         yield space("follows", Kind.FOLLOWS, plain(_text, joins.greater))
+        yield EpochSpace(self._epochs, self._epoch_began)
         yield RowSpace(PAIRS, Kind.PAIR, objects, self._pairs())
+        yield from line_spaces(objects, self._peers, self._lines)
         yield RowSpace("requests", Kind.REQUEST, objects, _requests())
         yield space("keysets-sent", Kind.KEYSET_SENT, plain(_list, joins.greater))
         yield space(REVOKED, Kind.REVOCATION, plain(_revocation, joins.lesser))
@@ -167,6 +178,23 @@ class SharedRows:
             arrived=arrived,
             shared=shared,
         )
+
+    def _present(self) -> Rows[OwnPersona]:
+        """As `_personas`, each the last of its line: it follows only where that was promised."""
+
+        def keep(
+            tx: Tx, name: Value, before: OwnPersona | None, row: OwnPersona, _taking: Taking
+        ) -> None:
+            if before is not None:
+                check_promised(self._objects, tx, before, row)
+            self._objects.put(tx, Kind.PERSONA, name, row.value())
+
+        return replace(self._personas(), keep=keep)
+
+    def _epoch_began(self, tx: Tx) -> None:
+        """What is written from now on comes under another epoch; what was since the devices were
+        last in step is encrypted again."""
+        self.rekey_later(tx, (one.path for one in self._collections.all(tx)))
 
     def _pairs(self) -> Rows[Pair]:
         def shared(tx: Tx, _name: Value, row: Pair) -> bool:

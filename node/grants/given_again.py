@@ -22,6 +22,9 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from ...crypto.digest import kdf
+from ...crypto.keys import GrantKey
+from ...crypto.labels import Derive
 from ...protocol.command import Cmd, DecideArgs, RenewArgs, parse_args
 from ...protocol.errors import LocalProtocolError
 from ...protocol.revocation import make_revocation
@@ -32,7 +35,7 @@ from ..store.database import Tx
 from ..store.objects import Kind
 from .grant_given import GrantGiven
 from .grant_lines import Happened, Side
-from .lending import Lending
+from .lending import NONCE_BYTES, Lending
 
 log = structlog.get_logger()
 
@@ -136,9 +139,21 @@ class GivenAgain(Lending):
     def _given_again(self, tx: Tx, pair: Pair, old: GrantGiven, now_ms: int) -> GrantGiven | None:
         """The same grant between who the two are now; None on paid terms that are off."""
         windows, terms = old.windows, old.bundle.terms
+        # Two devices that give it again apart give the same.
+        seed = self._peers.persona(tx, pair.own).key.secret_bytes()
+        nonce = kdf(seed, Derive.GIVEN_AGAIN, "nonce", old.cid)[:NONCE_BYTES]
+        drawn = nonce, GrantKey(kdf(seed, Derive.GIVEN_AGAIN, "key", old.cid))
         try:
             new = self.give(
-                tx, pair, windows, terms, old.exp_s, old.request, now_ms, renews=old.cid
+                tx,
+                pair,
+                windows,
+                terms,
+                old.exp_s,
+                old.request,
+                now_ms,
+                renews=old.cid,
+                drawn=drawn,
             )
         except PaidTermsOff:
             return None

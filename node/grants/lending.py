@@ -143,21 +143,27 @@ class Lending(KeysSent):
         request: bytes | None,
         now_ms: int,
         renews: bytes | None = None,
+        drawn: tuple[bytes, GrantKey] | None = None,
     ) -> GrantGiven:
         """Sign a grant to `pair` and keep it; nobody is told yet.
 
-        `request` is what it answers, `renews` the grant that it goes on from.
+        `request` is what it answers, `renews` the grant that it goes on from; `drawn` its nonce and
+        key where they are not to be random.
         Raises UsageError, WireError, RecordError.
         """
         check_paid_terms(self._objects, tx, terms)
         persona = self._peers.persona(tx, pair.own)
+        nonce, k_grant = drawn or (
+            self._entropy.random_bytes(NONCE_BYTES),
+            GrantKey.generate(self._entropy),
+        )
         issued = issue_grant(
             persona.key,
             aud=pair.their_now,
             windows=windows,
             terms=terms,
             exp_s=exp_s,
-            nonce=self._entropy.random_bytes(NONCE_BYTES),
+            nonce=nonce,
         )
         given = GrantGiven(
             own=pair.own,
@@ -166,7 +172,7 @@ class Lending(KeysSent):
                 persona.key, issued, terms=terms, reader_key=pair.inception.reader_key
             ),
             request=request,
-            k_grant=GrantKey.generate(self._entropy),
+            k_grant=k_grant,
             kept=GrantStatus.LIVE,
             issued_ms=now_ms,
             ended_ms=None,
