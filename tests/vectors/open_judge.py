@@ -47,6 +47,8 @@ from entrenous.protocol.receipt import parse_receipt
 from entrenous.protocol.remuneration import Remuneration
 from entrenous.protocol.request import parse_request
 from entrenous.protocol.segment import RunProof, parse_segment_head, verify_run
+from entrenous.protocol.shared_proof import parse_proof
+from entrenous.protocol.shared_record import parse_told, parse_version
 from entrenous.protocol.statement import (
     RecordProof,
     day_leaf,
@@ -230,6 +232,18 @@ _WORDS: Mapping[str, Callable[[bytes], Payment | Acknowledgement | Invoice | Wai
 }
 
 
+def _shared_version(given: Given) -> None:
+    parse_version(_raw(given, "version"))
+
+
+def _told(given: Given) -> None:
+    parse_told(_raw(given, "told"))
+
+
+def _shared_proof(given: Given) -> None:
+    parse_proof(_raw(given, "proof"))
+
+
 def judge(kind: str, given: Given) -> None:
     """Raises EntrenousError if `given` does not hold."""
     JUDGES[kind](given)
@@ -273,6 +287,9 @@ JUDGES: Mapping[str, Callable[[Given], None]] = {
     "growth": _growth,
     "checkpoint": _checkpoint,
     "log-proof": _log_proof,
+    "shared-version": _shared_version,
+    "told": _told,
+    "shared-proof": _shared_proof,
     "account": _account,
     "word": _word,
     "deletion": _deletion,

@@ -25,6 +25,7 @@ from entrenous.tests.vectors import (
     open_proofs,
     open_reads,
     open_segments,
+    open_shared,
     open_sources,
     open_tokens,
 )
@@ -53,6 +54,7 @@ _MAKERS: Sequence[Callable[[], Subject]] = (
     open_log.log,
     open_proofs.proofs,
     open_after.after,
+    open_shared.shared_records,
 )
 
 # Under which class a fault is refused, and what that means.
@@ -87,7 +89,8 @@ CLASSES: Mapping[str, str] = {
     "digest": "not the bytes that were announced",
     "segment": "not of this segment, or its entries do not ascend",
     "writer": "written by another device than the one that vouches",
-    "subject": "about another persona, or of another statement or grant",
+    "subject": "about another persona, or of another statement, grant or record",
+    "shared": "a version of a shared record does not follow from those before it",
     "proof": "a proof does not lead to its root, or has a hash too many or too few",
     "note": "not a signed note of a checkpoint in its one spelling, a key id, a witness twice",
     "log-proof": "the parts of a proof file are not of one log, device and persona",
@@ -144,6 +147,12 @@ KINDS: Mapping[str, str] = {
     ),
     "record": "one record alone (`cb`), `proof` its `cb`",
     "delivery": "the invocation and parts of a delivery, opened and verified",
+    "shared-version": "a version of a shared record, its signature and its record",
+    "told": "`told`: the statement, the record and its proof",
+    "shared-proof": (
+        "a proof file: both sides (by the first persona of each), every persona of those that "
+        "have a line, how each copy stands and `cb` of what it holds, whether they agree"
+    ),
     "receipt": "a receipt with one signature or two, against its call and the entries sent",
     "answer": "an answer, against its call, by `device` for `persona`",
     "reading": (

@@ -19,6 +19,7 @@ import {
 import { Refused, refuse, require } from './refused.mjs'
 import { open, publicOf } from './seal.mjs'
 import { parseHead, parseRun, runHolds, whole } from './segment.mjs'
+import * as shared from './shared.mjs'
 import { about, holdsFor, isOf, parseDay, parseStatement, recordHolds } from './statement.mjs'
 import { generationOf, revocation, rotation } from './taking_back.mjs'
 import { parseDelegation, parseInvocation, verifyChain } from './token.mjs'
@@ -273,6 +274,32 @@ const KINDS = {
     about(statement, args.to)
     holdsFor(statement, statement.body.from, statement.body.to, [], days)
     return { statement: inText(statement.cid), src: inv.iss, days: days.length }
+  },
+
+  'shared-version'({ version: raw }) {
+    const { cid, body } = shared.version(unhex(raw))
+    const { by, to, path, id, n, word, record } = body
+    return { cid: inText(cid), by, to, path, id: plain(id), n, word, record: plain(record) }
+  },
+
+  told({ told: raw }) {
+    const { statement, src, sub, record } = shared.told(unhex(raw))
+    return { statement: inText(statement.cid), src, sub, record: plain(record) }
+  },
+
+  'shared-proof'({ proof: raw }) {
+    const found = shared.proof(unhex(raw))
+    const copies = found.sides.map((side) => found.copies.copy(side))
+    return {
+      sides: found.sides,
+      personas: found.lines,
+      whole: found.whole,
+      agree: shared.agree(found),
+      versions: found.versions.map((one) => inText(one.cid)),
+      told: found.told === null ? null : inText(found.told.statement.cid),
+      states: copies.map(({ state }) => state),
+      records: copies.map(({ record }) => shared.digest(record)),
+    }
   },
 
   receipt({ receipt: raw, invocation, proofs, entries, certificates }) {
