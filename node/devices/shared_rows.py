@@ -32,6 +32,7 @@ from ...protocol.wire import Body, Value
 from ..grants.grant_given import GrantGiven
 from ..grants.grant_held import GrantHeld
 from ..grants.grant_lines import GrantLine, line_from_row
+from ..grants.grants_held import GrantsHeld
 from ..grants.inbox import Asked
 from ..grants.lending import Lending
 from ..grants.standing_terms import OWN
@@ -124,7 +125,7 @@ class SharedRows:
         yield space(REVOKED, Kind.REVOCATION, plain(_revocation, joins.lesser))
         yield RowSpace(GRANTS, Kind.GRANT_GIVEN, objects, self._given())
         yield space(TAKEN_BACK, Kind.GENERATION, self._taken_back())
-        yield RowSpace("grants-held", Kind.GRANT_HELD, objects, _held())
+        yield RowSpace("grants-held", Kind.GRANT_HELD, objects, _held(objects))
         yield space("keysets-held", Kind.KEYSET_HELD, plain(_data, joins.greater))
         yield RowSpace("grant-lines", Kind.GRANT_LINE, objects, _lines())
         yield from self._erased
@@ -260,14 +261,21 @@ def _requests() -> Rows[Asked]:
     return Rows(lambda _name, value: Asked.from_value(value), _value, joins.asked)
 
 
-def _held() -> Rows[GrantHeld]:
+def _held(objects: Objects) -> Rows[GrantHeld]:
+    kept = GrantsHeld(objects)
+
+    def keep(
+        tx: Tx, _name: Value, before: GrantHeld | None, row: GrantHeld, _taking: Taking
+    ) -> None:
+        kept.adopt(tx, row, before)
+
     def read(name: Value, value: Value) -> GrantHeld:
         row = GrantHeld.from_value(value)
         if name != row.cid:
             raise WireError("a grant stands under another name than its own")
         return replace(row, keysets=tuple(sorted(row.keysets)))
 
-    return Rows(read, _value, joins.held)
+    return Rows(read, _value, joins.held, keep=keep)
 
 
 def _lines() -> Rows[GrantLine]:

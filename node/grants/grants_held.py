@@ -60,6 +60,13 @@ class GrantsHeld:
         self._objects.write_new(tx, Kind.GRANT_HELD, held.cid, held, GrantHeld.from_value)
         self._link(tx, held)
 
+    def adopt(self, tx: Tx, held: GrantHeld, before: GrantHeld | None) -> None:
+        """Keep a grant as the devices of this person know it together, in place of `before`."""
+        if before is None:
+            self.add(tx, held)
+        else:
+            self.save(tx, held)
+
     def save(self, tx: Tx, held: GrantHeld) -> None:
         self._objects.write(tx, Kind.GRANT_HELD, held.cid, held, GrantHeld.from_value)
 
