@@ -26,6 +26,7 @@ from ...protocol.errors import Code
 from ...protocol.keyset import grant_of, parse_keyset
 from ...protocol.limits import TEXT_CHARS_MAX
 from ...protocol.receipt import Answer
+from ...protocol.trust import GrantStatus
 from ..grants.borrowing import Borrowing
 from ..grants.inbox import Inbox, RequestState
 from ..grants.lending import Lending
@@ -113,8 +114,8 @@ class FollowUp:
                 return
 
     def stale(self, tx: Tx, message: Message) -> bool:
-        """Whether a card, checkpoint or keyset waits that a newer one, or the end of its grant, has
-        made useless; or a version of a shared record that is none any more."""
+        """Whether a card, checkpoint, keyset or acceptance waits that a newer one, or the end of
+        its grant, has made useless; or a version of a shared record that is none any more."""
         if message.cmd is Cmd.CARD_PUT:
             return self._cards.stale(tx, message)
         if message.cmd is Cmd.LOG_WITNESS:
@@ -125,6 +126,11 @@ class FollowUp:
             said = parse_args(message.cmd, message.args)
             assert isinstance(said, ProposeArgs | AnswerRecordArgs)
             return self._shared.stale(tx, message.own, message.their, said.version)
+        if message.cmd is Cmd.ACCEPT:
+            accepted = parse_args(message.cmd, message.args)
+            assert isinstance(accepted, AcceptArgs)
+            held = self._borrowing.find(tx, accepted.grant)
+            return held is not None and held.kept is GrantStatus.REVOKED
         if message.cmd is not Cmd.KEYS:
             return False
         args = parse_args(message.cmd, message.args)

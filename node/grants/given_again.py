@@ -25,8 +25,8 @@ import structlog
 from ...crypto.digest import kdf
 from ...crypto.keys import GrantKey
 from ...crypto.labels import Derive
-from ...protocol.command import Cmd, DecideArgs, RenewArgs, parse_args
-from ...protocol.errors import LocalProtocolError
+from ...protocol.command import AcceptArgs, Cmd, DecideArgs, RenewArgs, parse_args
+from ...protocol.errors import Code, GrantRefused, LocalProtocolError
 from ...protocol.revocation import make_revocation
 from ...protocol.trust import GrantStatus
 from ..money.paid_terms import PaidTermsOff
@@ -38,6 +38,10 @@ from .grant_lines import Happened, Side
 from .lending import NONCE_BYTES, Lending
 
 log = structlog.get_logger()
+
+# Grants that follow one another are followed so far: a renewal a day for two years and more.
+FOLLOWED_MAX = 1_024
+_WAITS_OR_HOLDS = (GrantStatus.LIVE, GrantStatus.SUSPENDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,33 @@ class GivenAgain(Lending):
             pair = self._peers.pair(tx, kept.own, kept.their)
             said = DecideArgs(kept.their, kept.request, kept.bundle.signed.raw, None)
             self._outgoing.put(tx, pair, Cmd.DECIDE, said.value(), now_ms)
+
+    def accepted(self, tx: Tx, pair: Pair, args: AcceptArgs, now_ms: int) -> bytes:
+        """As for any grant; who accepts one that was given again, and was not told yet, is asked to
+        wait: as far as its reader knows it holds, and goes on in the one that is said next."""
+        try:
+            return super().accepted(tx, pair, args, now_ms)
+        except GrantRefused as refused:
+            if refused.code is Code.REVOKED and self._goes_on(tx, args.grant, now_ms):
+                sentence = "this grant was given again: wait to be told of the one that follows it"
+                raise GrantRefused(sentence, Code.SUSPENDED) from refused
+            raise
+
+    def _goes_on(self, tx: Tx, cid: bytes, now_ms: int) -> bool:
+        """Whether a grant goes on in another that holds, or waits for its owner."""
+        following = {cid}
+        for _ in range(FOLLOWED_MAX):
+            line = self.lines.find(tx, Side.GIVEN, cid)
+            events = () if line is None else line.events
+            after = [one.cid for one in events if one.what is Happened.RENEWED and one.cid]
+            if not after or after[-1] in following:
+                return False
+            cid = after[-1]
+            following.add(cid)
+            found = self.find(tx, cid)
+            if found is not None and found.status(now_ms) in _WAITS_OR_HOLDS:
+                return True
+        return False
 
     def _held_before(self, tx: Tx, grant: GrantGiven) -> bytes | None:
         """The grant from which `grant` goes on, as its reader knows it: those between, which it
