@@ -92,8 +92,8 @@ def say_left(screen: Screen, left: LeftBehind) -> None:
         screen.fact("ended", f"{counted(done.mandates, 'mandate')}: give or ask for them again")
     if left.others:
         screen.say(
-            f"Your {counted(left.others, 'other device')} had the same keys: let each join again, "
-            "with `entrenous devices invite`."
+            f"Your {counted(left.others, 'other device')} will hear of it from this one, as soon as "
+            "both run."
         )
     screen.say(
         "What the old device has, it can still read; a new backup is due: `entrenous backup`."

@@ -35,7 +35,7 @@ DEVICES: Final[Mapping[str, Shape]] = {
         held="grants held that their owners give again",
         invites="open invites that are void",
         mandates="mandates that ended",
-        others="your other devices, which join again",
+        others="your other devices, which hear of it from this one",
     ),
     "devices sync": one(answered="devices that answered", devices="other devices that there are"),
 }
