@@ -14,7 +14,7 @@ bytes of deliveries that are still arriving, words that are logged without leave
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -61,6 +61,7 @@ from .meeting import Meeting
 from .turns import Turns
 from .visit import (
     LEAVE_MAX,
+    LEAVE_OF_INVOICE,
     LEAVE_OF_READ,
     LEAVE_PER_S,
     LEAVES_MAX,
@@ -72,6 +73,10 @@ from .visit import (
 
 log = structlog.get_logger()
 E = TypeVar("E", CallReceived, CountersignReceived)
+
+
+# What a call costs of a peer's leave, where that is not one.
+_LEAVE_OF: Mapping[str, float] = {Cmd.READ: LEAVE_OF_READ, Cmd.INVOICE: LEAVE_OF_INVOICE}
 
 
 class Door:
@@ -214,7 +219,7 @@ class Door:
             await self._own(link, pair, event.call, heard)
 
     def _has_leave(self, pair: Pair, heard: Heard) -> bool:
-        cost = LEAVE_OF_READ if heard.inv.cmd == Cmd.READ else 1.0
+        cost = _LEAVE_OF.get(heard.inv.cmd, 1.0)
         return self._leave.take((pair.own, pair.their), self._clock.now_ms() / 1000, cost)
 
     async def _countersigned(self, link: Link, event: CountersignReceived) -> None:

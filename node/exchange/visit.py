@@ -36,6 +36,9 @@ PART_S = 60.0
 LEAVE_MAX = 2_000.0
 LEAVE_PER_S = 2.0
 LEAVE_OF_READ = 0.05
+# To answer an invoice, every read under the grants of the two is counted: a few in a row, and then
+# one a minute.
+LEAVE_OF_INVOICE = 120.0
 # What a stranger may try on one link: the invite it scanned, and again after a lost answer.
 STRANGER_TRIES = 4
 # Whom the door remembers for it: every peer of a large organisation that asks at one time.

@@ -46,6 +46,10 @@ class KeysHeld:
     def all(self, tx: Tx) -> list[GrantHeld]:
         return self._kept.all(tx)
 
+    def keyed(self, tx: Tx, own: str, their: str) -> list[GrantHeld]:
+        """The grants whose keys come over this pair, the oldest first."""
+        return self._kept.keyed(tx, own, their)
+
     def find(self, tx: Tx, cid: bytes) -> GrantHeld | None:
         return self._kept.find(tx, cid)
 

@@ -100,6 +100,15 @@ class MentionedRows:
         places = self._store.mentions.of_each(tx, named.values())
         return {cid: [at(*one) for one in some] for cid, some in zip(named, places, strict=True)}
 
+    def latest(self, tx: Tx) -> Iterator[Mentioned]:
+        """The rows that `catch_up` has not seen yet: of a minute, where somebody keeps house."""
+        for number in range(self._store.log.number + 1):
+            log = self._store.log.numbered(number)
+            for index in range(self._store.mentions.upto(tx, number), log.size(tx)):
+                entry = log.at(tx, index)
+                if entry is not None and entry.value is not None:
+                    yield Mentioned(number, logged_of(entry))
+
     def _at(self, tx: Tx, log: int, index: int) -> Mentioned:
         entry = self._store.log.numbered(log).at(tx, index)
         if entry is None or entry.value is None:

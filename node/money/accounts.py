@@ -29,10 +29,9 @@ from ..grants.grant_given import GrantGiven
 from ..grants.grant_held import GrantHeld
 from ..grants.grant_lines import Happened, Side
 from ..grants.lending import Lending
-from ..log.receipts import Logged, Way, logged_of
 from ..store.database import Tx
 from ..store.store import Store
-from .paid_reads import PaidRead, PaidReads
+from .paid_reads import PaidReads
 from .paid_terms import PaidTerms
 from .payments import PaymentKept, Payments, PaymentState
 
@@ -185,15 +184,19 @@ class Accounts:
         self, tx: Tx, until_ms: int, between: tuple[str, str] | None
     ) -> Iterator[GrantAccount]:
         # An offer that its reader never agreed to is no account.
+        given, held = (
+            (self._lending.all(tx), self._borrowing.all(tx))
+            if between is None
+            else (self._lending.ever_of(tx, *between), self._borrowing.keyed(tx, *between))
+        )
         grants: list[GrantGiven | GrantHeld] = [
-            *(given for given in self._lending.all(tx) if given.keyset is not None),
-            *(held for held in self._borrowing.all(tx) if held.via is None),
+            *(one for one in given if one.keyset is not None),
+            *(one for one in held if one.via is None),
         ]
         paid = [
             (one, terms)
             for one in grants
             if isinstance(terms := one.bundle.terms.remuneration, Remuneration)
-            and between in (None, (one.own, one.their))
         ]
         by_read = {one.cid for one, terms in paid if terms.per in (Per.READ, Per.WINDOW_DAY)}
         reads = self._reads(tx, by_read, until_ms)
@@ -233,27 +236,14 @@ class Accounts:
     ) -> Mapping[tuple[bool, bytes], _Read]:
         """What the logs of this person's devices hold of these grants, by (served, grant)."""
         found: dict[tuple[bool, bytes], _Read] = {}
-        for one in self._every_read(tx) if grants else ():
+        for one in self._paid_reads.of_grants(tx, grants) if grants else ():
             word = one.word
-            if word.body.dlg not in grants or word.body.t_ms > until_ms:
+            if word.body.t_ms > until_ms:
                 continue
             # What this node read for another is that one's to pay.
             if one.given or word.body.reader == one.own:
                 found.setdefault((one.given, word.body.dlg), _Read()).take(word)
         return found
-
-    def _every_read(self, tx: Tx) -> Iterator[PaidRead]:
-        """Those of this home's logs, and of the person's other devices."""
-        for logged in self._every_word(tx):
-            if isinstance(logged.word, Receipt):
-                yield PaidRead(logged.way is Way.GIVEN, logged.own, logged.their, logged.word)
-        yield from self._paid_reads.brought(tx)
-
-    def _every_word(self, tx: Tx) -> Iterator[Logged]:
-        """The words of this device's log, and of those of the devices that it was restored from."""
-        log = self._store.log
-        for number in range(log.number + 1):
-            yield from map(logged_of, log.numbered(number).entries(tx))
 
 
 def _end_ms(one: GrantGiven | GrantHeld, waived_ms: int | None) -> int:

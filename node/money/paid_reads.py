@@ -7,7 +7,7 @@ reader's signature, else one-sided.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -23,7 +23,7 @@ from ..grants.borrowing import Borrowing
 from ..grants.grant_given import GrantGiven
 from ..grants.grant_held import GrantHeld
 from ..grants.lending import Lending
-from ..log.mentioned import MentionedRows, grant_named
+from ..log.mentioned import Mentioned, MentionedRows, grant_named
 from ..log.receipts import Way
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
@@ -85,6 +85,15 @@ class PaidReads:
                 found[name] = one
         return list(found.values())
 
+    def of_grants(self, tx: Tx, grants: Collection[bytes]) -> Iterator[PaidRead]:
+        """Those under `grants`, of this home's logs and brought, to the newest row; a read that two
+        devices know may come twice."""
+        for rows in self._rows.of_grants(tx, grants).values():
+            yield from _reads_in(rows)
+        for one in (*_reads_in(self._rows.latest(tx)), *self.brought(tx)):
+            if one.word.body.dlg in grants:
+                yield one
+
     def bring(self, tx: Tx, one: PaidRead) -> bool:
         """Keep a read of another device; whether it is news."""
         name: Value = [one.given, one.word.cid]
@@ -100,7 +109,10 @@ class PaidReads:
             terms = grant.bundle.terms.remuneration
             if not isinstance(terms, Remuneration) or terms.per not in (Per.READ, Per.WINDOW_DAY):
                 continue
-            for one in self._rows.of(tx, grant_named(grant.cid)):
-                row = one.row
-                if isinstance(row.word, Receipt):
-                    yield PaidRead(row.way is Way.GIVEN, row.own, row.their, row.word)
+            yield from _reads_in(self._rows.of(tx, grant_named(grant.cid)))
+
+
+def _reads_in(rows: Iterable[Mentioned]) -> Iterator[PaidRead]:
+    for row in (one.row for one in rows):
+        if isinstance(row.word, Receipt):
+            yield PaidRead(row.way is Way.GIVEN, row.own, row.their, row.word)

@@ -151,10 +151,8 @@ class Payments:
         """Say to `pair` that it was paid; the word goes to the outbox.  Raises UsageError,
         WireError."""
         if not any(
-            held.via is None
-            and (held.own, held.their) == (pair.own, pair.their)
-            and _is_in(held.bundle.terms, currency)
-            for held in self._borrowing.all(tx)
+            held.via is None and _is_in(held.bundle.terms, currency)
+            for held in self._borrowing.keyed(tx, pair.own, pair.their)
         ):
             raise UsageError(
                 f"you hold no grant of {pair.name} on terms in {currency}: there is nothing to pay"
@@ -215,9 +213,8 @@ class Payments:
         if self._find(tx, payment.cid) is not None:
             return payment.cid
         if not any(
-            (given.own, given.their) == (pair.own, pair.their)
-            and _is_in(given.bundle.terms, payment.currency)
-            for given in self._lending.all(tx)
+            _is_in(given.bundle.terms, payment.currency)
+            for given in self._lending.ever_of(tx, pair.own, pair.their)
         ):
             sentence = f"nothing was lent here for {payment.currency}: there is nothing to pay"
             raise GrantRefused(sentence, Code.UNKNOWN_GRANT)

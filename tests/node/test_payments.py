@@ -9,10 +9,13 @@ import pytest
 from trio.testing import MockClock
 
 from entrenous.crypto.keys import PersonaKey
-from entrenous.node.errors import NotFound, UsageError
-from entrenous.node.log.receipts import Way
+from entrenous.node.errors import NotFound, Refused, UsageError
+from entrenous.node.exchange.visit import LEAVE_MAX, LEAVE_OF_INVOICE
+from entrenous.node.log import mentioned
+from entrenous.node.log.receipts import Logged, Way, logged_of
 from entrenous.node.money.payments import PAYMENTS_WAITING_MAX
 from entrenous.node.results.accounts import PaymentInfo
+from entrenous.node.store.log import LogEntry
 from entrenous.protocol.cid import cid_of
 from entrenous.protocol.command import AcknowledgeArgs, Cmd, InvoiceArgs, PaidArgs
 from entrenous.protocol.did import Did
@@ -323,3 +326,51 @@ async def test_a_debtor_cannot_confirm_its_own_payment_nor_pester(
         refused = [one for one in await payments(reader) if one.state == "refused"]
         assert len(refused) == 4
         assert all("too many payments wait" in one.reason for one in refused)
+
+
+async def test_an_invoice_costs_its_debtor_what_it_is_about(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its debtor counts anew before it answers: the reads under grants of the two, not its whole
+    log; and not as often as a creditor likes."""
+    async with a_town() as town:
+        owner, reader = await two(town)
+        await lend_paid(owner, reader, PER_READ)
+        await fetch(reader, owner)
+        for _ in range(12):
+            await client_of(reader).account_paid("alice", "0.01", "EUR")
+        await settle(30)
+        await reader.node.rows.catch_up()
+
+        opened: list[LogEntry] = []
+
+        def watched(entry: LogEntry) -> Logged:
+            opened.append(entry)
+            return logged_of(entry)
+
+        monkeypatch.setattr(mentioned, "logged_of", watched)
+        pair = await owner.peer("volt")
+        persona = await owner.read(lambda tx: owner.node.peers.persona(tx, pair.own))
+
+        async def bill() -> Answer:
+            invoice = make_invoice(
+                persona.key, to=pair.their, currency="EUR", counted=[], paid_minor=0, name=None,
+                iban=None, t_ms=owner.now_ms,
+            )  # fmt: skip  # a table
+            args = InvoiceArgs(pair.their, invoice.signed.raw)
+            return (await owner.node.exchange.say(pair, Cmd.INVOICE, args.value())).answer
+
+        assert await reader.read(reader.node.store.log.size) > 12
+        assert (await bill()).code is Code.OK
+        assert 0 < len(opened) < 10
+        answered = 1
+        refused: Refused | None = None
+        while refused is None and answered < 100:
+            try:
+                await bill()
+                answered += 1
+            except Refused as error:
+                refused = error
+        assert refused is not None
+        assert refused.code == Code.BUSY.value
+        assert answered * LEAVE_OF_INVOICE <= LEAVE_MAX
