@@ -27,6 +27,7 @@ from .grants.grant_lines import Event, GrantLine, GrantLines, Happened, Side
 from .grants.inbox import Inbox, RequestState
 from .grants.lending_on import LendingOn
 from .grants.standing_terms import Judged
+from .history_lent_on import lent_on_events, readers_below
 from .log.mentioned import (
     Mentioned,
     MentionedRows,
@@ -122,7 +123,11 @@ class History:
                 if event.what in _ENDINGS
             ]
         then = [*(self._read_made(read, roots, names) for read in reads_in(found)), *became]
-        then += [event for event in self._lent_on(tx, names) if _below(path, event.windows)]
+        then += [
+            event
+            for event in lent_on_events(self._lending_on.all(tx), names)
+            if _below(path, event.windows)
+        ]
         return [*events, *sorted(then, key=lambda event: event.t_ms)]
 
     def _stands(
@@ -159,8 +164,16 @@ class History:
         events = [
             *self._requests(tx, pair, said),
             *(event for line in lines for event in self._of_line(tx, line, names, said, now_ms)),
-            *(self._read_made(read, roots, names) for read in reads_in(rows)),
-            *(event for event in self._lent_on(tx, names) if event.peer == pair.name),
+            *(
+                self._read_made(read, roots, names)
+                for read in reads_in((*rows, *self._by_others(tx, pair)))
+                if read.root in roots or read.their == pair.their
+            ),
+            *(
+                event
+                for event in lent_on_events(self._lending_on.all(tx), names)
+                if event.peer == pair.name
+            ),
             *self._delivered(tx, pair, said),
             *self._shared_words(tx, pair, said),
             *(
@@ -171,6 +184,11 @@ class History:
             *self._refusals(said, pair),
         ]
         return sorted(events, key=lambda event: event.t_ms)
+
+    def _by_others(self, tx: Tx, pair: Pair) -> list[Mentioned]:
+        """Rows of those to whom this reader of ours lends on, and who are no peers themselves."""
+        readers = readers_below(self._lending_on.all(tx), pair.own, pair.their)
+        return [row for one in readers for row in self.rows.of(tx, peer_named(pair.own, one))]
 
     def _requests(self, tx: Tx, pair: Pair, said: Said) -> Iterator[HistoryEvent]:
         for side, way in ((self._inbox, "given"), (self._asked, "taken")):
@@ -352,35 +370,6 @@ class History:
             renewed = said.about(Cmd.RENEW, line.renews)
             return renewed or said.about(Cmd.DECIDE, line.request)
         return tuple(row for cmd in _SHOWN_BY.get(what, ()) for row in said.about(cmd, line.cid))
-
-    def _lent_on(self, tx: Tx, names: Names) -> Iterator[HistoryEvent]:
-        """What was lent on to a proxy, and when that ended."""
-        for one in self._lending_on.all(tx):
-            reader = names.get(one.reader, one.reader)
-            event = HistoryEvent(
-                t_ms=one.t_ms,
-                what="lent-on",
-                way=Way.GIVEN.value,
-                peer=names.get(one.their, one.their),
-                windows=one.windows,
-                purpose=one.bundle.terms.purpose,
-                grant=one.cid,
-                until_ms=one.bundle.grant.exp_s * 1000,
-                note=f"{names.get(one.giver, one.giver)} lets {reader} read it",
-                cids=(one.cid, one.root),
-            )
-            yield event
-            if one.ended_ms is not None:
-                yield HistoryEvent(
-                    t_ms=one.ended_ms,
-                    what="taken-back",
-                    way=Way.GIVEN.value,
-                    peer=event.peer,
-                    windows=one.windows,
-                    grant=one.cid,
-                    note=f"what {reader} read for another",
-                    cids=(one.cid,),
-                )
 
 
 _WORDS = {

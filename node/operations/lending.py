@@ -38,6 +38,7 @@ from ..store.database import Tx
 from .as_of import ReadCounts, as_it_stood, lent_on_stood, shown_at
 from .history import ready
 from .household import acting_for, check_whose, names_of, through
+from .lent_on import lent_on_infos
 from .operation import Args, Emit, Host, shorts
 from .processing import processors_named, with_processors
 from .reads import emit_lent
@@ -232,7 +233,9 @@ async def grants(host: Host, args: Args, emit: Emit) -> Value:
             as_it_stood(_grant_info(one, names, short, reads, now_ms), lines, at_ms) for one in both
         ]
         infos += [
-            one for one in _lent_on(node, tx, reads, now_ms) if lent_on_stood(node, tx, one, at_ms)
+            one
+            for one in lent_on_infos(node, tx, reads, now_ms)
+            if lent_on_stood(node, tx, one, at_ms)
         ]
         for place, held_one in enumerate(held, len(given)):
             if held_one.via is not None:
@@ -248,32 +251,6 @@ async def grants(host: Host, args: Args, emit: Emit) -> Value:
     for info in await node.store.database.read(unit):
         await emit.item(to_value(info))
     return None
-
-
-def _lent_on(node: Node, tx: Tx, reads: ReadCounts, now_ms: int) -> list[GrantInfo]:
-    """What a proxy reads for another: at the one who lends it on, and at the owner of the data."""
-    names, found = names_of(node, tx), node.lending_on.all(tx)
-    short = shorts(one.cid for one in found)
-    return [
-        GrantInfo(
-            id=one.cid,
-            short=short[one.cid],
-            side="lent-on",
-            peer=names.get(one.reader, one.reader),
-            windows=one.windows,
-            purpose=one.bundle.terms.purpose,
-            terms=one.bundle.terms,
-            exp_s=one.bundle.grant.exp_s,
-            status=node.lending_on.status(tx, one, now_ms).value,
-            issued_ms=one.t_ms,
-            ended_ms=one.ended_ms,
-            reads=reads.of(one.root, one.reader),
-            acknowledged=0 < one.n == one.acknowledged,
-            chain=_chain(one.bundle),
-            principal=names.get(one.giver, one.giver),
-        )
-        for one in found
-    ]
 
 
 def _grant_info(

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from entrenous.node.config import Role
-from entrenous.node.errors import NodeError, Refused
+from entrenous.node.errors import NodeError, Refused, UsageError
 from entrenous.node.grants.grant_given import GrantGiven
 from entrenous.node.grants.lent_on import LentOn, LentOnSide
 from entrenous.node.peers.pair import Pair
@@ -23,6 +23,7 @@ from entrenous.protocol.request import Request
 from entrenous.protocol.terms import Clause, Force, Terms
 from entrenous.protocol.trust import GrantStatus
 from entrenous.protocol.window import Window
+from entrenous.tests.node.test_operations import client_of
 from entrenous.tests.node.two_nodes import (
     CURVE,
     DAY,
@@ -331,3 +332,79 @@ async def test_a_processor_deletes_also_when_nobody_passes_it_on(
         kept = await here(one, made.cid)
         assert kept.deleted is not None
         assert kept.deleted.by == made.reader
+
+
+async def test_it_is_named_in_grants_who_and_history(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """At the person's: who reads for whom, each read, the end, and that it was deleted."""
+    async with a_town() as town:
+        one = await trade(town)
+        given, made = await lent(one, DELETE)
+        assert await reads(one) == 7
+        owner, processor = client_of(one.ada), client_of(one.processor)
+        info = next(one for one in await owner.grants() if one.side == "lent-on")
+        assert (info.id, info.peer, info.principal) == (made.cid, "Analytics", "utility")
+        assert (info.reads, info.status) == (1, "live")
+        for found in (await owner.who(CURVE), await owner.history("utility")):
+            read = next(event for event in found if event.what == "read")
+            assert (read.peer, read.grant, read.within) == ("Analytics", given.cid, True)
+            begun = next(event for event in found if event.what == "lent-on")
+            assert begun.note == "utility lets Analytics read it"
+        # The processor sees what it holds, by whom, and by which name to fetch it.
+        (held,) = await processor.grants()
+        assert (held.principal, held.peer) == ("utility", (await owner_of(one)).name)
+        (word,) = [word for word in await owner.log() if word.kind == "receipt"]
+        assert (word.principal, word.proxy) == ("utility", "Analytics")
+        await revoke(one.ada, given)
+        await settle(5)
+        said = [event for event in await owner.history("utility") if event.what == "deleted"]
+        assert any(event.note == "signed by Analytics: 7 pages gone, 0 left" for event in said)
+        info = next(one for one in await owner.grants() if one.side == "lent-on")
+        assert (info.status, info.deletion) == ("revoked", "said")
+
+
+async def test_a_request_names_the_processor_and_the_person_can_leave_it_out(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with a_town() as town:
+        one = await trade(town)
+        owner, asker = client_of(one.ada), client_of(one.utility)
+        exp_s = one.ada.now_ms // 1000 + 20 * DAY_S
+        await asker.ask(
+            "ada",
+            [ALL],
+            purpose=PURPOSE,
+            terms={"recipients": ["the auditor"]},
+            exp_s=exp_s,
+            processors=["processor"],
+        )
+        await settle()
+        (request,) = await owner.inbox()
+        did = (await one.utility.peer("processor")).their_now
+        assert request.terms.recipients == ("the auditor", f"processor <{did}>")
+        await owner.grant(request.id, recipients=["the auditor"])
+        await settle()
+        await asker.accept_offer(request.id)
+        await settle()
+        with pytest.raises(NodeError, match="mandate ask"):
+            await asker.lend_on("processor", "ada", [PART], exp_s)
+
+
+async def test_processing_is_said_listed_and_ended(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with a_town() as town:
+        one = await trade(town)
+        await lent(one)
+        processor = client_of(one.processor)
+        assert [(info.peer, info.grants) for info in await processor.processing()] == [
+            ("utility", 1)
+        ]
+        with pytest.raises(UsageError, match="already"):
+            await processor.processing_add("utility")
+        assert (await processor.processing_remove("utility")).grants == 1
+        assert await processor.processing() == ()
+        with pytest.raises(UsageError, match="does not process"):
+            await processor.processing_remove("utility")
+        assert await reads(one) == 7

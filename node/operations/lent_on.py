@@ -1,0 +1,38 @@
+"""What was lent on, as `grants` lists it: at the one who lends on, and at the owner of the data."""
+
+from __future__ import annotations
+
+from ..node import Node
+from ..results.grants import GrantInfo
+from ..store.database import Tx
+from .as_of import ReadCounts
+from .household import names_of
+from .operation import shorts
+
+
+def lent_on_infos(node: Node, tx: Tx, reads: ReadCounts, now_ms: int) -> list[GrantInfo]:
+    """What a proxy reads for another: at the one who lends it on, and at the owner of the data."""
+    names, found = names_of(node, tx), node.lending_on.all(tx)
+    short = shorts(one.cid for one in found)
+    return [
+        GrantInfo(
+            id=one.cid,
+            short=short[one.cid],
+            side="lent-on",
+            peer=names.get(one.reader, one.reader),
+            windows=one.windows,
+            purpose=one.bundle.terms.purpose,
+            terms=one.bundle.terms,
+            exp_s=one.bundle.grant.exp_s,
+            status=node.lending_on.status(tx, one, now_ms).value,
+            issued_ms=one.t_ms,
+            ended_ms=one.ended_ms,
+            reads=reads.of(one.root, one.reader),
+            acknowledged=0 < one.n == one.acknowledged,
+            chain=tuple(link.delegation.raw for link in one.bundle.links),
+            principal=names.get(one.giver, one.giver),
+            deletion="said" if one.deleted else None if one.asked_ms is None else "owed",
+            deletion_ms=one.deleted.t_ms if one.deleted else one.asked_ms,
+        )
+        for one in found
+    ]
