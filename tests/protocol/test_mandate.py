@@ -342,6 +342,16 @@ def test_a_mandate_that_does_not_say_one_thing_is_refused(case: str) -> None:
         parse_mandate(make())
 
 
+@pytest.mark.parametrize(
+    "cmd", [Cmd.PROPOSE, Cmd.ANSWER_RECORD, Cmd.RECALL, Cmd.RETURN, Cmd.ERASED]
+)
+def test_nobody_speaks_of_anothers_shared_records(cmd: Cmd) -> None:
+    """A copy has one author: who could say a word of it in their name would be a second."""
+    for commands in ((cmd,), (Cmd.REQUEST, cmd)):
+        with pytest.raises(CapabilityError):
+            _mandate(commands=commands)
+
+
 def test_nobody_is_two_of_the_three() -> None:
     for make in (
         lambda: _mandate(proxy=MOTHER_DID),
