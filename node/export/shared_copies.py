@@ -34,7 +34,7 @@ from ...protocol.limits import (
     SUCCESSIONS_MAX,
     TEXT_CHARS_MAX,
 )
-from ...protocol.persona_line import line_from_value
+from ...protocol.persona_line import PersonaLine, line_from_value
 from ...protocol.shared_record import (
     SharedName,
     Told,
@@ -82,40 +82,50 @@ def shared_records(node: Node, tx: Tx, paths: Collection[str] | None) -> Iterato
         else:
             peer = one.their if pair is None else pair.name
             lines = () if pair is None else node.lines.shown(tx, pair)
-        yield write_object(
-            {
-                "shared": cid_text(one.id),
-                "own": one.own,
-                "their": one.their,
-                "peer": peer,
-                **one.name.value(),
-                "kept": one.kept,
-                "told": None if one.told is None else _text(one.told.raw),
-                "lines": [_text(encode(line.value())) for line in lines],
-                "left_ms": one.left_ms,
-            }
-        )
+        yield record_line(one, peer, lines)
 
 
 def shared_versions(node: Node, tx: Tx, paths: Collection[str] | None) -> Iterator[bytes]:
     """A line for each version of these records, record by record, in their order."""
     for one in _chosen(node, tx, paths):
         for kept in one.versions:
-            version = kept.version
-            yield write_object(
-                {
-                    "shared": cid_text(one.id),
-                    "version": cid_text(version.cid),
-                    "by": version.by,
-                    "n": version.n,
-                    "word": version.word.value,
-                    "reason": version.reason,
-                    "state": kept.state.value,
-                    "refusal": kept.refusal,
-                    "t_ms": kept.t_ms,
-                    "signed": _text(version.raw),
-                }
-            )
+            yield version_line(one, kept)
+
+
+def record_line(one: SharedKept, peer: str, lines: Iterable[PersonaLine]) -> bytes:
+    """A record, with what the other side is called here, and the lines of the two."""
+    return write_object(
+        {
+            "shared": cid_text(one.id),
+            "own": one.own,
+            "their": one.their,
+            "peer": peer,
+            **one.name.value(),
+            "kept": one.kept,
+            "told": None if one.told is None else _text(one.told.raw),
+            "lines": [_text(encode(line.value())) for line in lines],
+            "left_ms": one.left_ms,
+        }
+    )
+
+
+def version_line(one: SharedKept, kept: VersionKept) -> bytes:
+    """A version of the record, as signed, with how far it had come."""
+    version = kept.version
+    return write_object(
+        {
+            "shared": cid_text(one.id),
+            "version": cid_text(version.cid),
+            "by": version.by,
+            "n": version.n,
+            "word": version.word.value,
+            "reason": version.reason,
+            "state": kept.state.value,
+            "refusal": kept.refusal,
+            "t_ms": kept.t_ms,
+            "signed": _text(version.raw),
+        }
+    )
 
 
 def _chosen(node: Node, tx: Tx, paths: Collection[str] | None) -> list[SharedKept]:
