@@ -18,6 +18,7 @@ from entrenous.protocol.errors import (
 )
 from entrenous.protocol.joining import Given, join_link, open_given, parse_join_link
 from entrenous.protocol.pairing import Invite
+from entrenous.protocol.place import make_place, parse_place, place_link
 from entrenous.protocol.shared_proof import parse_proof
 from entrenous.protocol.shared_record import parse_told, parse_version
 from entrenous.protocol.standing_terms_file import standing_from_mapping, standing_value
@@ -108,6 +109,12 @@ def _given(data: bytes) -> object:
     return found.name
 
 
+def _place(data: bytes) -> object:
+    place = parse_place(data.decode("utf-8", "replace"))
+    same(parse_place(place_link(place)), place, "a place has two forms")
+    return place.exp_s
+
+
 def _link(data: bytes) -> object:
     invite = parse_join_link(data.decode("utf-8", "replace"))
     same(parse_join_link(join_link(invite)), invite, "a link for a device has two forms")
@@ -118,6 +125,11 @@ def _link_seeds() -> list[bytes]:
     device = cast().person_device.public
     invite = Invite(device, ("/ip4/192.0.2.7/tcp/4001",), random("link for a device", 16), T_S)
     return [join_link(invite).encode(), invite.link().encode(), b"entrenous-device:"]
+
+
+def _place_seeds() -> list[bytes]:
+    place = make_place(cast().person_device.public, ("/ip4/192.0.2.7/tcp/4001",), T_S * 1000)
+    return [place_link(place).encode(), place.link().encode(), b"entrenous-place:"]
 
 
 def _standing(data: bytes) -> object:
@@ -197,5 +209,13 @@ TARGETS = (
         _link_seeds,
         _LISTED,
         words=(b"entrenous-device:",),
+    ),
+    Target(
+        "place",
+        _place,
+        ("protocol.place", "protocol.pairing"),
+        _place_seeds,
+        _LISTED,
+        words=(b"entrenous-place:",),
     ),
 )
