@@ -701,6 +701,7 @@ class Node:
             peers=self.peers,
             lines=self.lines,
             lending=self.lending,
+            borrowing=self.borrowing,
             collections=self.vault.collections,
             devices=self.own_devices,
             epochs=self.epochs,
@@ -731,6 +732,8 @@ class Node:
         )
         self.keeping.settled = self.erasing.settled
         self._door.handing_over = self.handing_over.answer
+        self._door.may_know = self.keeping.may_know
+        self._door.ask_others = self.keeping.hurry
         self._door.joining = self.enrolling.join
 
     def _more_spaces(self) -> Iterator[Space]:

@@ -138,6 +138,7 @@ async def _made_new(node: Node, old: Keystore, made_ms: int) -> Restored:
         node.peers.renew_certificates(tx, now_ms)
         node.witnesses.begin_new_log(tx, old.log_signing)
         node.witnessing.suspend_all(tx)
+        _unsay(tx, node)
         node.own_devices.stand_alone(tx)
         objects = node.store.objects
         objects.put(tx, Kind.NEXT_KEYS, "used", 0)
@@ -153,6 +154,13 @@ async def _made_new(node: Node, old: Keystore, made_ms: int) -> Restored:
     suspended, peers, collections = await node.store.database.write(unit)
     pages = await vouch_anew(node)
     return Restored(made_ms, peers, collections, pages, suspended)
+
+
+def _unsay(tx: Tx, node: Node) -> None:
+    """What waits for another device of this person is said no more: nobody is there to hear it."""
+    for pair in node.peers.siblings(tx):
+        for id, _ in node.outgoing.waiting(tx, pair):
+            node.outgoing.drop(tx, id)
 
 
 # --- the folder -----------------------------------------------------------------------------------

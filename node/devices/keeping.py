@@ -71,6 +71,9 @@ AWAY_S = 120.0
 ROUNDS_MAX = 8
 # Ids of one `get`: as many small rows as fit one answer.
 ASKED_AT_ONCE = 1_024
+# How long a peer is put off that speaks of what another device may know, and how many peers.
+UNHEARD_MS = 86_400_000
+UNHEARD_MAX = 4_096
 _IN_STEP = "own-devices-in-step"
 
 
@@ -116,6 +119,10 @@ class Keeping:
         self._wake = trio.Event()
         # Is told of each collection of which pages came or went.
         self.settled: Callable[[str], None] = vault.changed
+        # What peers spoke of that is not known here, by pair: since when (`may_know`).
+        self._unheard: dict[tuple[str, str], int] = {}
+        # When the last fetch from all others began.
+        self._all_ms = 0
         # What would not be taken, by device and space: a sentence each.
         self.refused: dict[tuple[Did, str], str] = {}
 
@@ -145,18 +152,21 @@ class Keeping:
             if self._devices.listens(tx, self._addresses(), now_ms):
                 for pair in self._peers.all(tx):
                     self._introduce(tx, pair, now_ms)
-            self._rows.note(tx, now_ms)
+            self.note(tx, now_ms)
             return self._peers.siblings(tx)
 
-        done = 0
+        done, began_ms = 0, self._clock.now_ms()
         if not await self._database.read(self._peers.device_persona):
             return done
-        for pair in await self._database.write(begin):
+        siblings = await self._database.write(begin)
+        for pair in siblings:
             try:
                 await self.fetch(pair)
                 done += 1
             except (NodeError, ProtocolError, CryptoError) as error:
                 log.info("device_later", reason=type(error).__name__)
+        if done == len(siblings):
+            self._all_ms = began_ms
         return done
 
     async def fetch(self, pair: Pair) -> int:
@@ -179,6 +189,28 @@ class Keeping:
                 self._outgoing.notify()
                 return changed
         raise RemoteProtocolError("another device writes faster than this one fetches")
+
+    def note(self, tx: Tx, now_ms: int) -> None:
+        """Note when the person chose what they have chosen since this was last done."""
+        self._rows.note(tx, now_ms)
+
+    def may_know(self, tx: Tx, pair: Pair) -> bool:
+        """Whether another device may know what `pair` speaks of and this one does not: one that
+        was not fetched from since `pair` first did.  After a day it is as good as unknown."""
+        name, now_ms = (pair.own, pair.their), self._clock.now_ms()
+        since_ms = self._unheard.get(name, now_ms)
+        fetched = self._all_ms > since_ms or now_ms > since_ms + UNHEARD_MS
+        if fetched or not self._peers.siblings(tx):
+            self._unheard.pop(name, None)
+            return False
+        if len(self._unheard) >= UNHEARD_MAX:
+            self._unheard.clear()
+        self._unheard[name] = since_ms
+        return True
+
+    def to_rekey(self, tx: Tx) -> list[str]:
+        """The paths whose readers get new keys as soon as nothing is lacking."""
+        return self._rows.to_rekey(tx)
 
     def look_at_lease(self, tx: Tx) -> None:
         """Until when this device may serve without speaking with another."""

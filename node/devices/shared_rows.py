@@ -29,10 +29,9 @@ from ...protocol.errors import WireError
 from ...protocol.persona import parse_inception
 from ...protocol.revocation import parse_revocation
 from ...protocol.wire import Body, Value
+from ..grants.borrowing import Borrowing
 from ..grants.grant_given import GrantGiven
-from ..grants.grant_held import GrantHeld
 from ..grants.grant_lines import GrantLine, line_from_row
-from ..grants.grants_held import GrantsHeld
 from ..grants.inbox import Asked
 from ..grants.lending import Lending
 from ..grants.standing_terms import OWN
@@ -46,6 +45,7 @@ from . import joins
 from .chosen_space import ChosenSpace, standing_terms
 from .epoch_space import Epochs, EpochSpace
 from .erased_rows import DELIVERED, IMPORTS, STATEMENTS, is_gone
+from .held_rows import held_rows, keyset_rows
 from .line_rows import FamilySpace, check_promised, line_spaces
 from .own_device import OwnDevice, later
 from .own_devices import OwnDevices
@@ -71,6 +71,7 @@ class SharedRows:
         peers: Peers,
         lines: PersonaLines,
         lending: Lending,
+        borrowing: Borrowing,
         collections: Collections,
         devices: OwnDevices,
         epochs: Epochs,
@@ -85,6 +86,7 @@ class SharedRows:
         self._lines = lines
         self._epochs = epochs
         self._lending = lending
+        self._borrowing = borrowing
         self._collections = collections
         self._devices = devices
         self._introduce = introduce
@@ -125,8 +127,8 @@ class SharedRows:
         yield space(REVOKED, Kind.REVOCATION, plain(_revocation, joins.lesser))
         yield RowSpace(GRANTS, Kind.GRANT_GIVEN, objects, self._given())
         yield space(TAKEN_BACK, Kind.GENERATION, self._taken_back())
-        yield RowSpace("grants-held", Kind.GRANT_HELD, objects, _held(objects))
-        yield space("keysets-held", Kind.KEYSET_HELD, plain(_data, joins.greater))
+        yield RowSpace("grants-held", Kind.GRANT_HELD, objects, held_rows(self._borrowing))
+        yield RowSpace("keysets-held", Kind.KEYSET_HELD, objects, keyset_rows(self._borrowing))
         yield RowSpace("grant-lines", Kind.GRANT_LINE, objects, _lines())
         yield from self._erased
         gone = (Kind.ROW_GONE,)
@@ -261,23 +263,6 @@ def _requests() -> Rows[Asked]:
     return Rows(lambda _name, value: Asked.from_value(value), _value, joins.asked)
 
 
-def _held(objects: Objects) -> Rows[GrantHeld]:
-    kept = GrantsHeld(objects)
-
-    def keep(
-        tx: Tx, _name: Value, before: GrantHeld | None, row: GrantHeld, _taking: Taking
-    ) -> None:
-        kept.adopt(tx, row, before)
-
-    def read(name: Value, value: Value) -> GrantHeld:
-        row = GrantHeld.from_value(value)
-        if name != row.cid:
-            raise WireError("a grant stands under another name than its own")
-        return replace(row, keysets=tuple(sorted(row.keysets)))
-
-    return Rows(read, _value, joins.held, keep=keep)
-
-
 def _lines() -> Rows[GrantLine]:
     def read(name: Value, value: Value) -> GrantLine:
         row = line_from_row(name, value)
@@ -333,10 +318,6 @@ def _same(row: Value) -> Value:
 def _revocation(value: Value) -> Value:
     parse_revocation(_bytes(value))
     return value
-
-
-def _data(value: Value) -> Value:
-    return _bytes(value)
 
 
 def _bytes(value: Value) -> bytes:

@@ -120,6 +120,10 @@ class Door:
         # What another device of this person, or one that would be, is answered; set by the node.
         self.handing_over: Callable[[Tx, Pair, OwnArgs, bytes], Value] | None = None
         self.joining: Callable[[Tx, PairOpenArgs, Did, bytes, int, bool], Value] | None = None
+        # Whether another device of this person may know what a peer speaks of and this one does
+        # not; and to ask it.
+        self.may_know: Callable[[Tx, Pair], bool] = _nobody_else
+        self.ask_others: Callable[[], None] = _ask_nobody
         # A chain that a stranger shows, and whether one that was let in by a chain still is.
         self.showing: Callable[[Tx, Heard, bytes], Value] | None = None
         self.lets_in: Callable[[Tx, Pair], bool] | None = None
@@ -343,13 +347,25 @@ class Door:
     # commands in one's own name
 
     async def _own(self, link: Link, pair: Pair, call: int, heard: Heard) -> None:
+        elsewhere = False
+
         def act(tx: Tx) -> Value:
+            nonlocal elsewhere
             now_ms = self._clock.now_ms()
             verified = self._answering.authorised(tx, pair, heard, now_ms)
             speaker = self._answering.speaker(tx, verified)
-            return self._acting.act(tx, speaker, verified.args, now_ms, verified.acted)
+            try:
+                return self._acting.act(tx, speaker, verified.args, now_ms, verified.acted)
+            except GrantRefused as refusal:
+                elsewhere = refusal.code is Code.UNKNOWN_GRANT and self.may_know(tx, pair)
+                if not elsewhere:
+                    raise
+                sentence = "another device of this person may know of it: try again shortly"
+                raise GrantRefused(sentence, Code.BUSY) from refusal
 
         await self._finish(link, pair, call, heard, act)
+        if elsewhere:
+            self.ask_others()
         self._outgoing.notify()
 
     async def _deliver(self, link: Link, visit: Visit, pair: Pair, call: int, heard: Heard) -> None:
@@ -381,10 +397,9 @@ class Door:
         link.in_order(ready.number, ready.let_out)
 
 
-def _comes_first(pair: Pair, heard: Heard) -> bool:
-    """Whether the peer, who knows this node as an earlier persona, may say now who it is itself.
+def _nobody_else(_tx: Tx, _pair: Pair) -> bool:
+    return False
 
-    If both have lost a device, one of them has to be heard first, and both have to think so: the
-    one whose persona, as the other knows it, is the lower.
-    """
-    return heard.inv.cmd == Cmd.SUCCEED and pair.their_now < pair.own_now
+
+def _ask_nobody() -> None:
+    """This person has one device."""

@@ -320,6 +320,21 @@ class Borrowing(KeysHeld):
                 self._lending_on.root_ended(tx, ended, revocation)
                 self.ended(tx, ended, now_ms)
 
+    # another device of the same person
+
+    def adopt(self, tx: Tx, held: GrantHeld, before: GrantHeld | None, now_ms: int) -> None:
+        """Keep a grant as the devices of this person know it together, in place of `before`, and
+        do what follows from it at each of them; what became of it is told otherwise."""
+        there = tuple(
+            n for n in held.keysets if self._store.objects.has(tx, Kind.KEYSET_HELD, [held.cid, n])
+        )
+        fresh = replace(held, keysets=there)
+        self._kept.adopt(tx, fresh, before)
+        if before is None:
+            self.began(tx, fresh)
+        elif fresh.kept is GrantStatus.REVOKED and before.kept is not GrantStatus.REVOKED:
+            self.ended(tx, fresh, now_ms)
+
     # reading
 
     def begin(

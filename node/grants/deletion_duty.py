@@ -55,6 +55,8 @@ log = structlog.get_logger()
 
 # When the first grant with this duty runs out.
 _NEXT = "next-duty-ends"
+# Noted by this device.
+_HERE = "deletion-noted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,7 @@ class DeletionDuty:
         windows = shared_days(args.windows, held.windows)
         line = self._borrowing.lines.find(tx, Side.HELD, held.cid)
         done = line is not None and line.last(Happened.DELETED) is not None
+        done = done and self._noted_here(tx, held.cid)
         if windows and (args.erased or not done):
             self._note(tx, held, windows, now_ms, erased=args.erased)
         return "noted"
@@ -183,7 +186,7 @@ class DeletionDuty:
             return 0
         noted, next_s = 0, TIME_S_MAX
         for line in self._borrowing.lines.all(tx):
-            if line.side is not Side.HELD or not line.delete_at_end or _seen_to(line):
+            if line.side is not Side.HELD or not line.delete_at_end or self._seen_to(tx, line):
                 continue
             if now_ms <= line.exp_s * 1000:
                 next_s = min(next_s, line.exp_s)
@@ -216,8 +219,18 @@ class DeletionDuty:
         due = Due(held.cid, tuple(windows), erased, now_ms, pages)
         self._objects.put(tx, Kind.DELETE_DUE, name, due.value())
         self._noted = True
+        self._objects.put(tx, Kind.SETTING, [_HERE, held.cid], True)
         self._borrowing.lines.happened(tx, Side.HELD, held.cid, Happened.DELETE_ASKED, now_ms)
         self._down.ask(tx, held, windows, now_ms, erased=erased)
+
+    def _seen_to(self, tx: Tx, line: GrantLine) -> bool:
+        return line.last(Happened.DELETE_ASKED) is not None and self._noted_here(tx, line.cid)
+
+    def _noted_here(self, tx: Tx, cid: bytes) -> bool:
+        """What became of a grant is told by all devices of a person; each deletes its own copies.
+        (A home of an older version has noted it nowhere, and has one device.)"""
+        alone = self._peers.device_persona(tx) is None
+        return alone or self._objects.has(tx, Kind.SETTING, [_HERE, cid])
 
     # doing it
 
@@ -329,10 +342,6 @@ def _stays_on(windows: Sequence[Window], stored: Stored) -> bool:
         stored.path == window.collection and window.first <= stored.day <= window.last
         for window in windows
     )
-
-
-def _seen_to(line: GrantLine) -> bool:
-    return line.last(Happened.DELETE_ASKED) is not None
 
 
 def _nothing(_tx: Tx) -> None:

@@ -86,6 +86,23 @@ class KeysHeld:
         self._lending_on.renew(tx, fresh, self.keys(tx, fresh), keyset.n)
         return keyset.n
 
+    def shares_keys(self, tx: Tx, cid: bytes) -> bool:
+        """Whether other devices of this person are told the keysets of a grant: not once what was
+        read under it is to be deleted, and they with it."""
+        line = self.lines.find(tx, Side.HELD, cid)
+        return line is None or line.last(Happened.DELETE_ASKED) is None
+
+    def adopt_keyset(self, tx: Tx, cid: bytes, n: int, raw: bytes) -> None:
+        """Keep a keyset that another device of this person brought; whoever reads for this one
+        gets theirs."""
+        self._store.objects.put(tx, Kind.KEYSET_HELD, [cid, n], raw)
+        held = self.find(tx, cid)
+        if held is None or n in held.keysets:
+            return  # the grant comes next, and finds its keys
+        fresh = replace(held, keysets=tuple(sorted((*held.keysets, n))))
+        self._kept.save(tx, fresh)
+        self._lending_on.renew(tx, fresh, self.keys(tx, fresh), max(fresh.keysets))
+
     def keys(self, tx: Tx, held: GrantHeld) -> GrantKeys:
         """Everything that the keysets of a grant open.  Raises NotAllowed if none came yet."""
         name = (held.cid, held.keysets)
