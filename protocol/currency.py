@@ -78,7 +78,7 @@ def amount_from_value(value: Value, currency: str, what: str, *, low: int = 1) -
             if scale != digits:
                 raise WireError(f"{what}: an amount of {currency} has {digits} digits as its scale")
             if not low <= amount <= AMOUNT_MINOR_MAX:
-                raise WireError(f"{what}: an amount is too small or too large")
+                raise WireError(f"{what} is too small or too large")
             return amount
         case _:
             raise WireError(f"{what}: an amount is not a pair of mantissa and scale")
@@ -93,7 +93,7 @@ def amount_from_text(text: str, currency: str, what: str = "an amount") -> int:
     found = _WRITTEN.fullmatch(text)
     if found is None:
         hint = f"; write {text.replace(',', '.')}" if re.fullmatch(r"\d{1,15},\d+", text) else ""
-        raise WireError(f"{what}: an amount is written like 2.50, without its currency{hint}")
+        raise WireError(f"{what} is written like 2.50, without its currency{hint}")
     places = (found[2] or "").rstrip("0")
     if len(places) > digits:
         raise WireError(f"{what}: {currency} has {digits} digits after the point")

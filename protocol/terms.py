@@ -182,8 +182,10 @@ def _written_clause(clause: object) -> object:
         return [clause, Force.PROMISED.value]
     if isinstance(clause, Mapping):
         pairs = list(cast("Mapping[object, object]", clause).items())
-        if len(pairs) != 1:
-            raise WireError("terms: a clause is not one pair of force and text")
+        if len(pairs) != 1 or pairs[0][0] not in (Force.ENFORCED, Force.PROMISED):
+            raise WireError(
+                "terms: a clause is a sentence, or `promised: ` or `enforced: ` and one"
+            )
         force, text = pairs[0]  # `- promised: no profiling`, as one writes it in YAML
         return [text, force]
     return clause

@@ -58,6 +58,9 @@ async def erase(
     if collection is None:
         raise UsageError("name a collection, a collection and a record, or --everything")
     screen = options.screen
+    if record is None and not yes and not sys.stdin.isatty():
+        # `erase PATH $ID` in a script, with nothing in ID, is not meant to take all of it.
+        raise UsageError(f"nobody can be asked here: `erase {collection} --yes` erases all of it")
     what = f"all of {collection}" if record is None else f"this record of {collection}"
     if not screen.confirm(f"Erase {what} for good?", yes=yes):
         screen.note("Nothing was changed.")

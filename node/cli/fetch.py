@@ -144,6 +144,8 @@ async def _windows(
         elif first <= last and not window.undated:
             found.append(Window(collection, first, last))
     if not found and ended:
+        if peer not in {one.name for one in await client.peers()}:
+            raise NotFound(f"no peer is called {peer}; `entrenous peers` lists them")
         raise NotFound(f"{peer} has lent nothing of {collection} on these days")
     if not found:
         raise NotAllowed(

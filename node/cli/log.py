@@ -99,6 +99,9 @@ async def verify(*, options: Options = USUAL) -> None:
     if found.one_sided:
         screen.fact("", f"{found.one_sided:,} signed by the server only")
     screen.fact("answers", f"{found.answers:,}")
+    padding = found.size - found.receipts - found.one_sided - found.answers
+    if padding:
+        screen.fact("padding", f"{padding:,}, so that its size tells witnesses little")
     if found.gaps:
         screen.fact("gaps", f"{found.gaps:,} words of peers were lost before they were kept")
     if found.cosigned:

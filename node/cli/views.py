@@ -168,6 +168,9 @@ async def release(
     """
     screen = options.screen
     first = UNDATED if period == "undated" else _first_day(period)
+    async with node_of(options) as client:
+        if path not in {one.path for one in await client.views()}:
+            raise NotFound(f"there is no view {path}: see `entrenous views`")
     screen.note(
         "Whoever read this period before can subtract, and learn what was corrected; what is "
         "missing of it is not marked."

@@ -7,7 +7,7 @@ from pathlib import Path
 from ...protocol.duty import Duty, has_duty
 from ...protocol.wire import Value
 from ..erasure.erasure import Erasure
-from ..errors import UsageError
+from ..errors import NotFound, UsageError
 from ..leave_taking import take_leave
 from ..results.erasure import Erased, ErasedItem, LeaveTaken, Lifted
 from ..shape import to_value
@@ -71,6 +71,8 @@ async def lift(host: Host, args: Args, emit: Emit) -> Value:
     """What was erased of a collection may come again."""
     path, node = args.collection("path"), host.node
     count = await node.store.database.write(lambda tx: node.erasing.lift(tx, path))
+    if not count:
+        raise NotFound(f"nothing of {path} was erased: see `entrenous erased`")
     return to_value(Lifted(path, count))
 
 

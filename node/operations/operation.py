@@ -176,6 +176,16 @@ def _usage(read: Callable[[], T]) -> T:
 # --- ids ------------------------------------------------------------------------------------------
 
 
+# Which command lists what is named so.
+_LISTED = {
+    "request": "`entrenous inbox --all` and `asked`",
+    "grant": "`entrenous grants --all`",
+    "request or grant": "`entrenous inbox --all`, `asked` and `grants --all`",
+    "payment": "`entrenous accounts PEER`",
+    "shared record": "`entrenous shared`",
+}
+
+
 def named(text: str, cids: Iterable[bytes], what: str) -> bytes:
     """The CID that `text` begins, with or without the head that all of them share.
 
@@ -186,7 +196,9 @@ def named(text: str, cids: Iterable[bytes], what: str) -> bytes:
         raise UsageError(f"a {what} is named by {ID_CHARS_MIN} or more characters of its id")
     found = [cid for cid in cids if _begins(cid_text(cid), wanted)]
     if not found:
-        raise NotFound(f"there is no {what} whose id begins like this")
+        where = _LISTED.get(what)
+        listed = "" if where is None else f": see {where}"
+        raise NotFound(f"there is no {what} whose id begins like this{listed}")
     if len(found) > 1:
         raise UsageError(f"{len(found)} ids begin like this: give more of the {what}'s id")
     return found[0]
