@@ -11,6 +11,7 @@ from . import (
     log_targets,
     node_targets,
     object_targets,
+    processor_targets,
     reader_targets,
     record_targets,
     session_target,
@@ -24,6 +25,7 @@ from .target import Target
 _ROWS: Final = (
     *value_targets.TARGETS,
     *token_targets.TARGETS,
+    *processor_targets.TARGETS,
     *object_targets.TARGETS,
     *record_targets.TARGETS,
     *session_target.TARGETS,

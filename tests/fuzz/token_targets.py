@@ -125,6 +125,7 @@ def _args_seeds() -> list[bytes]:
     found.append(encode([Cmd.READ.value, decode(example("lending-on", "args of a read under it"))]))
     outs = (
         (Cmd.PAIR_OPEN, "meeting", "out of its answer"),
+        (Cmd.PAIR_READ, "processing", "out of its answer"),
         (Cmd.MANDATE_INBOX, "acting-at-home", "out of its answer"),
         (Cmd.INVOICE, "accounts", "out of its answer"),
         (Cmd.LOG_WITNESS, "witnessing", "out, cosigned"),
@@ -224,7 +225,7 @@ _COMMANDS = tuple(
     f"protocol.command_{part}"
     for part in (
         *("parts", "record", "grant", "standing", "mandate", "pair", "account", "after", "log"),
-        *("device", "persona", "shared"),
+        *("device", "persona", "shared", "lend"),
     )
 )
 

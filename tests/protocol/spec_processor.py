@@ -30,15 +30,19 @@ from entrenous.tests.protocol.spec_world import (
 
 
 @cache
+def device() -> DeviceKey:
+    return DeviceKey(random("device of the processor", 32))
+
+
+@cache
 def processor() -> tuple[PersonaKey, ReaderSecret, Inception, Certificate]:
     key = PersonaKey(random("processor", 32))
     reader = ReaderSecret(random("reader key of the processor", 32))
     inception = make_inception(
         key, reader_key=reader.public, next_digest=random("next of the processor", 32)
     )
-    device = DeviceKey(random("device of the processor", 32))
     certificate = make_certificate(
-        key, device=device, cmds=("/",), exp_s=T_S + 30 * DAY_S, now_ms=T_MS
+        key, device=device(), cmds=("/",), exp_s=T_S + 30 * DAY_S, now_ms=T_MS
     )
     return key, reader, inception, certificate
 
