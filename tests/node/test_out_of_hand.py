@@ -102,7 +102,9 @@ def test_a_vault_moves_to_another_node_and_is_erased_on_the_first(tmp_path: Path
     assert "you erased" in out
     code, out, err = entrenous(old, "erased", "--json", passphrase=PHRASE)
     assert json.loads(out)["records"] == 1
-    code, out, err = entrenous(old, "erase", path, passphrase=PHRASE)
+    # A script that names no record does not take the whole collection by that.
+    assert entrenous(old, "erase", path, passphrase=PHRASE)[0] == 2
+    code, out, err = entrenous(old, "erase", path, "--yes", passphrase=PHRASE)
     assert code == 0, err
     code, _, err = entrenous(old, "read", path, passphrase=PHRASE)
     assert code == 3, err
