@@ -241,10 +241,7 @@ class Acting:
         if self._inbox.find(tx, request.cid) is not None:
             return "queued"
         self._paid_terms.refuse(tx, request.terms)
-        waiting = sum(
-            asked.state is RequestState.WAITING and asked.their == pair.their
-            for _, asked in self._inbox.all(tx)
-        )
+        waiting = self._inbox.waiting_of(tx, pair.own, pair.their)
         if waiting >= REQUESTS_WAITING_MAX:
             raise GrantRefused(f"{waiting} requests wait for a decision already", Code.TOO_MUCH)
         asked = Asked(

@@ -1,4 +1,10 @@
-"""Requests: what was asked of this node and by it, and what became of each."""
+"""Requests: what was asked of this node and by it, and what became of each.
+
+Those that wait are linked (`store/links.py`) with the pair over which they came, so that one who
+asks again and again does not make this node look at all that anybody ever asked.  What waits in a
+home of an older version, or came from another device of this person, has no link: it is listed like
+any other, and not counted against who asks.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +19,8 @@ from ..errors import NotFound
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
 
+# A request stands until it is decided, whatever the day.
+_NO_DAY = 0
 _KEYS = ("own", "their", "raw", "state", "t_ms", "grant", "reason")
 
 
@@ -82,7 +90,11 @@ class Inbox:
 
     def add(self, tx: Tx, cid: bytes, asked: Asked) -> bool:
         """Keep a request; False if it is there already."""
-        return self._objects.add_if_new(tx, Kind.REQUEST, self._name(cid), asked.value())
+        name = self._name(cid)
+        if not self._objects.add_if_new(tx, Kind.REQUEST, name, asked.value()):
+            return False
+        self._objects.link(tx, Kind.REQUEST, name, self._things(asked), _NO_DAY)
+        return True
 
     def get(self, tx: Tx, cid: bytes) -> Asked:
         """Raises NotFound."""
@@ -99,7 +111,18 @@ class Inbox:
     ) -> None:
         """Keep what became of a request.  Raises NotFound."""
         asked = replace(self.get(tx, cid), state=state, grant=grant, reason=reason)
-        self._objects.put(tx, Kind.REQUEST, self._name(cid), asked.value())
+        name = self._name(cid)
+        self._objects.put(tx, Kind.REQUEST, name, asked.value())
+        if state is not RequestState.WAITING:
+            self._objects.unlink(tx, Kind.REQUEST, name, self._things(asked), _NO_DAY)
+
+    def waiting_of(self, tx: Tx, own: str, their: str) -> int:
+        """How many requests of this pair nobody has decided; none but those that wait is opened."""
+        linked = self._objects.read_about(
+            tx, Kind.REQUEST, self._of(own, their), Asked.from_value, ended=False
+        )
+        # One that another device of this person decided has its link still.
+        return sum(one.state is RequestState.WAITING for one in linked)
 
     def all(self, tx: Tx) -> list[tuple[bytes, Asked]]:
         found: list[tuple[bytes, Asked]] = []
@@ -114,6 +137,12 @@ class Inbox:
     def waiting(self, tx: Tx) -> list[tuple[bytes, Asked]]:
         """The requests that nobody has decided."""
         return [(cid, one) for cid, one in self.all(tx) if one.state is RequestState.WAITING]
+
+    def _things(self, asked: Asked) -> list[Value]:
+        return [self._of(asked.own, asked.their)]
+
+    def _of(self, own: str, their: str) -> Value:
+        return [self._side.value, own, their]
 
     def _name(self, cid: bytes) -> Value:
         return [self._side.value, cid]
