@@ -123,6 +123,8 @@ class Mortal:
     disk: OnDisk | None = None
     key: Path | None = None
     """The key file of a home whose keystore lies in it, sealed, as everybody's does."""
+    listen: str | None = None
+    """Where it listens in each of its lives; else somewhere else in each."""
     lives: int = 0
     _line: trio.SocketStream | None = None
     _heard: bytes = b""
@@ -178,6 +180,7 @@ class Mortal:
                 "role": self.role.value,
                 "log": str(self._log),
                 **({} if self.disk is None else self.disk.places),
+                **({} if self.listen is None else {"listen": self.listen}),
                 **more,
             }
         )

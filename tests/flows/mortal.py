@@ -42,6 +42,8 @@ from entrenous.tests.flows.offline_work import do
 
 ORDER_BYTES_MAX = 4096
 # What a node loads when it first needs it: loaded here once, before any fork.
+# Where a node listens that nobody has to find again.
+ANYWHERE = "/ip4/127.0.0.1/tcp/0"
 LOADED_LATE = ("entrenous.apps.readers.espi", "entrenous.node.network.libp2p_parts")
 
 
@@ -90,7 +92,8 @@ def live(order: Mapping[str, str], line: socket.socket) -> None:
     if "armed" in order:
         doom.arm(order["armed"], 1)
     keystore = _keystore(order)
-    config = Config(name=order["name"], role=Role(order["role"]), listen="/ip4/127.0.0.1/tcp/0")
+    at = order.get("listen", ANYWHERE)
+    config = Config(name=order["name"], role=Role(order["role"]), listen=at)
 
     async def listen() -> None:
         heard = trio.socket.from_stdlib_socket(line)
