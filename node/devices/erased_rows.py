@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ...protocol.collection import check_path
-from ...protocol.day import month_of
+from ...protocol.day import UNDATED, month_of
 from ...protocol.errors import WireError
 from ...protocol.limits import INTEGER_MAX
 from ...protocol.wire import Value
@@ -35,7 +35,8 @@ KINDS: Final = {
     STATEMENTS: Kind.STATEMENT,
     DELIVERED: Kind.DELIVERY,
 }
-_MONTH_MAX: Final = 3_000
+# What has no date lies in a month of its own.
+_MONTH_MAX: Final = month_of(UNDATED)
 
 Sweep = Callable[[Tx, str, Collection[int], int], int]
 """Takes out what is erased of a path on these days, at this moment; how many pages went."""

@@ -24,7 +24,7 @@ from typing import Final
 
 from ...protocol.collection import check_path
 from ...protocol.command_device import ID_BYTES
-from ...protocol.day import month_of
+from ...protocol.day import UNDATED, month_of
 from ...protocol.errors import WireError
 from ...protocol.limits import INTERVAL_S_MAX
 from ...protocol.page import parse_entry
@@ -43,7 +43,8 @@ from .space import Space, Taking
 _PAGES: Final = "pages"
 _AGAIN: Final = "again"
 _OVER: Final = "over"
-_MONTH_MAX = 3_000
+# What has no date lies in a month of its own.
+_MONTH_MAX = month_of(UNDATED)
 _DEVICE_BYTES = 32
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from ...crypto.canonical import encode
+from ...protocol.day import UNDATED, month_of
 from ...protocol.errors import WireError
 from ...protocol.view import Published
 from ...protocol.view_path import is_view
@@ -28,7 +29,8 @@ from .own_devices import OwnDevices
 from .row_spaces import Rows, RowSpace
 from .space import Space
 
-_MONTH_MAX: Final = 3_000
+# What has no date lies in a month of its own.
+_MONTH_MAX: Final = month_of(UNDATED)
 
 
 def view_spaces(objects: Objects) -> Iterable[Space]:
