@@ -53,9 +53,11 @@ from .lending import Lending
 
 log = structlog.get_logger()
 
+# Words that one reader is heard to say of one grant: one for each erasure of what it was lent.
+DELETIONS_OF_ONE_MAX = 4_096
 # When the first grant with this duty runs out.
 _NEXT = "next-duty-ends"
-# Noted by this device.
+# Its end was noted, by this device.
 _HERE = "deletion-noted"
 
 
@@ -147,8 +149,14 @@ class DeletionDuty:
             raise GrantRefused("this grant is not one that this node gave", Code.UNKNOWN_GRANT)
         if deletion.by not in pair.theirs:
             raise GrantRefused("a deletion is signed by another persona", Code.AUDIENCE)
+        if self._objects.has(tx, Kind.DELETION, deletion.cid):
+            return "known"
+        of_grant: Value = ["of", grant.cid]
+        if self._objects.standing(tx, Kind.DELETION, of_grant) >= DELETIONS_OF_ONE_MAX:
+            raise GrantRefused("enough was said of this grant", Code.TOO_MUCH)
         raw = deletion.signed.raw
         if self._objects.add_if_new(tx, Kind.DELETION, deletion.cid, raw):
+            self._objects.count_about(tx, Kind.DELETION, of_grant, 1)
             self._lending.lines.happened(
                 tx, Side.GIVEN, grant.cid, Happened.DELETED, deletion.t_ms, deletion.cid
             )
@@ -169,9 +177,8 @@ class DeletionDuty:
             raise GrantRefused("this grant holds: what was read under it stays", Code.UNKNOWN_GRANT)
         windows = shared_days(args.windows, held.windows)
         line = self._borrowing.lines.find(tx, Side.HELD, held.cid)
-        done = line is not None and line.last(Happened.DELETED) is not None
-        done = done and self._noted_here(tx, held.cid)
-        if windows and (args.erased or not done):
+        seen_to = line is not None and self._seen_to(tx, line)
+        if windows and (args.erased or not seen_to):
             self._note(tx, held, windows, now_ms, erased=args.erased)
         return "noted"
 
@@ -219,18 +226,25 @@ class DeletionDuty:
         due = Due(held.cid, tuple(windows), erased, now_ms, pages)
         self._objects.put(tx, Kind.DELETE_DUE, name, due.value())
         self._noted = True
-        self._objects.put(tx, Kind.SETTING, [_HERE, held.cid], True)
+        if not erased:
+            self._objects.put(tx, Kind.SETTING, [_HERE, held.cid], True)
         self._borrowing.lines.happened(tx, Side.HELD, held.cid, Happened.DELETE_ASKED, now_ms)
         self._down.ask(tx, held, windows, now_ms, erased=erased)
 
     def _seen_to(self, tx: Tx, line: GrantLine) -> bool:
-        return line.last(Happened.DELETE_ASKED) is not None and self._noted_here(tx, line.cid)
+        """Whether the end of a grant was noted, by this device: what became of it is told by all
+        devices of a person, and each deletes its own copies.  What its owner asked while it held is
+        no such word.
 
-    def _noted_here(self, tx: Tx, cid: bytes) -> bool:
-        """What became of a grant is told by all devices of a person; each deletes its own copies.
-        (A home of an older version has noted it nowhere, and has one device.)"""
-        alone = self._peers.device_persona(tx) is None
-        return alone or self._objects.has(tx, Kind.SETTING, [_HERE, cid])
+        (A home of an older version has noted it nowhere, and has one device.)
+        """
+        if self._objects.has(tx, Kind.SETTING, [_HERE, line.cid]):
+            return True
+        asked_ms = line.last(Happened.DELETE_ASKED)
+        if asked_ms is None or self._peers.device_persona(tx) is not None:
+            return False
+        revoked_ms = line.last(Happened.REVOKED)
+        return asked_ms >= line.exp_s * 1000 or (revoked_ms is not None and asked_ms >= revoked_ms)
 
     # doing it
 

@@ -33,6 +33,8 @@ from .grant_held import GrantHeld
 
 # A suspension for each restore, a renewal a grant: nobody comes near it.
 EVENTS_MAX = 1_024
+# Of what the other side can say again and again: so many.
+SAID_AGAIN_MAX = 64
 
 
 class Side(StrEnum):
@@ -56,6 +58,8 @@ class Happened(StrEnum):
     DELETED = "deleted"
 
 
+_SAID_AGAIN: Final = frozenset((Happened.DELETE_ASKED, Happened.DELETED))
+_ENDS: Final = frozenset((Happened.REVOKED, Happened.EXPIRED))
 # A line is read for each grant that there is: looking here takes a tenth of asking the enum.
 _HAPPENED: Final = {one.value: one for one in Happened}
 
@@ -196,7 +200,7 @@ def _line(name: Value, value: Value) -> GrantLine:
         body.maybe_data("renews", length=CID_BYTES),
         body.integer("retention_days"),
         body.flag("delete_at_end"),
-        tuple([_event(item) for item in body.items("events", items_max=EVENTS_MAX)]),
+        tuple([_event(item) for item in body.items("events", items_max=EVENTS_MAX + len(_ENDS))]),
     )
 
 
@@ -243,11 +247,17 @@ class GrantLines:
         A grant that has no line yet gets it from `fill`, which knows how it stands.
         """
         line = self.find(tx, side, cid)
-        if line is None or len(line.events) >= EVENTS_MAX:
-            return
         event = Event(t_ms, what, signed)
-        if event not in line.events:
-            self.begin(tx, replace(line, events=(*line.events, event)))
+        if line is None or event in line.events:
+            return
+        events = line.events
+        if what in _SAID_AGAIN and sum(one.what is what for one in events) >= SAID_AGAIN_MAX:
+            # The newest of them gives way: when it was first said stays, and when last.
+            newest = max((one for one in events if one.what is what), key=lambda one: one.t_ms)
+            events = tuple(one for one in events if one is not newest)
+        # Its end is kept whatever came before: nobody talks so much that it is not noted.
+        if len(events) < EVENTS_MAX or what in _ENDS:
+            self.begin(tx, replace(line, events=(*events, event)))
 
     # homes of older versions
 

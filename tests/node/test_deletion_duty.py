@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from trio.testing import MockClock
 
+from entrenous.node.grants import deletion_duty, grant_lines
 from entrenous.node.grants.grant_given import GrantGiven
 from entrenous.node.grants.grant_lines import Happened, Side
 from entrenous.node.steps import DeleteStep
@@ -15,6 +18,7 @@ from entrenous.protocol.duty import Duty
 from entrenous.protocol.errors import GrantRefused
 from entrenous.protocol.request import Request
 from entrenous.protocol.terms import Clause, Force, Terms
+from entrenous.protocol.trust import GrantStatus
 from entrenous.protocol.window import Window
 from entrenous.tests.node.test_operations import client_of
 from entrenous.tests.node.two_nodes import (
@@ -159,6 +163,41 @@ async def test_a_grant_that_runs_out_has_the_same_duty(autojump_clock: MockClock
         assert await said(alice, given) is not None
 
 
+@pytest.mark.parametrize("end", ["by the clock", "by the owner's word", "taken back"])
+async def test_what_was_asked_before_the_end_does_not_stand_for_the_end(
+    autojump_clock: MockClock, end: str
+) -> None:
+    """Its owner erased two of the days while the grant held; the others go when it ends."""
+    async with a_town() as town:
+        alice, bank = await home(town)
+        given = await lent(alice, bank, TEN, days=5)
+        await read(bank, TEN)
+        pair, theirs = await alice.peer("bank"), await bank.peer("alice")
+        two = Window(CURVE, TEN.first, TEN.first + 1)
+
+        async def asked(*, erased: bool) -> None:
+            args = DeleteArgs(pair.their, given.cid, (two if erased else TEN,), erased=erased)
+            await bank.write(
+                lambda tx: bank.node.deletion_duty.asked(tx, theirs, args, bank.now_ms)
+            )
+            bank.node.outgoing.notify()
+            await settle()
+
+        await asked(erased=True)
+        assert await kept_days(bank) == list(range(TEN.first + 2, TEN.last + 1))
+        if end == "taken back":
+            await revoke(alice, given)
+        else:
+            town.clock.ahead_ms += 6 * DAY_S * 1000
+        if end == "by the clock":
+            await bank.write(lambda tx: bank.node.deletion_duty.run_out(tx, bank.now_ms))
+            bank.node.outgoing.notify()
+        elif end == "by the owner's word":
+            await asked(erased=False)
+        await settle()
+        assert await kept_days(bank) == []
+
+
 async def test_days_that_another_grant_opens_stay(autojump_clock: MockClock) -> None:
     async with a_town() as town:
         alice, bank = await home(town)
@@ -276,3 +315,41 @@ async def test_told_twice_it_is_done_once(autojump_clock: MockClock) -> None:
         )
         await settle()
         assert len(await statements(alice)) == 1
+
+
+async def test_nobody_says_so_much_that_an_end_is_not_noted(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader says again and again that it has deleted: that it was taken back is told still."""
+    monkeypatch.setattr(grant_lines, "EVENTS_MAX", 40)
+    monkeypatch.setattr(grant_lines, "SAID_AGAIN_MAX", 16)
+    monkeypatch.setattr(deletion_duty, "DELETIONS_OF_ONE_MAX", 50)
+    async with a_town() as town:
+        alice, bank = await home(town)
+        given = await lent(alice, bank, TEN)
+        pair, theirs = await bank.peer("alice"), await alice.peer("bank")
+        persona = await bank.read(lambda tx: bank.node.peers.persona(tx, pair.own))
+
+        async def says(number: int) -> object:
+            word = make_deletion(persona.key, dlg=given.cid, pages=1, left=0, t_ms=number)
+            args = DeletedArgs(pair.their, word)
+            heard = alice.node.deletion_duty.heard
+            return await alice.write(lambda tx: heard(tx, theirs, args, alice.now_ms))
+
+        for number in range(50):
+            assert await says(number) == "known"
+        assert await says(7) == "known", "said again, it is not another one"
+        with pytest.raises(GrantRefused, match="enough was said"):
+            await says(99)
+        line = await alice.read(lambda tx: alice.node.lending.lines.find(tx, Side.GIVEN, given.cid))
+        assert line is not None
+        deleted = [one.t_ms for one in line.events if one.what is Happened.DELETED]
+        assert (len(deleted), min(deleted), max(deleted)) == (16, 0, 49)
+
+        # Even of a line that is full otherwise.
+        full = replace(line, events=(*line.events, *line.events)[:40])
+        await alice.write(lambda tx: alice.node.lending.lines.begin(tx, full))
+        await revoke(alice, given)
+        line = await alice.read(lambda tx: alice.node.lending.lines.find(tx, Side.GIVEN, given.cid))
+        assert line is not None
+        assert line.status_at(alice.now_ms) is GrantStatus.REVOKED
