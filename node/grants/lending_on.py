@@ -55,6 +55,7 @@ from .grant_held import GrantHeld
 from .grants_given import lent_on_over
 from .lending import Lending
 from .lent_on import LentOn, LentOnSide
+from .lent_on_kept import LentOnKept
 
 log = structlog.get_logger()
 
@@ -63,7 +64,7 @@ NONCE_BYTES = 16
 _ENDS: Value = "lent-on-ends"
 
 
-class LendingOn:
+class LendingOn(LentOnKept):
     """Both ends of a grant lent on that are not its reader."""
 
     def __init__(
@@ -74,23 +75,13 @@ class LendingOn:
         outgoing: Outgoing,
         entropy: Entropy,
     ) -> None:
-        self._objects = objects
+        super().__init__(objects)
         self._peers = peers
         self._lending = lending
         self._outgoing = outgoing
         self._entropy = entropy
 
     # looking
-
-    def all(self, tx: Tx) -> list[LentOn]:
-        return [one for _, one in self._objects.read_all(tx, Kind.LENT_ON, LentOn.from_value)]
-
-    def find(self, tx: Tx, side: LentOnSide, cid: bytes) -> LentOn | None:
-        return self._objects.read(tx, Kind.LENT_ON, [side.value, cid], LentOn.from_value)
-
-    def given(self, tx: Tx, cid: bytes) -> LentOn | None:
-        """What this node lends on under the delegation `cid`."""
-        return self.find(tx, LentOnSide.GIVEN, cid)
 
     def status(self, tx: Tx, one: LentOn, now_ms: int) -> GrantStatus:
         """How it stands: also what it was lent on from may have ended."""
@@ -155,7 +146,7 @@ class LendingOn:
         )
         new = LentOn(LentOnSide.GIVEN, to.own, to.their, bundle, now_ms)
         new = self._keyed(tx, new, held, keys, now_ms)
-        self.save(tx, new)
+        self.add(tx, new)
         owner = self._peers.pair(tx, held.own, held.their)
         told = MandateLendArgs(owner.their, bundle.signed.raw)
         self._outgoing.put(tx, owner, Cmd.MANDATE_LEND, told.value(), now_ms)
@@ -242,9 +233,7 @@ class LendingOn:
 
     def renew(self, tx: Tx, held: GrantHeld, keys: GrantKeys, now_ms: int) -> None:
         """The owner has sent new keys of `held`: those who read of it get their part of them."""
-        for one in self.all(tx):
-            if one.side is not LentOnSide.GIVEN or one.root != held.cid:
-                continue
+        for one in self.of_root(tx, LentOnSide.GIVEN, held.cid):
             if self.status(tx, one, now_ms) is not GrantStatus.LIVE:
                 continue
             try:
@@ -266,8 +255,8 @@ class LendingOn:
 
     def root_ended(self, tx: Tx, held: GrantHeld, revocation: Revocation) -> None:
         """What `held` opens was taken back by its owner: so is what was lent on of it."""
-        for one in self.all(tx):
-            if one.side is LentOnSide.GIVEN and one.root == held.cid and one.ended_ms is None:
+        for one in self.of_root(tx, LentOnSide.GIVEN, held.cid):
+            if one.ended_ms is None:
                 self.save(tx, replace(one, ended_ms=revocation.t_ms))
                 self._pass_on(tx, one, revocation)
 
@@ -306,7 +295,7 @@ class LendingOn:
         of_root = len(self.of_root(tx, LentOnSide.HERE, root.cid))
         if of_root >= LENT_ON_MAX:
             raise GrantRefused(f"this grant was lent on {of_root} times already", Code.TOO_MUCH)
-        self.save(tx, LentOn(LentOnSide.HERE, pair.own, pair.their, bundle, now_ms))
+        self.add(tx, LentOn(LentOnSide.HERE, pair.own, pair.their, bundle, now_ms))
         self._objects.put(tx, Kind.SETTING, _ENDS, min(self._ends(tx), bundle.grant.exp_s))
 
     @staticmethod
@@ -404,13 +393,6 @@ class LendingOn:
         """At the owner: nothing is served any more, and what comes is under new keys."""
         self._objects.add_if_new(tx, Kind.REVOCATION, revocation.dlg, revocation.signed.raw)
         return self._lending.rotate(tx, one.bundle.grant.paths, revocation.cid, now_ms)
-
-    def of_root(self, tx: Tx, side: LentOnSide, root: bytes) -> list[LentOn]:
-        """What is lent on of the grant `root`, ended or not."""
-        return [one for one in self.all(tx) if one.side is side and one.root == root]
-
-    def save(self, tx: Tx, one: LentOn) -> None:
-        self._objects.put(tx, Kind.LENT_ON, [one.side.value, one.cid], one.value())
 
 
 def _suspended(cid: bytes) -> Value:

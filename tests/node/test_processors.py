@@ -16,6 +16,7 @@ from entrenous.node.grants.grant_given import GrantGiven
 from entrenous.node.grants.lent_on import LentOn, LentOnSide
 from entrenous.node.peers.pair import Pair
 from entrenous.node.store.database import Tx
+from entrenous.node.store.objects import Kind
 from entrenous.protocol.did import Did
 from entrenous.protocol.processor import Processor
 from entrenous.protocol.receipt import Receipt
@@ -79,9 +80,11 @@ async def named(one: Trade, *clauses: Clause, others: tuple[str, ...] = ()) -> T
     return Terms(PURPOSE, 30, (*others, Processor("Analytics", did).line()), None, clauses)
 
 
-async def granted(one: Trade, terms: Terms, window: Window = ALL, days: int = 25) -> GrantGiven:
+async def granted(
+    one: Trade, terms: Terms, window: Window = ALL, days: int = 25, owner: str = "ada"
+) -> GrantGiven:
     ada, utility = one.ada, one.utility
-    pair = await utility.peer("ada")
+    pair = await utility.peer(owner)
     exp_s = utility.now_ms // 1000 + days * DAY_S
     request = Request(Did(pair.own), (window,), terms.purpose, terms, exp_s, "")
     cid = await utility.write(
@@ -408,3 +411,55 @@ async def test_processing_is_said_listed_and_ended(
         with pytest.raises(UsageError, match="does not process"):
             await processor.processing_remove("utility")
         assert await reads(one) == 7
+
+
+async def test_who_met_by_a_chain_may_be_paired_later(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """An organisation lends too: its one persona is then known to the processor as to a peer."""
+    async with a_town() as town:
+        one = await trade(town)
+        bank = await town.party("bank", Role.ORGANISATION)
+        await meet(bank, one.utility)
+        await bank.fill(CURVE, DAY, 14)
+        other = replace(one, ada=bank)
+        given = await granted(other, await named(other), owner="bank")
+        await lend_on(other, given.cid)
+        assert await reads(other) == 7
+        await meet(bank, one.processor)
+        (met,) = await bank.read(
+            lambda tx: [pair for pair in bank.node.peers.all(tx) if pair.name == "processor"]
+        )
+        assert not met.reads_only
+        assert await bank.read(bank.node.peers.reading) == []
+        assert await one.processor.read(one.processor.node.peers.reading) == []
+        await settle()
+        read = await one.processor.node.fetcher.fetch(
+            await one.processor.peer("bank"), PART, principal=await one.processor.peer("utility")
+        )
+        assert read.batch is not None
+        await both_logs_hold(bank, one.processor)
+
+
+async def test_what_older_versions_lent_on_is_found_and_linked(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with a_town() as town:
+        one = await trade(town)
+        given, made = await lent(one)
+        older = await town.party("older")
+        value = made.value()
+        assert isinstance(value, dict)
+        row = {key: item for key, item in value.items() if key not in ("asked_ms", "deleted")}
+        objects, kept = older.node.store.objects, older.node.lending_on
+        await older.write(lambda tx: objects.put(tx, Kind.LENT_ON, ["given", made.cid], row))
+
+        async def found() -> list[bytes]:
+            of_root = await older.read(lambda tx: kept.of_root(tx, LentOnSide.GIVEN, given.cid))
+            return [lent.cid for lent in of_root]
+
+        assert await found() == [made.cid]
+        second = await lend_on(one, given.cid)
+        await older.write(lambda tx: kept.add(tx, second))
+        assert await older.read(lambda tx: objects.are_linked(tx, Kind.LENT_ON))
+        assert await found() == [made.cid, second.cid]
