@@ -86,9 +86,27 @@ class Offers:
 
     def keep(self, tx: Tx, pair: Pair, bundle: Bundle, request: bytes, now_ms: int) -> None:
         """Keep what was offered until the operator decides."""
+        if not self._objects.are_linked(tx, Kind.GRANT_OFFERED):  # by an older program, or none yet
+            for name, older in self._objects.read_all(tx, Kind.GRANT_OFFERED, Offered.from_value):
+                self._link(tx, name, older)
+            self._objects.now_linked(tx, Kind.GRANT_OFFERED)
         offered = Offered(Did(pair.own), pair.their, request, bundle, now_ms)
-        self._objects.put(tx, Kind.GRANT_OFFERED, request, offered.value())
+        if self._objects.add_if_new(tx, Kind.GRANT_OFFERED, request, offered.value()):
+            self._link(tx, request, offered)
         self._asked.decided(tx, request, RequestState.OFFERED, bundle.grant.cid, None)
+
+    def _link(self, tx: Tx, name: Value, offered: Offered) -> None:
+        """An offer is found by its grant: whoever takes one back names no other."""
+        things = [_of_grant(offered.bundle.grant.cid)]
+        self._objects.link(tx, Kind.GRANT_OFFERED, name, things, _NO_DAY)
+
+    def _of(self, tx: Tx, grant: bytes) -> list[Offered]:
+        if self._objects.are_linked(tx, Kind.GRANT_OFFERED):
+            return self._objects.read_about(
+                tx, Kind.GRANT_OFFERED, _of_grant(grant), Offered.from_value, ended=True
+            )
+        found = self._objects.read_all(tx, Kind.GRANT_OFFERED, Offered.from_value)
+        return [one for _, one in found if one.bundle.grant.cid == grant]
 
     def accept(self, tx: Tx, request: bytes, now_ms: int) -> bytes:
         """Agree to what was offered; the grant's CID.
@@ -135,13 +153,10 @@ class Offers:
         Raises GrantRefused, WireError, BadSignature.
         """
         revocation = parse_revocation(raw)
-        for request, offered in self._objects.read_all(tx, Kind.GRANT_OFFERED, Offered.from_value):
-            grant = offered.bundle.grant
-            if (offered.own, offered.their) != (pair.own, pair.their) or (
-                grant.cid != revocation.dlg
-            ):
+        for offered in self._of(tx, revocation.dlg):
+            grant, request = offered.bundle.grant, offered.request
+            if (offered.own, offered.their) != (pair.own, pair.their):
                 continue
-            assert isinstance(request, bytes)
             asked = self._asked.get(tx, request)
             if asked.state is RequestState.GRANTED:
                 return False  # it is held by now, and ends as such
@@ -179,6 +194,14 @@ class Offers:
                 return t_ms, reason
             case _:
                 return None
+
+
+# An offer that nobody took is found for ever.
+_NO_DAY = 0
+
+
+def _of_grant(cid: bytes) -> Value:
+    return ["grant", cid]
 
 
 def _nobody(_tx: Tx, _pair: Pair, _bundle: Bundle, _request: bytes, _now_ms: int) -> None:

@@ -16,13 +16,17 @@ from entrenous.node.config import Config
 from entrenous.node.errors import NotAllowed, NotFound, UsageError
 from entrenous.node.grants.grant_given import GrantGiven
 from entrenous.node.grants.inbox import RequestState
+from entrenous.node.grants.offered import Offered
+from entrenous.protocol.cid import cid_of
 from entrenous.protocol.command import DecideArgs, DeclineArgs
 from entrenous.protocol.errors import Code, GrantRefused
 from entrenous.protocol.grant import issue_grant, make_bundle
+from entrenous.protocol.revocation import make_revocation
 from entrenous.protocol.terms import Clause, Force, Terms
 from entrenous.protocol.terms_narrowing import narrowed
 from entrenous.protocol.trust import GrantStatus
 from entrenous.protocol.window import Window
+from entrenous.protocol.wire import Value
 from entrenous.tests.node.two_nodes import (
     CURVE,
     DAY,
@@ -159,6 +163,36 @@ async def test_an_offer_that_was_taken_back_or_has_run_out_cannot_be_agreed_to(
         assert await held(shop) == 0
         with pytest.raises(NotFound):
             await shop.write(lambda tx: shop.node.offers.accept(tx, b"\1" * 36, shop.now_ms))
+
+
+async def test_a_revocation_of_something_else_opens_no_offer(
+    autojump_clock: trio.abc.Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever takes back what is no offer does not make this node look at each that there is."""
+    async with two(autojump_clock) as (_, alice, shop):
+        offers = [await offer(alice, shop) for _ in range(3)]
+        pair = await alice.peer("shop")
+        key = (await alice.read(lambda tx: alice.node.peers.persona(tx, pair.own))).key
+        opened: list[Value] = []
+        read = Offered.from_value
+
+        def watched(_cls: type[Offered], value: Value) -> Offered:
+            opened.append(value)
+            return read(value)
+
+        monkeypatch.setattr(Offered, "from_value", classmethod(watched))
+        theirs = await shop.peer("alice")
+
+        async def taken_back(cid: bytes) -> bool:
+            raw = make_revocation(key, dlg=cid, paths=[CURVE], t_ms=alice.now_ms).signed.raw
+            return await shop.write(lambda tx: shop.node.offers.taken_back(tx, theirs, raw))
+
+        assert not await taken_back(cid_of(b"something else"))
+        assert not opened
+        assert await taken_back(offers[1][1].cid)
+        states = [await state(shop, cid) for cid, _ in offers]
+        waits, gone = RequestState.OFFERED, RequestState.REFUSED
+        assert states == [waits, gone, waits]
 
 
 async def test_an_operator_may_say_that_harder_terms_are_taken(
