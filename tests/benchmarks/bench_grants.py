@@ -21,6 +21,7 @@ Run alone: `python -m entrenous.tests.benchmarks.bench_grants`.
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 import sys
 import tempfile
@@ -381,6 +382,8 @@ async def _together(owner: Node, ours: Pair, rounds: int, bare_ms: float) -> Fig
 
 async def _question_figures(owner: Node, many: int) -> list[Figure]:
     await ready(owner)
+    gc.collect()
+    gc.freeze()  # as the daemon does when it has begun
     now_ms = owner.clock.now_ms()
     database = owner.store.database
 
