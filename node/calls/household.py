@@ -77,3 +77,10 @@ class HouseholdCalls(Caller):
     async def mandate_end(self, mandate: bytes | str) -> bytes:
         """Take a mandate back, or lay it down; its CID.  Raises NotFound, UsageError."""
         return data_of(await self._call("mandate_end", {"mandate": mandate}), "an end", "mandate")
+
+    async def mandate_again(self, mandate: bytes | str) -> results.household.MandateInfo:
+        """Give a mandate again that this node gave and that ended, between who they all are now.
+
+        Raises NotFound, UsageError for one that holds or has run out, NotAllowed.
+        """
+        return await self._one(results.household.MandateInfo, "mandate_again", mandate=mandate)

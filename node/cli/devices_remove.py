@@ -89,11 +89,12 @@ def say_left(screen: Screen, left: LeftBehind) -> None:
     if done.invites:
         screen.fact("void", counted(done.invites, "open invite"))
     if done.mandates:
-        screen.fact("ended", f"{counted(done.mandates, 'mandate')}: give or ask for them again")
+        screen.fact("ended", f"{counted(done.mandates, 'mandate')}: `entrenous mandates --all`")
+        screen.fact("", "give each again that you want: `entrenous mandate again`")
     if left.others:
         screen.say(
-            f"Your {counted(left.others, 'other device')} will hear of it from this one, as soon as "
-            "both run."
+            f"Your {counted(left.others, 'other device')} will hear of it from this one, as soon "
+            "as both run."
         )
     screen.say(
         "What the old device has, it can still read; a new backup is due: `entrenous backup`."

@@ -11,12 +11,14 @@ from ..errors import Exit, UsageError
 from ..results.household import MandateInfo
 from .days import end_of_day_s, moment, span
 from .lend_on import lend_on
+from .mandate_again import again
 from .names import HEAD, find, short
 from .options import USUAL, Options, node_of, zone_of
 from .screen import Column
 
 people_app = App(name="people", help="List the people of your household, add or remove one.")
 mandate_app = App(name="mandate", help="Let somebody act for you, or act for somebody.")
+mandate_app.command(again)
 
 For = Annotated[
     str | None,

@@ -52,5 +52,6 @@ HOUSE: Final[Mapping[str, Shape]] = {
         exp_s="until when",
         left_out="hours of your own days that whole UTC days leave out, in words",
     ),
+    "mandate again": one(**_MANDATE),
     "mandate revoke": one(mandate="the mandate that holds no longer"),
 }

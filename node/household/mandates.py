@@ -51,6 +51,7 @@ from ..peers.peers import Pair, Peers
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
 from .mandate_kept import MandateKept, Side
+from .mandate_left import end_left
 from .proxies import Proxies
 
 
@@ -362,6 +363,8 @@ class Mandates:
                 gone = replace(kept, ended_ms=now_ms)
                 self._objects.put(tx, Kind.MANDATE, [kept.side.value, gone.cid], gone.value())
                 left += 1
+                if (told := end_left(tx, self._peers, kept, dids, now_ms)) is not None:
+                    self._outgoing.put(tx, told[0], Cmd.MANDATE_END, told[1].value(), now_ms)
                 if kept.side is Side.HELD:
                     self.held_ended(tx, gone)
         return left

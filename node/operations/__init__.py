@@ -23,6 +23,7 @@ from . import (
     household,
     identity,
     lending,
+    mandate_again,
     meeting_again,
     parcels,
     processing,
@@ -95,6 +96,7 @@ OPERATIONS: dict[str, Operation] = {
         acting_for.decide_for, ("principal", "request", "grant"), ("windows", "exp_s", "reason")
     ),
     "mandate_end": Operation(household.mandate_end, ("mandate",)),
+    "mandate_again": Operation(mandate_again.mandate_again, ("mandate",)),
     # one's own data
     "import": Operation(data.import_, ("path",), ("into", "settings", "people")),
     "preview": Operation(data.preview, ("path",), ("into", "settings", "people")),

@@ -177,7 +177,7 @@ async def mandate_give(host: Host, args: Args, emit: Emit) -> Value:
         except ProtocolError as error:
             raise NotAllowed(str(error)) from error
 
-    return await _told(node, give, now_ms)
+    return await told(node, give, now_ms)
 
 
 async def mandate_give_home(host: Host, args: Args, emit: Emit) -> Value:
@@ -204,7 +204,7 @@ async def mandate_give_home(host: Host, args: Args, emit: Emit) -> Value:
         except ProtocolError as error:
             raise UsageError(str(error)) from error
 
-    return await _told(node, give, now_ms)
+    return await told(node, give, now_ms)
 
 
 def _check_end(exp_s: int, now_ms: int) -> None:
@@ -212,7 +212,7 @@ def _check_end(exp_s: int, now_ms: int) -> None:
         raise UsageError("a mandate ends in the future, and within twenty years")
 
 
-async def _told(node: Node, give: Callable[[Tx], MandateKept], now_ms: int) -> Value:
+async def told(node: Node, give: Callable[[Tx], MandateKept], now_ms: int) -> Value:
     """Give a mandate in one unit of work, and let it go out."""
 
     def unit(tx: Tx) -> MandateInfo:
