@@ -229,7 +229,9 @@ class Door:
     async def _countersigned(self, link: Link, event: CountersignReceived) -> None:
         visit = self._visits.get(link)
         if visit is not None and link.pair is not None:
-            await self._reads.countersigned(link, visit, link.pair, event)
+            # Also of a read that began when this node still served.
+            silent = self._head.refusal(Cmd.READ)
+            await self._reads.countersigned(link, visit, link.pair, event, silent)
 
     # strangers
 
@@ -403,3 +405,12 @@ def _nobody_else(_tx: Tx, _pair: Pair) -> bool:
 
 def _ask_nobody() -> None:
     """This person has one device."""
+
+
+def _comes_first(pair: Pair, heard: Heard) -> bool:
+    """Whether the peer, who knows this node as an earlier persona, may say now who it is itself.
+
+    If both have lost a device, one of them has to be heard first, and both have to think so: the
+    one whose persona, as the other knows it, is the lower.
+    """
+    return heard.inv.cmd == Cmd.SUCCEED and pair.their_now < pair.own_now

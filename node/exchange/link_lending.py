@@ -111,9 +111,17 @@ class LinkLending:
         await self._serve_window(link, visit, pair, call, heard, act)
 
     async def countersigned(
-        self, link: Link, visit: Visit, pair: Pair, event: CountersignReceived
+        self,
+        link: Link,
+        visit: Visit,
+        pair: Pair,
+        event: CountersignReceived,
+        silent: str | None,
     ) -> None:
-        """Keep the reader's signature; then offer the next window, if the grant still holds."""
+        """Keep the reader's signature; then offer the next window, if the grant still holds.
+
+        `silent`: why this node serves nothing any more, in a sentence; then nothing is signed.
+        """
         reading = visit.readings.pop(event.call, None)
         if reading is None or event.window != reading.number:
             return
@@ -134,11 +142,13 @@ class LinkLending:
             if event.keys is not None and own_reader:
                 self._lending.acknowledged(tx, root, event.keys)
 
-        if event.last:
+        if event.last or silent is not None:
             visit.end(event.call)
             async with self._turns.of(link.turn):
                 await self._store.database.write(keep)
             self._checkpoint.reached(ReadStep.KEPT)
+            if silent is not None and not event.last:
+                link.withdraw(event.call, Code.SUSPENDED, silent)
             return
 
         def act(tx: Tx) -> tuple[Reading, Ready]:
