@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from ...protocol.wire import Value
 from .. import results
-from ..channel import Caller
+from ..channel import Caller, read_as
+from ..shape import from_value
 
 
 class ErasureCalls(Caller):
     """Destroying."""
 
     async def erase(
-        self, path: str, id: str | None = None, t_ms: int | None = None
+        self,
+        path: str,
+        id: str | None = None,
+        t_ms: int | None = None,
+        progress: Callable[[results.erasure.ErasureProgress], None] | None = None,
     ) -> results.erasure.Erased:
         """Erase one record of `path`, by its id or the beginning of it, or by its time; or the
-        whole collection if neither is given.
+        whole collection if neither is given: of that, `progress` hears.
 
         Its readers are asked to delete it.  Raises NotFound, UsageError, NodeError.
         """
-        return await self._one(results.erasure.Erased, "erase", path=path, id=id, t_ms=t_ms)
+
+        def on_progress(value: Value) -> None:
+            if progress is not None:
+                progress(from_value(results.erasure.ErasureProgress, value))
+
+        args: dict[str, Value] = {"path": path, "id": id, "t_ms": t_ms}
+        return read_as(
+            results.erasure.Erased, await self._call("erase", args, on_progress=on_progress)
+        )
 
     async def erased(self) -> tuple[results.erasure.ErasedItem, ...]:
         """What was erased, by collection."""

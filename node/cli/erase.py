@@ -14,7 +14,7 @@ from ...protocol.schema import SCHEMAS
 from ..client import Client, NotRunning, connect
 from ..errors import Exit, UsageError
 from ..imports.spelled_time import read_moment
-from ..results.erasure import Erased, LeaveTaken
+from ..results.erasure import Erased, ErasureProgress, LeaveTaken
 from .days import days_in_words, moment
 from .options import USUAL, Options, node_of, zone_of
 from .screen import Screen
@@ -66,14 +66,29 @@ async def erase(
         screen.note("Nothing was changed.")
         return Exit.FAILED
     async with node_of(options) as client:
-        done = await _erase(client, collection, record, utc)
+        done = await _erase(client, screen, collection, record, utc)
     _show(screen, done)
     return Exit.DONE
 
 
-async def _erase(client: Client, path: str, record: str | None, utc: bool) -> Erased:
+class _Progress:
+    """One line on stderr that moves, on a terminal only."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._on = sys.stderr.isatty() and not screen.json
+
+    def __call__(self, one: ErasureProgress) -> None:
+        if self._on:
+            ended = one.months_done >= one.months_total
+            text = "" if ended else f"{one.months_done:,} of {one.months_total:,} months"
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+async def _erase(
+    client: Client, screen: Screen, path: str, record: str | None, utc: bool
+) -> Erased:
     if record is None:
-        return await client.erase(path)
+        return await client.erase(path, progress=_Progress(screen))
     held = next((one for one in await client.collections() if one.path == path), None)
     if held is None or SCHEMAS[held.schema].has_id:
         return await client.erase(path, record)

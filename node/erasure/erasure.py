@@ -25,11 +25,12 @@ cut short to its end.  What comes to the collection after the claim is another m
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
+from typing import TypeAlias
 
 from ...protocol.command import Cmd
 from ...protocol.command_after import DeleteArgs
@@ -132,6 +133,10 @@ class _MovedError(Exception):
     """A page was written anew between looking and erasing."""
 
 
+Tell: TypeAlias = Callable[[int, int], None]
+"""Is told how many months of an erasure are done, and how many there are."""
+
+
 class Erasing:
     """Erases from one vault."""
 
@@ -223,8 +228,9 @@ class Erasing:
 
     # a collection
 
-    async def erase_collection(self, path: str) -> Erasure:
-        """Erase a whole collection, and the views of it.  Raises NotFound, StoreError.
+    async def erase_collection(self, path: str, tell: Tell | None = None) -> Erasure:
+        """Erase a whole collection, and the views of it; `tell` hears how many months are done of
+        how many.  Raises NotFound, StoreError.
 
         What was cut short goes on when it is asked for again, or when the node next keeps house.
         """
@@ -235,7 +241,7 @@ class Erasing:
             return await self._erase_shared(path, None)
         self._outgoing.notify()
         self._checkpoint.reached(Step.CLAIMED)
-        return replace(await self._carry_out(claim), lent=lent)
+        return replace(await self._carry_out(claim, tell), lent=lent)
 
     async def _erase_shared(self, path: str, names: set[str | int] | None) -> Erasure:
         """What is not in the vault may still be shared with somebody.  Raises NotFound."""
@@ -269,12 +275,13 @@ class Erasing:
         self._objects.put(tx, Kind.ERASING, path, claim.value())
         return claim, self._tell(tx, path, [(0, UNDATED)])
 
-    async def _carry_out(self, claim: Claim) -> Erasure:
+    async def _carry_out(self, claim: Claim, tell: Tell | None = None) -> Erasure:
         """Take out all that a claim names, month by month."""
         whole = _Gone()
-        records = 0
+        records = done = 0
         async with self._vault.alone_on(claim.path):
             paths = await self._database.read(partial(self._with_views, claim.path))
+            total = sum(len(months) for _, months in paths)
             for path, months in paths:
                 for month in months:
                     unit = partial(self._month, claim, path, month)
@@ -285,6 +292,9 @@ class Erasing:
                     whole.needles += gone.needles[: NEEDLES_MAX - len(whole.needles)]
                     self.settled(path)
                     self._checkpoint.reached(Step.MONTH)
+                    done += 1
+                    if tell is not None:
+                        tell(done, total)
             await self._database.erase(partial(self._rest, claim))
             self.settled(claim.path)
         self._checkpoint.reached(Step.DONE)

@@ -9,7 +9,7 @@ from ...protocol.wire import Value
 from ..erasure.erasure import Erasure
 from ..errors import NotFound, UsageError
 from ..leave_taking import take_leave
-from ..results.erasure import Erased, ErasedItem, LeaveTaken, Lifted
+from ..results.erasure import Erased, ErasedItem, ErasureProgress, LeaveTaken, Lifted
 from ..shape import to_value
 from ..store.database import Tx
 from ..store.errors import StoreError
@@ -28,7 +28,11 @@ async def erase(host: Host, args: Args, emit: Emit) -> Value:
         raise UsageError("erase: name the record by its id or its time, not by both")
     erasing = host.node.erasing
     if name is None and t_ms is None:
-        done = await erasing.erase_collection(path)
+
+        def tell(done: int, total: int) -> None:
+            emit.progress(to_value(ErasureProgress(path, done, total)))
+
+        done = await erasing.erase_collection(path, tell)
     else:
         done = await erasing.erase_record(path, name if name is not None else t_ms or 0)
     await host.node.offload.run(lambda: _forget_copy(host))

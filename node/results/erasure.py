@@ -25,6 +25,15 @@ class Erased:
 
 
 @dataclass(frozen=True, slots=True)
+class ErasureProgress:
+    """How far the erasure of a collection and its views is."""
+
+    path: str
+    months_done: int
+    months_total: int
+
+
+@dataclass(frozen=True, slots=True)
 class ErasedItem:
     """Of one collection: `records` were erased on days `first … last`, the last at `last_ms`."""
 
