@@ -49,10 +49,10 @@ ALL = KILLS > 10 or "KILLS" in os.environ
 
 JOIN_AT_OLDER = (said_of(Cmd.DEVICE_JOIN).served, JoinStep.GIVEN, JoinStep.CONFIRMED)
 JOIN = (*JoinStep, said_of(Cmd.DEVICE_JOIN).served)
-JOIN_OFTEN = (JoinStep.ASKING, JoinStep.GIVEN, JoinStep.HEARD, JoinStep.SETTLED)
+JOIN_OFTEN = (JoinStep.CONFIRMED, JoinStep.SETTLED)
 ASKED = tuple(said_of(cmd).served for cmd in (Cmd.DEVICE_HAVE, Cmd.DEVICE_LIST, Cmd.DEVICE_GET))
 KEEP = (*DeviceStep, *ASKED)
-KEEP_OFTEN = (DeviceStep.TAKEN, DeviceStep.IN_STEP, ASKED[2])
+KEEP_OFTEN = (DeviceStep.TAKEN, ASKED[2])
 LEAVE = (
     SuccessionStep.PREPARED,
     SuccessionStep.KEYSTORE,
@@ -60,7 +60,7 @@ LEAVE = (
     SuccessionStep.GIVEN_AGAIN,
     SuccessionStep.COMMITTED,
 )
-LEAVE_OFTEN = (SuccessionStep.KEYSTORE, SuccessionStep.GIVEN_AGAIN, SuccessionStep.COMMITTED)
+LEAVE_OFTEN = (SuccessionStep.KEYSTORE, SuccessionStep.COMMITTED)
 RESTORE_OFTEN = (RestoreStep.FOLLOWED, RestoreStep.MOVED)
 SUCCEED, RENEW = said_of(Cmd.SUCCEED), said_of(Cmd.RENEW)
 FOLLOW_AT_PEER = (SuccessionStep.HEARD, SUCCEED.served, RENEW.served)
@@ -75,7 +75,7 @@ FOLLOW = (
     RENEW.answered,
     RENEW.kept,
 )
-FOLLOW_OFTEN = (SuccessionStep.HEARD, SUCCEED.answered, RENEW.served)
+FOLLOW_OFTEN = (SUCCEED.answered, RENEW.served)
 
 
 @pytest.fixture(scope="module")
