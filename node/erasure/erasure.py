@@ -247,9 +247,8 @@ class Erasing:
         """What is not in the vault may still be shared with somebody.  Raises NotFound."""
         gone = await self._database.erase(lambda tx: self._shared.forget(tx, path, names))
         if not gone:
-            if names and await self._database.read(
-                lambda tx: self._vault.collections.find(tx, path) is not None
-            ):
+            known = await self._database.read(lambda tx: self._vault.collections.find(tx, path))
+            if names and known is not None:
                 raise NotFound(f"{path} has no such record")
             raise NotFound(f"there is no collection {path}: see `entrenous collections`")
         self.settled(path)
