@@ -39,7 +39,7 @@ from ...protocol.limits import (
 from ...protocol.wire import Value, decode
 from ..checkpoint import UNWATCHED, Checkpoint
 from ..clock import Clock
-from ..errors import NodeError
+from ..errors import NodeError, NotFound
 from ..exchange.exchange import Exchange
 from ..grants.given_again import GivenAgain
 from ..grants.reencryption import Reencryption
@@ -69,6 +69,8 @@ EVERY_S = 30.0
 AWAY_S = 120.0
 # Rounds of one fetch: the other device may write meanwhile.
 ROUNDS_MAX = 8
+# Ids of one space that are held at once, 16 bytes each: of whoever says that it has more, none.
+ROWS_MAX = 1_500_000
 # Ids of one `get`: as many small rows as fit one answer.
 ASKED_AT_ONCE = 1_024
 # How long a peer is put off that speaks of what another device may know, and how many peers.
@@ -227,7 +229,7 @@ class Keeping:
         mine = dict(await self._database.read(self._handing_over.digests))
         changed, lacks = 0, False
         lagging: frozenset[str] = frozenset()  # R is fetched before any page
-        for name in sorted((one for one in theirs if theirs[one] != mine.get(one)), key=self._turn):
+        for name in sorted((one for one in theirs if theirs[one] != mine.get(one)), key=self.turn):
             if (pair.certificate.device, name) in self.refused:
                 continue
             try:
@@ -244,7 +246,7 @@ class Keeping:
                 lagging = await self._lagging(pair, theirs, mine)
         return changed, lacks
 
-    def _turn(self, name: str) -> tuple[int, str]:
+    def turn(self, name: str) -> tuple[int, str]:
         """Rows in their order, then pages, then what was removed."""
         order = list(self._rows.spaces)
         if name in self._rows.spaces:
@@ -279,6 +281,8 @@ class Keeping:
             found.extend(some)
             if len(some) < DEVICE_IDS_MAX:
                 return found
+            if len(found) > ROWS_MAX:
+                raise WireError("another device says that it has more rows than there can be")
 
     async def _lagging(
         self, pair: Pair, theirs: Mapping[str, bytes], mine: Mapping[str, bytes]
@@ -317,7 +321,10 @@ class Keeping:
 
     async def _take(self, space: Space, rows: Sequence[Value], taking: Taking) -> int:
         def unit(tx: Tx) -> int:
-            return space.take(tx, rows, taking)
+            try:
+                return space.take(tx, rows, taking)
+            except NotFound as error:
+                raise WireError("a row from another device is about what is not here") from error
 
         path = path_of_pages(space.name)
         removes = is_removal(space.name) or space.name in (ERASED, ROWS_GONE)

@@ -15,7 +15,7 @@ from ...protocol.errors import WireError
 from ...protocol.wire import Value
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
-from .space import Taking, row_id
+from .space import Taking, arriving, row_id
 
 T = TypeVar("T")
 
@@ -98,9 +98,10 @@ class RowSpace(Generic[T]):
         return (self.how.travels or self.how.write)(row)
 
     def _arrived(self, name: Value, value: Value, taking: Taking) -> T:
-        if self.how.arrived is not None:
-            return self.how.arrived(name, value, taking)
-        return self.how.read(name, value)
+        with arriving():
+            if self.how.arrived is not None:
+                return self.how.arrived(name, value, taking)
+            return self.how.read(name, value)
 
 
 def name_and_value(row: Value) -> tuple[Value, Value]:

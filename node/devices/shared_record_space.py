@@ -23,7 +23,7 @@ from ..shared.kept import SaidState, SharedKept, VersionKept
 from ..shared.shared_records import SharedRecords
 from ..store.database import Tx
 from ..store.objects import Kind
-from .space import Taking, row_id, rows_of_ids
+from .space import Taking, arriving, row_id, rows_of_ids
 
 _STATES: Final = {
     state: place for place, state in enumerate((SaidState.SAID, SaidState.REFUSED, SaidState.HEARD))
@@ -66,8 +66,9 @@ class SharedRecordSpace:
     def _arrived(self, tx: Tx, row: Value) -> SharedKept:
         match row:
             case [value, list(raws)] if len(raws) <= 4 * SHARED_VERSIONS_MAX:
-                by_cid = self.shared.signed(_signed(raw) for raw in raws)
-                return self.shared.read(tx, value, by_cid.get)
+                with arriving():
+                    by_cid = self.shared.signed(_signed(raw) for raw in raws)
+                    return self.shared.read(tx, value, by_cid.get)
             case _:
                 raise WireError("a shared record has not the form of a row and its versions")
 

@@ -25,10 +25,12 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from ...crypto.keys import PersonaKey, ReaderSecret
+from ...protocol.did import check_did
 from ...protocol.errors import WireError
 from ...protocol.persona import parse_inception
 from ...protocol.revocation import parse_revocation
 from ...protocol.wire import Body, Value
+from ..exchange.deliveries import Received
 from ..grants.borrowing import Borrowing
 from ..grants.grant_given import GrantGiven
 from ..grants.grant_lines import GrantLine, line_from_row
@@ -37,6 +39,7 @@ from ..grants.lending import Lending
 from ..grants.standing_terms import OWN
 from ..peers.lines import PersonaLines
 from ..peers.peers import OwnPersona, Pair, Peers
+from ..reads.serving import kept_statement
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
 from ..vault.collection import Collections
@@ -118,7 +121,7 @@ class SharedRows:
         yield RowSpace(DEVICES, Kind.OWN_DEVICE, objects, self._own_devices())
         yield RowSpace("personas-left", Kind.PERSONA_LEFT, objects, self._personas())
         yield RowSpace("personas", Kind.PERSONA, objects, self._present())
-        yield space("follows", Kind.FOLLOWS, plain(_text, joins.greater))
+        yield space("follows", Kind.FOLLOWS, plain(_persona, joins.greater))
         yield EpochSpace(self._epochs, self._epoch_began)
         yield RowSpace(PAIRS, Kind.PAIR, objects, self._pairs())
         yield from line_spaces(objects, self._peers, self._lines)
@@ -144,7 +147,13 @@ class SharedRows:
         ) -> None:
             self._devices.take(tx, row, taking.now_ms)
 
-        return Rows(lambda _name, value: OwnDevice.from_value(value), _value, later, keep=keep)
+        def read(name: Value, value: Value) -> OwnDevice:
+            row = OwnDevice.from_value(value)
+            if name != row.device:
+                raise WireError("a device stands under another name than its own")
+            return row
+
+        return Rows(read, _value, later, keep=keep)
 
     def _personas(self) -> Rows[OwnPersona]:
         def travels(row: OwnPersona) -> Value:
@@ -209,8 +218,14 @@ class SharedRows:
                 return
             self._introduce(tx, self._peers.add(tx, row), taking.now_ms)
 
+        def read(name: Value, value: Value) -> Pair:
+            row = Pair.from_value(value)
+            if name != [row.own, row.their]:
+                raise WireError("a pair stands under another name than its own")
+            return row
+
         return Rows(
-            lambda _name, value: Pair.from_value(value),
+            read,
             _value,
             joins.pair,
             # A name is each device's own: two may have met others of one name.
@@ -285,8 +300,13 @@ def _imports(objects: Objects) -> Rows[Import]:
 def _statements(objects: Objects) -> Rows[Value]:
     """Those of this vault; of what was borrowed, others stand beside them."""
     gone = is_gone(objects, STATEMENTS)
+
+    def read(_name: Value, value: Value) -> Value:
+        kept_statement(value)
+        return value
+
     return Rows(
-        lambda _name, value: _map(value),
+        read,
         _same,
         joins.statement,
         shared=lambda tx, name, row: isinstance(name, bytes) and not gone(tx, name, row),
@@ -300,7 +320,11 @@ def _delivered(objects: Objects) -> Rows[Value]:
     def shared(tx: Tx, name: Value, row: Value) -> bool:
         return isinstance(name, list) and name[:1] == ["in"] and not gone(tx, name, row)
 
-    return Rows(lambda _name, value: _map(value), _same, joins.greater, shared=shared)
+    def read(_name: Value, value: Value) -> Value:
+        Received.from_value(value)
+        return value
+
+    return Rows(read, _same, joins.greater, shared=shared)
 
 
 class _Valued(Protocol):
@@ -332,13 +356,7 @@ def _list(value: Value) -> Value:
     return value
 
 
-def _text(value: Value) -> Value:
+def _persona(value: Value) -> Value:
     if not isinstance(value, str):
         raise WireError("a row from another device is not text")
-    return value
-
-
-def _map(value: Value) -> Value:
-    if not isinstance(value, Mapping):
-        raise WireError("a row from another device is not a map")
-    return value
+    return check_did(value)

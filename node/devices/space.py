@@ -7,14 +7,17 @@ compares digests, then ids, then fetches what it lacks, has all that the other h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from ...crypto.digest import tag128
 from ...crypto.labels import Tag
+from ...protocol.errors import WireError
 from ...protocol.wire import Value
 from ..store.database import Tx
+from ..store.errors import StoreDamaged
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,16 @@ class Space(Protocol):
         Raises WireError, CryptoError, StoreError for what is no row of this space.
         """
         ...
+
+
+@contextmanager
+def arriving() -> Generator[None]:
+    """Read what another device says by what reads the store: whatever is wrong with it is that
+    device's fault.  Raises WireError in place of StoreDamaged and ValueError."""
+    try:
+        yield
+    except (StoreDamaged, ValueError) as error:
+        raise WireError("a row from another device has not the form of one") from error
 
 
 def row_id(space: str, name: Value, value: Value) -> bytes:

@@ -7,6 +7,7 @@ from typing import Final
 
 from . import (
     between_targets,
+    device_targets,
     export_targets,
     log_targets,
     node_targets,
@@ -36,5 +37,6 @@ _ROWS: Final = (
     *log_targets.TARGETS,
     *shared_targets.TARGETS,
     *between_targets.TARGETS,
+    *device_targets.TARGETS,
 )
 TARGETS: Final[Mapping[str, Target]] = {target.name: target for target in _ROWS}
