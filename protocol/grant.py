@@ -421,8 +421,9 @@ def check_bundle(bundle: Bundle, request: Request, *, reader_key: bytes, now_ms:
     """Take a bundle as an answer to `request`.
 
     It is one if its days are not wider than asked, and its terms those that were asked for or
-    bind the reader harder (`terms_narrowing.py`); on paid terms, if it ends no later.  Unchanged terms a reader's node takes by itself;
-    others need its operator.  Raises CapabilityError, and GrantRefused (audience, terms, days).
+    bind the reader harder (`terms_narrowing.py`); on paid terms, if it ends no later.  Unchanged
+    terms a reader's node takes by itself; others need its operator.  Raises CapabilityError, and
+    GrantRefused (audience, terms, days, expired).
     """
     links = [link.delegation for link in bundle.links]
     # A grant that begins later is a good answer now; one that has ended is not.

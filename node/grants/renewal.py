@@ -10,8 +10,9 @@ reader has no gap.  Days that the old one cut off at its end go on to the new en
 were asked for; days that the owner narrowed stay as narrow.
 
 A grant is renewed by itself only where its owner said so (`always`): so long at a time, at most
-until a day that they chose, and never one that was taken back or is suspended.  On paid terms a renewal is an
-answer to its reader, who has asked for it: nobody comes to owe more by what another renews.
+until a day that they chose, and never one that was taken back or is suspended.  On paid terms a
+renewal is an answer to its reader, who has asked for it: nobody comes to owe more by what another
+renews.
 
 Everything here is a function of a transaction.
 """

@@ -1,4 +1,4 @@
-"""What one device of an organisation was lent, its other device reads under, and hears the end of."""
+"""What one device of an organisation was lent, its other device reads, and hears the end of."""
 
 from __future__ import annotations
 
