@@ -106,10 +106,8 @@ class Erased:
         }
 
     def is_erased(self, found: Tombstones, path: str, day: int, name: Hashable) -> bool:
-        some = found.get(day)
-        return bool(some) and (
-            self.digest(path, name) in some or self._digest_of_store(path, name) in some
-        )
+        some = found.get(day, {})
+        return self.digest(path, name) in some or self._digest_of_store(path, name) in some
 
     def days_of(self, tx: Tx, path: str, name: Hashable) -> set[int]:
         """The days of `path` of which a record of this name was erased; none if none was."""
