@@ -106,7 +106,8 @@ class Erased:
         }
 
     def is_erased(self, found: Tombstones, path: str, day: int, name: Hashable) -> bool:
-        some = found.get(day, {})
+        if not (some := found.get(day)):
+            return False
         return self.digest(path, name) in some or self._digest_of_store(path, name) in some
 
     def days_of(self, tx: Tx, path: str, name: Hashable) -> set[int]:
