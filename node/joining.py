@@ -208,8 +208,8 @@ async def ask_to_join(
             out = await _ask(new, invite, network, clock, entropy)
         except (Away, Refused) as error:
             # Its digits were shown, or nobody can say better than to try again.
-            later = isinstance(error, Away) or error.code == Code.BUSY.value
-            later = later or (told and error.code == Code.SUSPENDED.value)
+            code = error.code if isinstance(error, Refused) else Code.BUSY.value
+            later = code == Code.BUSY.value or (told and code == Code.SUSPENDED.value)
             if not later or clock.now_ms() >= invite.exp_s * 1000:
                 raise
         if out is not None and out.sealed is not None:

@@ -22,9 +22,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .command import SECRET_BYTES
 from .errors import WireError
 from .limits import ADDRESSES_MAX
-from .pairing import SCHEME, SECRET_BYTES, Invite, parse_link
+from .pairing import SCHEME, Invite, parse_link
 
 PLACE_SCHEME = "entrenous-place:"
 # Given to somebody who looks for one now; addresses change.

@@ -32,7 +32,7 @@ from ..store.objects import Kind, Objects
 from .row_spaces import Rows, RowSpace, plain
 from .space import Space, Taking, row_id, rows_of_ids
 
-_PUBLIC: Final[Value] = "public-persona"
+_PUBLIC: Final = "public-persona"
 Shown = tuple[ShownCard, ...]
 
 

@@ -36,7 +36,6 @@ from entrenous.tests.node.test_views import DAILY
 from entrenous.tests.node.two_nodes import CURVE, DAY_S, Party, Town, a_town, meet, settle
 from entrenous.tests.protocol.card_samples import WRITTEN
 
-
 CARD = cast("dict[str, Value]", WRITTEN)
 
 
