@@ -27,10 +27,12 @@ from entrenous.node.keystore import Keystore
 from entrenous.node.network.memory import MemoryNetwork, MemoryWorld
 from entrenous.node.node import Ground, Node
 from entrenous.node.offload import InlineOffload
+from entrenous.node.peers.domain_looks import Look
 from entrenous.node.store.connection import open_writer
 from entrenous.node.store.database import Tx
 from entrenous.node.store.errors import StoreError
 from entrenous.node.store.inline import InlineDatabase
+from entrenous.node.store.objects import Kind
 from entrenous.node.store.transaction import commit_group
 from entrenous.node.vault.sealing import pieces_of
 from entrenous.protocol.errors import WireError
@@ -102,6 +104,9 @@ async def _more(ada: Party) -> None:
 
     def unit(tx: Tx) -> None:
         node.household.add(tx, "Ann")
+        look = Look(None, now_ms, 1, "silent")
+        name: Value = [bank.their, "example.org"]
+        node.store.objects.put(tx, Kind.DOMAIN_LOOK, name, look.value())
         node.household.assign(tx, CURVE, (1,), now_ms)
         node.invoices.set_creditor(tx, Creditor("Ada", IBAN))
         (given,) = node.lending.all(tx)
@@ -202,7 +207,7 @@ def _target(name: str, covers: tuple[str, ...], *spaces: str) -> Target:
     return Target(
         name,
         healing(_row),
-        tuple(f"node.devices.{one}" for one in covers),
+        tuple(one if "." in one else f"node.devices.{one}" for one in covers),
         lambda: _seeds(*spaces),
         _LISTED,
         form=Form.VALUE,
@@ -233,7 +238,7 @@ TARGETS: Final = (
     ),
     _target(
         "rows-of-money-and-mandates",
-        ("money_rows", "mandate_rows"),
+        ("money_rows", "mandate_rows", "node.money.paid_reads"),
         *("payments", "invoices", "waivers", "paid-reads", "mandates", "mandate-ends"),
         *("proxies", "decided-for", "asked-under", "sent-for"),
     ),
