@@ -30,7 +30,7 @@ import trio.testing
 
 from ..crypto.digest import sha256
 from ..crypto.entropy import SeededEntropy
-from ..crypto.keys import RecoverySecret
+from ..crypto.keys import DeviceKey, RecoverySecret
 from ..node.config import Config, Role
 from ..node.keystore import Keystore
 from ..node.network.memory import MemoryNetwork, MemoryWorld, Weather
@@ -98,18 +98,28 @@ class World:
             entropy,
             successions=self.setting.nodes + SUCCESSIONS_MORE,
         )
-        disk = await self._stack.enter_async_context(InlineDatabase(None))
-        machine = Machine(
-            Config(name=name, role=role),
-            keystore,
-            disk,
-            MemoryNetwork(keystore.device, self.air),
-            entropy,
-            Hazard(self.dice.fork(f"hazard of {name}")),
-        )
+        network = self.place_for(keystore.device, name)
+        machine = await self.stand(name, Config(name=name, role=role), keystore, network, entropy)
         machine.recovery = recovery
-        self.machines[name] = machine
-        self._names[machine.device] = name
+        return machine
+
+    def place_for(self, device: DeviceKey, name: str) -> MemoryNetwork:
+        """Where a machine called `name` will stand on the network."""
+        self._names[device.public] = name
+        return MemoryNetwork(device, self.air)
+
+    async def stand(
+        self,
+        name: str,
+        config: Config,
+        keystore: Keystore,
+        network: MemoryNetwork,
+        entropy: SeededEntropy,
+    ) -> Machine:
+        """A machine with an empty disk, off."""
+        disk = await self._stack.enter_async_context(InlineDatabase(None))
+        hazard = Hazard(self.dice.fork(f"hazard of {name}"))
+        machine = self.machines[name] = Machine(config, keystore, disk, network, entropy, hazard)
         return machine
 
     def replace(

@@ -1,5 +1,7 @@
-"""Grants held and their keys, as two devices share them: what a reader does when it hears that one
-has ended, or that new keys have come, each of its devices does, whichever was told.
+"""Grants held and their keys, as two devices share them.
+
+What a reader does when it hears that a grant has ended, or that new keys have come, each of its
+devices does, whichever was told.
 
 Which keysets there are is told by the keysets alone: a device that deleted what it read under a
 grant has let its keys go, and the other has not yet.  From then on they are not shared.

@@ -21,7 +21,8 @@ import time
 from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 
-from .openings import OPENINGS
+from .drawing import ACTS
+from .openings import ONE_DEVICE
 from .running import Round, live
 
 # In a minute, and in ten.
@@ -65,7 +66,7 @@ EXPECTED_LONG = (
     "copies kept",
     "door: suspended",
     "door: unknown-grant",
-    *(f"opening: {name}" for name in OPENINGS),
+    *(f"opening: {name}" for name in ONE_DEVICE),
 )
 
 
@@ -76,14 +77,16 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the first round")
     parser.add_argument("--rounds", type=int, help="so many, whatever the time")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--devices", action="store_true", help="let devices join, part, be stolen")
     given = parser.parse_args(arguments)
     seconds = 60 if given.smoke else given.seconds
     began = time.monotonic()
-    rounds = _rounds(given.seed, given.rounds, began + seconds, given.jobs)
+    rounds = _rounds(given.seed, given.rounds, began + seconds, given.jobs, given.devices)
     for one in rounds:
         if one.failure is not None:
             print(one.failure)
-            print(f'\nagain:  make model ARGS="--seed {one.number} --rounds 1"')
+            more = " --devices" if given.devices else ""
+            print(f'\nagain:  make model ARGS="--seed {one.number} --rounds 1{more}"')
             return 1
     reached = sum((one.reached for one in rounds), Counter[str]())
     _tell(reached, time.monotonic() - began, sum(one.cpu_s for one in rounds))
@@ -95,7 +98,7 @@ def main(arguments: list[str]) -> int:
     return 1 if never else 0
 
 
-def _rounds(seed: int, count: int | None, until: float, jobs: int) -> list[Round]:
+def _rounds(seed: int, count: int | None, until: float, jobs: int, devices: bool) -> list[Round]:
     """So many rounds, or those that begin before `until`; none begins after a failure."""
     done: list[Round] = []
     running: set[Future[Round]] = set()
@@ -107,7 +110,7 @@ def _rounds(seed: int, count: int | None, until: float, jobs: int) -> list[Round
         while True:
             more = begun < count if count else time.monotonic() < until
             if more and len(running) < jobs and not any(one.failure for one in done):
-                running.add(pool.submit(live, next(seeds), count is not None))
+                running.add(pool.submit(live, next(seeds), count is not None, devices))
                 begun += 1
             elif running:
                 ended, running = wait(running, return_when=FIRST_COMPLETED)
@@ -123,8 +126,13 @@ def _tell(reached: Counter[str], seconds: float, cpu_s: float) -> None:
         f"{steps} steps of {histories} histories in {seconds:.0f} s, "
         f"{steps / max(cpu_s, 0.001):.0f} a second of processor"
     )
+    print(f"{'':40}{'possible':>9}{'drawn':>9}")
+    for act in ACTS:
+        possible, drawn = (reached[f"{what}: {act.name}"] for what in ("possible", "drawn"))
+        print(f"{act.name:40}{possible:9,}{drawn:9,}")
     for name, count in sorted(reached.items()):
-        print(f"{name:48}{count:9,}")
+        if not name.startswith(("possible: ", "drawn: ")):
+            print(f"{name:48}{count:9,}")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from entrenous.protocol.trust import GrantStatus
 from entrenous.protocol.window import Window
 from entrenous.simulations.invariants import day_keys, opens
 
-from .machines import NAMES
+from .machines import Difference
 from .readings import slots_of
 from .town import OWNERS, PATHS, SERVED, Town
 from .who_may import NEVER, Grant, Name, WhoMay
@@ -32,10 +32,6 @@ from .who_may import NEVER, Grant, Name, WhoMay
 # A reader sees within so long that a grant has run out: clocks differ, and the house is kept once a
 # minute.
 DELETING_MS = 180_000
-
-
-class Difference(AssertionError):
-    """The nodes and the model disagree."""
 
 
 @dataclass
@@ -59,22 +55,30 @@ class Comparison:
         self._reached = reached
         self._seen = Seen()
         self._turn = 0
+        # When this was last looked at: what ended since may have been renewed just before.
+        self._looked = 0
 
     async def hold(self) -> None:
         """Everything that must be so after a step.  Raises Difference."""
         quiet = not await self._town.waiting()
         self._reached["compared, all said" if quiet else "compared, words on their way"] += 1
-        pages = {owner: await self._pages(owner) for owner in OWNERS}
+        if quiet and self._town.together:
+            self._model.meet()
+        pages = dict[str, list[bytes]]()
         for owner in OWNERS:
-            self._model.clock(owner, self._town.now_ms(owner))
-            await self._renewed(owner)
-            self._as_written(owner, pages[owner])
-            await self._as_kept(owner)
-        for reader in NAMES:
-            await self._keys(reader, pages, quiet=quiet)
-            if quiet:
-                await self._deleted(reader)
+            at = {device: await self._pages(owner, device) for device in self._town.of(owner)}
+            for device in at:
+                self._model.clock(owner, self._town.now_ms(device))
+                await self._renewed(owner, device)
+                self._as_written(owner, device, at[device])
+                await self._as_kept(owner, device)
+            pages[owner] = list(dict.fromkeys(page for some in at.values() for page in some))
+        for device in self._town.machines:
+            await self._keys(device, pages, quiet=quiet)
+            if quiet and not self._town.apart:
+                await self._deleted(device)
         await self._doors()
+        self._looked = self._model.tick
 
     def known(self) -> dict[bytes, Name]:
         """Every page seen, by the SHA-256 of its ciphertext."""
@@ -82,9 +86,9 @@ class Comparison:
 
     # disks
 
-    async def _pages(self, owner: str) -> list[bytes]:
-        """The ids of an owner's own pages; each is opened once, with its owner's keys."""
-        node = self._town.at_rest(owner)
+    async def _pages(self, owner: str, device: str) -> list[bytes]:
+        """The ids of an owner's own pages at a device; each is opened once, with its keys."""
+        node = self._town.at_rest(device)
 
         def look(tx: Tx) -> list[bytes]:
             found: list[bytes] = []
@@ -99,7 +103,7 @@ class Comparison:
                 for one, ciphertext in node.vault.ciphertexts(tx, unknown):
                     entry = parse_entry(one.raw)
                     if ciphertext is None:
-                        raise Difference(f"{owner} has lost a page of day {entry.day}")
+                        raise Difference(f"{device} has lost a page of day {entry.day}")
                     key = node.vault.keys_of(entry).key(entry.day)
                     # Of a page of many hours, its first.
                     day, slot = min(slots_of(open_page(entry, ciphertext, key).batch))
@@ -107,33 +111,36 @@ class Comparison:
                     self._seen.pages[entry.page_id] = entry, ciphertext, name
             return found
 
-        return await self._town.machines[owner].disk.read(look)
+        return await self._town.machines[device].disk.read(look)
 
-    def _as_written(self, owner: str, pages: list[bytes]) -> None:
+    def _as_written(self, owner: str, device: str, pages: list[bytes]) -> None:
         found = Counter(self._seen.pages[page][2] for page in pages)
-        wanted = Counter(page.name for page in self._model.pages if page.owner == owner)
-        if found != wanted:
+        must, may = (Counter(page.name for page in some) for some in self._model.at(device, owner))
+        if found - may or must - found:
             raise Difference(
-                f"{owner} holds {sorted((found - wanted).elements())} that nobody wrote, "
-                f"and not {sorted((wanted - found).elements())} that was confirmed"
+                f"{device} holds {sorted((found - may).elements())} that nobody wrote, "
+                f"and not {sorted((must - found).elements())} that was confirmed"
             )
 
-    async def _as_kept(self, owner: str) -> None:
-        node = self._town.at_rest(owner)
-        given = await self._town.machines[owner].disk.read(node.lending.all)
+    async def _as_kept(self, owner: str, device: str) -> None:
+        node = self._town.at_rest(device)
+        given = await self._town.machines[device].disk.read(node.lending.all)
         kept = {grant.cid: grant.kept for grant in given}
-        wanted = {
-            cid: status_in(grant)
-            for cid, grant in self._model.grants.items()
-            if grant.owner == owner and not grant.lost and grant.above is None
-        }
-        if kept != wanted:
-            raise Difference(f"{owner} keeps {_told(kept)}; it should be {_told(wanted)}")
+        for cid, grant in self._model.grants.items():
+            if grant.owner != owner or grant.above is not None:
+                continue
+            forms = self._model.as_known(device, grant)
+            wanted = {None if form.lost else status_in(form) for form in forms}
+            found = kept.pop(cid, None)
+            if found not in wanted:
+                raise Difference(f"{device} keeps as {found}, not as {wanted}: {_words(grant)}")
+        if kept:
+            raise Difference(f"{device} lends what nobody granted: {_told(kept)}")
 
-    async def _renewed(self, owner: str) -> None:
+    async def _renewed(self, owner: str, device: str) -> None:
         """Take note of what was renewed by itself, if its owner said so, and no further."""
-        node, model = self._town.at_rest(owner), self._model
-        disk = self._town.machines[owner].disk
+        node, model = self._town.at_rest(device), self._model
+        disk = self._town.machines[device].disk
         unseen = [one for one in await disk.read(node.lending.all) if one.cid not in model.grants]
         # In a long night one is renewed more than once: what it goes on from is noted first.
         for given in sorted(unseen, key=lambda one: one.exp_s):
@@ -145,7 +152,7 @@ class Comparison:
                 old is None
                 or until_s is None
                 or old not in model.grants
-                or not model.grants[old].live
+                or not (model.grants[old].live or model.grants[old].ended > self._looked)
             ):
                 known = None if old is None else model.grants.get(old)
                 raise Difference(
@@ -155,17 +162,17 @@ class Comparison:
             if not model.grants[old].exp_ms < given.exp_s * 1000 <= until_s * 1000:
                 raise Difference(f"{owner} renewed {cid.hex()[-6:]} for longer than it may")
             self._reached["renewed by itself"] += 1
-            model.renew(old, cid, given.exp_s * 1000)
+            model.renew(old, cid, given.exp_s * 1000, device)
             fresh = model.grants[cid]
             if [(w.first, w.last) for w in given.windows] != [(fresh.first, fresh.last)]:
                 raise Difference(f"{owner} renewed other days: {_words(fresh)}")
 
     # readers' copies
 
-    async def _deleted(self, reader: str) -> None:
-        """What a reader was to delete is gone."""
-        node = self._town.at_rest(reader)
-        machine = self._town.machines[reader]
+    async def _deleted(self, device: str) -> None:
+        """What a device of a reader was to delete is gone."""
+        node, reader = self._town.at_rest(device), self._town.person(device)
+        machine = self._town.machines[device]
 
         def look(tx: Tx) -> set[bytes]:
             return {
@@ -182,33 +189,41 @@ class Comparison:
         wrong = [
             name
             for name in sorted(names)
-            if self._model.must_be_gone(reader, name, now_ms - DELETING_MS)
+            if self._model.must_be_gone(reader, name, now_ms - DELETING_MS, device)
         ]
         if wrong:
-            raise Difference(f"{reader} keeps {wrong}, which it was to delete")
+            raise Difference(f"{device} keeps {wrong}, which it was to delete")
 
     # keys
 
     def _holds(self, grant: Grant, now_ms: int) -> bool:
         return self._model.may_read(grant, grant.first, grant.first, now_ms)
 
-    async def _keys(self, reader: str, pages: dict[str, list[bytes]], *, quiet: bool) -> None:
-        node = self._town.at_rest(reader)
-        held = await self._town.machines[reader].disk.read(lambda tx: _held(node, tx))
+    async def _keys(self, device: str, pages: dict[str, list[bytes]], *, quiet: bool) -> None:
+        node, reader = self._town.at_rest(device), self._town.person(device)
+        held = await self._town.machines[device].disk.read(lambda tx: _held(node, tx))
         for grant in self._model.grants.values():
             if grant.reader != reader:
                 continue
             opened = set[Name]()
             if grant.cid in held:
                 opened = self._opened(*held[grant.cid], pages[grant.owner])
-            may = {page.name for page in self._model.pages if self._model.opens(grant, page)}
+            model = self._model
+            about = [page for page in (*model.pages, *model.going) if model.opens(grant, page)]
+            may = {page.name for page in about}
             if opened - may:
-                raise Difference(f"{reader} opens {sorted(opened - may)} with {_words(grant)}")
+                raise Difference(f"{device} opens {sorted(opened - may)} with {_words(grant)}")
             now_ms = self._town.now_ms(grant.owner)
-            must = quiet and self._model.sure(grant) and self._holds(grant, now_ms)
-            if must and may - opened:
-                raise Difference(f"{reader} does not open {sorted(may - opened)}: {_words(grant)}")
+            if quiet and self._heard(reader) and model.sure(grant) and self._holds(grant, now_ms):
+                told = {page.name for page in about if model.knows(page.by, grant.by, grant.given)}
+                missing = {page.name for page in model.pages if page.name in told - opened}
+                if missing:
+                    raise Difference(f"{device} does not open {sorted(missing)}: {_words(grant)}")
             self._reached["pages opened"] += len(opened)
+
+    def _heard(self, reader: str) -> bool:
+        """Whether what was said to a reader has come to each of its devices."""
+        return len(self._town.of(reader)) == 1 or not self._town.apart
 
     def _opened(self, held: GrantHeld, keys: GrantKeys, pages: list[bytes]) -> set[Name]:
         names = set[Name]()
@@ -228,24 +243,43 @@ class Comparison:
         """Ask at each door under each grant, for one day: its first, its last, or one beside it."""
         self._turn += 1
         for grant in list(self._model.grants.values()):
-            on = self._town.is_on(grant.owner) and self._town.is_on(grant.reader)
-            if on:
+            readers, owners = self._town.of(grant.reader), self._town.of(grant.owner)
+            reader = readers[self._turn // 4 % len(readers)]
+            device = owners[self._turn // 2 % len(owners)]
+            if self._town.is_on(reader) and self._town.is_on(device):
                 beside = (grant.first, grant.last, grant.last + 1, grant.first - 1)
-                await self.door(grant, beside[self._turn % 4])
+                await self.door(grant, beside[self._turn % 4], reader, device)
 
-    async def door(self, grant: Grant, day: int) -> None:
+    async def every_door(self) -> None:
+        """Ask at each door of each device, for every day and one beside.  Raises Difference."""
+        for grant in list(self._model.grants.values()):
+            for reader in self._town.of(grant.reader):
+                for device in self._town.of(grant.owner):
+                    for day in range(grant.first - 1, grant.last + 2):
+                        await self.door(grant, day, reader, device)
+
+    async def door(self, grant: Grant, day: int, reader: str, device: str) -> None:
         """Ask for one day under one grant.  Raises Difference."""
         window = Window(grant.path, day, day)
-        said = await self._town.probe(grant.reader, grant.owner, grant.cid, window)
-        if said is None:
+        if grant.followed:
             return
+        answer = await self._town.probe(reader, grant.owner, grant.cid, window, device)
+        if answer is None:
+            return
+        said, at = answer
         self._reached[f"door: {said}"] += 1
-        now_ms = self._town.now_ms(grant.owner)
-        if self._model.twilight(grant.owner, now_ms):
+        if at != grant.owner:
+            self._reached["door of another device"] += 1
+        now_ms = self._town.now_ms(at)
+        if said == SERVED and self._town.alone_too_long(at):
+            raise Difference(f"{at} serves, which has not heard of the other device for too long")
+        if self._model.twilight(grant.owner, now_ms) or self._town.silent(at):
             return
-        wanted = code_for(self._model, grant, day, now_ms)
-        if said != wanted:
-            raise Difference(f"the door says {said} and not {wanted}: day {day} of {_words(grant)}")
+        forms = self._model.as_known(at, grant)
+        wanted = {code_for(self._model, form, day, now_ms) for form in forms}
+        if said not in wanted:
+            told = " or ".join(sorted(wanted))
+            raise Difference(f"{at} says {said} and not {told}: day {day} of {_words(grant)}")
 
 
 def status_in(grant: Grant) -> GrantStatus:

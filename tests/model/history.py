@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -29,10 +29,9 @@ from entrenous.simulations.world import World
 from .compare import Comparison, Difference
 from .drawing import Drawing
 from .led_world import LedWorld
-from .machines import NAMES
 from .stolen_homes import attack_all
 from .town import Town
-from .who_may import Grant, Photograph, WhoMay
+from .who_may import Grant, Name, Page, Photograph, WhoMay
 
 # Backups and restored homes are synced to a disk; what a simulated one forgets is not up to it.
 IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -53,6 +52,7 @@ KINDS = frozenset(
         "time",
         "trouble",
         "restore",
+        "devices",
     }
 )
 
@@ -115,13 +115,11 @@ class History(RuleBasedStateMachine):
 
     async def _end(self) -> None:
         self._heal()
-        for name in NAMES:
+        for name in self.town.machines:
             self.town.doom(name, "", 0)
         await self.town.until_quiet()
         await self._comparison.hold()
-        for grant in list(self.model.grants.values()):
-            for day in range(grant.first - 1, grant.last + 2):
-                await self._comparison.door(grant, day)
+        await self._comparison.every_door()
         await self.town.until_quiet()
         # A grant may have gone on by itself while the doors were tried.
         await self._comparison.hold()
@@ -159,49 +157,86 @@ class History(RuleBasedStateMachine):
         self._heal()
         await self.town.until_quiet()
 
+    async def together(self) -> None:
+        """Two devices that hear of each other are in step."""
+        if self.town.together:
+            await self._rest()
+            self.model.meet()
+
     def _heal(self) -> None:
         self._cut = None
         self.town.heal()
 
-    async def _read(self, grant: Grant, window: Window) -> None:
-        """Through the reader's own node.  Raises Difference."""
-        owner, reader = grant.owner, grant.reader
-        quiet = not await self.town.waiting()
-        names = {
-            page.name
-            for page in self.model.pages
-            if page.name[:2] == (owner, window.collection)
-            and window.first <= page.day <= window.last
-        }
-        self.model.fetch(reader, names)
+    async def _read(self, grant: Grant, window: Window, device: str = "") -> None:
+        """Through a device of the reader.  Raises Difference."""
+        owner, reader = grant.owner, device or grant.reader
+        at = self.town.of(owner)
+        quiet = not await self.town.waiting() and not any(map(self.town.silent, self.town.machines))
+        days = range(window.first, window.last + 1)
+
+        def within(pages: list[Page]) -> frozenset[Name]:
+            some = (page.name for page in pages if page.path == window.collection)
+            return frozenset(name for name in some if name[2] in days)
+
+        told = [tuple(map(within, self.model.at(one, owner))) for one in at]
+        self.model.fetch(reader, frozenset[Name]().union(*(may for _, may in told)))
         said = await self.town.read(reader, owner, window, grant.giver)
-        now_ms = self.town.now_ms(owner)
         if said is None:
             return
-        may = [
+        served = not isinstance(said, str)
+        self.reached["read: served" if served else "read: refused"] += 1
+        if grant.giver and served:
+            self.reached["read: served, for another"] += 1
+        mine = [
             one
             for one in self.model.grants.values()
-            if (one.on, one.reader, one.giver) == (grant.on, reader, grant.giver)
-            and self.model.may_read(one, window.first, window.last, now_ms)
+            if (one.on, one.reader, one.giver) == (grant.on, grant.reader, grant.giver)
         ]
-        self.reached["read: refused" if isinstance(said, str) else "read: served"] += 1
-        if grant.giver and not isinstance(said, str):
-            self.reached["read: served, for another"] += 1
+        may_read, must_read = self._may_read(mine, window, at)
         if isinstance(said, str):
-            if quiet and any(self.model.sure(one) for one in may):
+            heard = not self.town.apart or len(self.town.of(grant.reader)) == 1
+            if quiet and must_read and heard:
                 raise Difference(f"{reader} may read {window} of {owner}, and gets: {said}")
             return
-        if not may and not self.model.twilight(owner, now_ms):
+        clocks = [self.town.now_ms(one) for one in at]
+        if not may_read and not any(self.model.twilight(owner, now_ms) for now_ms in clocks):
             raise Difference(f"{reader} was served {window} of {owner}")
-        wanted = frozenset(name[2:] for name in names)
-        if said != wanted:
-            raise Difference(f"{reader} reads {sorted(said)} of {window}, not {sorted(wanted)}")
+        hours = [tuple(frozenset(name[2:] for name in some) for some in pair) for pair in told]
+        if not any(must <= said <= may for must, may in hours):
+            wanted = [sorted(must) for must, _ in hours]
+            raise Difference(f"{reader} reads {sorted(said)} of {window}, not {wanted}")
+
+    def _may_read(
+        self, grants: list[Grant], window: Window, at: Sequence[str]
+    ) -> tuple[bool, bool]:
+        """Whether one of these lets its reader read, at a device of the owner as it may know it;
+        at each, as any may know it."""
+
+        def reads(grant: Grant, device: str) -> list[bool]:
+            now_ms = self.town.now_ms(device)
+            return [
+                not form.lost and self.model.may_read(form, window.first, window.last, now_ms)
+                for form in self.model.as_known(device, grant)
+            ]
+
+        found = {(one.cid, device): reads(one, device) for one in grants for device in at}
+        must = any(
+            self.model.sure(one) and all(all(found[one.cid, device]) for device in at)
+            for one in grants
+        )
+        return any(map(any, found.values())), must
 
     def grants(self) -> list[Grant]:
         return list(self.model.grants.values())
 
     def some(self, wanted: Callable[[Grant], bool]) -> bool:
         return any(wanted(grant) for grant in self.grants())
+
+    def drawn_name(self, data: st.DataObject) -> str:
+        return data.draw(st.sampled_from(sorted(self.town.machines)), label="name")
+
+    def drawn_device(self, data: st.DataObject, owner: str) -> str:
+        return data.draw(st.sampled_from(self.town.of(owner)), label="device")
 
     @staticmethod
     def drawn_wait(data: st.DataObject) -> float:

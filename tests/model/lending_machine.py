@@ -13,20 +13,21 @@ from hypothesis import reject
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
+from .device_rules import DeviceRules
 from .history import KINDS, REST
 from .lending_rules import FIRST, LAST, LendingRules, Loan, loans
-from .openings import OPENINGS
+from .openings import ONE_DEVICE, OPENINGS
 from .town import OWNERS, PATHS
 from .trouble_rules import TroubleRules
 
 __all__ = ["KINDS", "LendingMachine", "Loan"]
 
 
-class LendingMachine(LendingRules, TroubleRules):
+class LendingMachine(LendingRules, TroubleRules, DeviceRules):
     """One history."""
 
     # The half of all histories begins with one.
-    openings: ClassVar[tuple[str, ...]] = ("",) * len(OPENINGS) + tuple(OPENINGS)
+    openings: ClassVar[tuple[str, ...]] = ("",) * len(ONE_DEVICE) + ONE_DEVICE
 
     @initialize(data=st.data(), seed=st.integers(0, 1023), some=st.lists(loans, max_size=4))
     def begin(self, data: st.DataObject, seed: int, some: list[Loan]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 from hypothesis import strategies as st
@@ -38,6 +38,8 @@ class Loan:
     days: int
     hours: int
     duties: tuple[Duty, ...] = ()
+    # The device of the owner that decides, if it hears of it.
+    at: str = ""
 
 
 owners = st.sampled_from(OWNERS)
@@ -65,6 +67,11 @@ class LendingRules(History):
         super().__init__()
         self._slots = 0
 
+    def knower(self, grant: Grant, at: str = "") -> str:
+        """The device of its owner, `at` if that may be, that surely knows of a grant."""
+        known = self.model.knows(at or grant.owner, grant.by, grant.given)
+        return (at or grant.owner) if known or not grant.by else grant.by
+
     def room(self) -> bool:
         return len(self.model.grants) < GRANTS_MAX
 
@@ -72,7 +79,9 @@ class LendingRules(History):
 
     @may("lend", "lend", lambda self: self.room())
     def draw_lend(self, data: st.DataObject) -> None:
-        self.lend(data.draw(loans, label="loan"), self.drawn_wait(data))
+        loan = data.draw(loans, label="loan")
+        at = self.drawn_device(data, loan.owner)
+        self.lend(replace(loan, at=at), self.drawn_wait(data))
 
     def lend(self, loan: Loan, wait: float) -> None:
         async def act() -> None:
@@ -81,10 +90,11 @@ class LendingRules(History):
             last_day = day_of(exp_s * 1000)
             first = min(loan.first, last_day)
             window = Window(loan.path, first, first + loan.days - 1)
-            lent = LentTo(loan.owner, loan.reader, window, exp_s, loan.duties)
+            lent = LentTo(loan.owner, loan.reader, window, exp_s, loan.duties, loan.at)
+            device, cid = await self.town.lend(lent)
             self.model.lend(
                 Grant(
-                    await self.town.lend(lent),
+                    cid,
                     loan.owner,
                     loan.reader,
                     loan.path,
@@ -93,6 +103,7 @@ class LendingRules(History):
                     exp_s * 1000,
                     asked=window.last,
                     duty=Duty.DELETE_AT_END in loan.duties,
+                    by=device,
                 )
             )
 
@@ -105,15 +116,16 @@ class LendingRules(History):
 
     def renew_one(self, grant: Grant, more: int, wait: float) -> None:
         async def act() -> None:
-            now_s = self.town.now_ms(grant.owner) // 1000
+            device = self.knower(grant)
+            now_s = self.town.now_ms(device) // 1000
             exp_s = max(grant.exp_ms // 1000, now_s) + more * HOUR_S
             # Of an old grant, no day may be left that has not come.
             try:
-                new = await self.town.renew(grant.owner, grant.cid, exp_s)
+                new = await self.town.renew(device, grant.cid, exp_s)
             except UsageError:
                 self._was_renewed(grant)
                 return
-            self.model.renew(grant.cid, new, exp_s * 1000)
+            self.model.renew(grant.cid, new, exp_s * 1000, device)
 
         self._do("renew", act, wait)
 
@@ -126,9 +138,10 @@ class LendingRules(History):
         until_s = grant.exp_ms // 1000 + ALWAYS_S
 
         async def act() -> None:
-            if self.town.now_ms(grant.owner) < grant.exp_ms:
+            device = self.knower(grant)
+            if self.town.now_ms(device) < grant.exp_ms:
                 try:
-                    await self.town.renew_always(grant.owner, grant.cid, until_s)
+                    await self.town.renew_always(device, grant.cid, until_s)
                 except UsageError:
                     self._was_renewed(grant)
                     return
@@ -191,7 +204,9 @@ class LendingRules(History):
 
     @may("take back", "take back", lambda self: self.some(self._live))
     def draw_take_back(self, data: st.DataObject) -> None:
-        self.take_back_one(self.pick(data, self._live), self.drawn_wait(data))
+        grant = self.pick(data, self._live)
+        at = self.drawn_device(data, grant.owner)
+        self.take_back_one(grant, self.drawn_wait(data), at=at)
 
     @may("take back what was suspended", "take back", lambda self: self.some(self._suspended))
     def draw_take_back_suspended(self, data: st.DataObject) -> None:
@@ -203,17 +218,20 @@ class LendingRules(History):
         by_owner = data.draw(st.booleans(), label="by owner")
         self.take_back_one(grant, self.drawn_wait(data), by_owner=by_owner)
 
-    def take_back_one(self, grant: Grant, wait: float, *, by_owner: bool = True) -> None:
+    def take_back_one(
+        self, grant: Grant, wait: float, *, by_owner: bool = True, at: str = ""
+    ) -> None:
         async def act() -> None:
+            device = self.knower(grant, at)
             if grant.above is None:
-                await self.town.take_back(grant.owner, grant.cid)
+                await self.town.take_back(device, grant.cid)
             else:
                 # It ends at the owner's door when the owner has heard.
                 await self._rest()
                 by = grant.owner if by_owner else grant.giver
                 await self.town.take_back_lent_on(by, grant.cid)
                 await self._rest()
-            self.model.take_back(grant.cid)
+            self.model.take_back(grant.cid, device)
 
         if grant.above is not None:
             self._do("take back what was lent on", act, wait)
@@ -225,7 +243,8 @@ class LendingRules(History):
         return grant.live and not grant.lost and grant.above is None
 
     def _lent_on(self, grant: Grant) -> bool:
-        return grant.live and grant.above is not None and self.model.sure(grant)
+        held = grant.live and grant.above is not None and not grant.followed
+        return held and self.model.sure(grant)
 
     @may(
         "take back and lend again", "take back", lambda self: self.room() and self.some(self._live)
@@ -241,12 +260,15 @@ class LendingRules(History):
 
     @may("keep", "keep", lambda self: self.some(self._suspended))
     def draw_keep(self, data: st.DataObject) -> None:
-        grant, wait = self.pick(data, self._suspended), self.drawn_wait(data)
+        self.keep_one(self.pick(data, self._suspended), self.drawn_wait(data))
 
+    def keep_one(self, grant: Grant, wait: float) -> None:
         async def act() -> None:
+            await self.together()
             if self.town.now_ms(grant.owner) <= grant.exp_ms and grant.over > self.model.tick:
                 await self.town.keep(grant.owner, grant.cid)
                 self.model.keep(grant.cid)
+                await self.together()
 
         self._do("keep", act, wait)
 
@@ -259,8 +281,9 @@ class LendingRules(History):
     @may("write", "write", lambda self: self._slots < SLOTS)
     def draw_write(self, data: st.DataObject) -> None:
         owner = data.draw(owners, label="owner")
+        at = self.drawn_device(data, owner)
         path, span = data.draw(paths, label="path"), data.draw(spans, label="days")
-        self.write(owner, "", path, span, self.drawn_wait(data))
+        self.write(owner, "", path, span, self.drawn_wait(data), at=at)
 
     @may("hand back", "write", lambda self: self._slots < SLOTS)
     def draw_hand_back(self, data: st.DataObject) -> None:
@@ -268,18 +291,28 @@ class LendingRules(History):
         path, span = data.draw(paths, label="path"), data.draw(spans, label="days")
         self.write(owner, "volt", path, span, self.drawn_wait(data))
 
-    def write(self, owner: str, source: str, path: str, span: tuple[int, int], wait: float) -> None:
-        """By the owner's own hand, or handed back by `source`."""
+    def write(
+        self,
+        owner: str,
+        source: str,
+        path: str,
+        span: tuple[int, int],
+        wait: float,
+        *,
+        at: str = "",
+    ) -> None:
+        """By the owner's own hand on the device `at`, or handed back by `source`."""
         days = range(span[0], span[0] + span[1])
         slot, self._slots = self._slots, self._slots + 1
 
         async def act() -> None:
             if source not in ("", owner):
                 self._heal()
-                await self.town.hand_back(source, owner, path, days, slot)
+                device = await self.town.hand_back(source, owner, path, days, slot)
             else:
-                await self.town.write(owner, path, days, slot)
-            self.model.write(owner, path, days, slot, self.town.now_ms(owner))
+                device = at or owner
+                await self.town.write(device, path, days, slot)
+            self.model.write(owner, path, days, slot, self.town.now_ms(device), device)
 
         self._do("write" if source in ("", owner) else "hand back", act, wait)
 
@@ -289,8 +322,8 @@ class LendingRules(History):
         async def act() -> None:
             await self.town.write_whole(owner, days)
             now_ms = self.town.now_ms(owner)
-            self.model.write(owner, VIEWED, days, 0, now_ms)
-            self.model.write(owner, VIEW.path, told, 0, now_ms)
+            self.model.write(owner, VIEWED, days, 0, now_ms, owner)
+            self.model.write(owner, VIEW.path, told, 0, now_ms, owner)
 
         self._do("write what is viewed", act, wait)
 
@@ -302,8 +335,9 @@ class LendingRules(History):
 
     def erase_one(self, page: Page, wait: float) -> None:
         async def act() -> None:
-            await self.town.erase(page.owner, page.path, page.day, page.slot)
-            self.model.erase(page.owner, [page.name])
+            device = page.by or page.owner
+            await self.town.erase(device, page.path, page.day, page.slot)
+            self.model.erase([page.name], device)
 
         self._do("erase a record", act, wait)
 
@@ -320,11 +354,12 @@ class LendingRules(History):
 
     def erase_all(self, owner: str, wait: float) -> None:
         """All that is kept at the path that is lent less."""
-        gone = [page for page in self.model.pages if page.name[:2] == (owner, PATHS[1])]
 
         async def act() -> None:
+            await self.together()
+            known, _ = self.model.at(owner, owner)
             await self.town.erase_all(owner, PATHS[1])
-            self.model.erase(owner, [page.name for page in gone])
+            self.model.erase([page.name for page in known if page.path == PATHS[1]], owner)
 
         self._do("erase a collection", act, wait)
 
@@ -334,12 +369,14 @@ class LendingRules(History):
         grant = self.pick(data, lambda _: True)
         first = grant.first + data.draw(st.integers(-1, 2), label="days later")
         last = grant.last + data.draw(st.integers(-2, 1), label="days longer")
-        self.read_one(grant, Window(grant.path, first, max(first, last)), self.drawn_wait(data))
+        at = self.drawn_device(data, grant.reader)
+        window = Window(grant.path, first, max(first, last))
+        self.read_one(grant, window, self.drawn_wait(data), at=at)
 
-    def read_one(self, grant: Grant, window: Window, wait: float) -> None:
+    def read_one(self, grant: Grant, window: Window, wait: float, *, at: str = "") -> None:
         async def act() -> None:
-            if self._cut not in (grant.owner, grant.reader):
-                await self._read(grant, window)
+            if self._cut not in (*self.town.of(grant.owner), *self.town.of(grant.reader)):
+                await self._read(grant, window, at)
 
         self._do("read", act, wait)
 

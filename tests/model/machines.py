@@ -9,7 +9,7 @@ node confirmed must be so ever after.  Everything here is an order of a `LedWorl
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from entrenous.node.node import Node
 from entrenous.node.offload import InlineOffload
 from entrenous.node.opening import make_key_file, open_home
 from entrenous.node.peers.outgoing import Message, message_of
+from entrenous.node.peers.peers import Pair
 from entrenous.node.restoring import restore_home
 from entrenous.node.store.database import Tx
 from entrenous.node.store.home import Home as HomeFolder
@@ -40,8 +41,21 @@ from .readings import HOUR_S
 T = TypeVar("T")
 
 NAMES = ("ana", "ben", "volt")
+# Ana has another device, at times.
+OTHER = "ana's other"
+TWO = ("ana", OTHER)
 # Nobody waits longer than this for a peer that is there.
 PATIENCE_S = 900
+# Two devices that are on and hear of each other are in step within this.
+STEP_S = 120
+# Devices are told to fetch no more often.
+HURRY_S = 10
+# Or than this, if what must come may be known only to a device that is apart.
+APART_S = 90
+
+
+class Difference(AssertionError):
+    """The nodes and the model disagree."""
 
 
 class Impatient(Exception):
@@ -83,16 +97,33 @@ class Machines:
         self._rest: dict[str, tuple[object, Node]] = {}
         self._restored = 0
         # What each clock is ahead of the right time, in ms.
-        self._astray: dict[str, int] = dict.fromkeys(NAMES, 0)
+        self._astray: dict[str, int] = dict.fromkeys((*NAMES, OTHER), 0)
+        # Whether the two devices of one person hear nothing of each other.
+        self.apart = False
 
     async def stand_up(self) -> None:
         """Everybody is there, and on."""
         for name in NAMES:
             role = Role.ORGANISATION if name == "volt" else Role.PERSON
             machine = await self.world.add(name, role)
-            machine.hazard = OneBlow(self.world.dice.fork(f"blow at {name}"))
+            machine.hazard = self.one_blow(name)
             self.machines[name] = machine
             self.world.power_on(machine)
+
+    # whose they are
+
+    def of(self, person: str) -> tuple[str, ...]:
+        """The devices of a person; the first is called as the person is."""
+        return TWO if person == "ana" and OTHER in self.machines else (person,)
+
+    @staticmethod
+    def person(device: str) -> str:
+        return "ana" if device == OTHER else device
+
+    @property
+    def together(self) -> bool:
+        """Whether there are two devices of one person that hear of each other."""
+        return OTHER in self.machines and not self.apart
 
     # how people are
 
@@ -106,6 +137,19 @@ class Machines:
                     return await self.world.do(machine, act)
                 await trio.sleep(1)
         raise Impatient(f"{name} waited {PATIENCE_S} s")
+
+    async def somewhere(
+        self, names: Sequence[str], act: Callable[[Node], Awaitable[T]]
+    ) -> tuple[str, T]:
+        """Do `act` on the first of these machines that can, until one has; which, and what came."""
+        with trio.move_on_after(PATIENCE_S):
+            while True:
+                for name in dict.fromkeys(names):
+                    await self.switch_on(name)
+                    with suppress(DownError, Away, NotYet):
+                        return name, await self.world.do(self.machines[name], act)
+                await trio.sleep(1)
+        raise Impatient(f"{names[0]} waited {PATIENCE_S} s")
 
     async def switch_on(self, name: str) -> None:
         machine = self.machines[name]
@@ -138,6 +182,13 @@ class Machines:
             kept = self._rest[name] = (machine.disk, machine.at_rest())
         return kept[1]
 
+    def forget_rest(self) -> None:
+        """What was over the disks is of no use: a keystore has changed."""
+        self._rest.clear()
+
+    def one_blow(self, name: str) -> Hazard:
+        return OneBlow(self.world.dice.fork(f"blow at {name}"))
+
     async def waiting(self) -> int:
         """How much is to be said or done yet: words in the outboxes, and what is to be deleted.
 
@@ -147,19 +198,50 @@ class Machines:
         return len(await self._unsaid())
 
     async def _unsaid(self) -> list[str]:
-        suspended = {cid for name in NAMES for cid in await self._suspended(name)}
+        suspended = {cid for name in self.machines for cid in await self._suspended(name)}
 
         def look(tx: Tx, node: Node) -> list[str]:
-            words = map(message_of, node.store.outbox.all(tx))
+            among = node.peers.device_persona(tx)
+            words = [message_of(word) for word in node.store.outbox.all(tx)]
+            # What devices say to each other waits until they meet.
+            words = [word for word in words if not self.apart or word.own != among]
             said = [word.cmd for word in words if accepts(word) not in suspended]
             said += [f"introduction to {pair.name}" for pair in node.introductions.owed(tx)]
             return [*said, *("deletion" for _ in node.deletion_duty.waiting(tx))]
 
-        return [
+        said = [
             f"{name}: {what}"
             for name, machine in self.machines.items()
             for what in await machine.disk.read(partial(look, node=self.at_rest(name)))
         ]
+        return said + await self._to_be_shared()
+
+    async def _to_be_shared(self) -> list[str]:
+        """What two devices that hear of each other have still to do about that."""
+        if not self.together:
+            return []
+        waiting = [name for name in TWO if self.silent(name)]
+        first, other = [await self.machines[name].disk.read(self._shared(name)) for name in TWO]
+        differ = sorted(name for name in first | other if first.get(name) != other.get(name))
+        return [f"{name}: serves nothing yet" for name in waiting] + [
+            f"{name} of two devices" for name in differ
+        ]
+
+    def _shared(self, name: str) -> Callable[[Tx], dict[str, object]]:
+        node = self.at_rest(name)
+
+        def look(tx: Tx) -> dict[str, object]:
+            # To give readers new keys is done last, and stands in no space.
+            keyed = node.keeping.to_rekey(tx)
+            return {**dict(node.handing_over.digests(tx)), **dict.fromkeys(keyed, name)}
+
+        return look
+
+    def silent(self, name: str) -> bool:
+        """Whether a machine that is on serves nothing: it waits for a witness, or was alone for
+        longer than it may be."""
+        node = self.machines[name].node
+        return node is not None and not node.log_head.serves
 
     async def strangers(self) -> bool:
         """Whether a new device is not known yet to everybody."""
@@ -183,17 +265,33 @@ class Machines:
         return await self.machines[name].disk.read(look)
 
     async def until_quiet(self) -> None:
-        """Until everything has been said.  Raises Impatient."""
-        with trio.move_on_after(PATIENCE_S):
+        """Until everything has been said; of two devices that are apart, some may have to wait
+        until they meet.  Raises Impatient."""
+        turn = 0
+        with trio.move_on_after(APART_S if self.apart else PATIENCE_S):
             while True:
-                for name in NAMES:
+                for name in list(self.machines):
                     await self.switch_on(name)
+                if turn % HURRY_S == 0:
+                    self.hurry()
+                turn += 1
                 if not await self.waiting():
                     await trio.testing.wait_all_tasks_blocked()
                     if not await self.waiting():
                         return
+                if turn > STEP_S and await self._to_be_shared():
+                    break
                 await trio.sleep(1)
+        if self.apart:
+            return
         raise Impatient(f"after {PATIENCE_S} s there still wait {await self._unsaid()}")
+
+    def hurry(self) -> None:
+        """As whoever says `devices sync` on both."""
+        for name in TWO:
+            machine = self.machines.get(name)
+            if machine is not None and machine.node is not None and self.together:
+                machine.node.keeping.hurry()
 
     # time
 
@@ -214,7 +312,7 @@ class Machines:
 
     async def _keep_house(self) -> list[str]:
         kept: list[str] = []
-        for name in NAMES:
+        for name in list(self.machines):
             if self.is_on(name):
                 with suppress(DownError):
                     await self.world.do(self.machines[name], lambda node: node.keep_house())
@@ -248,7 +346,11 @@ class Machines:
     async def restore(self, name: str, backup: Path) -> None:
         """The machine is lost; another one stands in its place, made from a backup."""
         machine = self.machines[name]
-        await self.switch_off(name)
+        for device in self.of(name):
+            await self.switch_off(device)
+        # A home that is restored stands alone.
+        self.machines.pop(OTHER, None)
+        self.apart = False
         self._restored += 1
         entropy = machine.entropy.fork(f"restore {self._restored}")
         folder = self._folder / f"restored-{self._restored}"
@@ -278,7 +380,15 @@ class Machines:
         self.world.air.cut([self.machines[name].device], others)
 
     def heal(self) -> None:
+        """Everything reaches everything again; but two devices that are apart stay so."""
         self.world.air.heal()
+        if self.apart:
+            one, other = (self.machines[name].device for name in TWO)
+            self.world.air.cut([one], [other])
+
+
+async def pair_of(node: Node, name: str) -> Pair:
+    return await node.store.database.read(lambda tx: node.peers.named(tx, name))
 
 
 def accepts(word: Message) -> bytes | None:

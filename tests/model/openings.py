@@ -14,177 +14,150 @@ from entrenous.node.steps import DeleteStep
 from entrenous.protocol.duty import Duty
 from entrenous.protocol.window import Window
 
+from .device_openings import DEVICE_OPENINGS
 from .history import REST, TODAY
 from .lending_rules import Loan
-from .town import PATHS, VIEW
-from .who_may import Grant
+from .opened import DELETE, lent, read, written
+from .town import VIEW
 
 if TYPE_CHECKING:
     from .lending_machine import LendingMachine
 
-PATH = PATHS[0]
-SPAN = (TODAY - 1, 3)
-# What is written: a day more at both ends than what is lent.
-WRITTEN = (TODAY - 2, 5)
-DELETE = (Duty.DELETE_AT_END,)
-
-
-def _lent(
-    machine: LendingMachine,
-    owner: str,
-    reader: str,
-    hours: int = 200,
-    duties: tuple[Duty, ...] = (),
-) -> Callable[[], Grant]:
-    """Lend the same three days to somebody; how to find the grant, as it is then."""
-    before = set(machine.model.grants)
-    machine.lend(Loan(owner, reader, PATH, *SPAN, hours, duties), REST)
-    ((cid),) = set(machine.model.grants) - before
-    return lambda: machine.model.grants[cid]
-
-
-def _written(machine: LendingMachine, owner: str = "ana", source: str = "") -> None:
-    machine.write(owner, source, PATH, WRITTEN, REST)
-
-
-def _read(machine: LendingMachine, grant: Grant) -> None:
-    machine.read_one(grant, Window(PATH, grant.first, grant.last), REST)
-
 
 def a_survivor_reads_on(machine: LendingMachine) -> None:
-    gone, stays = _lent(machine, "ana", "ben"), _lent(machine, "ana", "volt")
-    _written(machine)
+    gone, stays = lent(machine, "ana", "ben"), lent(machine, "ana", "volt")
+    written(machine)
     machine.take_back_one(gone(), REST)
-    _written(machine)
-    _read(machine, stays())
+    written(machine)
+    read(machine, stays())
 
 
 def what_ran_out_is_written_to(machine: LendingMachine) -> None:
-    _lent(machine, "ana", "ben", hours=1)
+    lent(machine, "ana", "ben", hours=1)
     machine.pass_time(7, REST)
-    _written(machine)
+    written(machine)
 
 
 def power_goes_after_a_taking_back(machine: LendingMachine) -> None:
-    gone = _lent(machine, "ana", "ben")
+    gone = lent(machine, "ana", "ben")
     machine.take_back_one(gone(), 0.0)
     machine.power("ana", REST)
 
 
 def a_clock_goes_back_over_an_end(machine: LendingMachine) -> None:
-    _lent(machine, "ana", "ben", hours=1)
+    lent(machine, "ana", "ben", hours=1)
     machine.set_clock("ana", 25, 0.0)
     machine.pass_time(1, 0.0)
     machine.set_clock("ana", -25, 0.0)
-    _written(machine)
+    written(machine)
 
 
 def a_renewed_grant_outlives_the_first(machine: LendingMachine) -> None:
-    first = _lent(machine, "ana", "volt", hours=5)
+    first = lent(machine, "ana", "volt", hours=5)
     machine.renew_one(first(), 40, REST)
     machine.pass_time(7, REST)
-    _written(machine)
-    _read(machine, first())
+    written(machine)
+    read(machine, first())
 
 
 def a_grant_is_renewed_by_itself(machine: LendingMachine) -> None:
-    first = _lent(machine, "ana", "volt", hours=40)
+    first = lent(machine, "ana", "volt", hours=40)
     machine.renew_always_one(first(), REST)
     machine.pass_time(25, REST)
     machine.pass_time(25, REST)
-    _written(machine)
+    written(machine)
 
 
 def lent_on_and_keys_turned(machine: LendingMachine) -> None:
-    other, root = _lent(machine, "volt", "ana"), _lent(machine, "volt", "ana")
+    other, root = lent(machine, "volt", "ana"), lent(machine, "volt", "ana")
     machine.lend_on_one(root(), 0, 2, 40, REST)
     machine.take_back_one(other(), REST)
-    _written(machine, "volt")
-    _read(machine, list(machine.model.grants.values())[-1])
+    written(machine, "volt")
+    read(machine, list(machine.model.grants.values())[-1])
 
 
 def the_middle_of_a_chain_is_taken_back(machine: LendingMachine) -> None:
-    root = _lent(machine, "volt", "ana")
+    root = lent(machine, "volt", "ana")
     machine.lend_on_one(root(), 0, 2, 40, REST)
     machine.take_back_one(root(), REST)
-    _written(machine, "volt")
-    _read(machine, list(machine.model.grants.values())[-1])
+    written(machine, "volt")
+    read(machine, list(machine.model.grants.values())[-1])
 
 
 def the_end_of_a_chain_is_taken_back(machine: LendingMachine) -> None:
-    root = _lent(machine, "volt", "ana")
+    root = lent(machine, "volt", "ana")
     machine.lend_on_one(root(), 0, 2, 40, REST)
     machine.take_back_one(list(machine.model.grants.values())[-1], REST, by_owner=False)
-    _written(machine, "volt")
-    _read(machine, root())
+    written(machine, "volt")
+    read(machine, root())
 
 
 def what_was_lent_on_runs_out(machine: LendingMachine) -> None:
-    root = _lent(machine, "volt", "ana")
+    root = lent(machine, "volt", "ana")
     machine.lend_on_one(root(), 0, 2, 1, REST)
     machine.pass_time(7, REST)
-    _written(machine, "volt")
-    _read(machine, root())
+    written(machine, "volt")
+    read(machine, root())
 
 
 def what_was_read_is_deleted(machine: LendingMachine) -> None:
     ended, runs_out = (
-        _lent(machine, "ana", "ben", duties=DELETE),
-        _lent(machine, "ana", "volt", hours=5, duties=DELETE),
+        lent(machine, "ana", "ben", duties=DELETE),
+        lent(machine, "ana", "volt", hours=5, duties=DELETE),
     )
-    _written(machine)
-    _read(machine, ended())
-    _read(machine, runs_out())
+    written(machine)
+    read(machine, ended())
+    read(machine, runs_out())
     machine.doom("ben", DeleteStep.REMOVED.value, 0, 0.0)
     machine.take_back_one(ended(), REST)
     machine.pass_time(7, REST)
 
 
 def what_was_read_is_erased(machine: LendingMachine) -> None:
-    lent = _lent(machine, "ana", "ben", duties=DELETE)
-    _written(machine, source="volt")
-    _read(machine, lent())
+    grant = lent(machine, "ana", "ben", duties=DELETE)
+    written(machine, source="volt")
+    read(machine, grant())
     machine.erase_one(machine.model.pages[1], REST)
-    _read(machine, lent())
+    read(machine, grant())
 
 
 def an_owner_is_restored(machine: LendingMachine) -> None:
-    gone = _lent(machine, "ana", "ben")
-    _lent(machine, "ana", "volt")
+    gone = lent(machine, "ana", "ben")
+    lent(machine, "ana", "volt")
     machine.back_up("ana")
     machine.take_back_one(gone(), REST)
     machine.restore_one("ana", REST)
-    _written(machine)
+    written(machine)
 
 
 def a_reader_is_restored(machine: LendingMachine) -> None:
-    _lent(machine, "ana", "ben")
-    other = _lent(machine, "ana", "volt")
+    lent(machine, "ana", "ben")
+    other = lent(machine, "ana", "volt")
     machine.back_up("ben")
     machine.take_back_one(other(), REST)
-    _written(machine)
+    written(machine)
     machine.restore_one("ben", REST)
-    _written(machine)
+    written(machine)
 
 
 def who_lent_on_is_restored(machine: LendingMachine) -> None:
-    other, root = _lent(machine, "volt", "ana"), _lent(machine, "volt", "ana")
+    other, root = lent(machine, "volt", "ana"), lent(machine, "volt", "ana")
     machine.lend_on_one(root(), 0, 2, 40, REST)
     machine.back_up("ana")
     machine.take_back_one(list(machine.model.grants.values())[-1], REST, by_owner=False)
     machine.restore_one("ana", REST)
     machine.take_back_one(other(), REST)
-    _written(machine, "volt")
+    written(machine, "volt")
 
 
 def days_are_encrypted_again(machine: LendingMachine) -> None:
     gone, stays = (
-        _lent(machine, "ana", "ben", duties=(Duty.ENCRYPT_AGAIN,)),
-        _lent(machine, "ana", "volt"),
+        lent(machine, "ana", "ben", duties=(Duty.ENCRYPT_AGAIN,)),
+        lent(machine, "ana", "volt"),
     )
-    _written(machine)
+    written(machine)
     machine.take_back_one(gone(), REST)
-    _read(machine, stays())
+    read(machine, stays())
 
 
 def a_view_is_lent(machine: LendingMachine) -> None:
@@ -220,5 +193,9 @@ OPENINGS: Final[Mapping[str, Callable[[LendingMachine], None]]] = {
         who_lent_on_is_restored,
         days_are_encrypted_again,
         a_view_is_lent,
+        *DEVICE_OPENINGS,
     )
 }
+
+# Those of people with one device each; the others are played with `--devices`.
+ONE_DEVICE: Final = tuple(list(OPENINGS)[: -len(DEVICE_OPENINGS)])

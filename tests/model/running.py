@@ -11,9 +11,11 @@ from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis.stateful import get_state_machine_test
 
 from .lending_machine import KINDS, LendingMachine
-from .openings import OPENINGS
+from .openings import ONE_DEVICE, OPENINGS
 
 STEPS = 40
+# What is drawn: a second device is in the openings, and drawn with `--devices`.
+DRAWN = KINDS - {"devices"}
 # Of one round; part of what a seed means, so a failure replays with the same number.
 HISTORIES = 2
 
@@ -28,7 +30,7 @@ class Round:
     failure: str | None
 
 
-def live(number: int, shrink: bool) -> Round:
+def live(number: int, shrink: bool, devices: bool = False) -> Round:
     """The histories of one seed; a failure told with its smallest form if `shrink`.
 
     Round 0 is each opening once, with little after it.
@@ -37,8 +39,10 @@ def live(number: int, shrink: bool) -> Round:
     reached, failure = Counter[str](), None
     try:
         if number:
-            reached = run(number, HISTORIES, shrink=shrink)
-        for name in () if number else OPENINGS:
+            kinds = KINDS if devices else DRAWN
+            openings = ("", *OPENINGS) if devices else LendingMachine.openings
+            reached = run(number, HISTORIES, kinds=kinds, openings=openings, shrink=shrink)
+        for name in () if number else (OPENINGS if devices else ONE_DEVICE):
             reached += run(1, 1, steps=1, openings=(name,), shrink=shrink)
     except Exception:
         failure = traceback.format_exc()
@@ -50,7 +54,7 @@ def run(
     histories: int,
     *,
     steps: int = STEPS,
-    kinds: frozenset[str] = KINDS,
+    kinds: frozenset[str] = DRAWN,
     openings: tuple[str, ...] = LendingMachine.openings,
     shrink: bool = False,
 ) -> Counter[str]:

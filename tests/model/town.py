@@ -22,9 +22,9 @@ from entrenous.node.errors import Away, NodeError, NotAllowed, NotFound, Refused
 from entrenous.node.grants.lent_on import LentOnSide
 from entrenous.node.grants.renewal import Renewing
 from entrenous.node.node import Node
-from entrenous.node.peers.peers import Pair
 from entrenous.node.store.database import Tx
 from entrenous.node.vault.vault import pieces_of
+from entrenous.protocol.did import Did, did_of
 from entrenous.protocol.duty import Duty
 from entrenous.protocol.errors import Code
 from entrenous.protocol.request import Request
@@ -35,7 +35,8 @@ from entrenous.protocol.view import Kind as ViewKind
 from entrenous.protocol.window import Window
 from entrenous.simulations.machine import DownError, Machine
 
-from .machines import Impatient, Machines, NotYet
+from .devices import Devices
+from .machines import Difference, Impatient, NotYet, pair_of
 from .readings import readings, slots_of, start_of, whole_days
 
 T = TypeVar("T")
@@ -64,9 +65,11 @@ class LentTo:
     window: Window
     exp_s: int
     duties: tuple[Duty, ...] = ()
+    # The device of the owner that decides, if it hears of it.
+    at: str = ""
 
 
-class Town(Machines):
+class Town(Devices):
     """What people do.  Everything here is an order of a `LedWorld`."""
 
     # How many requests were made.
@@ -110,7 +113,7 @@ class Town(Machines):
 
     # writing and erasing
 
-    async def write(self, owner: str, path: str, days: range, slot: int) -> None:
+    async def write(self, device: str, path: str, days: range, slot: int) -> None:
         batch = readings(days, slot)
 
         async def write(node: Node) -> None:
@@ -119,10 +122,10 @@ class Town(Machines):
                     path, METER_READING, pieces_of(batch), origin=b"model", atomic=True
                 )
 
-        await self.insist(owner, write)
+        await self.insist(device, write)
 
-    async def hand_back(self, source: str, owner: str, path: str, days: range, slot: int) -> None:
-        """A delivery, until the owner has it."""
+    async def hand_back(self, source: str, owner: str, path: str, days: range, slot: int) -> str:
+        """A delivery, until a device of the owner has it; which."""
         batch = readings(days, slot)
 
         async def made(node: Node) -> set[bytes]:
@@ -141,7 +144,7 @@ class Town(Machines):
                 await self.switch_on(source)
                 raise NotYet
 
-        await self.insist(owner, came)
+        return (await self.somewhere(self.of(owner), came))[0]
 
     async def write_whole(self, owner: str, days: range) -> None:
         """All hours of these days, where only a view is lent; and what the view tells of them."""
@@ -157,28 +160,28 @@ class Town(Machines):
 
         await self.insist(owner, write)
 
-    async def erase(self, owner: str, path: str, day: int, slot: int) -> None:
+    async def erase(self, device: str, path: str, day: int, slot: int) -> None:
         """One record."""
 
         async def erase(node: Node) -> None:
             with suppress(NotFound):  # it was gone just before the machine went off
                 await node.erasing.erase_record(path, start_of(day, slot))
 
-        await self.insist(owner, erase)
+        await self.insist(device, erase)
 
-    async def erase_all(self, owner: str, path: str) -> None:
+    async def erase_all(self, device: str, path: str) -> None:
         """A whole collection."""
 
         async def erase(node: Node) -> None:
             with suppress(NotFound):
                 await node.erasing.erase_collection(path)
 
-        await self.insist(owner, erase)
+        await self.insist(device, erase)
 
     # lending
 
-    async def lend(self, lent: LentTo) -> bytes:
-        """Ask, and grant it all; the CID once it is kept."""
+    async def lend(self, lent: LentTo) -> tuple[str, bytes]:
+        """Ask, and grant it all; the device that did, and the CID once it is kept."""
         owner, reader, window, exp_s = lent.owner, lent.reader, lent.window, lent.exp_s
         pair = await self.insist(reader, partial(pair_of, name=owner))
         clauses = (
@@ -215,9 +218,9 @@ class Town(Machines):
             node.outgoing.notify()
             return given.cid
 
-        return await self.insist(owner, decide)
+        return await self.somewhere((lent.at or owner, *self.of(owner)), decide)
 
-    async def renew(self, owner: str, cid: bytes, exp_s: int) -> bytes:
+    async def renew(self, device: str, cid: bytes, exp_s: int) -> bytes:
         """Go on with a grant until later; the CID of the new one."""
 
         async def renew(node: Node) -> bytes:
@@ -231,9 +234,9 @@ class Town(Machines):
             node.outgoing.notify()
             return new
 
-        return await self.insist(owner, renew)
+        return await self.insist(device, renew)
 
-    async def renew_always(self, owner: str, cid: bytes, until_s: int) -> None:
+    async def renew_always(self, device: str, cid: bytes, until_s: int) -> None:
         """Let a grant be renewed by itself, a day at a time."""
 
         async def always(node: Node) -> None:
@@ -241,18 +244,18 @@ class Town(Machines):
             now_ms = node.clock.now_ms()
             await node.store.database.write(lambda tx: node.renewals.always(tx, cid, rule, now_ms))
 
-        await self.insist(owner, always)
+        await self.insist(device, always)
 
-    async def take_back(self, owner: str, cid: bytes) -> None:
+    async def take_back(self, device: str, cid: bytes) -> None:
         async def revoke(node: Node) -> None:
             now_ms = node.clock.now_ms()
             with suppress(UsageError):  # it was kept just before the machine went off
                 await node.store.database.write(lambda tx: node.lending.revoke(tx, cid, now_ms))
             node.outgoing.notify()
 
-        await self.insist(owner, revoke)
+        await self.insist(device, revoke)
 
-    async def keep(self, owner: str, cid: bytes) -> None:
+    async def keep(self, device: str, cid: bytes) -> None:
         """Go on with a grant that a restore has suspended."""
 
         async def keep(node: Node) -> None:
@@ -261,7 +264,7 @@ class Town(Machines):
                 await node.store.database.write(lambda tx: node.lending.keep(tx, cid, now_ms))
             node.outgoing.notify()
 
-        await self.insist(owner, keep)
+        await self.insist(device, keep)
 
     async def lend_on(self, root: bytes, window: Window, exp_s: int) -> bytes:
         """Who holds `root` lets another read part of it; the CID once it is kept."""
@@ -315,15 +318,19 @@ class Town(Machines):
 
     # reading
 
-    async def probe(self, reader: str, owner: str, cid: bytes, window: Window) -> str | None:
+    async def probe(
+        self, reader: str, owner: str, cid: bytes, window: Window, device: str
+    ) -> tuple[str, str] | None:
         """What the owner's door says to a read under one grant, whatever the reader knows of it:
-        a code, `served`, or None if the reader has not heard of the grant or nobody answers."""
+        a code, or `served`, and which device said it (`device`, if it can be reached).  None if
+        the reader has not heard of the grant or nobody answers."""
 
-        async def ask(node: Node) -> str | None:
+        async def ask(node: Node) -> tuple[str, str] | None:
             pair = await pair_of(node, owner)
+            wanted = did_of(self.machines[device].device)
             try:
                 held = await node.store.database.read(lambda tx: node.borrowing.get(tx, cid))
-                link = await node.links.link_to(pair)
+                link = await node.links.link_to(pair, wanted)
             except (NotFound, Away, Refused):
                 return None
             exp_s = node.clock.now_ms() // 1000 + 120
@@ -331,15 +338,22 @@ class Town(Machines):
                 lambda tx: node.borrowing.sign_read(tx, held, window, link.server.device, exp_s)
             )
             proofs = [one.delegation.raw for one in held.bundle.links]
+            at = self._called(owner, link.server.device)
             try:
                 said = await node.exchange.invoke(pair, invocation, proofs)
             except Refused as refused:
-                return SERVED if refused.code == Code.OK.value else refused.code
+                return SERVED if refused.code == Code.OK.value else refused.code, at
             except Away:
                 return None
-            return said.answer.code.value
+            return said.answer.code.value, at
 
         return await self._asked(reader, ask)
+
+    def _called(self, owner: str, device: Did) -> str:
+        for name in self.of(owner):
+            if did_of(self.machines[name].device) == device:
+                return name
+        raise Difference(f"{device}, which is none of {owner}, serves for {owner}")
 
     async def read(
         self, reader: str, owner: str, window: Window, principal: str = ""
@@ -372,14 +386,10 @@ class Town(Machines):
                 said = await self.world.do(self.machines[reader], act)
             except (DownError, Impatient):
                 return None
-            if said != Code.BUSY.value:
+            if not _is_busy(said):
                 return said
             await trio.sleep(5)
         raise Impatient("a node was busy without end")
-
-
-async def pair_of(node: Node, name: str) -> Pair:
-    return await node.store.database.read(lambda tx: node.peers.named(tx, name))
 
 
 async def _has(node: Node, path: str, day: int, slot: int) -> bool:
@@ -388,3 +398,11 @@ async def _has(node: Node, path: str, day: int, slot: int) -> bool:
     except NodeError:
         return False
     return (day, slot) in slots_of(reading.batch)
+
+
+def _is_busy(said: object) -> bool:
+    match said:
+        case (str(code), str()) | str(code):
+            return code == Code.BUSY.value
+        case _:
+            return False

@@ -8,7 +8,7 @@ from entrenous.node.steps import AgainStep, DeleteStep, GrantStep, ReadStep, Rev
 
 from .drawing import may
 from .history import Backup, History
-from .machines import NAMES
+from .machines import NAMES, TWO
 
 STEPS = (
     *(step.value for step in (*GrantStep, *ReadStep, *RevokeStep, *DeleteStep, *AgainStep)),
@@ -20,7 +20,6 @@ COMMON = 3
 # Any two clocks differ by less than is tolerated between nodes.
 ASTRAY_S = (-25, -10, 0, 10, 25)
 
-names = st.sampled_from(NAMES)
 steps = st.sampled_from(STEPS)
 astray = st.sampled_from(ASTRAY_S)
 passing = st.sampled_from((1, 7, 25))
@@ -35,14 +34,17 @@ class TroubleRules(History):
 
     def pass_time(self, hours: int, wait: float) -> None:
         async def act() -> None:
-            for name in await self.town.pass_time(hours):
-                self.model.see(name, self.town.now_ms(name))
+            kept = await self.town.pass_time(hours)
+            for owner in NAMES:
+                devices = self.town.of(owner)
+                if all(name in kept for name in devices):
+                    self.model.see(owner, min(map(self.town.now_ms, devices)))
 
         self._do("time passes", act, wait)
 
     @may("clock set", "time")
     def draw_set_clock(self, data: st.DataObject) -> None:
-        name = data.draw(names, label="name")
+        name = self.drawn_name(data)
         self.set_clock(name, data.draw(astray, label="seconds astray"), self.drawn_wait(data))
 
     def set_clock(self, name: str, astray_s: int, wait: float) -> None:
@@ -51,18 +53,18 @@ class TroubleRules(History):
 
     @may("power goes or comes", "trouble")
     def draw_power(self, data: st.DataObject) -> None:
-        self.power(data.draw(names, label="name"), self.drawn_wait(data))
+        self.power(self.drawn_name(data), self.drawn_wait(data))
 
     @may("power will go at a step", "trouble")
     def draw_doom(self, data: st.DataObject) -> None:
         """The power of one of them will go at a step of what comes next."""
-        name, step = data.draw(names, label="name"), data.draw(steps, label="step")
+        name, step = self.drawn_name(data), data.draw(steps, label="step")
         self.doom(name, step, data.draw(st.integers(0, COMMON)), self.drawn_wait(data))
 
     @may("network cut, or whole", "trouble")
     def draw_network(self, data: st.DataObject) -> None:
         """Nothing reaches one of them any more, or everything does again."""
-        self.network(data.draw(names, label="name"), self.drawn_wait(data))
+        self.network(self.drawn_name(data), self.drawn_wait(data))
 
     def power(self, name: str, wait: float) -> None:
         async def act() -> None:
@@ -89,12 +91,13 @@ class TroubleRules(History):
 
         self._do("network cut, or whole", act, wait)
 
-    @may("backup", "restore")
+    @may("backup", "restore", lambda self: not self.town.apart)
     def draw_back_up(self, data: st.DataObject) -> None:
-        self.back_up(data.draw(names, label="name"))
+        self.back_up(data.draw(st.sampled_from(NAMES), label="name"))
 
     def back_up(self, name: str) -> None:
         async def act() -> None:
+            await self.together()
             said = not await self.town.waiting()
             file = await self.town.back_up(name)
             # What was said before a machine that had no power went on again is on its way now.
@@ -122,6 +125,8 @@ class TroubleRules(History):
             self._heal()
             backup = self._backups[name]
             await self.town.restore(name, backup.file)
+            if name == TWO[0]:
+                self.model.alone()
             self.model.restore(name, backup.photograph)
             self._backups = {name: backup}
 

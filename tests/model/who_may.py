@@ -5,10 +5,14 @@ and ends; a page is a day at a moment.  Moments are numbered (`tick`), so that t
 millisecond have an order.
 
     may read      the grant has begun, has not ended, is not suspended, and the day is in it
-    opens         the day is in it, and the page was written before the grant ended or was suspended
+    opens         the day is in it, and the page was written before the grant ended or was
+                  suspended, or where nobody had heard of that
     lent on       both hold only as far as they hold of the grant that it was lent on from
     must be gone  what was read under a duty to delete, once that grant ended or its owner erased
                   it, unless the reader holds another grant on the day
+
+Two devices of one person know what happened on either: surely, once they were in step after it;
+surely not, if it happened on the other since they are apart; else perhaps.
 
 Whoever is restored from a backup has forgotten what came after it.  At an owner, pages are gone,
 grants given since are over, and all that were live then wait until their owner keeps them.  What a
@@ -39,6 +43,10 @@ class Page:
     slot: int
     tick: int
     t_ms: int
+    # The device where it was written, and where it was erased.
+    by: str = ""
+    gone: int = NEVER
+    gone_by: str = ""
 
     @property
     def name(self) -> Name:
@@ -65,6 +73,11 @@ class Grant:
     giver: str = ""
     ended: int = NEVER
     suspended: int = NEVER
+    # The device where it was given, and where it was taken back.
+    by: str = ""
+    ended_by: str = ""
+    # Between who two of them were: one is somebody else now, and doors know nothing of this one.
+    followed: bool = False
     # When its owner's clock was first seen beyond `exp_ms`.
     over: int = NEVER
     renewed: bool = False
@@ -94,13 +107,10 @@ class Grant:
         """Whether it held at any time from `tick` on."""
         return min(self.ended, self.suspended, self.over) > tick
 
-    def opens(self, page: Page) -> bool:
-        return (
-            (page.owner, page.path) == self.on
-            and self.has(page.day)
-            and page.tick < min(self.ended, self.suspended)
-            and page.t_ms <= self.exp_ms
-        )
+    def about(self, page: Page) -> bool:
+        """Whether it is for this page, if it held when that was written."""
+        within = (page.owner, page.path) == self.on and self.has(page.day)
+        return within and page.t_ms <= self.exp_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +137,11 @@ class WhoMay:
     erased: dict[Name, int] = field(default_factory=dict[Name, int])
     # The latest that each owner's clock showed.
     latest: dict[str, int] = field(default_factory=dict[str, int])
+    # What was erased, and another device may not know yet.
+    going: list[Page] = field(default_factory=list[Page])
+    # When the two devices were last in step (always, of one), and since when they are apart.
+    met: int = NEVER
+    parted: int = NEVER
     tick: int = 0
 
     def now(self) -> int:
@@ -145,7 +160,44 @@ class WhoMay:
     def opens(self, grant: Grant, page: Page) -> bool:
         """Whether the keys of `grant` open `page`."""
         above = self.above(grant)
-        return grant.opens(page) and (above is None or self.opens(above, page))
+        unheard = grant.ended < grant.suspended and not self.knows(
+            page.by, grant.ended_by, grant.ended
+        )
+        before = page.tick < min(grant.ended, grant.suspended) or unheard
+        return grant.about(page) and before and (above is None or self.opens(above, page))
+
+    def knows(self, device: str, by: str, tick: int) -> bool | None:
+        """Whether a device knows what happened on device `by`; None: perhaps."""
+        if tick == NEVER:
+            return False
+        if by in ("", device) or tick <= self.met:
+            return True
+        return False if tick > self.parted else None
+
+    def as_known(self, device: str, grant: Grant) -> list[Grant]:
+        """How a grant may stand at a device of its owner."""
+        heard = self.knows(device, grant.by, grant.given)
+        ended = self.knows(device, grant.ended_by, grant.ended)
+        forms = [] if heard else [replace(grant, lost=True)]
+        if heard is not False and ended is not False:
+            forms.append(grant)
+        if heard is not False and not ended:
+            forms.append(replace(grant, ended=NEVER))
+        return forms
+
+    def at(self, device: str, owner: str) -> tuple[list[Page], list[Page]]:
+        """The pages that must be at a device of `owner`, and all that may be."""
+        must, may = list[Page](), list[Page]()
+        for page in (*self.pages, *self.going):
+            if page.owner != owner:
+                continue
+            there = self.knows(device, page.by, page.tick)
+            gone = self.knows(device, page.gone_by, page.gone)
+            if there and gone is False:
+                must.append(page)
+            if there is not False and not gone:
+                may.append(page)
+        return must, may
 
     def sure(self, grant: Grant) -> bool:
         """Whether its reader, and whoever lends it on, knows all of it."""
@@ -169,10 +221,10 @@ class WhoMay:
             for grant in self.grants.values()
         )
 
-    def must_be_gone(self, reader: str, name: Name, then_ms: int) -> bool:
-        """Whether a page that `reader` fetched may be kept no more, once everything was said;
-        `then_ms` is when its clock was looked at for grants that ran out."""
-        fetched = self.fetched.get((reader, name), 0)
+    def must_be_gone(self, reader: str, name: Name, then_ms: int, device: str) -> bool:
+        """Whether a page that a device of `reader` fetched may be kept no more, once everything
+        was said; `then_ms` is when its clock was looked at for grants that ran out."""
+        fetched = self.fetched.get((device, name), 0)
         mine = [
             grant
             for grant in self.grants.values()
@@ -192,36 +244,38 @@ class WhoMay:
 
     # what happens
 
-    def write(self, owner: str, path: str, days: range, slot: int, t_ms: int) -> None:
+    def write(self, owner: str, path: str, days: range, slot: int, t_ms: int, by: str = "") -> None:
         tick = self.now()
-        self.pages += [Page(owner, path, day, slot, tick, t_ms) for day in days]
+        self.pages += [Page(owner, path, day, slot, tick, t_ms, by) for day in days]
 
-    def erase(self, owner: str, names: Iterable[Name]) -> None:
+    def erase(self, names: Iterable[Name], by: str = "") -> None:
         tick, gone = self.now(), set(names)
+        erased = [page for page in self.pages if page.name in gone]
         self.pages = [page for page in self.pages if page.name not in gone]
+        self.going += [replace(page, gone=tick, gone_by=by) for page in erased]
         self.erased |= dict.fromkeys(gone, tick)
 
-    def fetch(self, reader: str, names: Iterable[Name]) -> None:
+    def fetch(self, device: str, names: Iterable[Name]) -> None:
         tick = self.now()
-        self.fetched |= {(reader, name): tick for name in names}
+        self.fetched |= {(device, name): tick for name in names}
 
     def lend(self, grant: Grant) -> None:
         self.grants[grant.cid] = replace(grant, given=self.now())
 
-    def renew(self, cid: bytes, new: bytes, exp_ms: int) -> None:
+    def renew(self, cid: bytes, new: bytes, exp_ms: int, by: str = "") -> None:
         """The same days, for longer; those that the end cut off go on as far as was asked for."""
         old = self.grants[cid]
         cut = old.last == day_of(old.exp_ms)
         last = min(old.asked if cut else old.last, day_of(exp_ms))
-        fresh = replace(old, cid=new, last=last, exp_ms=exp_ms, over=NEVER)
+        fresh = replace(old, cid=new, last=last, exp_ms=exp_ms, over=NEVER, ended=NEVER, by=by)
         self.grants[cid] = replace(old, renewed=True)
         self.lend(fresh)
         if cid in self.always:
             self.always[new] = self.always.pop(cid)
 
-    def take_back(self, cid: bytes) -> None:
+    def take_back(self, cid: bytes, by: str = "") -> None:
         grant = self.grants[cid]
-        self.grants[cid] = replace(grant, ended=min(self.now(), grant.suspended))
+        self.grants[cid] = replace(grant, ended=min(self.now(), grant.suspended), ended_by=by)
 
     def keep(self, cid: bytes) -> None:
         self.grants[cid] = replace(self.grants[cid], suspended=NEVER)
@@ -236,6 +290,36 @@ class WhoMay:
         for cid, grant in self.grants.items():
             if grant.owner == owner and now_ms > grant.exp_ms and grant.over == NEVER:
                 self.grants[cid] = replace(grant, over=tick)
+
+    # devices
+
+    def meet(self) -> None:
+        """Both devices know everything."""
+        self.met, self.parted = self.now(), NEVER
+        self.going = []
+
+    def part(self) -> None:
+        """From now on neither hears of the other."""
+        self.parted = self.now()
+
+    def alone(self) -> None:
+        """There is one device, which knows everything."""
+        self.met = self.parted = NEVER
+        self.going = []
+
+    def follow(self, old: bytes, new: bytes) -> None:
+        """A grant is given again, since one of the two is somebody else now."""
+        grant, tick = self.grants[old], self.now()
+        self.grants[old] = replace(grant, ended=min(tick, grant.suspended))
+        self.lend(replace(grant, cid=new, followed=False))
+        if old in self.always:
+            self.always[new] = self.always.pop(old)
+
+    def leave_behind(self, person: str) -> None:
+        """Everything until now was with who this person was."""
+        for cid, grant in self.grants.items():
+            if person in (grant.owner, grant.reader, grant.giver):
+                self.grants[cid] = replace(grant, followed=True)
 
     # backups
 
