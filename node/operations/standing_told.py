@@ -36,7 +36,7 @@ async def ask_standing_terms(host: Host, args: Args, emit: Emit) -> Value:
         raise NotAllowed(f"{pair.name} does not answer this: {said.answer.code.value}")
     out = parse_out(Cmd.STANDING, said.answer.out)
     assert isinstance(out, bytes)
-    rules = _rules(out)
+    rules = rules_told(out)
     now_ms = node.clock.now_ms()
     await node.store.database.write(lambda tx: node.standing_rules.heard(tx, pair, out, now_ms))
     return to_value(StandingTold(pair.name, now_ms, rules))
@@ -56,10 +56,10 @@ def _told(node: Node, tx: Tx, peer: str) -> StandingTold:
             f"{peer} was never asked for its standing terms: `entrenous terms standing of {peer}`"
         )
     heard_ms, raw = kept
-    return StandingTold(peer, heard_ms, _rules(raw))
+    return StandingTold(peer, heard_ms, rules_told(raw))
 
 
-def _rules(out: bytes) -> tuple[Value, ...]:
+def rules_told(out: bytes) -> tuple[Value, ...]:
     """What a peer told, read strictly and written again: nothing else reaches a screen.
 
     Raises WireError.

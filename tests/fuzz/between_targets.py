@@ -8,6 +8,7 @@ from typing import Final
 from entrenous.crypto.errors import CryptoError
 from entrenous.crypto.labels import Tag, label
 from entrenous.crypto.seal import seal
+from entrenous.node.operations.standing_told import rules_told
 from entrenous.protocol.did import did_of
 from entrenous.protocol.errors import (
     CapabilityError,
@@ -158,6 +159,14 @@ TARGETS = (
         "standing-terms",
         _standing,
         ("protocol.standing_terms_file",),
+        _standing_seeds,
+        _LISTED,
+        form=Form.VALUE,
+    ),
+    Target(
+        "standing-told",
+        rules_told,
+        ("node.operations.standing_told",),
         _standing_seeds,
         _LISTED,
         form=Form.VALUE,

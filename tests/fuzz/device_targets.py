@@ -77,7 +77,7 @@ class _UndoneError(Exception):
 async def _lived(found: list[tuple[str, Value]]) -> Keystore:
     """A person's life in large, told as rows; the keystore of their device."""
     async with a_town(b"rows of devices") as town:
-        ada, _ = await bank_and_ada(town)
+        ada, bank = await bank_and_ada(town)
         volt = await town.party("volt", Role.ORGANISATION)
         await meet(ada, volt)
         await ada.fill(CURVE, DAY, 10)
@@ -87,6 +87,8 @@ async def _lived(found: list[tuple[str, Value]]) -> Keystore:
         await client_of(ada).shared_propose(
             "bank", CONTACTS, "c1", changes=(("addresses", "2 New Street"),), reason=""
         )
+        card = {"who": {"legal_name": "The Bank"}, "earns": "Fees."}
+        await bank.write(lambda tx: bank.node.cards.write(tx, card, "bank", bank.now_ms))
         await _more(ada)
         await ada.node.rows.catch_up()
         await in_step(ada, laptop)
@@ -219,7 +221,7 @@ def _target(name: str, covers: tuple[str, ...], *spaces: str) -> Target:
 TARGETS: Final = (
     _target(
         "rows-of-lines",
-        ("line_rows", "epoch_space", "own_device", "own_devices"),
+        ("line_rows", "epoch_space", "own_device", "own_devices", "node.peers.pair"),
         *("family", "devices", "personas", "personas-left", "follows", "epochs", "pairs"),
         *("steps-said", "steps-heard", "inceptions-left"),
     ),

@@ -1,4 +1,5 @@
-"""Targets: an export from elsewhere.  Its manifest, a record of it, a statement in it."""
+"""Targets: an export from elsewhere.  Its manifest, and lines of it: a record, a statement, an
+import."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import json
 from entrenous.crypto.entropy import SeededEntropy
 from entrenous.crypto.errors import CryptoError
 from entrenous.crypto.keys import PersonaKey
-from entrenous.node.export.reimport_lines import read_record, read_statement
+from entrenous.node.export.reimport_lines import read_import, read_record, read_statement
 from entrenous.node.store.errors import StoreDamaged
 from entrenous.protocol.cid import cid_text
 from entrenous.protocol.day import day_of, start_ms
@@ -21,6 +22,7 @@ from entrenous.protocol.export_manifest import (
     parse_manifest,
     records_file,
 )
+from entrenous.protocol.json_text import read_object
 from entrenous.protocol.record import Batch
 from entrenous.protocol.record_text import batch_of_texts, field_names, record_texts
 from entrenous.protocol.schema import METER_READING, SCHEMAS
@@ -48,6 +50,32 @@ def _record(data: bytes) -> object:
             same(again, fields, "a record is spelled in two ways")
             return [schema.name, batch.row(0), rest]
     raise RecordError("no schema has these fields")
+
+
+def _import(data: bytes) -> object:
+    return read_import(read_object(data, "an import", bytes_max=8192))
+
+
+def _imports() -> list[bytes]:
+    row = {
+        "id": "11" * 16,
+        "file": "2026.csv",
+        "reader": "meter",
+        "path": _PATH,
+        "state": "done",
+        "plan": "22" * 16,
+        "pieces": 2,
+        "done_pieces": 2,
+        "records": 48,
+        "duplicates": 3,
+        "differing": 0,
+        "first": day_text(_DAY),
+        "last": day_text(_DAY + 1),
+        "changed_ms": 1_767_225_600_000,
+        "done_ms": 1_767_225_600_000,
+    }
+    noted = {"beside": 0, "same": 1, "ambiguous": 0, "same_as": {"bank": 1}, "noted": True}
+    return [json.dumps(row).encode(), json.dumps({**row, **noted}).encode()]
 
 
 def _readings() -> Batch:
@@ -146,6 +174,15 @@ TARGETS = (
         _statements,
         (WireError, RecordError, CryptoError, StoreDamaged),
         words=(b"undated", b"null", b'"leaves"', b"[]", b"2026-01-01"),
+        bytes_max=8192,
+    ),
+    Target(
+        "export-import",
+        _import,
+        ("node.export.reimport_lines",),
+        _imports,
+        (WireError, RecordError, StoreDamaged),
+        words=(b"null", b'"noted"', b"1e9", b'"undone"', b'"same_as"', b"{}"),
         bytes_max=8192,
     ),
 )

@@ -16,6 +16,7 @@ from types import FrameType
 
 import pytest
 
+from entrenous.protocol.cid import cid_from_text
 from entrenous.protocol.errors import WireError
 from entrenous.protocol.wire import decode, encode
 from entrenous.tests.fuzz import cbor_mutation, libfuzzer
@@ -65,14 +66,12 @@ WITHOUT = {
             ),
             *(
                 "node.parcels.book",
-                "node.peers.peers",
                 "node.exchange.quotas",
                 "node.parcels.reads_by_file",
             ),
-            *("node.store.objects", "node.store.sealer", "node.store.transaction"),
+            *("node.store.objects", "node.store.transaction"),
             *(
                 "node.vault.stored",
-                "node.devices.own_device",
                 "node.imports.told_before",
                 "node.peers.lines",
                 "node.shared.kept",
@@ -90,9 +89,9 @@ WITHOUT = {
         ("protocol.fields_needed", "protocol.purposes", "protocol.view_words"),
         "tables of the package, read once, held by tests of their own",
     ),
-    "node.operations.terms": "requests of our own inbox, as `protocol.request` reads them",
     "node.vault.facts": "records of our own vault",
     "node.imports.plan": "hands files to readers",
+    "node.cli.history": "moments, as `node.imports.spelled_time` reads them",
     "node.network.libp2p_parts": "libp2p's own formats",
     "node.parcels.fetching": "an offer, as `protocol.offer` reads it",
     "node.push.client": "frames, as `protocol.push` reads them",
@@ -184,7 +183,6 @@ NOT_CALLED = {
     "node.devices.enrolling.from_row": _OWN_ROWS,
     "node.log.witnesses.from_row": _OWN_ROWS,
     "node.log.witnessing.from_row": _OWN_ROWS,
-    "node.grants.grant_lines.line_from_row": _OWN_ROWS,
 }
 _TAKES = {"bytes", "str", "Value", "Body"}
 
@@ -222,6 +220,8 @@ def _called() -> set[str]:
     sys.setprofile(note)
     try:
         for target in TARGETS.values():
+            # What a test before this one had read is remembered, and would not be called.
+            cid_from_text.cache_clear()
             for seed in target.seeds():
                 attempt(target, seed)
     finally:
