@@ -348,9 +348,10 @@ class Machines:
         machine = self.machines[name]
         for device in self.of(name):
             await self.switch_off(device)
-        # A home that is restored stands alone.
-        self.machines.pop(OTHER, None)
-        self.apart = False
+        if name == TWO[0]:
+            # A home that is restored stands alone.
+            self.machines.pop(OTHER, None)
+            self.apart = False
         self._restored += 1
         entropy = machine.entropy.fork(f"restore {self._restored}")
         folder = self._folder / f"restored-{self._restored}"
