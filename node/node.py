@@ -29,6 +29,7 @@ from .devices.erased_rows import erased_spaces
 from .devices.handing_over import HandingOver
 from .devices.household_rows import household_spaces
 from .devices.keeping import Keeping
+from .devices.lent_on_rows import LentOnSpace
 from .devices.mandate_rows import mandate_spaces
 from .devices.money_rows import money_spaces
 from .devices.own_devices import OwnDevices
@@ -739,6 +740,7 @@ class Node:
     def _more_spaces(self) -> Iterator[Space]:
         """What the person's devices share beside grants and what pages came with."""
         objects = self.store.objects
+        yield LentOnSpace(self.lending_on)
         yield from acquaintance_spaces(objects, self.cards)
         yield from household_spaces(self.household)
         yield from mandate_spaces(objects, self.mandates)

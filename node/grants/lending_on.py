@@ -86,7 +86,7 @@ class LendingOn(LentOnKept):
     def status(self, tx: Tx, one: LentOn, now_ms: int) -> GrantStatus:
         """How it stands: also what it was lent on from may have ended."""
         own = one.status(now_ms)
-        if own is GrantStatus.LIVE and self._suspended(tx, one):
+        if own is GrantStatus.LIVE and self.is_suspended(tx, one):
             return GrantStatus.SUSPENDED
         root = self._lending.find(tx, one.root)
         if own is not GrantStatus.LIVE or root is None:
@@ -205,10 +205,42 @@ class LendingOn(LentOnKept):
         if status is not GrantStatus.SUSPENDED:
             raise UsageError(f"this grant is {status.value}, not suspended")
         self._objects.delete(tx, Kind.SETTING, _suspended(cid))
+        self.save(tx, one)
         self.renew(tx, held, keys, now_ms)
 
-    def _suspended(self, tx: Tx, one: LentOn) -> bool:
-        return self._objects.has(tx, Kind.SETTING, _suspended(one.cid))
+    def is_suspended(self, tx: Tx, one: LentOn) -> bool:
+        """Whether it was suspended by a restore, and not kept since."""
+        given = one.side is LentOnSide.GIVEN
+        return given and self._objects.has(tx, Kind.SETTING, _suspended(one.cid))
+
+    # on another device of the same person
+
+    def adopt(self, tx: Tx, one: LentOn, before: LentOn | None, *, suspended: bool) -> None:
+        """Keep what is lent on as the devices of this person know it together, in place of
+        `before`."""
+        if one.side is LentOnSide.GIVEN:
+            if suspended:
+                self._objects.put(tx, Kind.SETTING, _suspended(one.cid), True)
+            else:
+                self._objects.delete(tx, Kind.SETTING, _suspended(one.cid))
+        if before is not None:
+            self.save(tx, one)
+            return
+        self.add(tx, one)
+        if one.side is LentOnSide.HERE:
+            self._ends_too(tx, one)
+
+    def send_keys(self, tx: Tx, one: LentOn, now_ms: int) -> None:
+        """Send who reads of `one` its keyset, if it holds."""
+        pair = self._peers.find(tx, one.own, one.their)
+        if (
+            pair is not None
+            and one.side is LentOnSide.GIVEN
+            and one.keyset is not None
+            and self.status(tx, one, now_ms) is GrantStatus.LIVE
+        ):
+            args = KeysArgs(pair.their, one.keyset)
+            self._outgoing.put(tx, pair, Cmd.KEYS, args.value(), now_ms)
 
     def accepted(self, tx: Tx, pair: Pair, args: AcceptArgs, now_ms: int) -> bytes:
         """The proxy accepts what was lent on, and its terms: the keyset, as signed.
@@ -242,11 +274,8 @@ class LendingOn(LentOnKept):
                 log.error("proxy_without_keys", reason=str(error))
                 continue
             self.save(tx, fresh)
-            pair = self._peers.find(tx, one.own, one.their)
-            if one.accepted and pair is not None:
-                assert fresh.keyset is not None
-                args = KeysArgs(pair.their, fresh.keyset)
-                self._outgoing.put(tx, pair, Cmd.KEYS, args.value(), now_ms)
+            if one.accepted:
+                self.send_keys(tx, fresh, now_ms)
 
     def stale(self, tx: Tx, cid: bytes, keyset: bytes) -> bool | None:
         """Whether a keyset that waits was overtaken; None for one of another kind of grant."""
@@ -295,8 +324,13 @@ class LendingOn(LentOnKept):
         of_root = len(self.of_root(tx, LentOnSide.HERE, root.cid))
         if of_root >= LENT_ON_MAX:
             raise GrantRefused(f"this grant was lent on {of_root} times already", Code.TOO_MUCH)
-        self.add(tx, LentOn(LentOnSide.HERE, pair.own, pair.their, bundle, now_ms))
-        self._objects.put(tx, Kind.SETTING, _ENDS, min(self._ends(tx), bundle.grant.exp_s))
+        new = LentOn(LentOnSide.HERE, pair.own, pair.their, bundle, now_ms)
+        self.add(tx, new)
+        self._ends_too(tx, new)
+
+    def _ends_too(self, tx: Tx, one: LentOn) -> None:
+        ends = min(self._ends(tx), one.bundle.grant.exp_s)
+        self._objects.put(tx, Kind.SETTING, _ENDS, ends)
 
     @staticmethod
     def _check_named(bundle: Bundle, terms: Terms) -> None:

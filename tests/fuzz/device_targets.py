@@ -46,7 +46,17 @@ from entrenous.tests.node.several_devices import another, in_step
 from entrenous.tests.node.shared_town import CONTACTS, bank_and_ada, client_of
 from entrenous.tests.node.test_erasure import PAYMENTS, payments
 from entrenous.tests.node.test_views import DAILY
-from entrenous.tests.node.two_nodes import CURVE, DAY, DAY_S, EPOCH_MS, Party, a_town, meet
+from entrenous.tests.node.two_nodes import (
+    CURVE,
+    DAY,
+    DAY_S,
+    EPOCH_MS,
+    Party,
+    a_town,
+    ask,
+    meet,
+    settle,
+)
 
 from .healing import healing
 from .target import Form, Target, require
@@ -82,6 +92,7 @@ async def _lived(found: list[tuple[str, Value]]) -> Keystore:
         await meet(ada, volt)
         await ada.fill(CURVE, DAY, 10)
         await lend_paid(ada, volt, PER_READ)
+        await _lend_on(ada, bank, volt)
         laptop = await another(town, ada, "laptop")
         await fetch(volt, ada)
         await client_of(ada).shared_propose(
@@ -94,6 +105,38 @@ async def _lived(found: list[tuple[str, Value]]) -> Keystore:
         await in_step(ada, laptop)
         found.extend(await ada.read(lambda tx: _rows_of(ada.node, tx)))
         return ada.node.keystore
+
+
+async def _lend_on(ada: Party, bank: Party, volt: Party) -> None:
+    """The bank reads for Ada what the utility lends her."""
+    await meet(bank, volt)
+    await volt.fill(CURVE, DAY, 2)
+    days = Window(CURVE, DAY, DAY + 1)
+    request, exp_s = await ask(ada, volt, days), ada.now_ms // 1000 + DAY_S
+    given = await volt.write(
+        lambda tx: volt.node.lending.grant(tx, request, [days], exp_s, volt.now_ms)
+    )
+    to, at = await bank.peer("ada"), await bank.peer("volt")
+    await bank.write(lambda tx: bank.node.proxies.ask(tx, to, at, bank.now_ms))
+    await settle()
+    node, now_ms = ada.node, ada.now_ms
+    proxy, owner = await ada.peer("bank"), await ada.peer("volt")
+
+    def unit(tx: Tx) -> None:
+        held = node.borrowing.get(tx, given.cid)
+        node.lending_on.lend_on(
+            tx,
+            held,
+            node.borrowing.keys(tx, held),
+            proxy,
+            node.proxies.known_as(tx, proxy, owner, now_ms),
+            windows=[days],
+            exp_s=exp_s,
+            now_ms=now_ms,
+        )
+
+    await ada.write(unit)
+    await settle()
 
 
 async def _more(ada: Party) -> None:
@@ -227,9 +270,9 @@ TARGETS: Final = (
     ),
     _target(
         "rows-of-grants",
-        ("shared_rows", "row_spaces", "joins"),
+        ("shared_rows", "row_spaces", "joins", "lent_on_rows"),
         *("requests", "keysets-sent", "revoked", "grants-given", "R", "grants-held"),
-        *("keysets-held", "grant-lines", "statements", "delivered", "imports"),
+        *("keysets-held", "grant-lines", "lent-on", "statements", "delivered", "imports"),
     ),
     _target(
         "rows-of-choices",
