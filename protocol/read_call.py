@@ -21,7 +21,8 @@ from .receipt import ReceiptBody
 def parse_call_of(raw: bytes, body: ReceiptBody) -> Invocation:
     """Read the call of the read that `body` is a receipt of, and verify its signature.
 
-    Raises WireError for a call that is not that of this read, CapabilityError, BadSignature.
+    Raises WireError for a call that is not that of this read, CapabilityError, RecordError,
+    BadSignature.
     """
     if len(raw) > READ_CALL_BYTES_MAX:
         raise WireError("the call of a read has a few hundred bytes, not this many")
@@ -42,5 +43,5 @@ def parse_call_of(raw: bytes, body: ReceiptBody) -> Invocation:
 
 
 def asked_by(call: Invocation) -> ReadArgs:
-    """What a read asked for, and what for.  Raises WireError."""
+    """What a read asked for, and what for.  Raises WireError, RecordError."""
     return parse_read_args(call.args)

@@ -62,7 +62,7 @@ def _told(node: Node, tx: Tx, peer: str) -> StandingTold:
 def rules_told(out: bytes) -> tuple[Value, ...]:
     """What a peer told, read strictly and written again: nothing else reaches a screen.
 
-    Raises WireError.
+    Raises WireError, RemoteProtocolError.
     """
     if not out:
         return ()

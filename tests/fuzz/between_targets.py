@@ -14,6 +14,7 @@ from entrenous.protocol.errors import (
     CapabilityError,
     GrantRefused,
     RecordError,
+    RemoteProtocolError,
     StatementError,
     WireError,
 )
@@ -168,7 +169,7 @@ TARGETS = (
         rules_told,
         ("node.operations.standing_told",),
         _standing_seeds,
-        _LISTED,
+        (*_LISTED, RemoteProtocolError),
         form=Form.VALUE,
     ),
     Target(

@@ -6,7 +6,7 @@ from entrenous.crypto.canonical import encode
 from entrenous.protocol.capability import issue_invocation
 from entrenous.protocol.command import Cmd, PairReadArgs
 from entrenous.protocol.did import did_of
-from entrenous.protocol.errors import CapabilityError, GrantRefused, WireError
+from entrenous.protocol.errors import CapabilityError, GrantRefused, RecordError, WireError
 from entrenous.protocol.grant_status import GrantStatus
 from entrenous.protocol.invocation import Invocation
 from entrenous.protocol.processor import processor_of
@@ -14,12 +14,13 @@ from entrenous.protocol.read_call import parse_call_of
 from entrenous.protocol.showing import authorise_showing, check_processor, links_claimed
 from entrenous.protocol.trust import hear
 from entrenous.protocol.wire import Body, Value, decode
-from entrenous.tests.fuzz.examples import example
-from entrenous.tests.fuzz.healing import heal
-from entrenous.tests.fuzz.target import Form, Target, require
 from entrenous.tests.protocol import spec_words
 from entrenous.tests.protocol.spec_processor import device, lent_on, named, processor
 from entrenous.tests.protocol.spec_world import T_MS, T_S, cast
+
+from .examples import example
+from .healing import heal
+from .target import Form, Target, require
 
 _KEYS = ("bundle", "inception", "cert", "k")
 
@@ -107,7 +108,7 @@ TARGETS = (
         _call,
         ("protocol.read_call",),
         lambda: [spec_words.read().raw],
-        (WireError, CapabilityError),
+        (WireError, CapabilityError, RecordError),
         form=Form.VALUE,
     ),
 )
