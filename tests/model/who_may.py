@@ -76,6 +76,8 @@ class Grant:
     # The device where it was given, and where it was taken back.
     by: str = ""
     ended_by: str = ""
+    # When it was taken back, if it had been suspended before.
+    told: int = NEVER
     # Between who two of them were: one is somebody else now, and doors know nothing of this one.
     followed: bool = False
     # When its owner's clock was first seen beyond `exp_ms`.
@@ -95,6 +97,11 @@ class Grant:
     @property
     def revoked(self) -> bool:
         return self.ended != NEVER and not self.lost
+
+    @property
+    def end_said(self) -> int:
+        """When its end was said: later than it ended, if it was suspended until then."""
+        return self.ended if NEVER in (self.ended, self.told) else self.told
 
     @property
     def on(self) -> tuple[str, str]:
@@ -177,7 +184,7 @@ class WhoMay:
     def as_known(self, device: str, grant: Grant) -> list[Grant]:
         """How a grant may stand at a device of its owner."""
         heard = self.knows(device, grant.by, grant.given)
-        ended = self.knows(device, grant.ended_by, grant.ended)
+        ended = self.knows(device, grant.ended_by, grant.end_said)
         forms = [] if heard else [replace(grant, lost=True)]
         if heard is not False and ended is not False:
             forms.append(grant)
@@ -274,8 +281,9 @@ class WhoMay:
             self.always[new] = self.always.pop(cid)
 
     def take_back(self, cid: bytes, by: str = "") -> None:
-        grant = self.grants[cid]
-        self.grants[cid] = replace(grant, ended=min(self.now(), grant.suspended), ended_by=by)
+        grant, tick = self.grants[cid], self.now()
+        ended = min(tick, grant.suspended)
+        self.grants[cid] = replace(grant, ended=ended, ended_by=by, told=tick)
 
     def keep(self, cid: bytes) -> None:
         self.grants[cid] = replace(self.grants[cid], suspended=NEVER)
