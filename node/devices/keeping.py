@@ -121,8 +121,8 @@ class Keeping:
         self._wake = trio.Event()
         # Is told of each collection of which pages came or went.
         self.settled: Callable[[str], None] = vault.changed
-        # What peers spoke of that is not known here, by pair: since when (`may_know`).
-        self._unheard: dict[tuple[str, str], int] = {}
+        # What peers spoke of that is not known here, by pair and words: since when (`may_know`).
+        self._unheard: dict[tuple[str, str, bytes], int] = {}
         # When the last fetch from all others began.
         self._all_ms = 0
         # What would not be taken, by device and space: a sentence each.
@@ -196,10 +196,11 @@ class Keeping:
         """Note when the person chose what they have chosen since this was last done."""
         self._rows.note(tx, now_ms)
 
-    def may_know(self, tx: Tx, pair: Pair) -> bool:
+    def may_know(self, tx: Tx, pair: Pair, said: bytes) -> bool:
         """Whether another device may know what `pair` speaks of and this one does not: one that
-        was not fetched from since `pair` first did.  After a day it is as good as unknown."""
-        name, now_ms = (pair.own, pair.their), self._clock.now_ms()
+        was not fetched from since `pair` first `said` it (a digest of its words, the same each time
+        it tries).  After a day it is as good as unknown."""
+        name, now_ms = (pair.own, pair.their, said), self._clock.now_ms()
         since_ms = self._unheard.get(name, now_ms)
         fetched = self._all_ms > since_ms or now_ms > since_ms + UNHEARD_MS
         if fetched or not self._peers.siblings(tx):

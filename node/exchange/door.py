@@ -21,6 +21,7 @@ from typing import TypeVar
 import structlog
 import trio
 
+from ...crypto.digest import sha256
 from ...crypto.errors import CryptoError
 from ...crypto.keys import DeviceKey
 from ...protocol.command import DEVICE, Cmd, OwnArgs, PairOpenArgs, parse_args
@@ -39,7 +40,7 @@ from ...protocol.trust import (
     authorise_stranger,
     hear,
 )
-from ...protocol.wire import Value
+from ...protocol.wire import Value, encode
 from ..checkpoint import Checkpoint
 from ..clock import Clock
 from ..errors import NodeError
@@ -122,7 +123,7 @@ class Door:
         self.joining: Callable[[Tx, PairOpenArgs, Did, bytes, int, bool], Value] | None = None
         # Whether another device of this person may know what a peer speaks of and this one does
         # not; and to ask it.
-        self.may_know: Callable[[Tx, Pair], bool] = _nobody_else
+        self.may_know: Callable[[Tx, Pair, bytes], bool] = _nobody_else
         self.ask_others: Callable[[], None] = _ask_nobody
         # A chain that a stranger shows, and whether one that was let in by a chain still is.
         self.showing: Callable[[Tx, Heard, bytes], Value] | None = None
@@ -359,7 +360,8 @@ class Door:
             try:
                 return self._acting.act(tx, speaker, verified.args, now_ms, verified.acted)
             except GrantRefused as refusal:
-                elsewhere = refusal.code is Code.UNKNOWN_GRANT and self.may_know(tx, pair)
+                said = sha256(encode([heard.inv.cmd, heard.inv.args]))
+                elsewhere = refusal.code is Code.UNKNOWN_GRANT and self.may_know(tx, pair, said)
                 if not elsewhere:
                     raise
                 sentence = "another device of this person may know of it: try again shortly"
@@ -399,7 +401,7 @@ class Door:
         link.in_order(ready.number, ready.let_out)
 
 
-def _nobody_else(_tx: Tx, _pair: Pair) -> bool:
+def _nobody_else(_tx: Tx, _pair: Pair, _said: bytes) -> bool:
     return False
 
 

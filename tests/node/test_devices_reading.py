@@ -73,6 +73,25 @@ async def test_a_device_that_heard_by_another_of_a_grant_hears_of_its_end_itself
             assert (await held_by(laptop, given.cid)).kept is GrantStatus.REVOKED
 
 
+async def test_a_word_is_put_off_until_it_was_fetched_for_and_each_word_by_itself(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_town() as town:
+        alice, bank, laptop = await two_readers(town)
+        peer = await laptop.peer(alice.name)
+
+        async def may_know(said: bytes) -> bool:
+            return await laptop.read(lambda tx: laptop.node.keeping.may_know(tx, peer, said))
+
+        assert await may_know(b"first")
+        assert await may_know(b"first")
+        await settle(1)
+        await in_step(bank, laptop)
+        # Another word, that the other device may have heard of since: the fetch was not for it.
+        assert await may_know(b"second")
+        assert not await may_know(b"first")
+
+
 async def test_what_waits_for_a_device_that_is_none_any_more_is_said_no_more(
     autojump_clock: MockClock, tmp_path: Path
 ) -> None:
