@@ -114,9 +114,16 @@ def _shown(objects: Objects, cards: Cards) -> Rows[Shown]:
         objects.put(tx, Kind.CARD_SHOWN, name, shown_value(row))
         cards.counted(tx)
 
-    return Rows(
-        lambda _name, value: shown_from_value(value, strict=True), shown_value, shown, keep=keep
-    )
+    return Rows(_cards_shown, shown_value, shown, keep=keep)
+
+
+def _cards_shown(_name: Value, value: Value) -> Shown:
+    row = shown_from_value(value, strict=True)
+    # `shown` gives each version once, in one order: a row of another form would differ from what
+    # it was joined to, at every exchange.
+    if row != shown(row, ()):
+        raise WireError("cards of a peer stand in another order than theirs, or twice")
+    return row
 
 
 def _card(value: Value) -> Value:

@@ -111,6 +111,9 @@ def _place(name: Value) -> tuple[str, int]:
 def _marks(name: Value, value: Value) -> Marks:
     _, month = _place(name)
     marks = marks_from_value(value)
+    if not marks:
+        # Nothing is kept of it, so it would be news at every exchange.
+        raise WireError("tombstones of a month in which nothing was erased")
     if any(month_of(one.day) != month for one in marks):
         raise WireError("tombstones stand under another month than theirs")
     return marks

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from ...protocol.card import SignedCard, card_from_mapping, make_card, parse_card
 from ...protocol.command import CardPutArgs, Cmd, parse_args
 from ...protocol.errors import Code, GrantRefused, ProtocolError, WireError
+from ...protocol.limits import INTEGER_MAX
 from ...protocol.wire import Body, Value
 from ..config import Role
 from ..errors import NotAllowed, UsageError
@@ -168,10 +169,14 @@ def shown_from_value(value: Value, *, strict: bool = False) -> tuple[ShownCard, 
     found: list[ShownCard] = []
     for item in body.items("cards", items_max=VERSIONS_MAX):
         match item:
-            case [int(heard_ms), bytes(raw)]:
+            case [int(heard_ms), bytes(raw)] if not strict or _is_moment(heard_ms):
                 found.append(ShownCard(parse_card(raw), heard_ms))
             case _ if strict:
                 raise WireError("a card that was shown has not the form of a time and a card")
             case _:
                 continue
     return tuple(found)
+
+
+def _is_moment(value: int) -> bool:
+    return not isinstance(value, bool) and 0 <= value <= INTEGER_MAX

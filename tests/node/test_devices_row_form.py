@@ -1,0 +1,77 @@
+"""A row from another device has one form, or is refused: in another it would be news at every
+exchange, and two devices would never be done."""
+
+# pyright: reportUnknownMemberType=false
+# Reason: libp2p installs trio-typing, whose stale stubs hide trio's own types from pyright.
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from trio.testing import MockClock
+
+from entrenous.node.devices.space import Taking
+from entrenous.node.store.database import Tx
+from entrenous.protocol.card import card_from_mapping, make_card
+from entrenous.protocol.day import UNDATED, month_of
+from entrenous.protocol.errors import WireError
+from entrenous.protocol.wire import Value
+from entrenous.tests.node.two_nodes import Party, a_town
+from entrenous.tests.protocol.card_samples import DID, KEY, WRITTEN
+
+FIRST = card_from_mapping(WRITTEN, did=DID, n=3, t_ms=1_000, name="Home")
+NAME: Value = ["did:key:own", DID]
+OLD: Value = [1_000, make_card(KEY, FIRST).raw]
+NEW: Value = [2_000, make_card(KEY, replace(FIRST, n=4)).raw]
+MONTH = month_of(UNDATED)
+
+
+def taking(party: Party, space: str, row: Value) -> Callable[[Tx], int]:
+    at = Taking(party.now_ms, bytes(32))
+    return lambda tx: party.node.handing_over.named(space).take(tx, [row], at)
+
+
+async def ids(party: Party, space: str) -> list[bytes]:
+    return list(await party.read(lambda tx: party.node.handing_over.named(space).ids(tx)))
+
+
+@pytest.mark.parametrize(
+    ("space", "row"),
+    [
+        ("cards-shown", [NAME, [OLD, OLD]]),
+        ("cards-shown", [NAME, [NEW, OLD]]),
+        ("cards-shown", [NAME, [[-1, make_card(KEY, FIRST).raw]]]),
+        ("cards-shown", [NAME, [[True, make_card(KEY, FIRST).raw]]]),
+        ("erased", [["finance/accounts/transactions", MONTH], []]),
+    ],
+    ids=["a card twice", "newest first", "before all time", "no time", "nothing erased"],
+)
+async def test_a_row_that_would_be_news_for_ever_is_refused(
+    autojump_clock: MockClock, space: str, row: Value
+) -> None:
+    async with a_town() as town:
+        home = await town.party("home")
+        with pytest.raises(WireError):
+            await home.write(taking(home, space, row))
+        assert await ids(home, space) == []
+
+
+@pytest.mark.parametrize(
+    ("space", "row"),
+    [
+        ("cards-shown", [NAME, [OLD, NEW]]),
+        ("erased", [["finance/accounts/transactions", MONTH], [[UNDATED, 5, True, bytes(8)]]]),
+    ],
+)
+async def test_a_row_taken_again_is_no_news(
+    autojump_clock: MockClock, space: str, row: Value
+) -> None:
+    async with a_town() as town:
+        home = await town.party("home")
+        assert await home.write(taking(home, space, row)) == 1
+        held = await ids(home, space)
+        assert await home.write(taking(home, space, row)) == 0
+        assert await ids(home, space) == held
+        assert len(held) == 1
