@@ -291,3 +291,10 @@ def test_what_devices_of_one_person_say_is_heard_from_them_alone() -> None:
     assert _refused(heard, STANDING).code is Code.COMMAND
     # and of what others say, a device of one's own says nothing
     assert _refused(_said(), devices).code is Code.COMMAND
+
+
+def test_who_reads_under_a_chain_says_nothing_in_its_own_name() -> None:
+    by_chain = replace(STANDING, pair=replace(PAIR, reads_only=True))
+    refused = _refused(_said(), by_chain)
+    assert refused.code is Code.COMMAND
+    assert "reads under its chain" in str(refused)

@@ -29,6 +29,7 @@ from entrenous.protocol.grant import (
     read_policy,
 )
 from entrenous.protocol.limits import CHAIN_MAX, TEXT_CHARS_MAX
+from entrenous.protocol.remuneration import Per, Remuneration
 from entrenous.protocol.request import Request
 from entrenous.protocol.terms import Clause, Force, Terms
 from entrenous.protocol.window import Window, check_window, joined, within
@@ -317,6 +318,26 @@ def test_a_bundle_that_is_not_what_was_asked_waits_for_a_person() -> None:
         with pytest.raises((GrantRefused, CapabilityError)) as refused:
             check_bundle(bundle, request, reader_key=reader_key, now_ms=now_ms)
         assert refused.value.code is code
+
+
+def test_on_paid_terms_a_bundle_ends_no_later_than_was_asked() -> None:
+    paid = replace(TERMS, remuneration=Remuneration(250, "EUR", Per.MONTH))
+    end_s = GRANT.exp_s
+
+    def check(terms: Terms, asked_s: int) -> None:
+        grant = issue_grant(
+            OWNER, aud=READER_DID, windows=WINDOWS, terms=terms, exp_s=end_s, nonce=bytes(12)
+        )
+        bundle = make_bundle(OWNER, grant, terms=terms, reader_key=READER_KEY)
+        asked = replace(REQUEST, terms=terms, exp_s=asked_s)
+        check_bundle(bundle, asked, reader_key=READER_KEY, now_ms=NOW_MS)
+
+    check(TERMS, end_s - 1)
+    check(paid, end_s)
+    check(paid, end_s + 1)
+    with pytest.raises(GrantRefused) as refused:
+        check(paid, end_s - 1)
+    assert refused.value.code is Code.EXPIRED
 
 
 def test_a_category_is_answered_by_collections_of_it() -> None:

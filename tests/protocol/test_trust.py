@@ -26,6 +26,7 @@ from entrenous.protocol.grant import (
     read_grant,
     read_policy,
 )
+from entrenous.protocol.limits import READ_CALL_BYTES_MAX
 from entrenous.protocol.terms import Terms
 from entrenous.protocol.trust import (
     MEETING_CHECKS,
@@ -590,3 +591,43 @@ def test_how_a_grant_stands_follows_the_clock_unless_it_was_taken_back() -> None
     }
     for (kept, now_ms), expected in table.items():
         assert status_at(later, kept, now_ms) is expected
+
+
+# --- who is known by a chain alone ----------------------------------------------------------------
+
+
+def test_who_is_known_by_a_chain_alone_reads_under_a_chain_that_was_shown() -> None:
+    window = Window(LOAD, FIRST + 5, FIRST + 9)
+    call = _third((GRANT, NARROW), _under(SUB_TERMS.cid, window=window))
+    assert call.read().window == window
+    by_chain = replace(call.standing, pair=Pair(OWNER_DID, THIRD_DID, reads_only=True))
+    with pytest.raises(GrantRefused, match="not shown") as refused:
+        replace(call, standing=by_chain).read()
+    assert refused.value.code is Code.UNKNOWN_GRANT
+    shown = {GRANT.cid: GrantStatus.LIVE, NARROW.cid: GrantStatus.LIVE}
+    assert replace(call, standing=replace(by_chain, grants=shown)).read().window == window
+
+
+def test_the_call_of_a_read_is_as_long_as_it_may_be_kept() -> None:
+    def heard(more: int) -> Heard:
+        inv = issue_invocation(
+            READER,
+            sub=OWNER_DID,
+            cmd=Cmd.READ,
+            args=ARGS.value(),
+            prf=[GRANT.cid],
+            exp=NOW_S + 120,
+            nonce=bytes(12),
+            aud=DEVICE,
+            meta={"n": bytes(more)},
+        )
+        return hear(inv.raw, [GRANT.delegation.raw])
+
+    # Heads of byte strings of this length have one size, so a byte more is a byte more.
+    spare = READ_CALL_BYTES_MAX - len(heard(1_000).inv.raw)
+    longest = heard(1_000 + spare)
+    assert len(longest.inv.raw) == READ_CALL_BYTES_MAX
+    assert authorise_read(longest, STANDING, NOW_MS).grant.cid == GRANT.cid
+    with pytest.raises(GrantRefused, match="longer") as refused:
+        authorise_read(heard(1_001 + spare), STANDING, NOW_MS)
+    assert refused.value.code is Code.TOO_MUCH

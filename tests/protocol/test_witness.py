@@ -20,6 +20,7 @@ from entrenous.protocol.wire import VERSION, Value
 from entrenous.protocol.witness import (
     SHOWN_IN,
     Judgement,
+    closing,
     follows,
     judge,
     make_log_succession,
@@ -165,3 +166,9 @@ def test_a_succession_of_another_form_is_none() -> None:
             parse_log_succession(sign(Signed.LOG_SUCCESSION, {**body, **changed}, *LOGS[:2]).raw)
     with pytest.raises(WireError):
         parse_log_succession(sign(Signed.LOG_SUCCESSION, body, LOGS[0]).raw)
+
+
+def test_the_succession_that_closes_a_log_is_found_among_others() -> None:
+    chain = [make_log_succession(LOGS[i], LOGS[i + 1]).signed.raw for i in range(3)]
+    assert closing(LOGS[1].public, chain) == chain[1]
+    assert closing(LOGS[3].public, chain) is None
