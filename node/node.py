@@ -165,6 +165,7 @@ class Node:
         self.checkpoint = ground.checkpoint
         self.offload = ground.offload
         self._housekeeping_s = ground.housekeeping_s
+        self._epoch_begun = False
         self.store = Store.over(
             ground.database,
             store_key=keystore.store,
@@ -787,9 +788,7 @@ class Node:
         await self.store.database.read(self.keeping.look_at_lease)
         await self.store.database.read(self.epochs.load)
         self.store.stamps.watched = await self.store.database.read(self._has_siblings)
-        await self.store.database.write(
-            lambda tx: self.lending.begin_epoch(tx, self.clock.now_ms())
-        )
+        self._epoch_begun = False
         async with trio.open_nursery() as nursery:
             await self._keep_house_if_room()
             await nursery.start(self.links.run)
@@ -809,11 +808,21 @@ class Node:
 
     async def _keep_house_if_room(self) -> None:
         try:
+            await self._begin_epoch()
             await self.keep_house()
         except StoreError as error:
             # A full disk: in a minute there may be room.  Nothing was half done, and what a grant
             # allows is looked at whenever it is used.
             log.error("house_not_kept", kind=type(error).__name__)
+
+    async def _begin_epoch(self) -> None:
+        """Once in a run: give readers the keys of an epoch that began while the node was off."""
+        if self._epoch_begun:
+            return
+        now_ms = self.clock.now_ms()
+        await self.store.database.write(lambda tx: self.lending.begin_epoch(tx, now_ms))
+        self._epoch_begun = True
+        self.outgoing.notify()
 
     async def keep_house(self) -> None:
         """Take back what has expired, renew certificates, forget spent invocations, show the log to
