@@ -70,7 +70,7 @@ class LendingRules(History):
     def knower(self, grant: Grant, at: str = "") -> str:
         """The device of its owner, `at` if that may be, that surely knows of a grant."""
         known = self.model.knows(at or grant.owner, grant.by, grant.given)
-        return (at or grant.owner) if known or not grant.by else grant.by
+        return (at or grant.owner) if known or grant.by not in self.town.machines else grant.by
 
     def room(self) -> bool:
         return len(self.model.grants) < GRANTS_MAX
@@ -335,7 +335,8 @@ class LendingRules(History):
 
     def erase_one(self, page: Page, wait: float) -> None:
         async def act() -> None:
-            device = page.by or page.owner
+            # Of a device that is there no more, what it told the other is there.
+            device = page.by if page.by in self.town.machines else page.owner
             await self.town.erase(device, page.path, page.day, page.slot)
             self.model.erase([page.name], device)
 
