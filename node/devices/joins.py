@@ -113,8 +113,8 @@ def in_order(events: Iterable[Event]) -> tuple[Event, ...]:
     return tuple(sorted(events, key=_place))
 
 
-def _place(event: Event) -> tuple[int, str, bytes]:
-    return event.t_ms, event.what.value, event.cid or b""
+def _place(event: Event) -> tuple[int, str, bool, bytes]:
+    return event.t_ms, event.what.value, event.cid is not None, event.cid or b""
 
 
 def persona(one: OwnPersona, other: OwnPersona) -> OwnPersona:

@@ -15,8 +15,10 @@ from trio.testing import MockClock
 from entrenous.node.devices.space import Taking
 from entrenous.node.store.database import Tx
 from entrenous.protocol.card import card_from_mapping, make_card
+from entrenous.protocol.cid import CID_BYTES
 from entrenous.protocol.day import UNDATED, month_of
 from entrenous.protocol.errors import WireError
+from entrenous.protocol.window import Window
 from entrenous.protocol.wire import Value
 from entrenous.tests.node.two_nodes import Party, a_town
 from entrenous.tests.protocol.card_samples import DID, KEY, WRITTEN
@@ -26,6 +28,21 @@ NAME: Value = ["did:key:own", DID]
 OLD: Value = [1_000, make_card(KEY, FIRST).raw]
 NEW: Value = [2_000, make_card(KEY, replace(FIRST, n=4)).raw]
 MONTH = month_of(UNDATED)
+CID = bytes(CID_BYTES)
+TWICE: Value = [[7, "accepted", None], [5, "given", None], [7, "accepted", None]]
+LINE: Value = {
+    "own": DID,
+    "their": DID,
+    "windows": [Window("energy/electricity/load-curve", 1, 2).value()],
+    "purpose": "",
+    "exp_s": 9,
+    "root": CID,
+    "request": None,
+    "renews": None,
+    "retention_days": 1,
+    "delete_at_end": False,
+    "events": TWICE,
+}
 
 
 def taking(party: Party, space: str, row: Value) -> Callable[[Tx], int]:
@@ -63,7 +80,9 @@ async def test_a_row_that_would_be_news_for_ever_is_refused(
     [
         ("cards-shown", [NAME, [OLD, NEW]]),
         ("erased", [["finance/accounts/transactions", MONTH], [[UNDATED, 5, True, bytes(8)]]]),
+        ("grant-lines", [["held", CID], LINE]),
     ],
+    ids=["cards", "tombstones", "an event told twice"],
 )
 async def test_a_row_taken_again_is_no_news(
     autojump_clock: MockClock, space: str, row: Value
