@@ -134,7 +134,11 @@ class GivenAgain(Lending):
             raise
 
     def _goes_on(self, tx: Tx, cid: bytes, now_ms: int) -> bool:
-        """Whether a grant goes on in another that holds, or waits for its owner."""
+        """Whether a grant goes on in another that holds, or waits for its owner.
+
+        What was given again ends when the one before it does; a renewal ends later.  One that was
+        renewed and then taken back was taken back: what renewed it is another grant.
+        """
         following = {cid}
         for _ in range(FOLLOWED_MAX):
             line = self.lines.find(tx, Side.GIVEN, cid)
@@ -142,9 +146,11 @@ class GivenAgain(Lending):
             after = [one.cid for one in events if one.what is Happened.RENEWED and one.cid]
             if not after or after[-1] in following:
                 return False
-            cid = after[-1]
+            before, cid = self.find(tx, cid), after[-1]
             following.add(cid)
             found = self.find(tx, cid)
+            if before is not None and found is not None and _only_renews(found, before):
+                return False
             if found is not None and found.status(now_ms) in _WAITS_OR_HOLDS:
                 return True
         return False
@@ -233,6 +239,11 @@ class GivenAgain(Lending):
 
 # Which epoch the readers have been given keys of.
 _EPOCH = "epoch-of-keys"
+
+
+def _only_renews(found: GrantGiven, before: GrantGiven) -> bool:
+    """Whether `found` renewed `before`, which was taken back, and is not the same given again."""
+    return before.kept is GrantStatus.REVOKED and found.exp_s != before.exp_s
 
 
 def _is_left(grant: GrantGiven, pair: Pair, now_ms: int) -> bool:

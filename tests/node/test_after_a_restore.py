@@ -114,6 +114,31 @@ async def test_a_restored_reader_hears_that_a_grant_was_taken_back(
         assert await said(alice, given) is not None
 
 
+async def test_a_restored_reader_hears_that_what_was_renewed_was_taken_back(
+    autojump_clock: MockClock,
+) -> None:
+    """Of the grant that it accepts; the one that renewed it holds, and is another."""
+    async with a_town() as town:
+        alice, bank = await home(town)
+        given = await lent(alice, bank, READ)
+        before = await held_by(bank, given.cid)
+        new = await alice.write(
+            lambda tx: alice.node.renewals.renew(
+                tx, given.cid, given.exp_s + 10 * DAY_S, alice.now_ms
+            )
+        )
+        alice.node.outgoing.notify()
+        await settle()
+        await alice.write(lambda tx: alice.node.lending.revoke(tx, given.cid, alice.now_ms))
+        alice.node.outgoing.notify()
+        await settle()
+        await forget(bank, before)
+        await settle(700)
+        assert (await held_by(bank, given.cid)).kept is GrantStatus.REVOKED
+        assert (await held_by(bank, new.cid)).kept is GrantStatus.LIVE
+        assert await bank.read(lambda tx: list(bank.node.store.outbox.all(tx))) == []
+
+
 async def test_a_restored_owner_that_forgot_an_acceptance_hears_of_it_again(
     autojump_clock: MockClock,
 ) -> None:
