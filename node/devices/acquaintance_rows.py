@@ -13,7 +13,7 @@ as an empty one: what is only missing would come back from a device that had not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,7 +30,7 @@ from ..peers.vouches import GivenVouch
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
 from .row_spaces import Rows, RowSpace, plain
-from .space import Space, Taking, row_id, rows_of_ids
+from .space import Space, Taking, WholeSpace, row_id
 
 _PUBLIC: Final = "public-persona"
 Shown = tuple[ShownCard, ...]
@@ -47,7 +47,7 @@ def acquaintance_spaces(objects: Objects, cards: Cards) -> Iterable[Space]:
 
 
 @dataclass(frozen=True, slots=True)
-class PublicPersona:
+class PublicPersona(WholeSpace):
     """The persona of an organisation.  Of two that were made apart, the lesser goes on."""
 
     objects: Objects
@@ -58,13 +58,7 @@ class PublicPersona:
         did = self.objects.get(tx, Kind.SETTING, _PUBLIC)
         return {} if did is None else {row_id(self.name, _PUBLIC, did): did}
 
-    def ids(self, tx: Tx) -> list[bytes]:
-        return sorted(self.rows(tx))
-
-    def some(self, tx: Tx, ids: Iterable[bytes]) -> list[Value]:
-        return rows_of_ids(self.rows(tx), ids)
-
-    def take(self, tx: Tx, rows: Iterable[Value], taking: Taking) -> int:
+    def take(self, tx: Tx, rows: Sequence[Value], taking: Taking) -> int:
         del taking
         changed = 0
         for row in rows:

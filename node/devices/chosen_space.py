@@ -25,11 +25,11 @@ from ...protocol.standing_terms_file import standing_from_mapping
 from ...protocol.wire import Value
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
-from .space import Taking, row_id
+from .space import Taking, WholeSpace, row_id
 
 
 @dataclass(frozen=True, slots=True)
-class ChosenSpace:
+class ChosenSpace(WholeSpace):
     """One value that a person may have chosen.  `check` raises ProtocolError for what is none;
     `noted` is the setting under which the time is kept."""
 
@@ -62,13 +62,6 @@ class ChosenSpace:
             return {}
         row: Value = [set_ms, value]
         return {row_id(self.name, self.key, row): row}
-
-    def ids(self, tx: Tx) -> Sequence[bytes]:
-        return sorted(self.rows(tx))
-
-    def some(self, tx: Tx, ids: Sequence[bytes]) -> Sequence[Value]:
-        rows = self.rows(tx)
-        return [rows[one] for one in ids if one in rows]
 
     def take(self, tx: Tx, rows: Sequence[Value], taking: Taking) -> int:
         self.note(tx, taking.now_ms)

@@ -9,7 +9,7 @@ present one; pages under either open on all devices.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +19,7 @@ from ...protocol.wire import Value
 from ..keystore import EPOCH_BYTES, EPOCHS_MAX, Epoch, Keystore
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
-from .space import Taking, row_id, rows_of_ids
+from .space import Taking, WholeSpace, row_id
 
 EPOCHS: Final = "epochs"
 
@@ -61,7 +61,7 @@ class Epochs:
 
 
 @dataclass(frozen=True, slots=True)
-class EpochSpace:
+class EpochSpace(WholeSpace):
     """Every epoch that this device knows, each a row.  `began` is told when one came."""
 
     epochs: Epochs
@@ -76,13 +76,7 @@ class EpochSpace:
         ]
         return {row_id(self.name, None, row): row for row in rows}
 
-    def ids(self, tx: Tx) -> Sequence[bytes]:
-        return sorted(self.rows(tx))
-
-    def some(self, tx: Tx, ids: Iterable[bytes]) -> list[Value]:
-        return rows_of_ids(self.rows(tx), ids)
-
-    def take(self, tx: Tx, rows: Iterable[Value], taking: Taking) -> int:
+    def take(self, tx: Tx, rows: Sequence[Value], taking: Taking) -> int:
         del taking
         known = {epoch.name: (place, epoch) for place, epoch in self.epochs.every(tx)}
         changed = 0

@@ -23,7 +23,7 @@ from ..store.objects import Kind, Objects
 from ..vault.erased import Erased
 from ..vault.tombstones import Marks, joined, marks_from_value, marks_value
 from .row_spaces import Rows, RowSpace
-from .space import Space, Taking, row_id, rows_of_ids
+from .space import Space, Taking, WholeSpace, row_id
 
 ERASED: Final = "erased"
 ROWS_GONE: Final = "rows-gone"
@@ -62,7 +62,7 @@ def is_gone(objects: Objects, space: str) -> Callable[[Tx, Value, Value], bool]:
 
 
 @dataclass(frozen=True, slots=True)
-class RowsGoneSpace:
+class RowsGoneSpace(WholeSpace):
     """The names of rows that went with what they were about."""
 
     objects: Objects
@@ -74,12 +74,6 @@ class RowsGoneSpace:
             row_id(self.name, name, at_ms): [name, at_ms]
             for name, at_ms in self.objects.all(tx, Kind.ROW_GONE)
         }
-
-    def ids(self, tx: Tx) -> Sequence[bytes]:
-        return sorted(self.rows(tx))
-
-    def some(self, tx: Tx, ids: Sequence[bytes]) -> Sequence[Value]:
-        return rows_of_ids(self.rows(tx), ids)
 
     def take(self, tx: Tx, rows: Sequence[Value], taking: Taking) -> int:
         del taking

@@ -10,7 +10,7 @@ half of which it gives away to each device that joins it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -23,7 +23,7 @@ from ...protocol.wire import Value
 from ..household.household import Household, People, Person, Whose
 from ..store.database import Tx
 from ..store.objects import Kind
-from .space import Space, Taking, row_id, rows_of_ids
+from .space import Space, Taking, WholeSpace, row_id
 
 PEOPLE: Final = "people"
 WHOSE: Final = "whose"
@@ -49,7 +49,7 @@ def whose(one: Whose, other: Whose) -> Whose:
 
 
 @dataclass(frozen=True, slots=True)
-class PeopleSpace:
+class PeopleSpace(WholeSpace):
     """The people, each a row."""
 
     household: Household
@@ -60,13 +60,7 @@ class PeopleSpace:
         everyone = self.household.kept(tx)
         return {row_id(self.name, one.number, one.value()): one.value() for one in everyone}
 
-    def ids(self, tx: Tx) -> list[bytes]:
-        return sorted(self.rows(tx))
-
-    def some(self, tx: Tx, ids: Iterable[bytes]) -> list[Value]:
-        return rows_of_ids(self.rows(tx), ids)
-
-    def take(self, tx: Tx, rows: Iterable[Value], taking: Taking) -> int:
+    def take(self, tx: Tx, rows: Sequence[Value], taking: Taking) -> int:
         del taking
         before = {one.number: one for one in self.household.kept(tx)}
         after = dict(before)
@@ -80,7 +74,7 @@ class PeopleSpace:
 
 
 @dataclass(frozen=True, slots=True)
-class WhoseSpace:
+class WhoseSpace(WholeSpace):
     """Whose the collections are of which the owner said so, each a row."""
 
     household: Household
@@ -92,13 +86,7 @@ class WhoseSpace:
         rows: list[Value] = [[path, list(one.people), one.t_ms] for path, one in said.items()]
         return {row_id(self.name, None, row): row for row in rows}
 
-    def ids(self, tx: Tx) -> list[bytes]:
-        return sorted(self.rows(tx))
-
-    def some(self, tx: Tx, ids: Iterable[bytes]) -> list[Value]:
-        return rows_of_ids(self.rows(tx), ids)
-
-    def take(self, tx: Tx, rows: Iterable[Value], taking: Taking) -> int:
+    def take(self, tx: Tx, rows: Sequence[Value], taking: Taking) -> int:
         del taking
         before = self.household.said(tx)
         after = dict(before)
@@ -112,7 +100,7 @@ class WhoseSpace:
 
 
 @dataclass(frozen=True, slots=True)
-class PersonasSpace:
+class PersonasSpace(WholeSpace):
     """For whom each relationship stands, each a row."""
 
     household: Household
@@ -124,13 +112,7 @@ class PersonasSpace:
         rows: list[Value] = [[own, list(people)] for own, people in known.items()]
         return {row_id(self.name, None, row): row for row in rows}
 
-    def ids(self, tx: Tx) -> list[bytes]:
-        return sorted(self.rows(tx))
-
-    def some(self, tx: Tx, ids: Iterable[bytes]) -> list[Value]:
-        return rows_of_ids(self.rows(tx), ids)
-
-    def take(self, tx: Tx, rows: Iterable[Value], taking: Taking) -> int:
+    def take(self, tx: Tx, rows: Sequence[Value], taking: Taking) -> int:
         del taking
         changed = 0
         for row in rows:

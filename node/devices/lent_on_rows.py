@@ -22,7 +22,7 @@ from ..grants.lent_on import LentOn, LentOnSide
 from ..store.database import Tx
 from ..store.objects import Kind
 from .row_spaces import name_and_value
-from .space import Taking, arriving, row_id, rows_of_ids
+from .space import Taking, WholeSpace, arriving, row_id
 
 LENT_ON: Final = "lent-on"
 _T = TypeVar("_T", int, bytes)
@@ -58,7 +58,7 @@ class LentOnRow:
 
 
 @dataclass(frozen=True, slots=True)
-class LentOnSpace:
+class LentOnSpace(WholeSpace):
     """All that is lent on here."""
 
     lending_on: LendingOn
@@ -72,12 +72,6 @@ class LentOnSpace:
             row = self._row(tx, one)
             found[row_id(self.name, row.name, row.value())] = [row.name, row.value()]
         return found
-
-    def ids(self, tx: Tx) -> Sequence[bytes]:
-        return sorted(self.rows(tx))
-
-    def some(self, tx: Tx, ids: Sequence[bytes]) -> Sequence[Value]:
-        return rows_of_ids(self.rows(tx), ids)
 
     def take(self, tx: Tx, rows: Sequence[Value], taking: Taking) -> int:
         changed = 0

@@ -32,7 +32,7 @@ from ..store.objects import Kind, Objects
 from . import joins
 from .own_devices import OwnDevices
 from .row_spaces import Rows, RowSpace, plain
-from .space import Space, Taking, row_id, rows_of_ids
+from .space import Space, Taking, WholeSpace, row_id
 
 _NUMBER_MAX: Final = 4_096
 Heard = tuple[Taken, ...]
@@ -50,7 +50,7 @@ def line_spaces(objects: Objects, peers: Peers, lines: PersonaLines) -> Iterable
 
 
 @dataclass(frozen=True, slots=True)
-class FamilySpace:
+class FamilySpace(WholeSpace):
     """The secret that own devices share: one row."""
 
     devices: OwnDevices
@@ -62,13 +62,7 @@ class FamilySpace:
         row: Value = [number, secret]
         return {row_id(self.name, None, row): row}
 
-    def ids(self, tx: Tx) -> Sequence[bytes]:
-        return sorted(self.rows(tx))
-
-    def some(self, tx: Tx, ids: Iterable[bytes]) -> list[Value]:
-        return rows_of_ids(self.rows(tx), ids)
-
-    def take(self, tx: Tx, rows: Iterable[Value], taking: Taking) -> int:
+    def take(self, tx: Tx, rows: Sequence[Value], taking: Taking) -> int:
         del taking
         changed = 0
         for row in rows:

@@ -13,7 +13,7 @@ log and not into it: a log is of one device.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,7 +30,7 @@ from ..store.database import Tx
 from ..store.objects import Kind, Objects
 from .chosen_space import ChosenSpace, creditor, moment
 from .row_spaces import Rows, RowSpace
-from .space import Space, Taking, rows_of_ids
+from .space import Space, Taking, WholeSpace
 
 PAID_OFF: Final = "paid-off"
 CREDITOR: Final = "creditor"
@@ -116,7 +116,7 @@ def _waiver_value(row: WaiverKept) -> Value:
 
 
 @dataclass(frozen=True, slots=True)
-class PaidReadSpace:
+class PaidReadSpace(WholeSpace):
     """Receipts under grants on paid terms: those of this device's log, and those brought."""
 
     reads: PaidReads
@@ -131,12 +131,6 @@ class PaidReadSpace:
     def rows(self, tx: Tx) -> Mapping[bytes, Value]:
         return {one.id: one.value() for one in self.reads.all(tx)}
 
-    def ids(self, tx: Tx) -> list[bytes]:
-        return sorted(self.rows(tx))
-
-    def some(self, tx: Tx, ids: Iterable[bytes]) -> list[Value]:
-        return rows_of_ids(self.rows(tx), ids)
-
-    def take(self, tx: Tx, rows: Iterable[Value], taking: Taking) -> int:
+    def take(self, tx: Tx, rows: Sequence[Value], taking: Taking) -> int:
         del taking
         return sum(self.reads.bring(tx, PaidRead.from_value(row)) for row in rows)

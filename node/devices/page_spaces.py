@@ -38,7 +38,7 @@ from ..vault.brought import Brought, bring
 from ..vault.origin import DERIVED
 from ..vault.stored import Stored, entry_of
 from ..vault.vault import Vault
-from .space import Space, Taking
+from .space import Space, Taking, WholeSpace
 
 _PAGES: Final = "pages"
 _AGAIN: Final = "again"
@@ -258,7 +258,7 @@ class _PageSpace:
 
 
 @dataclass(frozen=True, slots=True)
-class _GoneSpace:
+class _GoneSpace(WholeSpace):
     """What was removed of one month: rows that say nothing but their ids."""
 
     name: str
@@ -272,15 +272,8 @@ class _GoneSpace:
     def sets(self) -> tuple[Value, ...]:
         return (Kind.PAGE_GONE.value,)
 
-    def ids(self, tx: Tx) -> Sequence[bytes]:
-        return sorted(self.gone.of(tx, self.what, self.path, self.month))
-
     def rows(self, tx: Tx) -> Mapping[bytes, Value]:
-        return {one: one for one in self.ids(tx)}
-
-    def some(self, tx: Tx, ids: Sequence[bytes]) -> Sequence[Value]:
-        there = set(self.ids(tx))
-        return [one for one in ids if one in there]
+        return {one: one for one in self.gone.of(tx, self.what, self.path, self.month)}
 
     def take(self, tx: Tx, rows: Sequence[Value], taking: Taking) -> int:
         """Remove them here too.  Run inside `Database.erase`, which overwrites them."""

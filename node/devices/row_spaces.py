@@ -15,7 +15,7 @@ from ...protocol.errors import WireError
 from ...protocol.wire import Value
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
-from .space import Taking, arriving, row_id
+from .space import Taking, WholeSpace, arriving, row_id
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class Rows(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class RowSpace(Generic[T]):
+class RowSpace(WholeSpace, Generic[T]):
     """The rows of one kind of objects."""
 
     name: str
@@ -66,13 +66,6 @@ class RowSpace(Generic[T]):
                 says = travelling if self.how.says is None else self.how.says(row)
                 found[row_id(self.name, name, says)] = [name, travelling]
         return found
-
-    def ids(self, tx: Tx) -> Sequence[bytes]:
-        return sorted(self.rows(tx))
-
-    def some(self, tx: Tx, ids: Sequence[bytes]) -> Sequence[Value]:
-        rows = self.rows(tx)
-        return [rows[one] for one in ids if one in rows]
 
     def take(self, tx: Tx, rows: Sequence[Value], taking: Taking) -> int:
         changed = 0

@@ -23,7 +23,7 @@ from ..shared.kept import SaidState, SharedKept, VersionKept
 from ..shared.shared_records import SharedRecords
 from ..store.database import Tx
 from ..store.objects import Kind
-from .space import Taking, arriving, row_id, rows_of_ids
+from .space import Taking, WholeSpace, arriving, row_id
 
 _STATES: Final = {
     state: place for place, state in enumerate((SaidState.SAID, SaidState.REFUSED, SaidState.HEARD))
@@ -31,7 +31,7 @@ _STATES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class SharedRecordSpace:
+class SharedRecordSpace(WholeSpace):
     """Every shared record, each a row."""
 
     shared: SharedRecords
@@ -43,13 +43,7 @@ class SharedRecordSpace:
             row_id(self.name, one.key, one.value()): _travelling(one) for one in self.shared.all(tx)
         }
 
-    def ids(self, tx: Tx) -> Sequence[bytes]:
-        return sorted(self.rows(tx))
-
-    def some(self, tx: Tx, ids: Sequence[bytes]) -> Sequence[Value]:
-        return rows_of_ids(self.rows(tx), ids)
-
-    def take(self, tx: Tx, rows: Iterable[Value], taking: Taking) -> int:
+    def take(self, tx: Tx, rows: Sequence[Value], taking: Taking) -> int:
         del taking
         changed = 0
         for row in rows:

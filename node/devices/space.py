@@ -7,7 +7,8 @@ compares digests, then ids, then fetches what it lacks, has all that the other h
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -61,6 +62,22 @@ class Space(Protocol):
         ...
 
 
+class WholeSpace(ABC):
+    """A space of which all rows are looked at, whichever are asked for."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def rows(self, tx: Tx) -> Mapping[bytes, Value]: ...
+
+    def ids(self, tx: Tx) -> Sequence[bytes]:
+        return sorted(self.rows(tx))
+
+    def some(self, tx: Tx, ids: Sequence[bytes]) -> Sequence[Value]:
+        rows = self.rows(tx)
+        return [rows[one] for one in ids if one in rows]
+
+
 @contextmanager
 def arriving() -> Generator[None]:
     """Read what another device says by what reads the store: whatever is wrong with it is that
@@ -79,8 +96,3 @@ def row_id(space: str, name: Value, value: Value) -> bytes:
 def digest_of(ids: Sequence[bytes]) -> bytes:
     """A digest over everything in a space; of an empty one too."""
     return tag128(b"", Tag.DEVICE_ROWS, b"".join(ids))
-
-
-def rows_of_ids(rows: Mapping[bytes, Value], ids: Iterable[bytes]) -> list[Value]:
-    """Those of `ids` that are there, in their order."""
-    return [rows[one] for one in ids if one in rows]
