@@ -82,12 +82,26 @@ class RowSpace(WholeSpace, Generic[T]):
             joined = self.how.join(arrived if before is None else before, arrived)
             if before is not None and self._tells(joined) == self._tells(before):
                 continue
+            if before is not None:
+                self._check_room(name, joined)
             changed += 1
             if self.how.keep is not None:
                 self.how.keep(tx, name, before, joined, taking)
             else:
                 self.objects.put(tx, self.kind, name, self.how.write(joined))
         return changed
+
+    def _check_room(self, name: Value, joined: T) -> None:
+        """Accept that what two devices know together would be read from the store again.
+
+        A limit of a row holds for what all devices may have said within theirs; what passes it is
+        refused, and what is here stays.  Raises WireError.
+        """
+        try:
+            with arriving():
+                self.how.read(name, self.how.write(joined))
+        except WireError as error:
+            raise WireError("with this a row would be more than is kept of one thing") from error
 
     def _tells(self, row: T) -> Value:
         """What of a row is news if it is another: of what may differ between devices, nothing."""

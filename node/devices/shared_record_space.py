@@ -25,6 +25,8 @@ from ..store.database import Tx
 from ..store.objects import Kind
 from .space import Taking, WholeSpace, arriving, row_id
 
+# Two ends of either copy: what devices that were apart may have signed, and been told.
+_VERSIONS_MAX: Final = 4 * SHARED_VERSIONS_MAX
 _STATES: Final = {
     state: place for place, state in enumerate((SaidState.SAID, SaidState.REFUSED, SaidState.HEARD))
 }
@@ -52,6 +54,8 @@ class SharedRecordSpace(WholeSpace):
                 continue
             mine = self.shared.find(tx, theirs.own, theirs.their, theirs.name)
             after = joined(theirs, theirs) if mine is None else joined(mine, theirs)
+            if len(after.versions) > _VERSIONS_MAX:
+                raise WireError("with this a shared record would have more versions than are kept")
             if mine is None or after.value() != mine.value():
                 self.shared.adopt(tx, after)
                 changed += 1
@@ -59,7 +63,7 @@ class SharedRecordSpace(WholeSpace):
 
     def _arrived(self, tx: Tx, row: Value) -> SharedKept:
         match row:
-            case [value, list(raws)] if len(raws) <= 4 * SHARED_VERSIONS_MAX:
+            case [value, list(raws)] if len(raws) <= _VERSIONS_MAX:
                 with arriving():
                     by_cid = self.shared.signed(_signed(raw) for raw in raws)
                     return self.shared.read(tx, value, by_cid.get)

@@ -13,12 +13,15 @@ from functools import lru_cache
 from ...protocol.cid import CID_BYTES
 from ...protocol.did import Did, check_did
 from ...protocol.grant import Bundle, parse_bundle
+from ...protocol.limits import DEVICES_MAX
 from ...protocol.trust import GrantStatus, status_at
 from ...protocol.window import Window
 from ...protocol.wire import Body, Value
 
 # One comes with each revocation on a path: a hundred a year, for forty years.
 KEYSETS_KEPT_MAX = 4_096
+# What all devices of a person were sent apart, each as many as it takes.
+KEYSETS_UNITED_MAX = DEVICES_MAX * KEYSETS_KEPT_MAX
 
 # What this node itself stored was verified when it came; a second look costs a lookup only.
 _bundle = lru_cache(maxsize=4096)(parse_bundle)
@@ -80,7 +83,7 @@ class GrantHeld:
         if isinstance(value, Mapping) and "via" not in value:
             value = {**value, "via": None}  # from before anything was read for another
         body = Body.open(value, "a grant held", _KEYS)
-        numbers = body.items("keysets", items_max=KEYSETS_KEPT_MAX)
+        numbers = body.items("keysets", items_max=KEYSETS_UNITED_MAX)
         return cls(
             check_did(body.text("own")),
             check_did(body.text("their")),

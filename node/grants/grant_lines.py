@@ -21,7 +21,7 @@ from typing import Final
 from ...protocol.cid import CID_BYTES
 from ...protocol.did import Did, check_did
 from ...protocol.duty import Duty, has_duty
-from ...protocol.limits import WINDOWS_MAX
+from ...protocol.limits import DEVICES_MAX, WINDOWS_MAX
 from ...protocol.trust import GrantStatus
 from ...protocol.window import Window, window_from_value
 from ...protocol.wire import Body, Value
@@ -60,6 +60,8 @@ class Happened(StrEnum):
 
 _SAID_AGAIN: Final = frozenset((Happened.DELETE_ASKED, Happened.DELETED))
 _ENDS: Final = frozenset((Happened.REVOKED, Happened.EXPIRED))
+# What all devices of a person noted apart, each as many as it may.
+UNITED_MAX: Final = DEVICES_MAX * (EVENTS_MAX + len(_ENDS))
 # A line is read for each grant that there is: looking here takes a tenth of asking the enum.
 _HAPPENED: Final = {one.value: one for one in Happened}
 
@@ -200,7 +202,7 @@ def _line(name: Value, value: Value) -> GrantLine:
         body.maybe_data("renews", length=CID_BYTES),
         body.integer("retention_days"),
         body.flag("delete_at_end"),
-        tuple([_event(item) for item in body.items("events", items_max=EVENTS_MAX + len(_ENDS))]),
+        tuple([_event(item) for item in body.items("events", items_max=UNITED_MAX)]),
     )
 
 

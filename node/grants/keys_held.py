@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ...protocol.errors import Code, GrantRefused
+from ...protocol.errors import Code, GrantRefused, WireError
 from ...protocol.keyset import GrantKeys, grant_of, open_keyset, parse_keyset
 from ..errors import NotAllowed, NotFound
 from ..peers.peers import OwnPersona, Pair, Peers
@@ -16,7 +16,7 @@ from ..store.database import Tx
 from ..store.errors import StoreDamaged
 from ..store.objects import Kind
 from ..store.store import Store
-from .grant_held import KEYSETS_KEPT_MAX, GrantHeld
+from .grant_held import KEYSETS_KEPT_MAX, KEYSETS_UNITED_MAX, GrantHeld
 from .grant_lines import GrantLines, Happened, Side
 from .grants_held import GrantsHeld
 from .lending_on import LendingOn
@@ -94,9 +94,11 @@ class KeysHeld:
 
     def adopt_keyset(self, tx: Tx, cid: bytes, n: int, raw: bytes) -> None:
         """Keep a keyset that another device of this person brought; whoever reads for this one
-        gets theirs."""
-        self._store.objects.put(tx, Kind.KEYSET_HELD, [cid, n], raw)
+        gets theirs.  Raises WireError if there are more than all devices together are sent."""
         held = self.find(tx, cid)
+        if held is not None and len(held.keysets) >= KEYSETS_UNITED_MAX and n not in held.keysets:
+            raise WireError(f"of one grant {KEYSETS_UNITED_MAX:,} keysets are kept, and no more")
+        self._store.objects.put(tx, Kind.KEYSET_HELD, [cid, n], raw)
         if held is None or n in held.keysets:
             return  # the grant comes next, and finds its keys
         fresh = replace(held, keysets=tuple(sorted((*held.keysets, n))))
