@@ -29,7 +29,7 @@ from ..peers.domain_looks import Look
 from ..peers.vouches import GivenVouch
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
-from .row_spaces import Rows, RowSpace, plain
+from .row_spaces import Rows, RowSpace, as_kept, plain
 from .space import Space, Taking, WholeSpace, row_id
 
 _PUBLIC: Final = "public-persona"
@@ -41,8 +41,10 @@ def acquaintance_spaces(objects: Objects, cards: Cards) -> Iterable[Space]:
     yield PublicPersona(objects)
     yield RowSpace("card", Kind.CARD, objects, plain(_card, card))
     yield RowSpace("cards-shown", Kind.CARD_SHOWN, objects, _shown(objects, cards))
-    yield RowSpace("domain-looks", Kind.DOMAIN_LOOK, objects, Rows(_look, _look_value, look))
-    yield RowSpace("vouches-given", Kind.VOUCH_GIVEN, objects, Rows(_given, _given_value, given))
+    yield RowSpace("domain-looks", Kind.DOMAIN_LOOK, objects, Rows(_look, as_kept, look))
+    yield RowSpace(
+        "vouches-given", Kind.VOUCH_GIVEN, objects, Rows(GivenVouch.from_value, as_kept, given)
+    )
     yield RowSpace("vouches-heard", Kind.VOUCH_HEARD, objects, plain(_heard, heard))
 
 
@@ -132,18 +134,6 @@ def _look(name: Value, value: Value) -> Look:
             return Look.from_value(value)
         case _:
             raise WireError("a look is at a claim of a persona to a domain")
-
-
-def _look_value(row: Look) -> Value:
-    return row.value()
-
-
-def _given(name: Value, value: Value) -> GivenVouch:
-    return GivenVouch.from_value(name, value)
-
-
-def _given_value(row: GivenVouch) -> Value:
-    return row.value()
 
 
 def _heard(value: Value) -> Value:

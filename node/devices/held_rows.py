@@ -17,17 +17,15 @@ from ..grants.borrowing import Borrowing
 from ..grants.grant_held import GrantHeld
 from ..store.database import Tx
 from . import joins
-from .row_spaces import Rows
+from .row_spaces import Rows, as_kept, named, same
 from .space import Taking
 
 
 def held_rows(borrowing: Borrowing) -> Rows[GrantHeld]:
     """How grants held are shared."""
 
-    def read(name: Value, value: Value) -> GrantHeld:
+    def read(value: Value) -> GrantHeld:
         row = GrantHeld.from_value(value)
-        if name != row.cid:
-            raise WireError("a grant stands under another name than its own")
         return replace(row, keysets=tuple(sorted(row.keysets)))
 
     def keep(
@@ -36,8 +34,8 @@ def held_rows(borrowing: Borrowing) -> Rows[GrantHeld]:
         borrowing.adopt(tx, row, before, taking.now_ms)
 
     return Rows(
-        read,
-        lambda row: row.value(),
+        named("a grant", read, lambda row: row.cid),
+        as_kept,
         joins.held,
         says=lambda row: replace(row, keysets=()).value(),
         keep=keep,
@@ -58,7 +56,7 @@ def keyset_rows(borrowing: Borrowing) -> Rows[bytes]:
     def keep(tx: Tx, name: Value, _before: bytes | None, row: bytes, _taking: Taking) -> None:
         borrowing.adopt_keyset(tx, *_named(name), row)
 
-    return Rows(read, lambda row: row, max, shared=shared, keep=keep)
+    return Rows(read, same, max, shared=shared, keep=keep)
 
 
 def _named(name: Value) -> tuple[bytes, int]:

@@ -31,7 +31,7 @@ from ..store.database import Tx
 from ..store.objects import Kind, Objects
 from . import joins
 from .own_devices import OwnDevices
-from .row_spaces import Rows, RowSpace, plain
+from .row_spaces import Rows, RowSpace, as_kept, plain
 from .space import Space, Taking, WholeSpace, row_id
 
 _NUMBER_MAX: Final = 4_096
@@ -131,7 +131,7 @@ def _said(objects: Objects, peers: Peers, lines: PersonaLines) -> Rows[Said]:
         _pair(name)
         return Said.from_value(value)
 
-    return Rows(read, _said_value, said, keep=keep)
+    return Rows(read, as_kept, said, keep=keep)
 
 
 def _not_own(peers: Peers) -> Callable[[Tx, Value, Said], bool]:
@@ -139,10 +139,6 @@ def _not_own(peers: Peers) -> Callable[[Tx, Value, Said], bool]:
         return _pair(name)[0] != peers.device_persona(tx)
 
     return shared
-
-
-def _said_value(row: Said) -> Value:
-    return row.value()
 
 
 def _heard(name: Value, value: Value) -> Heard:

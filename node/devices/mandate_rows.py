@@ -27,7 +27,7 @@ from ..household.waiting_for import Stage, WaitingFor
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
 from . import joins
-from .row_spaces import Rows, RowSpace, plain
+from .row_spaces import Rows, RowSpace, as_kept, named, plain, same
 from .space import Space, Taking
 
 _STAGES: Final = {
@@ -40,11 +40,13 @@ _STAGES: Final = {
 
 def mandate_spaces(objects: Objects, mandates: Mandates) -> Iterable[Space]:
     """In the order in which they are fetched."""
-    ends: Rows[bytes] = Rows(_end, _raw, min)
+    ends: Rows[bytes] = Rows(_end, same, min)
     yield RowSpace("mandate-ends", Kind.MANDATE_END, objects, ends)
     yield RowSpace("mandates", Kind.MANDATE, objects, _mandates(mandates))
-    yield RowSpace("proxies", Kind.PROXY, objects, Rows(_proxy, _proxy_value, proxy))
-    yield RowSpace("decided-for", Kind.DECIDED_FOR, objects, Rows(_decided, _by_value, decided))
+    proxies = Rows(lambda _name, value: ProxyKept.from_value(value), as_kept, proxy)
+    yield RowSpace("proxies", Kind.PROXY, objects, proxies)
+    decisions = Rows(lambda _name, value: DecidedFor.from_value(value), as_kept, decided)
+    yield RowSpace("decided-for", Kind.DECIDED_FOR, objects, decisions)
     yield RowSpace("asked-under", Kind.ASKED_UNDER, objects, plain(_acted, joins.lesser))
     yield RowSpace("sent-for", Kind.WAITING_FOR, objects, _sent_for())
 
@@ -77,25 +79,16 @@ def _mandates(mandates: Mandates) -> Rows[MandateKept]:
     ) -> None:
         mandates.adopt(tx, row, before)
 
-    def read(name: Value, value: Value) -> MandateKept:
-        row = MandateKept.from_value(value)
-        if name != [row.side.value, row.cid]:
-            raise WireError("a mandate stands under another name than its own")
-        return row
-
-    return Rows(read, _mandate_value, mandate, keep=keep)
+    read = named("a mandate", MandateKept.from_value, lambda row: [row.side.value, row.cid])
+    return Rows(read, as_kept, mandate, keep=keep)
 
 
 def _sent_for() -> Rows[WaitingFor]:
-    def read(name: Value, value: Value) -> WaitingFor:
-        row = WaitingFor.from_value(value)
-        if name != [row.own, row.their, row.request.cid]:
-            raise WireError("a request stands under another name than its own")
-        return row
-
     return Rows(
-        read,
-        _waiting_value,
+        named(
+            "a request", WaitingFor.from_value, lambda row: [row.own, row.their, row.request.cid]
+        ),
+        as_kept,
         waiting,
         told=lambda row: row.state is not Stage.WAITING,
     )
@@ -110,34 +103,6 @@ def _end(name: Value, value: Value) -> bytes:
     return value
 
 
-def _raw(row: bytes) -> Value:
-    return row
-
-
-def _mandate_value(row: MandateKept) -> Value:
-    return row.value()
-
-
-def _proxy(_name: Value, value: Value) -> ProxyKept:
-    return ProxyKept.from_value(value)
-
-
-def _proxy_value(row: ProxyKept) -> Value:
-    return row.value()
-
-
-def _decided(_name: Value, value: Value) -> DecidedFor:
-    return DecidedFor.from_value(value)
-
-
-def _by_value(row: DecidedFor) -> Value:
-    return row.value()
-
-
 def _acted(value: Value) -> Value:
     acted_from_value(value)
     return value
-
-
-def _waiting_value(row: WaitingFor) -> Value:
-    return row.value()

@@ -29,7 +29,7 @@ from ..money.payments import PaymentKept, PaymentState
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
 from .chosen_space import ChosenSpace, creditor, moment
-from .row_spaces import Rows, RowSpace
+from .row_spaces import Rows, RowSpace, as_kept, named
 from .space import Space, Taking, WholeSpace
 
 PAID_OFF: Final = "paid-off"
@@ -54,9 +54,10 @@ def money_spaces(objects: Objects, paid_reads: PaidReads) -> Iterable[Space]:
         PAID_OFF, objects, Kind.SETTING, "paid-terms-off", "paid-terms-off-set", moment
     )
     yield ChosenSpace(CREDITOR, objects, Kind.CREDITOR, "creditor", "creditor-set", creditor)
-    yield RowSpace("payments", Kind.PAYMENT, objects, Rows(_payment, _payment_value, payment))
-    yield RowSpace("invoices", Kind.INVOICE, objects, Rows(_invoice, _invoice_value, invoice))
-    yield RowSpace("waivers", Kind.WAIVER, objects, Rows(_waiver, _waiver_value, waiver))
+    paid = named("a payment", PaymentKept.from_value, lambda row: row.cid)
+    yield RowSpace("payments", Kind.PAYMENT, objects, Rows(paid, as_kept, payment))
+    yield RowSpace("invoices", Kind.INVOICE, objects, Rows(_invoice, as_kept, invoice))
+    yield RowSpace("waivers", Kind.WAIVER, objects, Rows(_waiver, as_kept, waiver))
     yield PaidReadSpace(paid_reads)
 
 
@@ -79,17 +80,6 @@ def waiver(one: WaiverKept, other: WaiverKept) -> WaiverKept:
     return min(one, other, key=lambda kept: (kept.t_ms, kept.raw))
 
 
-def _payment(name: Value, value: Value) -> PaymentKept:
-    found = PaymentKept.from_value(value)
-    if name != found.cid:
-        raise WireError("a payment stands under another name than its own")
-    return found
-
-
-def _payment_value(row: PaymentKept) -> Value:
-    return row.value()
-
-
 def _invoice(name: Value, value: Value) -> InvoiceKept:
     found = InvoiceKept.from_value(value)
     match name:
@@ -99,20 +89,12 @@ def _invoice(name: Value, value: Value) -> InvoiceKept:
             raise WireError("an invoice stands under another name than its own")
 
 
-def _invoice_value(row: InvoiceKept) -> Value:
-    return row.value()
-
-
 def _waiver(name: Value, value: Value) -> WaiverKept:
     found = WaiverKept.from_value(value)
     said = parse_waiver(found.raw)
     if name not in said.grants or said.t_ms != found.t_ms:
         raise WireError("a waiver stands under another grant than it names")
     return found
-
-
-def _waiver_value(row: WaiverKept) -> Value:
-    return row.value()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from ...protocol.errors import WireError
 from ...protocol.wire import Value
@@ -126,6 +126,36 @@ def name_and_value(row: Value) -> tuple[Value, Value]:
             raise WireError("a row from another device is not a name and a value")
 
 
+class Kept(Protocol):
+    """What stands in the store as it says itself."""
+
+    def value(self) -> Value: ...
+
+
+def as_kept(row: Kept) -> Value:
+    """How a row stands in the store that says so itself."""
+    return row.value()
+
+
+def same(row: T) -> T:
+    """How a row stands that is kept as it travels."""
+    return row
+
+
+def named(
+    what: str, read: Callable[[Value], T], name_of: Callable[[T], Value]
+) -> Callable[[Value, Value], T]:
+    """Reads rows that say themselves under which name they stand, or WireError is raised."""
+
+    def checked(name: Value, value: Value) -> T:
+        row = read(value)
+        if name != name_of(row):
+            raise WireError(f"{what} stands under another name than its own")
+        return row
+
+    return checked
+
+
 def plain(check: Callable[[Value], Value], join: Callable[[Value, Value], Value]) -> Rows[Value]:
     """Rows that are kept as they travel.  `check` raises WireError for what is none."""
-    return Rows(read=lambda _name, value: check(value), write=lambda value: value, join=join)
+    return Rows(read=lambda _name, value: check(value), write=same, join=join)

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final
 
 from ...crypto.keys import PersonaKey, ReaderSecret
 from ...protocol.did import check_did
@@ -52,7 +52,7 @@ from .held_rows import held_rows, keyset_rows
 from .line_rows import FamilySpace, check_promised, line_spaces
 from .own_device import OwnDevice, later
 from .own_devices import OwnDevices
-from .row_spaces import Rows, RowSpace, plain
+from .row_spaces import Rows, RowSpace, as_kept, named, plain, same
 from .space import Space, Taking
 
 DEVICES: Final = "devices"
@@ -147,13 +147,8 @@ class SharedRows:
         ) -> None:
             self._devices.take(tx, row, taking.now_ms)
 
-        def read(name: Value, value: Value) -> OwnDevice:
-            row = OwnDevice.from_value(value)
-            if name != row.device:
-                raise WireError("a device stands under another name than its own")
-            return row
-
-        return Rows(read, _value, later, keep=keep)
+        read = named("a device", OwnDevice.from_value, lambda row: row.device)
+        return Rows(read, as_kept, later, keep=keep)
 
     def _personas(self) -> Rows[OwnPersona]:
         def travels(row: OwnPersona) -> Value:
@@ -184,7 +179,7 @@ class SharedRows:
 
         return Rows(
             lambda _name, value: OwnPersona.from_value(value),
-            _value,
+            as_kept,
             join,
             travels=travels,
             arrived=arrived,
@@ -218,15 +213,9 @@ class SharedRows:
                 return
             self._introduce(tx, self._peers.add(tx, row), taking.now_ms)
 
-        def read(name: Value, value: Value) -> Pair:
-            row = Pair.from_value(value)
-            if name != [row.own, row.their]:
-                raise WireError("a pair stands under another name than its own")
-            return row
-
         return Rows(
-            read,
-            _value,
+            named("a pair", Pair.from_value, lambda row: [row.own, row.their]),
+            as_kept,
             joins.pair,
             # A name is each device's own: two may have met others of one name.
             says=lambda row: replace(row, name="").value(),
@@ -243,13 +232,8 @@ class SharedRows:
             self._lending.adopt(tx, row, before)
             self.rekey_later(tx, row.bundle.grant.paths)
 
-        def read(name: Value, value: Value) -> GrantGiven:
-            row = GrantGiven.from_value(value)
-            if name != row.cid:
-                raise WireError("a grant stands under another name than its own")
-            return row
-
-        return Rows(read, _value, joins.given, keep=keep)
+        read = named("a grant", GrantGiven.from_value, lambda row: row.cid)
+        return Rows(read, as_kept, joins.given, keep=keep)
 
     def _taken_back(self) -> Rows[Value]:
         def keep(tx: Tx, name: Value, before: Value | None, row: Value, _taking: Taking) -> None:
@@ -257,9 +241,7 @@ class SharedRows:
             if isinstance(name, str):
                 self.rekey_later(tx, [name])
 
-        return Rows(
-            lambda _name, value: joins.union(value, []), lambda row: row, joins.union, keep=keep
-        )
+        return Rows(lambda _name, value: joins.union(value, []), same, joins.union, keep=keep)
 
     def rekey_later(self, tx: Tx, paths: Iterable[str]) -> None:
         """Readers of these paths need new keys, once all of what was taken back is known."""
@@ -275,7 +257,7 @@ class SharedRows:
 
 
 def _requests() -> Rows[Asked]:
-    return Rows(lambda _name, value: Asked.from_value(value), _value, joins.asked)
+    return Rows(lambda _name, value: Asked.from_value(value), as_kept, joins.asked)
 
 
 def _lines() -> Rows[GrantLine]:
@@ -283,7 +265,7 @@ def _lines() -> Rows[GrantLine]:
         row = line_from_row(name, value)
         return replace(row, events=joins.in_order(row.events))
 
-    return Rows(read, _value, joins.line)
+    return Rows(read, as_kept, joins.line)
 
 
 def _imports(objects: Objects) -> Rows[Import]:
@@ -293,7 +275,7 @@ def _imports(objects: Objects) -> Rows[Import]:
         return not isinstance(gone, int) or row.changed_ms > gone
 
     return Rows(
-        lambda _name, value: Import.from_value(value), _value, joins.imported, shared=shared
+        lambda _name, value: Import.from_value(value), as_kept, joins.imported, shared=shared
     )
 
 
@@ -307,7 +289,7 @@ def _statements(objects: Objects) -> Rows[Value]:
 
     return Rows(
         read,
-        _same,
+        same,
         joins.statement,
         shared=lambda tx, name, row: isinstance(name, bytes) and not gone(tx, name, row),
     )
@@ -324,19 +306,7 @@ def _delivered(objects: Objects) -> Rows[Value]:
         Received.from_value(value)
         return value
 
-    return Rows(read, _same, joins.greater, shared=shared)
-
-
-class _Valued(Protocol):
-    def value(self) -> Value: ...
-
-
-def _value(row: _Valued) -> Value:
-    return row.value()
-
-
-def _same(row: Value) -> Value:
-    return row
+    return Rows(read, same, joins.greater, shared=shared)
 
 
 def _revocation(value: Value) -> Value:

@@ -26,7 +26,7 @@ from ..store.database import Tx
 from ..store.objects import Kind, Objects
 from ..views.kept import MonthKept, ViewKept, period_value
 from .own_devices import OwnDevices
-from .row_spaces import Rows, RowSpace
+from .row_spaces import Rows, RowSpace, as_kept, named
 from .space import Space
 
 # What has no date lies in a month of its own.
@@ -35,12 +35,13 @@ _MONTH_MAX: Final = month_of(UNDATED)
 
 def view_spaces(objects: Objects) -> Iterable[Space]:
     """In the order in which they are fetched."""
-    yield RowSpace("views", Kind.VIEW, objects, Rows(_view, _view_value, view))
+    read = named("a view", ViewKept.from_value, lambda row: row.view.path)
+    yield RowSpace("views", Kind.VIEW, objects, Rows(read, as_kept, view))
     yield RowSpace(
         "view-periods",
         Kind.VIEW_MONTH,
         objects,
-        Rows(_month, _month_value, month, travels=_travels, told=_is_published),
+        Rows(_month, as_kept, month, travels=_travels, told=_is_published),
     )
 
 
@@ -75,27 +76,12 @@ def _later(first: int, one: Published, other: Published) -> Published:
     )
 
 
-def _view(name: Value, value: Value) -> ViewKept:
-    found = ViewKept.from_value(value)
-    if name != found.view.path:
-        raise WireError("a view stands under another path than its own")
-    return found
-
-
-def _view_value(row: ViewKept) -> Value:
-    return row.value()
-
-
 def _month(name: Value, value: Value) -> MonthKept:
     match name:
         case [str(path), int(number)] if is_view(path) and 0 <= number <= _MONTH_MAX:
             return MonthKept.from_value(value)
         case _:
             raise WireError("a month of a view is named by a path and a number")
-
-
-def _month_value(row: MonthKept) -> Value:
-    return row.value()
 
 
 def _travels(row: MonthKept) -> Value:
