@@ -131,6 +131,26 @@ def a_home_is_restored_and_another_joins_it(machine: LendingMachine) -> None:
     read(machine, stays())
 
 
+def what_waits_is_kept_on_one_device(machine: LendingMachine) -> None:
+    """One grant that the other then takes back, and one that both have taken for waiting."""
+    stays, gone = lent(machine, "ana", "ben"), lent(machine, "ana", "volt")
+    machine.back_up("ana")
+    machine.restore_one("ana", REST)
+    machine.join(REST)
+    machine.part(REST)
+    machine.keep_one(stays(), REST)
+    machine.keep_one(gone(), REST, at=OTHER)
+    written(machine)
+    written(machine, at=OTHER)
+    read(machine, stays())
+    machine.take_back_one(gone(), REST)
+    written(machine)
+    machine.meet(REST)
+    written(machine, at=OTHER)
+    read(machine, stays())
+    read(machine, gone())
+
+
 DEVICE_OPENINGS: Final[tuple[Callable[[LendingMachine], None], ...]] = (
     two_devices_take_back_apart,
     a_device_lags,
@@ -141,4 +161,5 @@ DEVICE_OPENINGS: Final[tuple[Callable[[LendingMachine], None], ...]] = (
     keys_come_to_the_other_device,
     a_device_is_stolen,
     a_home_is_restored_and_another_joins_it,
+    what_waits_is_kept_on_one_device,
 )

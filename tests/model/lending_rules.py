@@ -72,6 +72,10 @@ class LendingRules(History):
         known = self.model.knows(at or grant.owner, grant.by, grant.given)
         return (at or grant.owner) if known or grant.by not in self.town.machines else grant.by
 
+    def _lives_at(self, grant: Grant) -> str:
+        """The device of its owner at which a grant that holds surely does."""
+        return self.knower(grant, grant.kept_by if grant.kept_by in self.town.machines else "")
+
     def room(self) -> bool:
         return len(self.model.grants) < GRANTS_MAX
 
@@ -116,7 +120,7 @@ class LendingRules(History):
 
     def renew_one(self, grant: Grant, more: int, wait: float) -> None:
         async def act() -> None:
-            device = self.knower(grant)
+            device = self._lives_at(grant)
             now_s = self.town.now_ms(device) // 1000
             exp_s = max(grant.exp_ms // 1000, now_s) + more * HOUR_S
             # Of an old grant, no day may be left that has not come.
@@ -138,7 +142,7 @@ class LendingRules(History):
         until_s = grant.exp_ms // 1000 + ALWAYS_S
 
         async def act() -> None:
-            device = self.knower(grant)
+            device = self._lives_at(grant)
             if self.town.now_ms(device) < grant.exp_ms:
                 try:
                     await self.town.renew_always(device, grant.cid, until_s)
@@ -258,23 +262,36 @@ class LendingRules(History):
         )
         self.lend(loan, self.drawn_wait(data))
 
-    @may("keep", "keep", lambda self: self.some(self._suspended))
+    @may("keep", "keep", lambda self: self.some(self._keepable))
     def draw_keep(self, data: st.DataObject) -> None:
-        self.keep_one(self.pick(data, self._suspended), self.drawn_wait(data))
+        grant = self.pick(data, self._keepable)
+        at = data.draw(st.sampled_from(self._waits_at(grant)), label="device")
+        self.keep_one(grant, self.drawn_wait(data), at=at)
 
-    def keep_one(self, grant: Grant, wait: float) -> None:
+    def keep_one(self, grant: Grant, wait: float, *, at: str = "") -> None:
         async def act() -> None:
             await self.together()
-            if self.town.now_ms(grant.owner) <= grant.exp_ms and grant.over > self.model.tick:
-                await self.town.keep(grant.owner, grant.cid)
-                self.model.keep(grant.cid)
+            device = at or grant.owner
+            if self.town.now_ms(device) <= grant.exp_ms and grant.over > self.model.tick:
+                await self.town.keep(device, grant.cid)
+                self.model.keep(grant.cid, device)
                 await self.together()
 
         self._do("keep", act, wait)
 
+    def _keepable(self, grant: Grant) -> bool:
+        return bool(self._waits_at(grant))
+
+    def _waits_at(self, grant: Grant) -> list[str]:
+        """The devices of its owner at which a grant surely waits, whatever the other heard."""
+        if grant.lost or grant.above is not None:
+            return []
+        at = {one: self.model.as_known(one, grant) for one in self.town.of(grant.owner)}
+        return [one for one, forms in at.items() if all(map(_waits, forms))]
+
     @staticmethod
     def _suspended(grant: Grant) -> bool:
-        return not (grant.live or grant.revoked or grant.lost) and grant.above is None
+        return _waits(grant) and grant.above is None
 
     # data
 
@@ -406,6 +423,10 @@ class LendingRules(History):
             and one.reader < other.reader
             and max(one.first, other.first) <= min(one.last, other.last)
         ]
+
+
+def _waits(grant: Grant) -> bool:
+    return not (grant.live or grant.revoked or grant.lost)
 
 
 __all__ = ["FIRST", "LAST", "REST", "LendingRules", "Loan", "loans"]

@@ -104,7 +104,7 @@ def _may(model: WhoMay, readers: tuple[str, ...], until: int | None = None) -> s
     """What the keys of these readers open; of what was given before `until`."""
     return {
         page.name
-        for page in model.pages
+        for page in (*model.pages, *model.going)
         for grant in model.grants.values()
         if grant.reader in readers and model.opens(grant, page)
         if until is None or grant.given < until

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from entrenous.tests.model.compare import Difference
@@ -81,3 +83,37 @@ def test_a_restored_owner_has_forgotten_and_waits() -> None:
     model.keep(b"g")
     assert model.may_read(model.grants[b"g"], 46_101, 46_101, 0)
     assert model.opens(model.grants[b"g"], model.pages[0])
+
+
+def test_what_one_device_kept_waits_on_the_other_until_they_meet() -> None:
+    model = WhoMay()
+    model.lend(GRANT)
+    model.restore("ana", model.photograph("ana", said=True))
+    model.meet()
+    model.part()
+    model.keep(b"g", "ana")
+    kept = model.grants[b"g"]
+    assert [form.live for form in model.as_known("ana", kept)] == [True]
+    assert [form.live for form in model.as_known("ana's other", kept)] == [False]
+    model.parted = model.tick + 1
+    assert {form.live for form in model.as_known("ana's other", kept)} == {True, False}
+    model.meet()
+    assert [form.live for form in model.as_known("ana's other", kept)] == [True]
+
+
+def test_what_is_kept_where_its_end_was_not_heard_opens_what_is_written_there() -> None:
+    model = WhoMay()
+    model.lend(replace(GRANT, by="ana"))
+    model.restore("ana", model.photograph("ana", said=True))
+    model.meet()
+    model.part()
+    model.take_back(b"g", "ana's other")
+    model.keep(b"g", "ana")
+    for slot, device in enumerate(("ana", "ana's other")):
+        model.write("ana", GRANT.path, range(46_101, 46_102), slot, 0, device)
+    one = model.grants[b"g"]
+    assert [page.by for page in model.pages if model.opens(one, page)] == ["ana"]
+    assert [form.live for form in model.as_known("ana", one)] == [True]
+    assert [form.revoked for form in model.as_known("ana's other", one)] == [True]
+    model.meet()
+    assert not any(form.live for form in model.as_known("ana", one))

@@ -78,6 +78,10 @@ class Grant:
     ended_by: str = ""
     # When it was taken back, if it had been suspended before.
     told: int = NEVER
+    # When its owner kept it, on which device ("": on both), and since when it had been suspended.
+    kept: int = NEVER
+    kept_by: str = ""
+    waited: int = NEVER
     # Between who two of them were: one is somebody else now, and doors know nothing of this one.
     followed: bool = False
     # When its owner's clock was first seen beyond `exp_ms`.
@@ -185,11 +189,14 @@ class WhoMay:
         """How a grant may stand at a device of its owner."""
         heard = self.knows(device, grant.by, grant.given)
         ended = self.knows(device, grant.ended_by, grant.end_said)
+        kept = grant.waited == NEVER or self.knows(device, grant.kept_by, grant.kept)
         forms = [] if heard else [replace(grant, lost=True)]
         if heard is not False and ended is not False:
             forms.append(grant)
-        if heard is not False and not ended:
+        if heard is not False and not ended and kept is not False:
             forms.append(replace(grant, ended=NEVER))
+        if heard is not False and not ended and not kept:
+            forms.append(replace(grant, ended=NEVER, suspended=grant.waited))
         return forms
 
     def at(self, device: str, owner: str) -> tuple[list[Page], list[Page]]:
@@ -275,6 +282,7 @@ class WhoMay:
         cut = old.last == day_of(old.exp_ms)
         last = min(old.asked if cut else old.last, day_of(exp_ms))
         fresh = replace(old, cid=new, last=last, exp_ms=exp_ms, over=NEVER, ended=NEVER, by=by)
+        fresh = replace(fresh, kept=NEVER, waited=NEVER)
         self.grants[cid] = replace(old, renewed=True)
         self.lend(fresh)
         if cid in self.always:
@@ -285,8 +293,16 @@ class WhoMay:
         ended = min(tick, grant.suspended)
         self.grants[cid] = replace(grant, ended=ended, ended_by=by, told=tick)
 
-    def keep(self, cid: bytes) -> None:
-        self.grants[cid] = replace(self.grants[cid], suspended=NEVER)
+    def keep(self, cid: bytes, by: str = "") -> None:
+        """On a device that has not heard of a taking back, if there was one; or of a keeping."""
+        grant, tick = self.grants[cid], self.now()
+        if grant.suspended == NEVER:
+            self.grants[cid] = replace(grant, kept_by="")
+            return
+        ended, waited = grant.end_said, grant.suspended
+        self.grants[cid] = replace(
+            grant, ended=ended, suspended=NEVER, kept=tick, kept_by=by, waited=waited
+        )
 
     def clock(self, owner: str, now_ms: int) -> None:
         self.latest[owner] = max(now_ms, self.latest.get(owner, now_ms))
