@@ -97,11 +97,7 @@ class LostVersions:
     def ask_all(self, tx: Tx, pair: Pair, now_ms: int) -> int:
         """This home was restored: ask a peer for what is newer of every record shared with it; how
         many."""
-        found = [
-            one
-            for one in self._shared.all(tx)
-            if (one.own, one.their) == (pair.own, pair.their) and one.brought is None
-        ]
+        found = [one for one in self._shared.with_peer(tx, pair) if one.brought is None]
         for shared in found:
             self._ask(tx, pair, shared, now_ms)
         return len(found)

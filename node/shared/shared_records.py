@@ -14,7 +14,7 @@ What became of a version of ours, and how lost ones come back, is `lost_versions
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from ...protocol.command import AnswerRecordArgs, Cmd, ProposeArgs
@@ -41,10 +41,11 @@ from ..household.household import Household
 from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
 from ..store.database import Tx
-from ..store.objects import Kind, Objects
+from ..store.objects import Objects
 from ..vault.collection import Collections
 from ..vault.erased import Erased
-from .kept import SaidState, SharedKept, of_pair, shared_key
+from .in_store import SharedInStore, followed_in
+from .kept import SaidState, SharedKept
 
 # Proposals of one peer that wait for an answer: beyond that it is pestering.
 SHARED_WAITING_MAX = 64
@@ -60,7 +61,7 @@ PROPOSING = (SharedWord.PROPOSED, SharedWord.WITHDRAWN)
 SAID = (Cmd.PROPOSE, Cmd.ANSWER_RECORD, Cmd.RETURN)
 
 
-class SharedRecords:
+class SharedRecords(SharedInStore):
     """Both copies of every shared record."""
 
     def __init__(
@@ -73,56 +74,14 @@ class SharedRecords:
         erased: Erased,
         charge: Charge,
     ) -> None:
-        self._objects = objects
-        self._peers = peers
+        super().__init__(objects, peers)
         self._collections = collections
         self._household = household
         self._outgoing = outgoing
         self._erased = erased
         self.charge = charge
 
-    # looking
-
-    def all(self, tx: Tx) -> list[SharedKept]:
-        """Every shared record, in the order in which they came to be shared."""
-        return [self._read(tx, value) for _, value in self._objects.all(tx, Kind.SHARED)]
-
-    def find(self, tx: Tx, own: Did, their: Did, name: SharedName) -> SharedKept | None:
-        value = self._objects.get(tx, Kind.SHARED, shared_key(own, their, name))
-        return None if value is None else self._read(tx, value)
-
-    def waiting(self, tx: Tx) -> int:
-        """How many records wait for an answer of this node's person."""
-        return sum(of_pair(value)[2] for _, value in self._objects.all(tx, Kind.SHARED))
-
-    def _read(self, tx: Tx, value: Value) -> SharedKept:
-        return self.read(tx, value, lambda cid: self._objects.get(tx, Kind.SHARED_VERSION, cid))
-
-    def keep(self, tx: Tx, kept: SharedKept, version: SharedVersion | None = None) -> SharedKept:
-        """Keep a record, and with it the `version` that it has more than before."""
-        if version is not None:
-            self._objects.put(tx, Kind.SHARED_VERSION, version.cid, version.raw)
-        self._objects.put(tx, Kind.SHARED, kept.key, kept.value())
-        return kept
-
-    # what another device of this person knows
-
-    def read(self, tx: Tx, value: Value, raw_of: Callable[[bytes], Value]) -> SharedKept:
-        """A row with the versions that `raw_of` gives.  Raises StoreDamaged, WireError."""
-        own, their, _ = of_pair(value)
-        pair = self._peers.find(tx, own, their)
-        return SharedKept.from_value(value, raw_of, {} if pair is None else followed_in(pair))
-
-    @staticmethod
-    def signed(raws: Iterable[bytes]) -> dict[bytes, Value]:
-        """Versions by their CID.  Raises WireError, BadSignature."""
-        return {parse_version(raw).cid: raw for raw in raws}
-
-    def adopt(self, tx: Tx, shared: SharedKept) -> None:
-        """Keep a record as it was joined with what another device knows of it."""
-        for one in shared.versions:
-            self._objects.put(tx, Kind.SHARED_VERSION, one.cid, one.version.raw)
-        self.keep(tx, shared)
+    # on another device of the same person
 
     def was_erased(self, tx: Tx, shared: SharedKept) -> bool:
         """Whether this record was erased from the collection that it belongs to."""
@@ -143,9 +102,7 @@ class SharedRecords:
         pair = self._peers.find(tx, shared.own, shared.their)
         if pair is not None:
             self.say_no_more(tx, pair, shared)
-        for one in shared.versions:
-            self._objects.delete(tx, Kind.SHARED_VERSION, one.cid)
-        self._objects.delete(tx, Kind.SHARED, shared.key)
+        self.forget(tx, shared)
 
     def say_no_more(self, tx: Tx, pair: Pair, shared: SharedKept) -> None:
         """What waits in the outbox of this record goes out of it: it holds the record."""
@@ -174,7 +131,7 @@ class SharedRecords:
         own = Did(pair.own)
         shared = self.find(tx, own, pair.their, name)
         if shared is None:
-            if len(self._of_pair(tx, pair)) >= SHARED_OF_ONE_MAX:
+            if len(self.waiting_of(tx, pair)) >= SHARED_OF_ONE_MAX:
                 raise UsageError(f"{SHARED_OF_ONE_MAX:,} records are shared with {pair.name}")
             shared = SharedKept(own, pair.their, name, kept_as, told, (), followed_in(pair))
             # What a person says by hand they mean: it may come again.
@@ -347,19 +304,14 @@ class SharedRecords:
             raise GrantRefused(sentence, Code.COLLECTION)
         if self._erased.days_of(tx, path, version.name.id):
             raise GrantRefused("this record was erased here, and is not taken again", Code.REVOKED)
-        if len(self._of_pair(tx, pair)) >= SHARED_OF_ONE_MAX:
+        if len(self.waiting_of(tx, pair)) >= SHARED_OF_ONE_MAX:
             raise GrantRefused("no more records are shared with this peer", Code.TOO_MUCH)
         return SharedKept(own, pair.their, version.name, path, told, (), followed_in(pair))
 
     def _check_waiting(self, tx: Tx, pair: Pair) -> None:
-        if sum(self._of_pair(tx, pair)) >= SHARED_WAITING_MAX:
+        if sum(self.waiting_of(tx, pair)) >= SHARED_WAITING_MAX:
             sentence = f"{SHARED_WAITING_MAX} proposals wait for an answer already"
             raise GrantRefused(sentence, Code.TOO_MUCH)
-
-    def _of_pair(self, tx: Tx, pair: Pair) -> list[bool]:
-        """The records shared with a peer: of each, whether it waits for an answer here."""
-        rows = (of_pair(value) for _, value in self._objects.all(tx, Kind.SHARED))
-        return [waits for own, their, waits in rows if (own, their) == (pair.own, pair.their)]
 
     def stale(self, tx: Tx, own: Did, their: Did, raw: bytes) -> bool:
         """Whether a version that waits to be said is none any more: the one before it was refused,
@@ -368,14 +320,6 @@ class SharedRecords:
         shared = self.find(tx, own, their, version.name)
         kept = None if shared is None else shared.find(version.cid)
         return kept is None or kept.state is SaidState.REFUSED
-
-
-def followed_in(pair: Pair) -> dict[Did, Did]:
-    """Every later persona of either side, and the one by which the two met."""
-    return {
-        **dict.fromkeys(pair.own_after, Did(pair.own)),
-        **{one: pair.their for one in pair.theirs if one != pair.their},
-    }
 
 
 def _check_here(shared: SharedKept) -> None:

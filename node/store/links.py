@@ -63,6 +63,13 @@ class Links:
         )
         return ended > 0
 
+    def remove(self, tx: Tx, kind: int, tag: bytes, things: Iterable[Value], end_day: int) -> None:
+        """The object `tag`, which stands until `end_day`, is no more, and about nothing."""
+        tx.executemany(
+            "DELETE FROM link WHERE kind = ? AND thing = ? AND end_day = ? AND tag = ?",
+            [(kind, self._thing(kind, thing), end_day, tag) for thing in things],
+        )
+
     def count(self, tx: Tx, kind: int, thing: Value, more: int) -> None:
         """Count `more` objects that stand about `thing`, or fewer."""
         tx.execute(

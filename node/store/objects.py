@@ -264,6 +264,13 @@ class Objects:
         already.  It is still about `things`."""
         return self._links.end(tx, kind, self._tag(kind, name), things, end_day)
 
+    def forget_link(
+        self, tx: Tx, kind: Kind, name: Value, things: Iterable[Value], end_day: int
+    ) -> None:
+        """What was kept under `name`, linked until `end_day`, is forgotten: nothing tells that it
+        was about `things`."""
+        self._links.remove(tx, kind, self._tag(kind, name), things, end_day)
+
     def count_about(self, tx: Tx, kind: Kind, thing: Value, more: int) -> None:
         """Count `more` that stand about `thing`, or fewer."""
         self._links.count(tx, kind, thing, more)
