@@ -302,6 +302,11 @@ class Answer:
     def cid(self) -> bytes:
         return self.signed.cid
 
+    @property
+    def reason(self) -> str:
+        """Why it was refused: the sentence of who did, of any length, or else the code."""
+        return self.out if isinstance(self.out, str) and self.out else self.code.value
+
     def verify(self, certificate: Certificate, inv: bytes) -> None:
         """Check that the device of `certificate` answered invocation `inv`.
 

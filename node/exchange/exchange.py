@@ -252,5 +252,4 @@ def answer_of(arrived: Arrived) -> Answer:
 
 def refusal_of(answer: Answer, name: str) -> Refused:
     """What an answer that is not `ok` means, in a sentence."""
-    reason = answer.out if isinstance(answer.out, str) else answer.code.value
-    return Refused(f"{name} refuses: {reason[:300]}", answer.code.value)
+    return Refused(f"{name} refuses: {answer.reason[:300]}", answer.code.value)

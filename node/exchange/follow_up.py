@@ -81,7 +81,7 @@ class FollowUp:
         args = parse_args(message.cmd, message.args)
         match args:
             case DeliverArgs():
-                refused = None if answer.code is Code.OK else _reason(answer)
+                refused = None if answer.code is Code.OK else answer.reason[:TEXT_CHARS_MAX]
                 self._deliveries.taken(tx, args, refused)
             case AcceptArgs() if answer.code is Code.OK:
                 keyset = parse_out(message.cmd, answer.out)
@@ -99,7 +99,9 @@ class FollowUp:
                     self._lending.acknowledged(tx, grant, sent.n)
             case RequestArgs() if answer.code is not Code.OK:
                 cid = args.request.cid
-                self._asked.decided(tx, cid, RequestState.REFUSED, None, _reason(answer))
+                self._asked.decided(
+                    tx, cid, RequestState.REFUSED, None, answer.reason[:TEXT_CHARS_MAX]
+                )
             case LogWitnessArgs():
                 self._witnesses.answered(tx, pair, args, answer)
             case PaidArgs():
@@ -147,12 +149,6 @@ class FollowUp:
         """Who gave a grant of ours: who we were then."""
         grant = self._lending.find(tx, cid)
         return own if grant is None else grant.giver
-
-
-def _reason(answer: Answer) -> str:
-    """Why the peer refused: its sentence, which may be as long as it liked."""
-    said = answer.out if isinstance(answer.out, str) else ""
-    return said[:TEXT_CHARS_MAX] or answer.code.value
 
 
 def again(cmd: Cmd, code: Code) -> bool:

@@ -179,8 +179,8 @@ class WaitingElsewhere:
         if found is None:
             return
         if answer.code is not Code.OK:
-            said = answer.out if isinstance(answer.out, str) else answer.code.value
-            done = replace(found, state=Stage.FAILED, grant=None, reason=said[:TEXT_CHARS_MAX])
+            reason = answer.reason[:TEXT_CHARS_MAX]
+            done = replace(found, state=Stage.FAILED, grant=None, reason=reason)
         else:
             grant = parse_out(Cmd.MANDATE_DECIDE, answer.out)
             assert isinstance(grant, bytes)

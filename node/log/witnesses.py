@@ -350,8 +350,7 @@ class Witnesses:
             return
         if answer.code is not Code.OK:
             if answer.code in (Code.UNKNOWN_GRANT, Code.COMMAND, Code.AUDIENCE):
-                reason = answer.out if isinstance(answer.out, str) else answer.code.value
-                self._let_go(tx, witness, reason[:1_000])
+                self._let_go(tx, witness, answer.reason[:1_000])
             return
         out = parse_out(Cmd.LOG_WITNESS, answer.out)
         assert isinstance(out, WitnessOut)

@@ -255,8 +255,7 @@ def refusal_of(answer: Answer) -> str | None:
     """Why a peer refused what was said; None if it did not."""
     if answer.code is Code.OK:
         return None
-    said = answer.out if isinstance(answer.out, str) else ""
-    return said[:TEXT_CHARS_MAX] or answer.code.value
+    return answer.reason[:TEXT_CHARS_MAX]
 
 
 def _is_in(terms: Terms, currency: str) -> bool:

@@ -251,7 +251,7 @@ class ParcelFetching:
         reads = self._reads.of(tx, pair)
         read = reads.asking(answer.inv)
         assert read is not None
-        reason = answer.out if isinstance(answer.out, str) else answer.code.value
+        reason = answer.reason
         if answer.code in PASSING:
             again = replace(read, inv=None, previous=None, schema=None)
             self._reads.save(tx, pair, reads.with_asked(again))

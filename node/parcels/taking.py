@@ -227,7 +227,7 @@ class ParcelTaking:
         self._books.save(tx, pair, book.without(call.inv))
         if waiting is None or message is None:
             return ParcelItem(None, answer=True, fate=Fate.BEFORE, reason=None)
-        reason = answer.out if isinstance(answer.out, str) and answer.code is not Code.OK else None
+        reason = None if answer.code is Code.OK else answer.reason
         if again(message.cmd, answer.code):
             return ParcelItem(message.cmd, answer=True, fate=Fate.LATER, reason=reason)
         self._store.outbox.done(tx, waiting.id)

@@ -78,8 +78,7 @@ class LostVersions:
         elif answer.code is Code.NOT_YET:
             self._tell_again(tx, pair, shared, version.cid)
         else:
-            said = answer.out if isinstance(answer.out, str) else ""
-            reason = said[:TEXT_CHARS_MAX] or answer.code.value
+            reason = answer.reason[:TEXT_CHARS_MAX]
             refused = self._shared.keep(tx, shared.refused(version.cid, reason))
             if answer.code is Code.REPLAY:
                 self._ask(tx, pair, refused, self._clock.now_ms())
