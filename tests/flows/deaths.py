@@ -231,10 +231,13 @@ class Mortal:
             raise RefusedWork(refused)
         return done
 
-    async def arm(self, step: str, nth: int = 1) -> None:
-        """Die when `step` is reached for the `nth` time from now."""
+    async def arm(self, step: str, nth: int = 1, *, after: str | None = None) -> None:
+        """Die when `step` is reached for the `nth` time from now, or from when `after` was reached.
+
+        What a node does by itself does not wait for a test: arm it before there is anything to do.
+        """
         assert self._line is not None
-        await self._line.send_all(json.dumps({"arm": [step, nth]}).encode() + b"\n")
+        await self._line.send_all(json.dumps({"arm": [step, nth, after]}).encode() + b"\n")
         await self._told("armed")
 
     async def killed(self) -> None:

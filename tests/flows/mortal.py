@@ -8,11 +8,11 @@ The disk may be that of `tests/shim`, and the checkpoint is the test's: `Doom` k
 process, with SIGKILL, when an armed step is reached for the nth time.  Forking leaves out the
 second and a half that imports take, so that hundreds of deaths fit into a test.
 
-On the socket of a node, JSON by lines.  From the test: `{"arm": [step, nth]}`.  To the test:
-`{"ready": address}`, `{"armed": step}`, `{"failed": sentence}`, and from this program, once the
-node is dead, `{"status": wait status}`.  What is done to a home without its daemon (`offline_work`)
-is a process of the same kind, armed from its birth, that says `{"shows": digits}`, and
-`{"done": …}` or `{"refused": sentence}`.
+On the socket of a node, JSON by lines.  From the test: `{"arm": [step, nth, after]}`.  To the
+test: `{"ready": address}`, `{"armed": step}`, `{"failed": sentence}`, and from this program, once
+the node is dead, `{"status": wait status}`.  What is done to a home without its daemon
+(`offline_work`) is a process of the same kind, armed from its birth, that says
+`{"shows": digits}`, and `{"done": …}` or `{"refused": sentence}`.
 """
 
 from __future__ import annotations
@@ -53,12 +53,16 @@ class Doom:
     def __init__(self) -> None:
         self._step: str | None = None
         self._left = 0
+        self._after: str | None = None
 
-    def arm(self, step: str, nth: int) -> None:
-        self._step, self._left = step, nth
+    def arm(self, step: str, nth: int, after: str | None = None) -> None:
+        """Die at `step`, the `nth` time; what comes before `after` was reached does not count."""
+        self._step, self._left, self._after = step, nth, after
 
     def reached(self, step: str) -> None:
-        if step != self._step:
+        if step == self._after:
+            self._after = None
+        if step != self._step or self._after is not None:
             return
         self._left -= 1
         if not self._left:
@@ -104,8 +108,8 @@ def live(order: Mapping[str, str], line: socket.socket) -> None:
                 said = json.loads(one)
                 if "die" in said:
                     os.kill(os.getpid(), signal.SIGKILL)
-                step, nth = said["arm"]
-                doom.arm(step, nth)
+                step, nth, after = said["arm"]
+                doom.arm(step, nth, after)
                 await heard.send(json.dumps({"armed": step}).encode() + b"\n")
 
     async def main() -> None:

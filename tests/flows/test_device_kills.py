@@ -209,24 +209,32 @@ async def test_devices_killed_as_they_are_kept_in_step(
         await laptop.start()
         await has_days(laptop, 1)
         for number, step in enumerate(steps, 1):
-            dying = two.owner if step in ASKED else laptop
-            await imported(two.owner, tmp_path, number)
-            grant = await _granted(two, number)
-            await dying.arm(step)
-            with suppress(NodeError):  # it dies, or the other did
-                await laptop.attempt(Client.devices_sync)
-            await two.die(dying, step)
+            request = await _requested(two, number)
+            if step in ASKED:
+                # A laptop that is there may hear of the grant by itself, and fetch it too early.
+                await laptop.stop()
+                grant = await _lent(two, tmp_path, number, request)
+                await two.owner.arm(step)
+                await laptop.start()
+                await _dies_as_the_laptop_fetches(two, laptop, two.owner, step)
+            else:
+                # At the end of a fetch that brought something, not of one that found nothing new.
+                brought = None if step == DeviceStep.TAKEN else DeviceStep.TAKEN
+                await laptop.arm(step, after=brought)
+                grant = await _lent(two, tmp_path, number, request)
+                await _dies_as_the_laptop_fetches(two, laptop, laptop, step)
             await has_days(laptop, number + 1)
             await _known(two, laptop, grant, "live")
             await two.owner.ask(lambda client, id=grant: client.revoke(id))
             await _known(two, laptop, grant, "revoked")
+        await _told_all(two, laptop)
         await laptop.stop()
         assert laptop.faults() == []
     printed(tally, steps, capsys)
 
 
-async def _granted(two: Two, number: int) -> bytes:
-    """A grant on one more day; whichever device heard the request."""
+async def _requested(two: Two, number: int) -> bytes:
+    """A request for one more day, at the owner, whichever device heard it."""
     windows = [Window(PATH, DAY + number, DAY + number)]
     request = await two.reader.ask(
         lambda client: client.ask(
@@ -243,7 +251,40 @@ async def _granted(two: Two, number: int) -> bytes:
         return any(one.id == request for one in await two.owner.ask(Client.inbox))
 
     await until("the request comes", came)
+    return request
+
+
+async def _lent(two: Two, folder: Path, number: int, request: bytes) -> bytes:
+    """The work of a round, all of it at the owner: one more day, and the grant on it."""
+    await imported(two.owner, folder, number)
     return await two.owner.ask(lambda client: client.grant(request))
+
+
+async def _dies_as_the_laptop_fetches(two: Two, laptop: Mortal, dying: Mortal, step: str) -> None:
+    """The laptop fetches, by itself or as it is told to, until somebody has died of it."""
+
+    async def fetching() -> None:
+        while True:
+            with suppress(NodeError):  # it dies, or the other did
+                await laptop.attempt(Client.devices_sync)
+            await trio.sleep(0.05)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(fetching)
+        await two.die(dying, step)
+        nursery.cancel_scope.cancel()
+
+
+async def _told_all(two: Two, laptop: Mortal) -> None:
+    """The laptop gave keys to the reader too: the owner knows of them before it is gone."""
+    await two.all_is_said()
+
+    async def fetched() -> bool:
+        await laptop.ask(Client.devices_sync)
+        said = not (await laptop.ask(Client.status)).outbox
+        return said and (await two.owner.ask(Client.devices_sync)).answered == 1
+
+    await until("the owner knows what the laptop has said", fetched)
 
 
 async def _known(two: Two, laptop: Mortal, grant: bytes, status: str) -> None:
