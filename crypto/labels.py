@@ -54,6 +54,7 @@ class Tag(StrEnum):
     DEVICE_JOIN = "device-join"
     DEVICE_ROWS = "device-rows"
     TOMBSTONE = "tombstone"
+    LENT_ON_AGAIN = "lent-on-again"
 
 
 class Signed(StrEnum):

@@ -424,9 +424,13 @@ class Borrowing(KeysHeld):
 
     def _best_first(self, tx: Tx, granted: Iterable[GrantHeld], now_ms: int) -> list[GrantHeld]:
         """Those with keys; of several that open the same, the one under which reading costs
-        nothing."""
+        nothing; of those lent on, the newest: the one before it may have ended where this node
+        has not heard."""
+        keyed = [held for held in granted if held.keysets]
+        if all(held.via is not None for held in keyed):
+            keyed.reverse()
         return sorted(
-            (held for held in granted if held.keysets),
+            keyed,
             key=lambda held: (
                 held.status(now_ms) is not GrantStatus.LIVE,
                 held.bundle.terms.paid and not paid_terms_on(self._store.objects, tx),

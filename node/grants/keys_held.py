@@ -20,6 +20,7 @@ from .grant_held import KEYSETS_KEPT_MAX, KEYSETS_UNITED_MAX, GrantHeld
 from .grant_lines import GrantLines, Happened, Side
 from .grants_held import GrantsHeld
 from .lending_on import LendingOn
+from .lent_on_again import Reader, lend_on_again, renewed_last
 
 # Grants of which the opened keys are kept at hand.
 OPENED_KEPT_MAX = 1024
@@ -35,6 +36,7 @@ class KeysHeld:
         self._kept = GrantsHeld(store.objects)
         self.lines = GrantLines(store.objects)
         self._keys: dict[tuple[bytes, tuple[int, ...]], GrantKeys] = {}
+        self._reader = Reader(self._kept, self.lines, lending_on, peers)
 
     def get(self, tx: Tx, cid: bytes) -> GrantHeld:
         """Raises NotFound."""
@@ -83,8 +85,18 @@ class KeysHeld:
         fresh = replace(held, keysets=(*held.keysets, keyset.n))
         self._kept.save(tx, fresh)
         # The number of a keyset is the time at which it was made, by the owner's clock.
-        self._lending_on.renew(tx, fresh, self.keys(tx, fresh), keyset.n)
+        keys = self.keys(tx, fresh)
+        self._lending_on.renew(tx, fresh, keys, keyset.n)
+        if not held.keysets:
+            lend_on_again(self._reader, tx, fresh, keys, keyset.n)
         return keyset.n
+
+    def lent_on_kept(self, tx: Tx, root: bytes, now_ms: int) -> None:
+        """What is lent on of the grant `root` waits no more: what that has gone on in meanwhile is
+        lent on too."""
+        newest = self.find(tx, renewed_last(self.lines, tx, Side.HELD, root))
+        if newest is not None and newest.cid != root and newest.keysets:
+            lend_on_again(self._reader, tx, newest, self.keys(tx, newest), now_ms)
 
     def shares_keys(self, tx: Tx, cid: bytes) -> bool:
         """Whether other devices of this person are told the keysets of a grant: not once what was

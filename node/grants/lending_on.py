@@ -93,6 +93,13 @@ class LendingOn(LentOnKept):
             return own
         return root.status(now_ms)
 
+    def one(self, tx: Tx, cid: bytes) -> LentOn:
+        """What is lent on as `cid`, by this node or of its data.  Raises NotFound."""
+        found = self.given(tx, cid) or self.find(tx, LentOnSide.HERE, cid)
+        if found is None:
+            raise NotFound("nothing was lent on under this: see `entrenous grants`")
+        return found
+
     # at the principal
 
     def lend_on(
@@ -106,9 +113,11 @@ class LendingOn(LentOnKept):
         windows: Sequence[Window],
         exp_s: int,
         now_ms: int,
+        nonce: bytes | None = None,
     ) -> LentOn:
         """Let `reader`, which is how the owner of the data knows the peer `to`, or the terms of
         `held` name it, read `windows` of what `held` opens; told to both and kept.
+        `nonce` is of one that goes on by itself (`lent_on_again.py`).
 
         Raises NotAllowed for more than is held, UsageError.
         """
@@ -135,7 +144,7 @@ class LendingOn(LentOnKept):
             windows=windows,
             terms=held.bundle.terms,
             exp_s=exp_s,
-            nonce=self._entropy.random_bytes(NONCE_BYTES),
+            nonce=nonce or self._entropy.random_bytes(NONCE_BYTES),
         )
         bundle = make_bundle(
             persona.key,
@@ -268,6 +277,8 @@ class LendingOn(LentOnKept):
         for one in self.of_root(tx, LentOnSide.GIVEN, held.cid):
             if self.status(tx, one, now_ms) is not GrantStatus.LIVE:
                 continue
+            if self._peers.persona(tx, held.own).did != one.giver:
+                continue  # by who we were: it goes on in what the owner gave again
             try:
                 fresh = self._keyed(tx, one, held, keys, now_ms)
             except LocalProtocolError as error:
@@ -369,9 +380,7 @@ class LendingOn(LentOnKept):
     def revoke(self, tx: Tx, cid: bytes, now_ms: int) -> tuple[Revocation, int]:
         """Take back what was lent on, as its giver or as the owner of the data; who must know is
         told.  With the number of grants that got new keys.  Raises NotFound, UsageError."""
-        one = self.given(tx, cid) or self.find(tx, LentOnSide.HERE, cid)
-        if one is None:
-            raise NotFound("nothing was lent on under this: see `entrenous grants`")
+        one = self.one(tx, cid)
         if one.ended_ms is not None:
             raise UsageError("this was taken back already")
         signer = one.giver if one.side is LentOnSide.GIVEN else one.owner

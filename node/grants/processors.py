@@ -106,6 +106,7 @@ class Processors:
             addresses=(),
             withdrawn=frozenset(),
             paired_ms=now_ms,
+            own_after=giver.own_after,
             reads_only=True,
         )
         if found is None:
@@ -183,13 +184,15 @@ class Processors:
             self._borrowing.hold_for(tx, pair, bundle, now_ms)
         elif held.keyed != (pair.own, pair.their):
             raise GrantRefused("this was lent on by another than the one who says it", Code.REPLAY)
-        known = self._peers.find(tx, pair.own, owner)
-        if known is None:
+        # Whom the owner let in was another where another persona has followed it: they begin anew.
+        own = pair.own_now
+        known = self._peers.find(tx, own, owner)
+        if known is None or (known.reads_only and known.own != own):
             self._peers.add(
                 tx,
                 Pair(
                     name=fit_name(f"{pair.name}/{owner[-_TAIL:]}"),
-                    own=pair.own,
+                    own=own,
                     inception=inception,
                     certificate=certificate,
                     # In place of the key that the two will have: nothing was said under it.
@@ -268,7 +271,13 @@ class Processors:
         self._objects.delete(tx, Kind.SETTING, _shown_to(held.cid))
 
     def was_shown(self, tx: Tx, held: GrantHeld) -> bool:
-        """Whether the owner has let this node in under this chain."""
+        """Whether the owner has let this node in under this chain.  Raises NotAllowed where it
+        was lent on to a persona that another has followed."""
+        if self._peers.persona(tx, held.own).did != held.bundle.grant.delegation.aud:
+            raise NotAllowed(
+                "this was lent on to who this node was before it lost a device: whoever lends on "
+                "to it must ask the owner of the data anew, naming who it is now"
+            )
         return self._objects.has(tx, Kind.SETTING, _shown_to(held.cid))
 
 

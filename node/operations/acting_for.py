@@ -45,6 +45,11 @@ async def lend_on(host: Host, args: Args, emit: Emit) -> Value:
             raise NotAllowed(f"no grant of {at} opens all of these days: see `entrenous grants`")
         # Under terms that name it, it is a processor; else a proxy, whom the owner knows.
         named = [one for one in fit if may_process(one.bundle.terms, to.their_now)]
+        if not named and any(may_process(one.bundle.terms, it) for one in fit for it in to.theirs):
+            raise NotAllowed(
+                f"the terms that {at} agreed to name who {peer} was before it lost a device: ask "
+                f"again with `entrenous ask … --processor {peer}`, so that {at} sees who reads"
+            )
         held = max(named or fit, key=lambda one: one.bundle.grant.exp_s)
         reader = to.their_now if named else node.proxies.known_as(tx, to, owner, now_ms)
         keys = node.borrowing.keys(tx, held)

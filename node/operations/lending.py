@@ -38,7 +38,7 @@ from ..store.database import Tx
 from .as_of import ReadCounts, as_it_stood, lent_on_stood, shown_at
 from .history import ready
 from .household import acting_for, check_whose, names_of, through
-from .lent_on import lent_on_infos
+from .lent_on import lent_on_infos, lent_on_taken_back
 from .operation import Args, Emit, Host, shorts
 from .processing import processors_named, with_processors
 from .reads import emit_lent
@@ -301,9 +301,9 @@ async def revoke(host: Host, args: Args, emit: Emit) -> Value:
             lent_on = {one.cid for one in node.lending_on.all(tx)}
             cid = args.id("grant", (*given, *lent_on), "grant")
             if cid in lent_on:
-                revocation, survivors = node.lending_on.revoke(tx, cid, now_ms)
+                revocations, survivors = lent_on_taken_back(node, tx, cid, now_ms)
                 node.checkpoint.reached(RevokeStep.DECIDED)
-                return Revoked((revocation.cid,), survivors, ())
+                return Revoked(revocations, survivors, ())
             cids = node.renewals.family(tx, cid, now_ms)
         else:
             cids = _standing(node, tx, node.peers.named(tx, peer), now_ms)
@@ -345,6 +345,7 @@ async def keep(host: Host, args: Args, emit: Emit) -> Value:
             return
         held = node.borrowing.get(tx, lent_on[cid])
         node.lending_on.keep(tx, held, node.borrowing.keys(tx, held), cid, now_ms)
+        node.borrowing.lent_on_kept(tx, held.cid, now_ms)
 
     await node.store.database.write(unit)
     node.outgoing.notify()

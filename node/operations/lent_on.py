@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..grants.lent_on_again import family
 from ..node import Node
 from ..results.grants import GrantInfo
 from ..store.database import Tx
@@ -36,3 +37,17 @@ def lent_on_infos(node: Node, tx: Tx, reads: ReadCounts, now_ms: int) -> list[Gr
         )
         for one in found
     ]
+
+
+def lent_on_taken_back(
+    node: Node, tx: Tx, cid: bytes, now_ms: int
+) -> tuple[tuple[bytes, ...], int]:
+    """Take back what was lent on as `cid`, with what it goes on from and what goes on from it: the
+    revocations, and how many grants got new keys.  Raises NotFound, UsageError."""
+    one = node.lending_on.one(tx, cid)
+    taken = [
+        node.lending_on.revoke(tx, it.cid, now_ms)
+        for it in family(node.lending_on, node.lending.lines, tx, one)
+    ]
+    # The last rotation is the one whose survivors stay.
+    return tuple(revocation.cid for revocation, _ in taken), taken[-1][1]

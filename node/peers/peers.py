@@ -248,13 +248,17 @@ class Peers:
 
     def find(self, tx: Tx, own: str, their: str) -> Pair | None:
         """The pair of these two personas, by whichever they are or were known, or None."""
-        found = self._objects.read(tx, Kind.PAIR, [own, their], Pair.from_value)
-        if found is None:
-            found = self._objects.read(tx, Kind.READING_PAIR, [own, their], _reading_pair)
+        found = self._found(tx, own, their)
         if found is None:
             firsts = (self.first_of(tx, own), self.first_of(tx, their))
             if firsts != (own, their):
-                found = self._objects.read(tx, Kind.PAIR, [*firsts], Pair.from_value)
+                found = self._found(tx, *firsts)
+        return found
+
+    def _found(self, tx: Tx, own: str, their: str) -> Pair | None:
+        found = self._objects.read(tx, Kind.PAIR, [own, their], Pair.from_value)
+        if found is None:
+            found = self._objects.read(tx, Kind.READING_PAIR, [own, their], _reading_pair)
         return found
 
     def pair(self, tx: Tx, own: str, their: str) -> Pair:

@@ -96,7 +96,9 @@ async def granted(
     return given
 
 
-async def lend_on(one: Trade, root: bytes, *windows: Window, days: int = 20) -> LentOn:
+async def lend_on(
+    one: Trade, root: bytes, *windows: Window, days: int = 20, exp_s: int | None = None
+) -> LentOn:
     utility = one.utility
     to = await utility.peer("processor")
 
@@ -110,7 +112,7 @@ async def lend_on(one: Trade, root: bytes, *windows: Window, days: int = 20) -> 
             to,
             to.their_now,
             windows=windows or (PART,),
-            exp_s=now_ms // 1000 + days * DAY_S,
+            exp_s=exp_s or now_ms // 1000 + days * DAY_S,
             now_ms=now_ms,
         )
 
