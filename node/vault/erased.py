@@ -186,12 +186,12 @@ class Erased:
 
     # rows
 
-    def _standing(self, tx: Tx, path: str, month: int) -> Mapping[int, dict[bytes, int]]:
+    def _standing(self, tx: Tx, path: str, month: int) -> Mapping[int, Mapping[bytes, int]]:
         """What is erased of one month, by day."""
         found = self._month(tx, path, month)
         for named, mark in self.marks(tx, path, month).items():
             if mark.erased:
-                found[named.day] = {**found[named.day], named.digest: mark.at_ms}
+                found[named.day][named.digest] = mark.at_ms
         return found
 
     def _months(self, tx: Tx, path: str) -> set[int]:
