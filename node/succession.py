@@ -127,7 +127,7 @@ class Succession:
         followed = [self._step(tx, pair, *steps[pair.own], now_ms) for pair in pairs]
         self._checkpoint.reached(SuccessionStep.STEPPED)
         again = [self._lending.follow(tx, pair, now_ms) for pair in followed]
-        held = sum(self._borrowing.suspend_left(tx, pair, now_ms) for pair in followed)
+        held = self._borrowing.suspend_left(tx, followed, now_ms)
         self._rekey(tx, again, now_ms)
         self._lending.begin_epoch(tx, now_ms)
         self._checkpoint.reached(SuccessionStep.GIVEN_AGAIN)
@@ -197,7 +197,7 @@ class Succession:
         fresh = replace(pair, certificate=args.cert, key=key)
         self._peers.save(tx, fresh)
         self._devices.forget(tx, fresh)
-        self._borrowing.suspend_left(tx, fresh, now_ms)
+        self._borrowing.suspend_left(tx, [fresh], now_ms)
         self._mandates.leave(tx, fresh.their_before, now_ms)
         again = self._lending.follow(tx, fresh, now_ms)
         self._rekey(tx, [again], now_ms)

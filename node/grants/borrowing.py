@@ -197,13 +197,16 @@ class Borrowing(KeysHeld):
         if sum(one.status(now_ms) is GrantStatus.LIVE for one in keyed) >= RENEWED_STANDING_MAX:
             raise GrantRefused("too many grants of one owner hold here already", Code.TOO_MUCH)
 
-    def suspend_left(self, tx: Tx, pair: Pair, now_ms: int) -> int:
-        """One of `pair` was followed: read nothing under what was lent between who the two were,
-        until its owner gives it again; how many grants."""
+    def suspend_left(self, tx: Tx, pairs: Iterable[Pair], now_ms: int) -> int:
+        """One of each of these pairs was followed: read nothing under what was lent between who
+        the two were, until its owner gives it again; how many grants."""
+        followed = {(pair.own, pair.their): pair for pair in pairs}
         suspended = 0
         for held in self.all(tx):
-            of_pair = (held.own, held.their) == (pair.own, pair.their)
-            if of_pair and held.kept is GrantStatus.LIVE and not _is_between(held, pair):
+            pair = followed.get((held.own, held.their))
+            if pair is None:
+                continue
+            if held.kept is GrantStatus.LIVE and not _is_between(held, pair):
                 self._kept.save(tx, replace(held, kept=GrantStatus.SUSPENDED))
                 self.lines.happened(tx, Side.HELD, held.cid, Happened.SUSPENDED, now_ms)
                 suspended += 1
