@@ -74,18 +74,18 @@ class KeysHeld:
             raise GrantRefused("this grant has had all the keysets that are kept", Code.TOO_MUCH)
         persona = self._peers.persona(tx, held.keyed[0])
         secret = persona.reader_of(held.bundle.reader_key)
-        opened = open_keyset(keyset, held.bundle.sealing(), secret)
+        keys = open_keyset(keyset, held.bundle.sealing(), secret)
         if not held.keysets:
             # By the owner's clock, as the keyset says: the answer to our acceptance.
             self.lines.happened(tx, Side.HELD, held.cid, Happened.ACCEPTED, keyset.n)
         if held.keysets:
             # Refused now if it contradicts what is held, rather than at each read.
-            self.keys(tx, held).with_keys(opened)
+            keys = self.keys(tx, held).with_keys(keys)
         self._store.objects.put(tx, Kind.KEYSET_HELD, [held.cid, keyset.n], raw)
         fresh = replace(held, keysets=(*held.keysets, keyset.n))
         self._kept.save(tx, fresh)
+        self._remember(fresh, keys)
         # The number of a keyset is the time at which it was made, by the owner's clock.
-        keys = self.keys(tx, fresh)
         self._lending_on.renew(tx, fresh, keys, keyset.n)
         if not held.keysets:
             lend_on_again(self._reader, tx, fresh, keys, keyset.n)
@@ -119,8 +119,7 @@ class KeysHeld:
 
     def keys(self, tx: Tx, held: GrantHeld) -> GrantKeys:
         """Everything that the keysets of a grant open.  Raises NotAllowed if none came yet."""
-        name = (held.cid, held.keysets)
-        keys = self._keys.get(name)
+        keys = self._keys.get((held.cid, held.keysets))
         if keys is None:
             persona = self._peers.persona(tx, held.keyed[0])
             for n in held.keysets:
@@ -131,10 +130,13 @@ class KeysHeld:
                 keys = opened if keys is None else keys.with_keys(opened)
             if keys is None:
                 raise NotAllowed("the keys of this grant have not come yet: try again shortly")
-            if len(self._keys) >= OPENED_KEPT_MAX:
-                self._keys.clear()
-            self._keys[name] = keys
+            self._remember(held, keys)
         return keys
+
+    def _remember(self, held: GrantHeld, keys: GrantKeys) -> None:
+        if len(self._keys) >= OPENED_KEPT_MAX:
+            self._keys.clear()
+        self._keys[held.cid, held.keysets] = keys
 
     def forget_keys(self, tx: Tx, held: GrantHeld) -> None:
         """Remove the keysets of a grant that has ended, of which nothing is kept."""
