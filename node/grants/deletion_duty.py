@@ -121,6 +121,8 @@ class DeletionDuty:
         self._checkpoint = checkpoint
         # Whether something may be due; set in units of work, which run in another thread.
         self._noted = True
+        # What stays beside the grant whose duty is being done, as of which lines (`_stays`).
+        self._staying: tuple[Value, tuple[Window, ...]] | None = None
 
     # the owner
 
@@ -206,7 +208,8 @@ class DeletionDuty:
         return noted
 
     def held_began(self, tx: Tx, held: GrantHeld) -> None:
-        """A grant came: the clock is looked at no later than its end."""
+        """A grant came: the clock is looked at no later than its end, and its days stay."""
+        self._staying = None
         if has_duty(held.bundle.terms, Duty.DELETE_AT_END):
             end_s = min(self._next_end_s(tx), held.bundle.grant.exp_s)
             self._objects.put(tx, Kind.SETTING, _NEXT, end_s)
@@ -273,6 +276,7 @@ class DeletionDuty:
         while waiting := await database.read(self.waiting):
             self._checkpoint.reached(DeleteStep.NOTED)
             for name, _ in waiting:
+                self._staying = None
                 while await database.write(partial(self._remove, name)):
                     self._checkpoint.reached(DeleteStep.REMOVED)
                 # Only then is it said: whoever is killed here comes by again.
@@ -306,16 +310,24 @@ class DeletionDuty:
         return False
 
     def _stays(self, tx: Tx, held: GrantHeld) -> tuple[Window, ...]:
-        """The days that other grants of the same owner open, which hold."""
-        now_ms = self._clock.now_ms()
-        holding = (GrantStatus.LIVE, GrantStatus.NOT_YET, GrantStatus.SUSPENDED)
-        return joined(
-            window
-            for line in self._borrowing.lines.all(tx)
-            if line.side is Side.HELD and line.their == held.their and line.cid != held.cid
-            if line.status_at(now_ms) in holding
-            for window in line.windows
-        )
+        """The days that other grants of the same owner open, which hold.
+
+        Looked for among all grants: once for a duty, not once for each month that goes; again
+        where a grant came, or another device told of one.
+        """
+        of: Value = [held.cid, *self._store.stamps.of(tx, (Kind.GRANT_LINE.value,))]
+        if self._staying is None or self._staying[0] != of:
+            now_ms = self._clock.now_ms()
+            holding = (GrantStatus.LIVE, GrantStatus.NOT_YET, GrantStatus.SUSPENDED)
+            windows = joined(
+                window
+                for line in self._borrowing.lines.all(tx)
+                if line.side is Side.HELD and line.their == held.their and line.cid != held.cid
+                if line.status_at(now_ms) in holding
+                for window in line.windows
+            )
+            self._staying = of, windows
+        return self._staying[1]
 
     def _say(self, name: Value, tx: Tx) -> bool:
         """What is due is done: say so to the owner, signed; False if it was said before."""
