@@ -11,6 +11,8 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from entrenous.tests import failure_report
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 ALLOWED_SKIPS = Path(__file__).with_name("allowed-skips.txt")
 NO_SHARED = "the folder of shared vectors and samples is not here (ENTRENOUS_SHARED)"
@@ -108,5 +110,6 @@ class Skips:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(failure_report, "failure-report")
     if IN_CI:
         config.pluginmanager.register(Skips(allowed_skips(ALLOWED_SKIPS.read_text())), "skips")

@@ -43,7 +43,8 @@ from entrenous.simulations.machine import Machine
 
 T = TypeVar("T")
 
-PATIENCE_S = 30.0
+# Only a failure waits as long: enough for a machine several times slower, with all of it busy.
+PATIENCE_S = 90.0
 # What a node's own log must not say in any of its lives: a fault of ours, not of its death.
 FAULTS = ("operation_failed", "link_failed", "rolled_back", "door_act", "Traceback")
 
@@ -126,6 +127,7 @@ class Mortal:
     listen: str | None = None
     """Where it listens in each of its lives; else somewhere else in each."""
     lives: int = 0
+    _armed: str = "any step"
     _line: trio.SocketStream | None = None
     _heard: bytes = b""
 
@@ -164,6 +166,7 @@ class Mortal:
     async def start_to_die(self, step: str) -> None:
         """Be born, do by itself what waits to be done, and die at `step` of it."""
         self._be_born({"armed": step})
+        self._armed = step
         while "status" not in (said := await self._says()):
             assert "failed" not in said, said
         status = said["status"]
@@ -206,6 +209,7 @@ class Mortal:
         Raises RefusedWork with the sentence of a refusal.
         """
         assert self._line is None, "its node lives"
+        self._armed = step or self._armed
         given = {"work": work, "step": step or "", "nth": "1", "home": str(self.folder), **order}
         given |= {"key": str(self.key), "name": self.name, "log": str(self._log)}
         self._line = trio.SocketStream(trio.socket.from_stdlib_socket(self.server.start(given)))
@@ -237,6 +241,7 @@ class Mortal:
         What a node does by itself does not wait for a test: arm it before there is anything to do.
         """
         assert self._line is not None
+        self._armed = step
         await self._line.send_all(json.dumps({"arm": [step, nth, after]}).encode() + b"\n")
         await self._told("armed")
 
@@ -284,7 +289,7 @@ class Mortal:
 
     async def _says(self) -> dict[str, object]:
         assert self._line is not None
-        with trio.fail_after(PATIENCE_S):
+        with _patience(f"{self.name} did not die at {self._armed}, and says nothing"):
             while b"\n" not in self._heard:
                 data = await self._line.receive_some(4096)
                 assert data, f"{self.name} fell silent: see {self._log}"
@@ -296,7 +301,7 @@ class Mortal:
 
     async def ask(self, call: Callable[[Client], Awaitable[T]]) -> T:
         """What a call to the node returned: acknowledged.  Raises NodeError."""
-        with trio.fail_after(PATIENCE_S):
+        with _patience(f"{self.name} did not answer"):
             async with connect(self.folder) as client:
                 return await call(client)
 
@@ -313,10 +318,20 @@ class Mortal:
         return [line for line in lines if any(fault in line for fault in FAULTS)]
 
 
-async def until(what: str, holds: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
+@contextmanager
+def _patience(what: str) -> Generator[None]:
+    """Raises AssertionError, which says so, if what is inside takes too long."""
+    try:
+        with trio.fail_after(PATIENCE_S):
+            yield
+    except trio.TooSlowError:
+        raise AssertionError(f"in {PATIENCE_S:g} s {what}") from None
+
+
+async def until(what: str, holds: Callable[[], Awaitable[bool]]) -> None:
     """Wait until something holds; a node that is away for now is not yet a failure."""
     reason = ""
-    with trio.move_on_after(seconds):
+    with trio.move_on_after(PATIENCE_S):
         while True:
             try:
                 if await holds():
@@ -325,7 +340,7 @@ async def until(what: str, holds: Callable[[], Awaitable[bool]], seconds: float 
             except NodeError as error:
                 reason = f" ({error})"
             await trio.sleep(0.01)
-    raise AssertionError(f"in {seconds} s it did not come about that {what}{reason}")
+    raise AssertionError(f"in {PATIENCE_S:g} s it did not come about that {what}{reason}")
 
 
 Checks = Sequence[Callable[[Whole], Iterable[str]]]
