@@ -322,7 +322,7 @@ class Erasing:
                 gone.tellings += len(opened)
                 gone.names[stored.day].update(names_of(opened))
         numbers = {one.seq for one in doomed}
-        self._vault.remove_of_month(tx, path, month, lambda page: page.seq in numbers)
+        self._vault.remove_of_months(tx, path, (month,), lambda page: page.seq in numbers)
         if path == claim.path:
             self._vault.erased.add(tx, path, gone.names, claim.t_ms)
         else:

@@ -185,14 +185,12 @@ class KeptPages:
 
         Run inside `Database.erase`, which overwrites them.  The number of pages removed.
         """
-        return len(self._remove(tx, path, self.collections.get(tx, path).months, doomed))
+        return self.remove_of_months(tx, path, self.collections.get(tx, path).months, doomed)
 
     def remove_of_day(self, tx: Tx, path: str, day: int, doomed: Callable[[Stored], bool]) -> int:
         """As `remove`, looking at one day only."""
-        return len(
-            self._remove(
-                tx, path, (month_of(day),), lambda stored: stored.day == day and doomed(stored)
-            )
+        return self.remove_of_months(
+            tx, path, (month_of(day),), lambda stored: stored.day == day and doomed(stored)
         )
 
     def remove_of_months(
@@ -205,23 +203,6 @@ class KeptPages:
         again: bool = False,
     ) -> int:
         """As `remove`, looking at these months only; `again`: each was encrypted again."""
-        return len(self._remove(tx, path, months, doomed, again=again))
-
-    def remove_of_month(
-        self, tx: Tx, path: str, month: int, doomed: Callable[[Stored], bool]
-    ) -> int:
-        """As `remove`, looking at one month only."""
-        return len(self._remove(tx, path, (month,), doomed))
-
-    def _remove(
-        self,
-        tx: Tx,
-        path: str,
-        months: Sequence[int],
-        doomed: Callable[[Stored], bool],
-        *,
-        again: bool = False,
-    ) -> list[Stored]:
         removed: list[Stored] = []
         for month in months:
             rows = self._store.catalogue.rows(tx, "", path, (month,))
@@ -246,7 +227,7 @@ class KeptPages:
         self.collections.put(tx, collection)
         if removed:
             self.removed(tx, path, removed, again)
-        return removed
+        return len(removed)
 
 
 def head_cid(head: Value) -> bytes:
