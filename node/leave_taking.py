@@ -1,8 +1,15 @@
-"""Taking leave: before a vault is destroyed, every grant is taken back and its reader told.
+"""Taking leave: before a vault is destroyed, everybody hears what follows from it for them.
 
-The revocations and the requests to delete go to the outbox in one unit of work; then a while is
-given in which those who are there can hear them.  Who was away is named: nobody will be left to
+    whoever was lent something        it is taken back, and asked to delete what was read
+    whoever shares a record           its copies are gone here, and nothing more is said of it
+    whoever lent something, on terms  what was read under them is deleted, and that is signed: when
+    that ask to delete at the end     the grant ends nobody will be left to do it
+
+The first two go to the outbox in one unit of work, the third is done like any such duty; then a
+while is given in which those who are there can hear.  Who was away is named: nobody will be left to
 tell them.
+
+Where the person has other devices, shared records live on there, and nothing is said of them.
 """
 
 from __future__ import annotations
@@ -13,12 +20,13 @@ import trio
 
 from ..protocol.command import Cmd
 from ..protocol.command_after import DeleteArgs
+from ..protocol.did import Did
 from ..protocol.trust import GrantStatus
 from .node import Node
 from .peers.outgoing import message_of
 from .store.database import Tx
 
-_LAST_WORDS = frozenset((Cmd.REVOKE, Cmd.DELETE))
+_LAST_WORDS = frozenset((Cmd.REVOKE, Cmd.DELETE, Cmd.ERASED, Cmd.DELETED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,7 @@ async def take_leave(node: Node, wait_s: float) -> Left:
     """
     now_ms = node.clock.now_ms()
 
-    def unit(tx: Tx) -> int:
+    def unit(tx: Tx) -> tuple[int, set[Did]]:
         ended = 0
         for grant in node.lending.all(tx):
             if grant.keyset is not None and grant.kept is not GrantStatus.REVOKED:
@@ -52,14 +60,18 @@ async def take_leave(node: Node, wait_s: float) -> Left:
             ):
                 node.lending.revoke(tx, grant.cid, now_ms)
                 ended += 1
-        return ended
+        told = node.deletion_duty.leave(tx, now_ms)
+        if node.peers.device_persona(tx) is None:
+            told |= node.erased_copies.leave(tx)
+        return ended, told
 
     def waiting(tx: Tx) -> frozenset[str]:
         said = (message_of(item) for item in node.store.outbox.all(tx))
         return frozenset(one.their for one in said if one.cmd in _LAST_WORDS)
 
     database = node.store.database
-    ended = await database.write(unit)
+    ended, addressed = await database.write(unit)
+    await node.deletion_duty.work()
     node.outgoing.notify()
     with trio.move_on_after(wait_s):
         while True:
@@ -71,7 +83,7 @@ async def take_leave(node: Node, wait_s: float) -> Left:
     def names(tx: Tx) -> Left:
         left = waiting(tx)
         readers = {grant.their for grant in node.lending.all(tx)}
-        named = {their: node.peers.name_of(tx, their) for their in readers | left}
+        named = {their: node.peers.name_of(tx, their) for their in readers | addressed | left}
         return Left(
             ended,
             tuple(sorted(name for their, name in named.items() if their not in left)),

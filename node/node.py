@@ -23,6 +23,7 @@ from .checkpoint import UNWATCHED, Checkpoint
 from .clock import Clock
 from .config import Config
 from .devices.acquaintance_rows import acquaintance_spaces
+from .devices.deletion_rows import deletion_spaces
 from .devices.enrolling import Enrolling
 from .devices.epoch_space import Epochs
 from .devices.erased_rows import erased_spaces
@@ -742,6 +743,7 @@ class Node:
         """What the person's devices share beside grants and what pages came with."""
         objects = self.store.objects
         yield LentOnSpace(self.lending_on)
+        yield from deletion_spaces(objects, self.deletion_duty)
         yield from acquaintance_spaces(objects, self.cards)
         yield from household_spaces(self.household)
         yield from mandate_spaces(objects, self.mandates)

@@ -133,7 +133,10 @@ async def _everything(options: Options, wait: int, yes: bool) -> int:
         if left.untold and not screen.confirm(
             f"{', '.join(left.untold)} could not be told. Go on all the same?", yes=yes
         ):
-            screen.note("Every grant is taken back; nothing was destroyed.")
+            screen.note(
+                "Every grant is taken back, shared records are let go, and what was read on terms "
+                "that ask for it is deleted; nothing else was destroyed."
+            )
             return Exit.FAILED
         await _stopped(folder)
     done = await trio.to_thread.run_sync(lambda: destroy_home(Home(folder)))

@@ -17,7 +17,7 @@ ask for: deleting under terms that have no such duty.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -27,6 +27,7 @@ from ...protocol.cid import CID_BYTES
 from ...protocol.command import Cmd, DeleteArgs, DeletedArgs
 from ...protocol.day import month_of
 from ...protocol.deletion import make_deletion
+from ...protocol.did import Did
 from ...protocol.duty import Duty, has_duty
 from ...protocol.errors import Code, GrantRefused
 from ...protocol.limits import TIME_S_MAX, WINDOWS_MAX
@@ -46,6 +47,7 @@ from ..vault.collection import Collections
 from ..vault.stored import Stored
 from .borrowing import Borrowing
 from .deletion_down import DeletionDown
+from .erased_asked import ErasedAsked, asked_from_value, asked_value, with_asked
 from .grant_given import GrantGiven
 from .grant_held import GrantHeld
 from .grant_lines import GrantLine, Happened, Side
@@ -182,12 +184,47 @@ class DeletionDuty:
         seen_to = line is not None and self._seen_to(tx, line)
         if windows and (args.erased or not seen_to):
             self._note(tx, held, windows, now_ms, erased=args.erased)
+            self._borrowing.lines.happened(tx, Side.HELD, held.cid, Happened.DELETE_ASKED, now_ms)
+            self._down.ask(tx, held, windows, now_ms, erased=args.erased)
+            if args.erased and self._peers.device_persona(tx) is not None:
+                self._tell_devices(tx, held, windows, now_ms)
         return "noted"
+
+    def _tell_devices(
+        self, tx: Tx, held: GrantHeld, windows: tuple[Window, ...], now_ms: int
+    ) -> None:
+        value = self._objects.get(tx, Kind.ERASED_ASKED, held.cid)
+        known: ErasedAsked = {} if value is None else asked_from_value(value)
+        asked = with_asked(known, windows, held.windows, now_ms)
+        self._objects.put(tx, Kind.ERASED_ASKED, held.cid, asked_value(asked))
+
+    def asked_elsewhere(self, tx: Tx, grant: bytes, windows: Iterable[Window], now_ms: int) -> None:
+        """Another device of this person was asked to delete days that their owner has erased: this
+        one deletes its own copies.  Who reads below was asked by that one."""
+        held = self._borrowing.find(tx, grant)
+        days = () if held is None else shared_days(windows, held.windows)
+        if held is not None and days:
+            self._note(tx, held, days, now_ms, erased=True)
 
     def held_ended(self, tx: Tx, held: GrantHeld, now_ms: int) -> None:
         """A grant that is held has ended: its own terms may say what follows."""
         if has_duty(held.bundle.terms, Duty.DELETE_AT_END):
             self._note(tx, held, held.windows, now_ms, erased=False)
+            self._borrowing.lines.happened(tx, Side.HELD, held.cid, Happened.DELETE_ASKED, now_ms)
+            self._down.ask(tx, held, held.windows, now_ms, erased=False)
+
+    def leave(self, tx: Tx, now_ms: int) -> set[Did]:
+        """This node is about to be no more: what it would have to delete at the end of grants that
+        hold, it deletes now; to whom it will say so."""
+        told: set[Did] = set()
+        for line in self._borrowing.lines.all(tx):
+            if line.side is not Side.HELD or not line.delete_at_end or self._seen_to(tx, line):
+                continue
+            held = self._borrowing.find(tx, line.cid)
+            if held is not None:
+                self._note(tx, held, held.windows, now_ms, erased=True)
+                told.add(held.keyed[1])
+        return told
 
     def run_out(self, tx: Tx, now_ms: int) -> int:
         """Note the duty of grants that have run out by the clock; how many."""
@@ -224,15 +261,13 @@ class DeletionDuty:
         name: Value = [held.cid, erased]
         before = self._objects.read(tx, Kind.DELETE_DUE, name, Due.from_value)
         if before is not None:
-            windows = joined([*before.windows, *windows])
+            windows = _few([*before.windows, *windows])
         pages = 0 if before is None else before.pages
         due = Due(held.cid, tuple(windows), erased, now_ms, pages)
         self._objects.put(tx, Kind.DELETE_DUE, name, due.value())
         self._noted = True
         if not erased:
             self._objects.put(tx, Kind.SETTING, [_HERE, held.cid], True)
-        self._borrowing.lines.happened(tx, Side.HELD, held.cid, Happened.DELETE_ASKED, now_ms)
-        self._down.ask(tx, held, windows, now_ms, erased=erased)
 
     def _seen_to(self, tx: Tx, line: GrantLine) -> bool:
         """Whether the end of a grant was noted, by this device: what became of it is told by all
@@ -243,11 +278,7 @@ class DeletionDuty:
         """
         if self._objects.has(tx, Kind.SETTING, [_HERE, line.cid]):
             return True
-        asked_ms = line.last(Happened.DELETE_ASKED)
-        if asked_ms is None or self._peers.device_persona(tx) is not None:
-            return False
-        revoked_ms = line.last(Happened.REVOKED)
-        return asked_ms >= line.exp_s * 1000 or (revoked_ms is not None and asked_ms >= revoked_ms)
+        return line.asked_at_end and self._peers.device_persona(tx) is None
 
     # doing it
 
@@ -368,6 +399,19 @@ def _stays_on(windows: Sequence[Window], stored: Stored) -> bool:
         stored.path == window.collection and window.first <= stored.day <= window.last
         for window in windows
     )
+
+
+def _few(windows: Iterable[Window]) -> tuple[Window, ...]:
+    """The same days, or where that are too many spans, one for each collection: what is deleted
+    beside them can be read again while the grant holds."""
+    found = joined(windows)
+    if len(found) <= 2 * WINDOWS_MAX:
+        return found
+    spans: dict[tuple[str, bool], Window] = {}
+    for one in found:
+        first = spans.get((one.collection, one.undated), one)
+        spans[one.collection, one.undated] = replace(first, last=one.last)
+    return tuple(sorted(spans.values()))
 
 
 def _nothing(_tx: Tx) -> None:

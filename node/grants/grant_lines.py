@@ -131,6 +131,15 @@ class GrantLine:
         """When that last happened."""
         return max((one.t_ms for one in self.events if one.what is what), default=None)
 
+    @property
+    def asked_at_end(self) -> bool:
+        """Whether its reader was asked to delete since it ended; what was asked while it held was
+        about days that its owner had erased."""
+        asked_ms, revoked_ms = self.last(Happened.DELETE_ASKED), self.last(Happened.REVOKED)
+        if asked_ms is None:
+            return False
+        return asked_ms >= self.exp_s * 1000 or (revoked_ms is not None and asked_ms >= revoked_ms)
+
     def names(self, path: str) -> bool:
         return any(window.collection == path for window in self.windows)
 

@@ -100,9 +100,9 @@ class KeysHeld:
 
     def shares_keys(self, tx: Tx, cid: bytes) -> bool:
         """Whether other devices of this person are told the keysets of a grant: not once what was
-        read under it is to be deleted, and they with it."""
+        read under it is to be deleted at its end, and they with it."""
         line = self.lines.find(tx, Side.HELD, cid)
-        return line is None or line.last(Happened.DELETE_ASKED) is None
+        return line is None or not line.asked_at_end
 
     def adopt_keyset(self, tx: Tx, cid: bytes, n: int, raw: bytes) -> None:
         """Keep a keyset that another device of this person brought; whoever reads for this one

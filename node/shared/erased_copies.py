@@ -72,12 +72,23 @@ class ErasedCopies:
                 gone += 1
         return gone
 
-    def _forget(self, tx: Tx, shared: SharedKept, now_ms: int) -> None:
+    def leave(self, tx: Tx) -> set[Did]:
+        """This node is about to be no more: let go of all that is shared, and tell who shares it;
+        who that is.  What was delivered of it goes with the vault."""
+        now_ms, everything = self._clock.now_ms(), self._shared.all(tx)
+        for shared in everything:
+            self._remove(tx, shared, now_ms)
+        return {shared.their for shared in everything if shared.brought is None}
+
+    def _remove(self, tx: Tx, shared: SharedKept, now_ms: int) -> None:
         pair = self._peers.find(tx, shared.own, shared.their)
         self._shared.remove(tx, shared)
         if pair is not None and shared.brought is None and not shared.is_left:
             args = ErasedArgs(pair.their_now, shared.name)
             self._outgoing.put(tx, pair, Cmd.ERASED, args.value(), now_ms)
+
+    def _forget(self, tx: Tx, shared: SharedKept, now_ms: int) -> None:
+        self._remove(tx, shared, now_ms)
         self._erased.add(tx, shared.kept, {shared.day: [shared.name.id]}, now_ms)
 
     def heard(self, tx: Tx, pair: Pair, args: ErasedArgs, now_ms: int) -> Value:

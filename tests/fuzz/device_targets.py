@@ -23,6 +23,7 @@ from entrenous.crypto.entropy import SeededEntropy
 from entrenous.crypto.errors import EntrenousError
 from entrenous.node.config import Config, Role
 from entrenous.node.devices.space import Space, Taking
+from entrenous.node.grants.erased_asked import asked_value
 from entrenous.node.keystore import Keystore
 from entrenous.node.network.memory import MemoryNetwork, MemoryWorld
 from entrenous.node.node import Ground, Node
@@ -165,6 +166,8 @@ async def _more(ada: Party) -> None:
             now_ms=now_ms,
         )
         node.lending.revoke(tx, given.cid, now_ms)
+        asked = asked_value({Window(CURVE, DAY, DAY + 1): now_ms})
+        node.store.objects.put(tx, Kind.ERASED_ASKED, given.cid, asked)
         node.reencryption.claim(tx, bytes(36), [Window(CURVE, 0, DAY)])
         node.keeping.note(tx, now_ms)
 
@@ -270,9 +273,10 @@ TARGETS: Final = (
     ),
     _target(
         "rows-of-grants",
-        ("shared_rows", "row_spaces", "joins", "lent_on_rows"),
+        ("shared_rows", "row_spaces", "joins", "lent_on_rows", "deletion_rows"),
         *("requests", "keysets-sent", "revoked", "grants-given", "R", "grants-held"),
         *("keysets-held", "grant-lines", "lent-on", "statements", "delivered", "imports"),
+        "erased-asked",
     ),
     _target(
         "rows-of-choices",
