@@ -34,7 +34,7 @@ OUT: Final[Mapping[str, Shape]] = {
         folder="the home that is gone",
         files="files overwritten",
         grants="grants taken back",
-        told="names of those who know it: readers, who shares a record, who is told that their data is deleted",
+        told="names of those who know it: readers, and who shares a record or is owed a deletion",
         untold="names of those who could not be told",
         left="names of files that are not ours and still there",
     ),
