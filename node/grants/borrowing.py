@@ -274,8 +274,10 @@ class Borrowing(KeysHeld):
         if not bundle.chain:
             raise GrantRefused("nothing stands above what is lent on", Code.UNKNOWN_GRANT)
         own, owner = bundle.grant.delegation.aud, bundle.root.delegation.iss
-        value = self._store.objects.get(tx, Kind.PROXY, ["out", own, pair.their])
-        if value is None or ProxyKept.from_value(value).proxy.at != owner:
+        first = self._peers.first_of
+        value = self._store.objects.get(tx, Kind.PROXY, ["out", first(tx, own), pair.their])
+        at = None if value is None else ProxyKept.from_value(value).proxy.at
+        if at is None or first(tx, at) != first(tx, owner):
             raise GrantRefused("nobody here asked to read for this peer", Code.UNKNOWN_GRANT)
         if self._peers.find(tx, own, owner) is None:
             raise GrantRefused("the owner of the data is not paired with this node", Code.UNPAIRED)
@@ -293,7 +295,10 @@ class Borrowing(KeysHeld):
         if bundle.reader_key != self._peers.persona(tx, pair.own).reader.public:
             raise GrantRefused("this is for another reader key than the present", Code.AUDIENCE)
         via = (pair.own, pair.their)
-        held = GrantHeld(own, owner, bundle, None, GrantStatus.LIVE, None, (), via)
+        # Named as the pair is, whoever the two are by now.
+        at = self._peers.find(tx, own, owner)
+        names = (own, owner) if at is None else (at.own, at.their)
+        held = GrantHeld(*names, bundle, None, GrantStatus.LIVE, None, (), via)
         self._hold(tx, held, now_ms)
 
     # ending

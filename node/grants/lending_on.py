@@ -418,7 +418,9 @@ class LendingOn(LentOnKept):
                 self._turned(tx, one, revocation, now_ms)
             return True
         one = self.given(tx, revocation.dlg)
-        if one is not None and (one.giver, one.owner) == (pair.own, pair.their):
+        # By whom they were when it was lent on: a pair is named by who they began as.
+        at = None if one is None else self._peers.find(tx, one.giver, one.owner)
+        if one is not None and at is not None and (at.own, at.their) == (pair.own, pair.their):
             self._check(one, revocation)
             if one.ended_ms is None:
                 self.save(tx, replace(one, ended_ms=revocation.t_ms))

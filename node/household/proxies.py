@@ -81,7 +81,10 @@ class Proxies:
 
     def known_as(self, tx: Tx, to: Pair, at: Pair, now_ms: int) -> Did:
         """As whom the peer `to` said that `at` knows it.  Raises NotFound, UsageError."""
-        value = self._objects.get(tx, Kind.PROXY, [_IN, to.own, to.their, at.their])
+        # The organisation is named as it was known when that was said; the newest word counts.
+        names: list[Value] = [[_IN, to.own, to.their, did] for did in at.theirs]
+        said = [one for name in names if (one := self._objects.get(tx, Kind.PROXY, name))]
+        value = max(said, key=lambda one: ProxyKept.from_value(one).t_ms, default=None)
         if value is None:
             raise NotFound(
                 f"{to.name} has not said as whom it would act there: on its node, "
