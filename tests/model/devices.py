@@ -8,7 +8,7 @@ import trio
 
 from entrenous.node.config import Config, Role
 from entrenous.node.devices.left_devices import OtherDevice, Was
-from entrenous.node.errors import Away, NotFound, Refused
+from entrenous.node.errors import Refused
 from entrenous.node.grants.grant_given import GrantGiven
 from entrenous.node.grants.grant_lines import Side
 from entrenous.node.joining import NewDevice, ask_to_join, settle
@@ -16,6 +16,7 @@ from entrenous.node.leaving_behind import list_of, stepped, succeed
 from entrenous.node.node import Node
 from entrenous.node.store.database import Tx
 from entrenous.protocol.did import did_of
+from entrenous.protocol.errors import Code
 from entrenous.protocol.joining import Given, join_link
 from entrenous.simulations.machine import Machine
 
@@ -25,8 +26,6 @@ from .machines import NAMES, OTHER, TWO, Difference, Machines, NotYet, pair_of
 ALONE_S = 30 * 3_600
 # Clocks step by less.
 SLACK_MS = 60_000
-# A peer that will not have the old device says so at once.
-REFUSED_S = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,17 +160,15 @@ class Devices(Machines):
         self.world.power_on(thief)
         for peer in NAMES[1:]:
 
-            async def dial(node: Node, peer: str = peer) -> bool:
-                with trio.move_on_after(REFUSED_S):
-                    try:
-                        await node.links.link_to(await pair_of(node, peer))
-                    except (Away, Refused, NotFound):
-                        return False
-                    return True
-                return False
+            async def dial(node: Node, peer: str = peer) -> str:
+                try:
+                    await node.links.link_to(await pair_of(node, peer))
+                except Refused as refused:
+                    return refused.code
+                return "come in"
 
-            if await self.world.do(thief, dial):
-                raise Difference(f"{peer} lets in a device that was left behind")
+            if (said := await self.insist_on(thief, dial)) != Code.UNPAIRED.value:
+                raise Difference(f"{peer} says to a device that was left behind: {said}")
         life = thief.life
         assert life is not None
         life.cut_power()

@@ -22,6 +22,7 @@ from entrenous.crypto.shares import recovery_words
 from entrenous.node.backup import write_backup
 from entrenous.node.config import Config, Role
 from entrenous.node.errors import Away
+from entrenous.node.grants.grant_lines import Side
 from entrenous.node.node import Node
 from entrenous.node.offload import InlineOffload
 from entrenous.node.opening import make_key_file, open_home
@@ -129,14 +130,17 @@ class Machines:
 
     async def insist(self, name: str, act: Callable[[Node], Awaitable[T]]) -> T:
         """Do `act` until it is done, switching the machine on as often as need be."""
-        machine = self.machines[name]
+        return await self.insist_on(self.machines[name], act)
+
+    async def insist_on(self, machine: Machine, act: Callable[[Node], Awaitable[T]]) -> T:
+        """As `insist`, at a machine that may be anybody's."""
         with trio.move_on_after(PATIENCE_S):
             while True:
-                await self.switch_on(name)
+                await self._power(machine)
                 with suppress(DownError, Away, NotYet):
                     return await self.world.do(machine, act)
                 await trio.sleep(1)
-        raise Impatient(f"{name} waited {PATIENCE_S} s")
+        raise Impatient(f"{machine.name} waited {PATIENCE_S} s")
 
     async def somewhere(
         self, names: Sequence[str], act: Callable[[Node], Awaitable[T]]
@@ -152,7 +156,9 @@ class Machines:
         raise Impatient(f"{names[0]} waited {PATIENCE_S} s")
 
     async def switch_on(self, name: str) -> None:
-        machine = self.machines[name]
+        await self._power(self.machines[name])
+
+    async def _power(self, machine: Machine) -> None:
         if machine.life is not None and not machine.life.on:
             await machine.life.ended.wait()
         if machine.life is None:
@@ -260,7 +266,13 @@ class Machines:
                 (one.cid, node.lending_on.status(tx, one, now_ms))
                 for one in node.lending_on.all(tx)
             ]
-            return [cid for cid, status in given + lent_on if status is GrantStatus.SUSPENDED]
+            waiting = [cid for cid, status in given + lent_on if status is GrantStatus.SUSPENDED]
+            # So is the acceptance of one that was given again, and waits as the one that follows.
+            for cid in waiting:
+                line = node.lending.lines.find(tx, Side.GIVEN, cid)
+                if line is not None and line.renews is not None:
+                    waiting.append(line.renews)
+            return waiting
 
         return await self.machines[name].disk.read(look)
 
