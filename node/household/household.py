@@ -131,8 +131,8 @@ class Household:
     def give_numbers(self, tx: Tx) -> tuple[int, int]:
         """Give the upper half of the unused numbers away, for good: (first, end) of it."""
         first, end = self.numbers(tx)
-        used = {one.number for one in self.kept(tx)}
-        free = next((n for n in range(first, end) if used.isdisjoint(range(n, end))), end)
+        used = [one.number for one in self.kept(tx) if first <= one.number < end]
+        free = max(used, default=first - 1) + 1
         middle = free + (end - free + 1) // 2
         self.take_numbers(tx, first, middle)
         return middle, end
