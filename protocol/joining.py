@@ -185,7 +185,9 @@ def rows_info(giver: Did, taker: Did, inv: bytes) -> bytes:
 
 def _numbers(item: Value) -> tuple[int, int]:
     match item:
-        case [int(first), int(end)] if 1 <= first <= end <= PEOPLE_MAX + 1:
+        case [int(first), int(end)] if (
+            bool not in (type(first), type(end)) and 1 <= first <= end <= PEOPLE_MAX + 1
+        ):
             return first, end
         case _:
             raise WireError("the numbers of people are a first one and an end")

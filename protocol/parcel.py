@@ -74,7 +74,7 @@ def open_envelope(
             continue
         match decode(plain, bytes_max=_ENVELOPE_PLAIN_BYTES):
             case [int(version), str(sender), bytes(seed)] if (
-                version == VERSION and len(seed) == KEY_BYTES
+                type(version) is int and version == VERSION and len(seed) == KEY_BYTES
             ):
                 return check_did(sender), _key(seed, check_did(sender), to)
             case _:

@@ -167,6 +167,13 @@ class Body:
             raise WireError(f"{what}: v is not an integer")
         return cls(what, value)
 
+    @classmethod
+    def of_list(cls, value: Value, what: str, keys: Sequence[str]) -> Body:
+        """Take `value` as a list with one element for each of `keys`, in their order."""
+        if not isinstance(value, list) or len(value) != len(keys):
+            raise WireError(f"{what} is not a list of {', '.join(keys)}")
+        return cls(what, dict(zip(keys, value, strict=True)))
+
     def _wrong(self, key: str, wanted: str) -> WireError:
         return WireError(f"{self.what}: {key} is not {wanted}")
 

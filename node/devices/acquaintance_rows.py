@@ -21,9 +21,9 @@ from ...crypto.canonical import encode
 from ...protocol.card import parse_card
 from ...protocol.did import check_did
 from ...protocol.errors import WireError
-from ...protocol.limits import INTEGER_MAX, SIGNED_BYTES_MAX
+from ...protocol.limits import SIGNED_BYTES_MAX
 from ...protocol.vouch import parse_vouch
-from ...protocol.wire import Value
+from ...protocol.wire import Body, Value
 from ..peers.cards import VERSIONS_MAX, Cards, ShownCard, shown_from_value, shown_value
 from ..peers.domain_looks import Look
 from ..peers.vouches import GivenVouch
@@ -102,7 +102,7 @@ def given(one: GivenVouch, other: GivenVouch) -> GivenVouch:
 
 def heard(one: Value, other: Value) -> Value:
     """What a peer answered last."""
-    return max(one, other, key=lambda it: (_moment(it), encode(it)))
+    return max(one, other, key=lambda it: (_answer(it).integer("heard_ms"), encode(it)))
 
 
 def _shown(objects: Objects, cards: Cards) -> Rows[Shown]:
@@ -137,21 +137,15 @@ def _look(name: Value, value: Value) -> Look:
 
 
 def _heard(value: Value) -> Value:
-    match value:
-        case [int(heard_ms), bytes(raw)] if 0 <= heard_ms <= INTEGER_MAX:
-            if raw:
-                parse_vouch(raw)
-            return value
-        case _:
-            raise WireError("what a peer answered has not the form of a time and a vouch")
+    if raw := _answer(value).data("vouch"):
+        parse_vouch(raw)
+    return value
 
 
-def _moment(value: Value) -> int:
-    match value:
-        case [int(t_ms), *_]:
-            return t_ms
-        case _:
-            raise WireError("what was said has no time")
+def _answer(value: Value) -> Body:
+    body = Body.of_list(value, "what a peer answered", ("heard_ms", "vouch"))
+    body.integer("heard_ms")
+    return body
 
 
 def _bytes(value: Value) -> bytes:

@@ -22,7 +22,7 @@ from ...protocol.errors import WireError
 from ...protocol.limits import INTEGER_MAX, STANDING_BYTES_MAX
 from ...protocol.sepa import check_creditor
 from ...protocol.standing_terms_file import standing_from_mapping
-from ...protocol.wire import Value
+from ...protocol.wire import Body, Value
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
 from .space import Taking, WholeSpace, row_id
@@ -82,13 +82,11 @@ class ChosenSpace(WholeSpace):
 
     def read(self, row: Value) -> tuple[int, Value]:
         """When it was chosen, and what.  Raises WireError, ProtocolError."""
-        match row:
-            case [int(set_ms), value] if 0 <= set_ms <= INTEGER_MAX:
-                if value is not None:
-                    self.check(value)
-                return set_ms, value
-            case _:
-                raise WireError("what was chosen on another device has not the form of it")
+        body = Body.of_list(row, "what was chosen on another device", ("set_ms", "value"))
+        value = body.value("value")
+        if value is not None:
+            self.check(value)
+        return body.integer("set_ms"), value
 
     def _set_ms(self, tx: Tx, value: Value) -> int | None:
         match self.objects.get(tx, Kind.SETTING, self.noted):

@@ -15,7 +15,7 @@ from typing import Final
 
 from ...crypto.keys import KEY_BYTES, VaultSecret
 from ...protocol.errors import WireError
-from ...protocol.wire import Value
+from ...protocol.wire import Body, Value
 from ..keystore import EPOCH_BYTES, EPOCHS_MAX, Epoch, Keystore
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
@@ -98,10 +98,8 @@ class EpochSpace(WholeSpace):
 
 def epoch_from_row(row: Value) -> tuple[int, Epoch]:
     """An epoch and its place.  Raises WireError."""
-    match row:
-        case [int(place), bytes(name), bytes(secret)] if (
-            0 <= place <= EPOCHS_MAX and len(name) == EPOCH_BYTES and len(secret) == KEY_BYTES
-        ):
-            return place, Epoch(name, VaultSecret(secret))
-        case _:
-            raise WireError("an epoch is a place, a name of 16 bytes and a secret of 32")
+    body = Body.of_list(row, "an epoch", ("place", "name", "secret"))
+    secret = VaultSecret(body.data("secret", length=KEY_BYTES))
+    return body.integer("place", high=EPOCHS_MAX), Epoch(
+        body.data("name", length=EPOCH_BYTES), secret
+    )

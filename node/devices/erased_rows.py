@@ -16,8 +16,7 @@ from typing import Final
 from ...protocol.collection import check_path
 from ...protocol.day import UNDATED, month_of
 from ...protocol.errors import WireError
-from ...protocol.limits import INTEGER_MAX
-from ...protocol.wire import Value
+from ...protocol.wire import Body, Value
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
 from ..vault.erased import Erased
@@ -79,13 +78,11 @@ class RowsGoneSpace(WholeSpace):
         del taking
         changed = 0
         for row in rows:
-            match row:
-                case [[str(space), name], int(at_ms)] if (
-                    space in KINDS and 0 <= at_ms <= INTEGER_MAX
-                ):
-                    pass
-                case _:
-                    raise WireError("what went with a collection is named by a space and a name")
+            body = Body.of_list(row, "what went with a collection", ("row", "at_ms"))
+            named = Body.of_list(body.value("row"), "what went", ("space", "name"))
+            space, name, at_ms = named.text("space"), named.value("name"), body.integer("at_ms")
+            if space not in KINDS:
+                raise WireError("what went with a collection is of a space where nothing goes")
             known = self.objects.get(tx, Kind.ROW_GONE, [space, name])
             if not isinstance(known, int) or known < at_ms:
                 self.objects.put(tx, Kind.ROW_GONE, [space, name], at_ms)
@@ -95,11 +92,8 @@ class RowsGoneSpace(WholeSpace):
 
 
 def _place(name: Value) -> tuple[str, int]:
-    match name:
-        case [str(path), int(month)] if 0 <= month <= _MONTH_MAX:
-            return check_path(path), month
-        case _:
-            raise WireError("tombstones are of a path and a month")
+    body = Body.of_list(name, "the name of tombstones", ("path", "month"))
+    return check_path(body.text("path")), body.integer("month", high=_MONTH_MAX)
 
 
 def _marks(name: Value, value: Value) -> Marks:

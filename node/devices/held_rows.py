@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ...protocol.errors import WireError
-from ...protocol.wire import Value
+from ...protocol.wire import Body, Value
 from ..grants.borrowing import Borrowing
 from ..grants.grant_held import GrantHeld
 from ..store.database import Tx
@@ -60,8 +60,5 @@ def keyset_rows(borrowing: Borrowing) -> Rows[bytes]:
 
 
 def _named(name: Value) -> tuple[bytes, int]:
-    match name:
-        case [bytes(cid), int(n)]:
-            return cid, n
-        case _:
-            raise WireError("a keyset from another device stands under no grant")
+    body = Body.of_list(name, "the name of a keyset", ("grant", "n"))
+    return body.data("grant"), body.integer("n")

@@ -18,8 +18,7 @@ from ...crypto.canonical import encode
 from ...protocol.collection import JOINT_MAX, PEOPLE_MAX, check_path
 from ...protocol.did import check_did
 from ...protocol.errors import WireError
-from ...protocol.limits import INTEGER_MAX
-from ...protocol.wire import Value
+from ...protocol.wire import Body, Value
 from ..household.household import Household, People, Person, Whose
 from ..store.database import Tx
 from ..store.objects import Kind
@@ -116,11 +115,8 @@ class PersonasSpace(WholeSpace):
         del taking
         changed = 0
         for row in rows:
-            match row:
-                case [str(own), list(numbers)]:
-                    did, people = check_did(own), _people(numbers)
-                case _:
-                    raise WireError("for whom a relationship stands has not the form of it")
+            body = Body.of_list(row, "for whom a relationship stands", ("own", "people"))
+            did, people = check_did(body.text("own")), _people(body)
             # It is said once, so two tellings differ only if one is false: the greater, anywhere.
             if people and people > self.household.of_persona(tx, did):
                 self.household.give_persona(tx, did, people)
@@ -129,16 +125,14 @@ class PersonasSpace(WholeSpace):
 
 
 def _whose(row: Value) -> tuple[str, Whose]:
-    match row:
-        case [str(path), list(numbers), int(t_ms)] if 0 <= t_ms <= INTEGER_MAX:
-            return check_path(path), Whose(_people(numbers), t_ms)
-        case _:
-            raise WireError("whose a collection is has not the form of it")
+    body = Body.of_list(row, "whose a collection is", ("path", "people", "t_ms"))
+    return check_path(body.text("path")), Whose(_people(body), body.integer("t_ms"))
 
 
-def _people(numbers: list[Value]) -> People:
-    people = tuple(one for one in numbers if isinstance(one, int) and 1 <= one <= PEOPLE_MAX)
-    if len(people) != len(numbers) or len(people) > JOINT_MAX:
+def _people(body: Body) -> People:
+    numbers = body.items("people", items_max=JOINT_MAX)
+    people = tuple(one for one in numbers if type(one) is int and 1 <= one <= PEOPLE_MAX)
+    if len(people) != len(numbers):
         raise WireError("people are named by their numbers")
     if list(people) != sorted(set(people)):
         raise WireError("the numbers of people ascend")

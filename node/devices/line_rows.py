@@ -23,7 +23,7 @@ from ...crypto.keys import KEY_BYTES
 from ...protocol.did import Did, public_of
 from ...protocol.errors import CapabilityError, Code, WireError
 from ...protocol.persona import parse_inception
-from ...protocol.wire import Value
+from ...protocol.wire import Body, Value
 from ..peers.lines import PersonaLines, Said, Taken, taken_from_value
 from ..peers.pair import LINE_MAX, OwnPersona
 from ..peers.peers import Peers
@@ -66,15 +66,12 @@ class FamilySpace(WholeSpace):
         del taking
         changed = 0
         for row in rows:
-            match row:
-                case [int(number), bytes(secret)] if (
-                    0 <= number <= _NUMBER_MAX and len(secret) == KEY_BYTES
-                ):
-                    if (number, secret) > self.devices.family_row(tx):
-                        self.devices.take_family(tx, number, secret)
-                        changed += 1
-                case _:
-                    raise WireError("the secret of own devices has not the form of one")
+            body = Body.of_list(row, "the secret of own devices", ("number", "secret"))
+            number = body.integer("number", high=_NUMBER_MAX)
+            secret = body.data("secret", length=KEY_BYTES)
+            if (number, secret) > self.devices.family_row(tx):
+                self.devices.take_family(tx, number, secret)
+                changed += 1
         return changed
 
 

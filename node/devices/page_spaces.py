@@ -28,7 +28,7 @@ from ...protocol.day import UNDATED, month_of
 from ...protocol.errors import WireError
 from ...protocol.limits import INTERVAL_S_MAX
 from ...protocol.page import parse_entry
-from ...protocol.wire import Value
+from ...protocol.wire import Body, Value
 from ..grants.reencryption import Reencryption
 from ..store.catalogue import month_set
 from ..store.database import Tx
@@ -46,6 +46,7 @@ _OVER: Final = "over"
 # What has no date lies in a month of its own.
 _MONTH_MAX = month_of(UNDATED)
 _DEVICE_BYTES = 32
+_PAGE = ("entry", "origin", "writer", "line", "depth", "interval_s", "ciphertext")
 
 
 SweepPages = Callable[[Tx, str, Collection[int], int], int]
@@ -316,24 +317,17 @@ def _row(one: Stored, interval_s: int, ciphertext: bytes) -> Value:
 
 def _brought(row: Value) -> Brought:
     """Read a page from another device.  Raises WireError."""
-    match row:
-        case [
-            bytes(raw),
-            bytes(origin),
-            bytes(writer),
-            bytes(line),
-            int(depth),
-            int(interval_s),
-            bytes(ciphertext),
-        ] if (
-            len(writer) == _DEVICE_BYTES
-            and len(line) == ID_BYTES
-            and depth >= 0
-            and 0 <= interval_s <= INTERVAL_S_MAX
-        ):
-            entry = parse_entry(raw)
-            if not depth and line != entry.page_id:
-                raise WireError("a page that was never encrypted again is its own line")
-            return Brought(entry, origin, writer, line, depth, interval_s, ciphertext)
-        case _:
-            raise WireError("a page from another device has not the form of one")
+    body = Body.of_list(row, "a page from another device", _PAGE)
+    entry = parse_entry(body.data("entry"))
+    line, depth = body.data("line", length=ID_BYTES), body.integer("depth")
+    if not depth and line != entry.page_id:
+        raise WireError("a page that was never encrypted again is its own line")
+    return Brought(
+        entry,
+        body.data("origin"),
+        body.data("writer", length=_DEVICE_BYTES),
+        line,
+        depth,
+        body.integer("interval_s", high=INTERVAL_S_MAX),
+        body.data("ciphertext"),
+    )

@@ -21,7 +21,7 @@ from ...protocol.day import UNDATED, month_of
 from ...protocol.errors import WireError
 from ...protocol.view import Published
 from ...protocol.view_path import is_view
-from ...protocol.wire import Value
+from ...protocol.wire import Body, Value
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
 from ..views.kept import MonthKept, ViewKept, period_value
@@ -77,11 +77,11 @@ def _later(first: int, one: Published, other: Published) -> Published:
 
 
 def _month(name: Value, value: Value) -> MonthKept:
-    match name:
-        case [str(path), int(number)] if is_view(path) and 0 <= number <= _MONTH_MAX:
-            return MonthKept.from_value(value)
-        case _:
-            raise WireError("a month of a view is named by a path and a number")
+    body = Body.of_list(name, "the name of a month of a view", ("path", "month"))
+    body.integer("month", high=_MONTH_MAX)
+    if not is_view(body.text("path")):
+        raise WireError("a month of a view is of another path than one of a view")
+    return MonthKept.from_value(value)
 
 
 def _travels(row: MonthKept) -> Value:

@@ -217,7 +217,9 @@ def _line(name: Value, value: Value) -> GrantLine:
 
 def _event(item: Value) -> Event:
     match item:
-        case [int(t_ms), str(what), bytes() | None as cid] if what in _HAPPENED:
+        case [int(t_ms), str(what), bytes() | None as cid] if (
+            what in _HAPPENED and type(t_ms) is int
+        ):
             return Event(t_ms, _HAPPENED[what], cid)
         case _:
             raise StoreDamaged("the line of a grant in the store tells in another form")

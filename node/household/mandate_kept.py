@@ -100,7 +100,7 @@ class ProxyKept:
     @classmethod
     def from_value(cls, value: Value) -> ProxyKept:
         match value:
-            case [bytes(raw), str(own), str(their), int(t_ms)]:
+            case [bytes(raw), str(own), str(their), int(t_ms)] if type(t_ms) is int:
                 return cls(parse_proxy(raw), Did(own), Did(their), t_ms)
             case _:
                 raise StoreDamaged("a proxy in the store has not the form of one")

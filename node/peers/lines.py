@@ -221,7 +221,7 @@ def _since(said: Said | None, known: Did) -> tuple[Taken, ...]:
 def taken_from_value(value: Value) -> Taken:
     """Read a step as it is kept.  Raises StoreDamaged, WireError."""
     match value:
-        case [step, bytes(before), int(t_ms)]:
+        case [step, bytes(before), int(t_ms)] if type(t_ms) is int:
             return Taken(step_from_value(step), PairKey(before), t_ms)
         case _:
             raise StoreDamaged("a step of a line in the store has not the form of one")

@@ -323,7 +323,9 @@ def of_pair(value: Value) -> tuple[str, str, bool]:
 
 def _version_kept(value: Value, raw_of: Callable[[bytes], Value]) -> VersionKept:
     match value:
-        case [bytes(cid), str(state), str(refusal), int(t_ms)] if len(cid) == CID_BYTES:
+        case [bytes(cid), str(state), str(refusal), int(t_ms)] if (
+            len(cid) == CID_BYTES and type(t_ms) is int
+        ):
             raw = raw_of(cid)
             if isinstance(raw, bytes):
                 version = version_of(raw)

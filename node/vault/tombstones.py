@@ -65,7 +65,8 @@ def marks_from_value(value: Value) -> Marks:
     for item in value:
         match item:
             case [int(day), int(at_ms), bool(erased), bytes(digests)] if (
-                0 <= day <= UNDATED
+                bool not in (type(day), type(at_ms))
+                and 0 <= day <= UNDATED
                 and 0 <= at_ms <= INTEGER_MAX
                 and digests
                 and not len(digests) % DIGEST_BYTES

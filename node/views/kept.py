@@ -131,9 +131,9 @@ def _days_value(days: Days) -> Value:
 
 def _period(item: Value) -> tuple[int, Published]:
     match item:
-        case [int(first), int(at_ms), bytes(told), list(versions), bool(out)] if (
-            1 <= len(versions) <= VERSIONS_MAX
-        ):
+        case [int(first), int(at_ms), bytes(told), list(versions), bool(out)] if 1 <= len(
+            versions
+        ) <= VERSIONS_MAX and bool not in (type(first), type(at_ms)):
             return first, Published(at_ms, told, tuple(map(_days, versions)), out)
         case _:
             raise _damaged()
@@ -145,7 +145,7 @@ def _days(item: Value) -> Days:
     found: dict[int, DayPart] = {}
     for part in item:
         match part:
-            case [int(day), int(count), bytes(digest)]:
+            case [int(day), int(count), bytes(digest)] if bool not in (type(day), type(count)):
                 found[day] = DayPart(count, digest)
             case _:
                 raise _damaged()

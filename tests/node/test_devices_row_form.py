@@ -30,7 +30,9 @@ NEW: Value = [2_000, make_card(KEY, replace(FIRST, n=4)).raw]
 MONTH = month_of(UNDATED)
 CID = bytes(CID_BYTES)
 TWICE: Value = [[7, "accepted", None], [5, "given", None], [7, "accepted", None]]
-LINE: Value = {
+PATH = "finance/accounts/transactions"
+SEEN: Value = {"seen": b"", "periods": [], "waiting": []}
+LINE: dict[str, Value] = {
     "own": DID,
     "their": DID,
     "windows": [Window("energy/electricity/load-curve", 1, 2).value()],
@@ -73,6 +75,35 @@ async def test_a_row_that_would_be_news_for_ever_is_refused(
         with pytest.raises(WireError):
             await home.write(taking(home, space, row))
         assert await ids(home, space) == []
+
+
+@pytest.mark.parametrize(
+    ("space", "row"),
+    [
+        ("family", [True, bytes(32)]),
+        ("epochs", [True, bytes(16), bytes(32)]),
+        ("standing", [True, None]),
+        ("whose", [PATH, [1], True]),
+        ("whose", [PATH, [True], 1]),
+        ("personas-of-people", [DID, [True]]),
+        ("rows-gone", [["imports", bytes(16)], True]),
+        ("erased", [[PATH, True], [[UNDATED, 5, True, bytes(8)]]]),
+        ("erased", [[PATH, MONTH], [[UNDATED, True, True, bytes(8)]]]),
+        ("keysets-held", [[CID, True], b""]),
+        ("vouches-heard", [[DID, "did:key:own", DID], [True, b""]]),
+        ("view-periods", [["energy/electricity/load-curve/daily", True], SEEN]),
+        ("grant-lines", [["held", CID], {**LINE, "events": [[True, "given", None]]}]),
+        (f"pages/{PATH}/0", [b"", b"", bytes(32), bytes(16), True, 0, b""]),
+    ],
+)
+async def test_true_is_no_number(autojump_clock: MockClock, space: str, row: Value) -> None:
+    async with a_town() as town:
+        home = await town.party("home")
+        before = await ids(home, space) if space != "family" else []
+        with pytest.raises(WireError):
+            await home.write(taking(home, space, row))
+        if space != "family":
+            assert await ids(home, space) == before
 
 
 @pytest.mark.parametrize(
