@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from entrenous.tests import failure_report
 
@@ -19,9 +19,9 @@ NO_SHARED = "the folder of shared vectors and samples is not here (ENTRENOUS_SHA
 IN_CI = os.environ.get("CI") == "true"
 
 if not IN_CI:
-    # Hypothesis has a profile of its own for CI.  A time limit for each example would only measure
-    # how busy the machine is.
-    settings.register_profile("desk", deadline=None)
+    # Hypothesis has a profile of its own for CI, which has neither.  A time limit for each example,
+    # or for making it, would only measure how busy the machine is.
+    settings.register_profile("desk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("desk")
 
 

@@ -138,9 +138,9 @@ def test_payments_made_to_look_like_transfers_cost_no_time() -> None:
         for number in range(3_000)
         for sign, file in (("-", "a.ofx"), ("", "b.ofx"))
     ]
-    began = time.perf_counter()
+    began = time.process_time()
     assert "transfers" not in categories(*made)
-    assert time.perf_counter() - began < 10
+    assert time.process_time() - began < 10
 
 
 def test_an_own_iban_on_the_line_is_enough() -> None:

@@ -297,10 +297,10 @@ def test_whatever_a_file_holds_it_is_read_or_refused(data: st.DataObject) -> Non
     ids=range(11),
 )
 def test_bombs_cost_little(data: bytes) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with suppress(ReaderError):
         read(data)
-    assert time.perf_counter() - began < 12
+    assert time.process_time() - began < 20
 
 
 def test_lines_are_numbered_where_they_begin() -> None:

@@ -219,7 +219,7 @@ def test_a_log_that_was_rewritten_is_refused(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("size", [2**40, 2**62, 2**63 - 1])
 def test_an_announced_size_takes_no_time(size: int) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     for first in (0, size // 2, size - 1):
         with pytest.raises(BadProof, match="missing"):
             root_of_range(size, first, LEAVES[:1], LEAVES[:3])
@@ -227,7 +227,7 @@ def test_an_announced_size_takes_no_time(size: int) -> None:
             verify_inclusion(size, first, LEAVES[0], LEAVES[:3], LEAVES[0])
     with pytest.raises(BadProof):
         verify_consistency(size // 2 + 1, size, LEAVES[0], LEAVES[1], LEAVES[:3])
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(

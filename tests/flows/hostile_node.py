@@ -28,7 +28,7 @@ DAYS = 365
 # Lines of one kind that the log takes at once, and some of other kinds.
 LOG_LINES_MAX = 100
 # Not a measure of speed: an honest reader that waits longer than this has been shut out.
-WAITS_S = 20.0
+WAITS_S = 60.0
 MIB = 1 << 20
 
 

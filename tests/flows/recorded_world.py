@@ -15,7 +15,7 @@ import trio
 from entrenous.node.client import Client, NotRunning, connect
 from entrenous.tests.flows import recorded_node
 
-START_S = 60.0
+START_S = 120.0
 PASSPHRASE = b"three words nobody guesses"
 
 
@@ -113,7 +113,7 @@ class Stage:
         finally:
             with trio.CancelScope(shield=True):
                 process.terminate()
-                with trio.move_on_after(20):
+                with trio.move_on_after(60):
                     await process.wait()
                 if process.returncode is None:
                     process.kill()

@@ -59,7 +59,7 @@ REFUSAL = "You keep your present tariff, mulberry."
 NAMES = {"alice": "Household-Juniper", "bank": "Bank-Tamarisk", "volt": "Supplier-Sorrel"}
 # What alice calls the others; nobody but her node ever learns it.
 AS = {"bank": "keeper-of-coins", "volt": "maker-of-light"}
-WAIT_S = 30.0
+WAIT_S = 90.0
 T = TypeVar("T")
 
 

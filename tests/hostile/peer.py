@@ -284,7 +284,7 @@ class Peer:
         args = RequestArgs(self.to, self.request(windows)).value()
         answer = await line.say(self.own(Cmd.REQUEST, args))
         assert isinstance(answer, Answer), answer
-        with trio.fail_after(30):
+        with trio.fail_after(120):
             while not line.bundles:
                 with trio.move_on_after(0.2):
                     await line.event()

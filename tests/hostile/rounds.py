@@ -25,9 +25,9 @@ from entrenous.tests.hostile.attacker import Target
 from entrenous.tests.hostile.victim import Victim
 from entrenous.tests.node.daemon_process import REPOSITORY
 
-SETTLE_S = 20.0
+SETTLE_S = 60.0
 ATTACK_S = 90.0
-END_S = 20.0
+END_S = 60.0
 
 
 class Line:
@@ -112,7 +112,7 @@ async def honest(node: Victim) -> Line:
     days = (str(node.first), str(node.last))
     line = Line("entrenous.tests.hostile.honest", invite, node.collection, *days)
     try:
-        with trio.fail_after(60):
+        with trio.fail_after(120):
             await line.hear()
     except BaseException:
         line.end()
@@ -200,7 +200,7 @@ async def attacking(attack: str, target: Target, nice: int = 19) -> AsyncGenerat
     line = Line("entrenous.tests.hostile", attack, str(nice))
     try:
         line.tell(target.text())
-        with trio.fail_after(60):
+        with trio.fail_after(120):
             await line.hear()
         yield line
     finally:
@@ -210,7 +210,7 @@ async def attacking(attack: str, target: Target, nice: int = 19) -> AsyncGenerat
 async def ask(line: Line, word: str) -> dict[str, int]:
     """What came of an attack so far: `tally` lets it go on, `stop` ends it."""
     line.tell(word)
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         return json.loads(await line.hear())
 
 

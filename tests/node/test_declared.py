@@ -223,7 +223,7 @@ async def test_whoever_is_in_a_group_that_dies_is_told(
     async with open_home("inline", tmp_path / "store.db") as home:
         declared = Declared(home.vault)
         monkeypatch.setattr(declared, "_commit", dies)
-        with trio.fail_after(5):
+        with trio.fail_after(60):
             async with trio.open_nursery() as callers:
                 with pytest.RaisesGroup(Killed, flatten_subgroups=True):
                     async with trio.open_nursery() as nursery:

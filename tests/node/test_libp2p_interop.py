@@ -76,10 +76,10 @@ async def line_of(process: subprocess.Popen[str]) -> str:
 
 async def test_we_dial_a_whole_host() -> None:
     data = bytes(range(256)) * (SIZE // 256)
-    with whole_host() as process, trio.fail_after(60):
+    with whole_host() as process, trio.fail_after(120):
         address = await line_of(process)
         async with Libp2pNetwork(OURS, []) as network:
-            stream = await network.dial(THEIRS.public, [address], 20)
+            stream = await network.dial(THEIRS.public, [address], 60)
             assert stream.remote_key == THEIRS.public
             got = bytearray()
             async with trio.open_nursery() as nursery:
@@ -103,7 +103,7 @@ async def test_a_whole_host_dials_us() -> None:
         while data := await stream.receive_some():
             await stream.send_all(data)
 
-    with trio.fail_after(60):
+    with trio.fail_after(120):
         async with (
             Libp2pNetwork(OURS, ["/ip4/127.0.0.1/tcp/0"]) as network,
             trio.open_nursery() as nursery,

@@ -37,7 +37,7 @@ from entrenous.node.network.transport import (
 
 AnyNetwork = Libp2pNetwork | MemoryNetwork
 ALICE, BOB, CAROL = (DeviceKey(bytes([i]) * 32) for i in (1, 2, 3))
-LONG_S = 20.0
+LONG_S = 60.0
 
 
 @pytest.fixture(params=["memory", "libp2p"])
@@ -301,15 +301,13 @@ async def test_a_reader_that_does_not_read_holds_the_sender(place: Place) -> Non
 
     async with alice_and_bob(place, late) as (alice, bob):
         stream = await dial(alice, bob)
-        sent = 0
-        with trio.move_on_after(0.5) as scope:
-            while True:
+        sent, held = 0, False
+        while not held:
+            with trio.move_on_after(1.0) as scope:
                 await stream.send_all(bytes(1024))
                 sent += 1024
-                if sent > 2 * BUFFER_BYTES:
-                    break
-        assert scope.cancelled_caught
-        assert sent <= BUFFER_BYTES + 1024
+            held = scope.cancelled_caught
+            assert sent <= BUFFER_BYTES + 1024
         go_on.set()
         with pytest.raises((StreamBroken, StreamClosed)):
             await stream.send_all(b"x")
@@ -342,7 +340,7 @@ async def test_a_device_holds_no_more_than_its_streams(place: Place) -> None:
         with pytest.raises(PeerBusy):
             await dial(alice, bob)
         await held[0].aclose()
-        with trio.fail_after(5):
+        with trio.fail_after(LONG_S):
             while True:
                 try:
                     again = await dial(alice, bob)
@@ -389,7 +387,7 @@ async def test_a_cancelled_send_breaks_the_stream_and_no_other(place: Place) -> 
         stuck, well = await dial(alice, bob), await dial(alice, bob)
         await stuck.send_all(b"s")
         await well.send_all(b"e")
-        with trio.move_on_after(0.1):
+        with trio.move_on_after(1.0):
             await stuck.send_all(bytes(3 * BUFFER_BYTES))
         with pytest.raises((StreamBroken, StreamClosed)):
             await stuck.send_all(b"x")
@@ -573,7 +571,7 @@ async def test_a_full_house_refuses_the_next_device(monkeypatch: pytest.MonkeyPa
         nursery.start_soon(bob.serve, echo)
         stream = await dial(alice, bob)
         with pytest.raises(PeerAway):
-            await dial(carol, bob, 2.0)
+            await dial(carol, bob)
         await stream.send_all(b"x")
         assert await stream.receive_some() == b"x"
         await stream.aclose()
@@ -581,14 +579,14 @@ async def test_a_full_house_refuses_the_next_device(monkeypatch: pytest.MonkeyPa
 
 
 async def test_connections_without_a_stream_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("entrenous.node.network.libp2p.IDLE_S", 0.1)
+    monkeypatch.setattr("entrenous.node.network.libp2p.IDLE_S", 0.5)
     async with real(ALICE) as alice, real(BOB) as bob, trio.open_nursery() as nursery:
         nursery.start_soon(bob.serve, echo)
         stream = await dial(alice, bob)
-        await trio.sleep(0.3)
+        await trio.sleep(1.2)
         assert alice.connections == bob.connections == 1
         await stream.aclose()
-        with trio.fail_after(5):
+        with trio.fail_after(LONG_S):
             while alice.connections or bob.connections:  # noqa: ASYNC110  # a count has no event
                 await trio.sleep(0.02)
         nursery.cancel_scope.cancel()

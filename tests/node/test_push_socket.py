@@ -251,24 +251,25 @@ async def test_nothing_comes_after_disallow_returned(tmp_path: Path) -> None:
 
 async def test_who_pushes_too_fast_is_told_how_long_to_wait(tmp_path: Path) -> None:
     async with served(tmp_path) as node:
-        token = await node.allow(per_minute=60)
+        # One more in 30 s: on no machine does so much time pass in this test.
+        token = await node.allow(per_minute=2)
         async with raw(node) as line:
             await line.proven(token)
             await line.hear()
-            await line.say(push_value(1, [reading(number) for number in range(60)]))
+            await line.say(push_value(1, [reading(0), reading(1)]))
             assert "ok" in await line.hear()
             await line.say(push_value(2, [reading(100)]))
             match await line.hear():
                 case {"error": {"code": "busy", "wait_ms": int(wait_ms), "n": 2}}:
-                    assert 0 < wait_ms <= 1_100
+                    assert 0 < wait_ms <= 31_000
                 case other:
                     raise AssertionError(other)
-            await line.say(push_value(3, [reading(number) for number in range(61)]))
+            await line.say(push_value(3, [reading(0), reading(1), reading(2)]))
             assert await line.refusal() == "record"
         # another line of the same program does not have another rate
-        with node.line(token) as second, pytest.raises(PushRefused, match="60 records a minute"):
-            await add(second, *(reading(number) for number in range(200, 260)))
-        assert await node.records() == 60
+        with node.line(token) as second, pytest.raises(PushRefused, match="2 records a minute"):
+            await add(second, reading(200), reading(201))
+        assert await node.records() == 2
 
 
 async def test_a_program_that_does_not_read_is_dropped(
@@ -277,7 +278,7 @@ async def test_a_program_that_does_not_read_is_dropped(
     monkeypatch.setattr(push, "SEND_S", 0.2)
     async with served(tmp_path) as node:
         token = await node.allow()
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             async with raw(node) as line:
                 await line.proven(token)
                 message = frame(push_value(1, [reading(0)] * 2))
@@ -326,7 +327,8 @@ async def test_thousands_of_connections_do_not_disturb_the_owner(tmp_path: Path)
                 nursery.cancel_scope.cancel()
             for stream in held:
                 await trio.aclose_forcefully(stream)
-        assert slowest < 2
+        # Not a measure of speed: an owner that waits longer than this has been shut out.
+        assert slowest < 20
         with node.line(token, patience_s=20) as again:
             assert (await add(again, reading(99))).new == 1
 
