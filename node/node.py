@@ -35,6 +35,7 @@ from .devices.mandate_rows import mandate_spaces
 from .devices.money_rows import money_spaces
 from .devices.own_devices import OwnDevices
 from .devices.page_spaces import PageSpaces
+from .devices.reading_rows import reading_spaces
 from .devices.shared_record_space import SharedRecordSpace
 from .devices.shared_rows import SharedRows
 from .devices.space import Space
@@ -743,6 +744,7 @@ class Node:
         """What the person's devices share beside grants and what pages came with."""
         objects = self.store.objects
         yield LentOnSpace(self.lending_on)
+        yield from reading_spaces(objects, self.peers)
         yield from deletion_spaces(objects, self.deletion_duty)
         yield from acquaintance_spaces(objects, self.cards)
         yield from household_spaces(self.household)

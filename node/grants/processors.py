@@ -140,13 +140,20 @@ class Processors:
 
     def process_for(self, tx: Tx, pair: Pair, now_ms: int) -> None:
         """From now on, take what `pair` lends on to this node.  Raises UsageError if it does."""
-        if not self._objects.add_if_new(tx, Kind.PROCESSES_FOR, [pair.own, pair.their], now_ms):
+        if self._processes_for(tx, pair):
             raise UsageError(f"this node processes for {pair.name} already")
+        self._objects.put(tx, Kind.PROCESSES_FOR, [pair.own, pair.their], now_ms)
 
-    def stop_for(self, tx: Tx, pair: Pair) -> None:
+    def stop_for(self, tx: Tx, pair: Pair, now_ms: int) -> None:
         """Take no more from `pair`; what was lent on stays readable.  Raises UsageError."""
-        if not self._objects.delete(tx, Kind.PROCESSES_FOR, [pair.own, pair.their]):
+        if not self._processes_for(tx, pair):
             raise UsageError(f"this node does not process for {pair.name}")
+        # Said, and not only missing: another device of this person would bring it back.
+        self._objects.put(tx, Kind.PROCESSES_FOR, [pair.own, pair.their], [now_ms])
+
+    def _processes_for(self, tx: Tx, pair: Pair) -> bool:
+        since = self._objects.get(tx, Kind.PROCESSES_FOR, [pair.own, pair.their])
+        return isinstance(since, int)
 
     def processing_for(self, tx: Tx) -> list[tuple[Pair, int]]:
         """For whom this node processes, and since when."""
@@ -162,7 +169,7 @@ class Processors:
     def lent(self, tx: Tx, pair: Pair, args: LendArgs, now_ms: int) -> Value:
         """A peer lends on to this node, its processor.  Raises GrantRefused, CapabilityError,
         WireError, BadSignature."""
-        if not self._objects.has(tx, Kind.PROCESSES_FOR, [pair.own, pair.their]):
+        if not self._processes_for(tx, pair):
             raise GrantRefused(
                 "this node does not process for the one who lends on to it", Code.UNKNOWN_GRANT
             )
@@ -258,7 +265,9 @@ class Processors:
             owner=inception,
             dlg=shown.held.cid,
         )
-        now = replace(fresh, inception=inception, certificate=certificate, key=key)
+        now = replace(
+            fresh, inception=inception, certificate=certificate, key=key, paired_ms=now_ms
+        )
         self._peers.save(tx, now)
         self._objects.put(tx, Kind.SETTING, _shown_to(shown.held.cid), True)
 

@@ -39,7 +39,9 @@ async def processing_add(host: Host, args: Args, emit: Emit) -> Value:
 
 async def processing_remove(host: Host, args: Args, emit: Emit) -> Value:
     """Take no more of it."""
-    return await _changed(host, args, host.node.processors.stop_for)
+    now_ms = host.node.clock.now_ms()
+    processors = host.node.processors
+    return await _changed(host, args, lambda tx, pair: processors.stop_for(tx, pair, now_ms))
 
 
 async def _changed(host: Host, args: Args, change: Callable[[Tx, Pair], None]) -> Value:

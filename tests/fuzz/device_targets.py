@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cache
 from typing import Final, NamedTuple
 
@@ -168,6 +169,9 @@ async def _more(ada: Party) -> None:
         node.lending.revoke(tx, given.cid, now_ms)
         asked = asked_value({Window(CURVE, DAY, DAY + 1): now_ms})
         node.store.objects.put(tx, Kind.ERASED_ASKED, given.cid, asked)
+        node.processors.process_for(tx, bank, now_ms)
+        reading = replace(bank, own=bank.their, name="reads", reads_only=True)
+        node.peers.add(tx, reading)
         node.reencryption.claim(tx, bytes(36), [Window(CURVE, 0, DAY)])
         node.keeping.note(tx, now_ms)
 
@@ -273,10 +277,10 @@ TARGETS: Final = (
     ),
     _target(
         "rows-of-grants",
-        ("shared_rows", "row_spaces", "joins", "lent_on_rows", "deletion_rows"),
+        ("shared_rows", "row_spaces", "joins", "lent_on_rows", "deletion_rows", "reading_rows"),
         *("requests", "keysets-sent", "revoked", "grants-given", "R", "grants-held"),
         *("keysets-held", "grant-lines", "lent-on", "statements", "delivered", "imports"),
-        "erased-asked",
+        *("erased-asked", "reading-pairs", "processing-for"),
     ),
     _target(
         "rows-of-choices",
