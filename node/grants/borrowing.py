@@ -1,41 +1,32 @@
-"""Borrowing: what this node asks for and is lent, and where what it reads is kept.
+"""Borrowing: what this node asks for and is lent.
 
-    ask ──> decision with a bundle ──accept──> keyset ──fetch──> windows: verified, stored, signed
+    ask ──> decision with a bundle ──accept──> keyset ──fetch──> windows: `reading_held.py`
 
 A bundle that answers our request with the same terms and no wider days is accepted without asking
 anyone, and becomes a grant held (`grant_held.py`); one whose terms bind us harder waits for the
-operator (`offered.py`).  A window that comes is held against everything
-it claims (`lent_windows.py`), stored, and only then countersigned; opening the pages may come
-later.  What was fetched stays readable after the grant has ended.
+operator (`offered.py`).  A renewal is accepted by itself within what was asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from ...crypto.entropy import Entropy
 from ...protocol.chain import verify_delegations
 from ...protocol.command import AcceptArgs, Cmd, DecideArgs, RenewArgs, RequestArgs
-from ...protocol.did import Did
-from ...protocol.errors import Code, GrantRefused, RemoteProtocolError
+from ...protocol.errors import Code, GrantRefused
 from ...protocol.grant import Bundle, check_bundle, parse_bundle
-from ...protocol.invocation import Invocation, issue_invocation
-from ...protocol.keyset import parse_keyset
-from ...protocol.limits import INVOCATION_LIFE_S, MANDATES_OF_ONE_MAX
-from ...protocol.receipt import Asked as AskedRead
+from ...protocol.limits import MANDATES_OF_ONE_MAX
 from ...protocol.request import Request, parse_request
 from ...protocol.revocation import check_revocation, parse_revocation
 from ...protocol.showing import check_within
 from ...protocol.trust import GrantStatus
-from ...protocol.window import Window
 from ...protocol.wire import Value
-from ..errors import NotAllowed
 from ..household.mandate_kept import ProxyKept
-from ..money.paid_terms import check_paid_terms, paid_terms_on, refuse_paid_terms
+from ..money.paid_terms import check_paid_terms, refuse_paid_terms
 from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
-from ..reads.lent_windows import CheckedWindow, Fetching
 from ..store.database import Tx
 from ..store.objects import Kind
 from ..store.store import Store
@@ -43,18 +34,14 @@ from ..vault.collection import Collections
 from .grant_held import GrantHeld
 from .grant_lines import Happened, Side, line_of_held
 from .inbox import Asked, Inbox, RequestState
-from .keys_held import KeysHeld
 from .lending_on import LendingOn
-from .lent_days import LentDays
-from .lent_pages import LentPages
-from .lent_proofs import keep_proof
+from .reading_held import ReadingHeld
 
-NONCE_BYTES = 16
 # Grants of one owner that hold at one time, before one more is taken without asking anybody.
 RENEWED_STANDING_MAX = 1_024
 
 
-class Borrowing(KeysHeld):
+class Borrowing(ReadingHeld):
     """The reader's side of every grant."""
 
     def __init__(
@@ -68,14 +55,9 @@ class Borrowing(KeysHeld):
         device: bytes,
         entropy: Entropy,
     ) -> None:
-        super().__init__(store, peers, lending_on)
+        super().__init__(store, peers, collections, lending_on, device, entropy)
         self._inbox = inbox
         self._outgoing = outgoing
-        self._entropy = entropy
-        self.days = LentDays(store.objects)
-        self.pages = LentPages(store, collections, self.days, device)
-        # Is told of each grant that was taken back, in the same unit of work.
-        self.ended: Callable[[Tx, GrantHeld, int], None] = _no_duty
         # Is told of each grant that came.
         self.began: Callable[[Tx, GrantHeld], None] = _no_clock
         # Keeps what binds us harder than we asked, for the operator; without it that is taken.
@@ -343,130 +325,6 @@ class Borrowing(KeysHeld):
         elif fresh.kept is GrantStatus.REVOKED and before.kept is not GrantStatus.REVOKED:
             self.ended(tx, fresh, now_ms)
 
-    # reading
-
-    def begin(
-        self,
-        tx: Tx,
-        pair: Pair,
-        window: Window,
-        server: Did,
-        now_ms: int,
-        principal: Pair | None = None,
-    ) -> tuple[Fetching, Invocation]:
-        """A read that begins, for the peer `principal` if it is not our own, and its invocation,
-        signed for the device `server`.
-
-        The grant is the one that opens `window`; failing that, any on this collection, so that
-        the owner says why not.  Raises NotAllowed if there is none.
-        """
-        held = self.grant_for(tx, pair, window, now_ms, principal)
-        exp_s = now_ms // 1000 + INVOCATION_LIFE_S
-        invocation = self.sign_read(tx, held, window, server, exp_s)
-        return self.fetching(tx, held, window, server, invocation.cid), invocation
-
-    def sign_read(
-        self,
-        tx: Tx,
-        held: GrantHeld,
-        window: Window,
-        server: Did,
-        exp_s: int,
-        meta: Mapping[str, Value] | None = None,
-    ) -> Invocation:
-        """The invocation of a read under a grant that is held, for the device `server`.
-
-        Raises PaidTermsOff for one on paid terms.
-        """
-        check_paid_terms(self._store.objects, tx, held.bundle.terms)
-        return issue_invocation(
-            self._peers.persona(tx, held.own).key,
-            sub=held.bundle.root.delegation.iss,
-            cmd=Cmd.READ,
-            args=held.bundle.args(window).value(),
-            prf=[link.cid for link in held.bundle.links],
-            exp=exp_s,
-            nonce=self._entropy.random_bytes(NONCE_BYTES),
-            aud=server,
-            meta=meta,
-        )
-
-    def fetching(
-        self, tx: Tx, held: GrantHeld, window: Window, server: Did, inv: bytes
-    ) -> Fetching:
-        """What the windows of a read are held against.  Raises NotAllowed if no keys came yet."""
-        keys = self.keys(tx, held).apart()
-        persona = self._peers.persona(tx, held.own)
-        root = held.bundle.root.cid
-        asked = AskedRead(inv, root, server, persona.did, window.first, window.last)
-        return Fetching(held, persona, keys, window, asked)
-
-    def grant_for(
-        self,
-        tx: Tx,
-        pair: Pair,
-        window: Window,
-        now_ms: int,
-        principal: Pair | None = None,
-    ) -> GrantHeld:
-        """The grant under which to read `window`: see `begin`.  Raises NotAllowed."""
-        via = None if principal is None else (principal.own, principal.their)
-        on_path = self._kept.on(tx, pair.own, pair.their, via, window.collection)
-        same = self._best_first(tx, on_path, now_ms)
-        for held in same:
-            if any(window in granted for granted in held.windows):
-                return held
-        if same:
-            return same[0]
-        keyed = self._kept.keyed(tx, *(via or (pair.own, pair.their)))
-        granted = [
-            one for one in keyed if (one.own, one.their, one.via) == (pair.own, pair.their, via)
-        ]
-        for held in self._best_first(tx, granted, now_ms):
-            return held
-        if granted:
-            raise NotAllowed("the keys of this grant have not come yet: try again shortly")
-        if principal is not None:
-            raise NotAllowed(f"{principal.name} lets this node read nothing of {pair.name}")
-        raise NotAllowed(f"{pair.name} has granted nothing to this node: ask first")
-
-    def _best_first(self, tx: Tx, granted: Iterable[GrantHeld], now_ms: int) -> list[GrantHeld]:
-        """Those with keys; of several that open the same, the one under which reading costs
-        nothing; of those lent on, the newest: the one before it may have ended where this node
-        has not heard."""
-        keyed = [held for held in granted if held.keysets]
-        if all(held.via is not None for held in keyed):
-            keyed.reverse()
-        return sorted(
-            keyed,
-            key=lambda held: (
-                held.status(now_ms) is not GrantStatus.LIVE,
-                held.bundle.terms.paid and not paid_terms_on(self._store.objects, tx),
-                held.bundle.terms.paid_by_read,
-            ),
-        )
-
-    def keep(self, tx: Tx, fetching: Fetching, checked: CheckedWindow) -> int | None:
-        """Store a window's pages and keysets; the newest keyset's number, if there is one."""
-        if checked.keysets:
-            pair = self._peers.pair(tx, fetching.grant.own, fetching.grant.their)
-            for raw in checked.keysets:
-                if parse_keyset(raw, fetching.grant.giver).grant != fetching.grant.cid:
-                    raise RemoteProtocolError("a window brings the keys of another grant")
-                self.keyset(tx, pair, raw)
-            fetching.grant = self.get(tx, fetching.grant.cid)
-            fetching.keys = self.keys(tx, fetching.grant).apart()
-        newest = max(fetching.grant.keysets, default=None)
-        self.pages.keep(tx, fetching, checked)
-        for proof in checked.statements:
-            keep_proof(self._store.objects, tx, proof)
-        # A window that was on its way when the grant was taken back: what follows from the end
-        # follows for it too.
-        now = self.get(tx, fetching.grant.cid)
-        if now.kept is GrantStatus.REVOKED:
-            self.ended(tx, now, checked.receipt.body.t_ms)
-        return newest
-
 
 def asked_by(request: Request, pair: Pair) -> Request:
     """A request that we made to `pair`, as who we are to it now."""
@@ -480,10 +338,6 @@ def _is_between(held: GrantHeld, pair: Pair) -> bool:
         pair.their_now,
         pair.own_now,
     )
-
-
-def _no_duty(_tx: Tx, _held: GrantHeld, _now_ms: int) -> None:
-    """Nothing follows from the end of a grant."""
 
 
 def _no_clock(_tx: Tx, _held: GrantHeld) -> None:
