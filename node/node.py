@@ -699,7 +699,7 @@ class Node:
             config=self.config,
             entropy=ground.entropy,
         )
-        sweeping = Sweeping(self.vault, self.shared)
+        sweeping = Sweeping(self.vault, self.shared, self.quotas)
         rows = SharedRows(
             objects=objects,
             peers=self.peers,

@@ -224,7 +224,7 @@ class Erasing:
         if (row_of := self._journal.find(tx, page.origin)) is not None:
             fewer = max(0, row_of.records - len(rows))
             self._journal.put(tx, replace(row_of, records=fewer, changed_ms=self._clock.now_ms()))
-        write_without(self._vault, tx, page, batch, rows)
+        write_without(self._vault, self._quotas, tx, page, batch, rows)
 
     # a collection
 

@@ -19,6 +19,7 @@ from collections.abc import Hashable, Iterable, Sequence
 
 from ...protocol.day import UNDATED, month_of
 from ...protocol.record import Batch
+from ..exchange.quotas import Quotas
 from ..reads.serving import mark_gone
 from ..shared.shared_records import SharedRecords
 from ..store.database import Tx
@@ -31,10 +32,13 @@ from ..vault.stored import Damaged, Stored, names_of, open_stored, rows_of
 from ..vault.vault import Vault
 
 
-def write_without(vault: Vault, tx: Tx, page: Stored, batch: Batch, rows: Iterable[int]) -> None:
+def write_without(
+    vault: Vault, quotas: Quotas, tx: Tx, page: Stored, batch: Batch, rows: Iterable[int]
+) -> None:
     """What of a page stays once `rows` of it are gone, as the next word of its line; the page goes.
 
-    What was noted of the rows goes too, and the day is whole no more.
+    What was noted of the rows goes too, and the day is whole no more.  Who delivered a page of
+    which nothing stays has its part of their quota again.
     """
     gone = frozenset(rows)
     noted = LeftOutDay(page.day, frozenset(record_digest(batch, row) for row in gone))
@@ -56,13 +60,17 @@ def write_without(vault: Vault, tx: Tx, page: Stored, batch: Batch, rows: Iterab
     vault.remove_of_months(
         tx, page.path, (month_of(page.day),), lambda one: one.seq == page.seq, again=bool(kept)
     )
+    if not kept and quotas.is_charged(tx, page.origin):
+        rest = vault.stored(tx, page.path, 0, UNDATED)
+        quotas.page_gone(tx, page.origin, last=all(one.origin != page.origin for one in rest))
 
 
 class Sweeping:
     """Takes erased records out of the pages of one vault."""
 
-    def __init__(self, vault: Vault, shared: SharedRecords) -> None:
+    def __init__(self, vault: Vault, shared: SharedRecords, quotas: Quotas) -> None:
         self._vault = vault
+        self._quotas = quotas
         self._shared = shared
 
     def facts(self, tx: Tx, path: str, days: Iterable[int], now_ms: int) -> int:
@@ -99,7 +107,7 @@ class Sweeping:
         self._note(tx, path, also, now_ms)
         for stored, batch in opened:
             if doomed[stored.seq]:
-                write_without(self._vault, tx, stored, batch, doomed[stored.seq])
+                write_without(self._vault, self._quotas, tx, stored, batch, doomed[stored.seq])
         return sum(map(bool, doomed.values()))
 
     def pages(self, tx: Tx, path: str, numbers: Iterable[int], month: int) -> int:
@@ -120,7 +128,7 @@ class Sweeping:
                 if self._vault.erased.is_erased(erased, path, stored.day, name)
             ]
             if rows:
-                write_without(self._vault, tx, stored, batch, rows)
+                write_without(self._vault, self._quotas, tx, stored, batch, rows)
                 swept += 1
         return swept
 

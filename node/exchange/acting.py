@@ -138,6 +138,7 @@ class Acting:
         self._inbox = inbox
         self._lending = lending
         self._lending_on = lending_on
+        self._renewals = renewals
         self._borrowing = borrowing
         self._outcomes = outcomes
         self._deciding_for = deciding_for
@@ -248,5 +249,6 @@ class Acting:
             pair.own, pair.their, request.encode(), RequestState.WAITING, now_ms, None, None
         )
         self._inbox.add(tx, request.cid, asked)
-        self._standing_rules.arrived(tx, request.cid, now_ms)
+        if not self._renewals.answered_before(tx, pair, request.cid, now_ms):
+            self._standing_rules.arrived(tx, request.cid, now_ms)
         return "queued"

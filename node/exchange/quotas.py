@@ -6,8 +6,9 @@ each page that they become, for a request its own bytes.  What passes its quota 
 `peer_quota` holds for everyone; one peer can be given more, less, or nothing more at all, and what
 was given can be taken back at any time.
 
-What the owner erased is given back: the charge of a delivery is kept beside it, and goes with the
-last of its pages.  A peer can erase nothing here, so it cannot fill and empty a disk in turns.
+What the owner erased is given back: the charge of a delivery is kept beside it; of each page of
+which nothing is left, what a page is charged, and with the last of them all the rest.  A peer can
+erase nothing here, so it cannot fill and empty a disk in turns.
 
 Signed words (receipts, answers) are not charged: they are what the log is for, and how fast they
 come is bounded by leave (`visit.py`).
@@ -99,6 +100,24 @@ class Quotas:
                 fresh = replace(kept, used=kept.used - freed)
                 self._objects.put(tx, Kind.QUOTA, name, fresh.value())
                 self._objects.delete(tx, Kind.CHARGED, statement)
+                return freed
+            case _:
+                return 0
+
+    def is_charged(self, tx: Tx, statement: bytes) -> bool:
+        """Whether something was charged for this delivery that can be given back."""
+        return self._objects.has(tx, Kind.CHARGED, statement)
+
+    def page_gone(self, tx: Tx, statement: bytes, *, last: bool) -> int:
+        """Nothing is left of one page of a delivery, or with its `last` of all of it: how many
+        bytes are free again."""
+        if last:
+            return self.give_back(tx, statement)
+        match self._objects.get(tx, Kind.CHARGED, statement):
+            case [str(own), str(their), int(size)] if size > PAGE_BYTES:
+                self._objects.put(tx, Kind.CHARGED, statement, [own, their, PAGE_BYTES])
+                freed = self.give_back(tx, statement)
+                self._objects.put(tx, Kind.CHARGED, statement, [own, their, size - PAGE_BYTES])
                 return freed
             case _:
                 return 0

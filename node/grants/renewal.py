@@ -178,6 +178,29 @@ class Renewals:
                 found.append(cid)
         return found
 
+    def answered_before(self, tx: Tx, pair: Pair, cid: bytes, now_ms: int) -> bool:
+        """A request has come for what was given while it was on its way: to go on with a grant that
+        has been renewed for as long, or longer.  It is answered with the renewal."""
+        asked = self._inbox.get(tx, cid)
+        request = parse_request(asked.raw)
+        if asked.state is not RequestState.WAITING or request.terms.paid:
+            return False
+        for new in self._lending.ever_of(tx, pair.own, pair.their):
+            if (
+                new.status(now_ms) is not GrantStatus.LIVE
+                or new.exp_s < request.exp_s
+                or new.bundle.terms != request.terms
+            ):
+                continue
+            line = self._lending.lines.find(tx, Side.GIVEN, new.cid)
+            old = None if line is None or line.renews is None else line.renews
+            before = None if old is None else self._lending.find(tx, old)
+            waiting = [(cid, asked)]
+            if before and self._asks_for(tx, before, new.windows, new.exp_s, waiting):
+                self._lending.answer(tx, cid, new, now_ms)
+                return True
+        return False
+
     def renewed_by(self, tx: Tx, cid: bytes) -> bytes | None:
         """The grant that goes on from the one given as `cid`."""
         line = self._lending.lines.find(tx, Side.GIVEN, cid)

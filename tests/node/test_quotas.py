@@ -94,6 +94,35 @@ async def test_what_its_owner_erased_is_given_back(
         assert await used() == asked
 
 
+async def test_record_by_record_it_is_given_back_page_by_page(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Of a page what a page is charged, and with the last record all of it."""
+    async with a_town() as town:
+        home, supplier = await _met(town)
+        pair = await home.peer("volt")
+
+        async def used() -> int:
+            return (await home.read(lambda tx: home.node.quotas.of(tx, pair))).used
+
+        assert await _deliver(supplier, DAY, 2) == "stored"
+        assert await _deliver(supplier, DAY + 20, 1) == "stored"
+        charged = await _charged(home)
+        assert await used() == charged
+        freed = (PAGE_BYTES, (await _charges(home))[0] - PAGE_BYTES)
+        for day, free in zip((DAY, DAY + 1), freed, strict=True):
+            for hour in range(24):
+                assert await _charged(home) == charged, "something of its page is here still"
+                await home.node.erasing.erase_record(CURVE, start_ms(day) + hour * 3_600_000)
+            charged -= free
+            assert await _charged(home) == charged
+            assert await used() == charged
+        # What is left is the charge of the other delivery.
+        (_,) = await home.read(lambda tx: home.node.store.objects.all(tx, Kind.CHARGED))
+        await home.node.erasing.erase_collection(CURVE)
+        assert await used() == 0
+
+
 async def test_an_erasure_gives_back_once(autojump_clock: trio.testing.MockClock) -> None:
     async with a_town() as town:
         home, supplier = await _met(town)
@@ -109,10 +138,14 @@ async def test_an_erasure_gives_back_once(autojump_clock: trio.testing.MockClock
 
 async def _charged(home: Party) -> int:
     """What the deliveries that are here were charged."""
+    return sum(await _charges(home))
+
+
+async def _charges(home: Party) -> list[int]:
+    """What each of them was, the largest first."""
     rows = await home.read(lambda tx: home.node.store.objects.all(tx, Kind.CHARGED))
-    return sum(
-        value[2] for _, value in rows if isinstance(value, list) and isinstance(value[2], int)
-    )
+    sizes = (value[2] for _, value in rows if isinstance(value, list))
+    return sorted((size for size in sizes if isinstance(size, int)), reverse=True)
 
 
 async def test_another_peer_has_its_own(autojump_clock: trio.testing.MockClock) -> None:

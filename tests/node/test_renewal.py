@@ -276,6 +276,36 @@ async def test_a_renewal_answers_the_request_for_it(autojump_clock: MockClock, d
         await both_logs_hold(alice, bank)
 
 
+@pytest.mark.parametrize("days", [30, 50, 90], ids=["shorter", "as asked", "longer"])
+async def test_a_request_to_go_on_that_comes_after_the_renewal_is_answered_with_it(
+    autojump_clock: MockClock, days: int
+) -> None:
+    """The two crossed: whoever gave what is asked for has decided, unless less was given."""
+    async with a_town() as town:
+        alice, bank = await home(town)
+        owner, reader = client_of(alice), client_of(bank)
+        await lent(owner, reader, ASKED, alice.now_ms // 1000 + 10 * DAY_S)
+        (held,) = await reader.grants()
+        await bank.down()
+        to_go_on = await reader.renew(held.id, alice.now_ms // 1000 + 50 * DAY_S)
+        new = await owner.renew(held.id, alice.now_ms // 1000 + days * DAY_S)
+        await bank.up()
+        await settle(600)
+        other = await ask(bank, alice, replace(ASKED, first=DAY - 19))
+        await settle()
+        for found in (await owner.inbox(), await reader.asked()):
+            states = {one.id: (one.state, one.grant) for one in found}
+            assert to_go_on.request is not None
+            less = days < 50
+            assert states[to_go_on.request] == (
+                ("waiting", None) if less else ("granted", new.grant)
+            )
+            assert states[other] == ("waiting", None), "what asks for something else waits"
+        assert {one.id for one in await reader.grants()} == {held.id, new.grant}
+        assert not await alice.read(alice.node.store.outbox.all), "both words were taken"
+        await both_logs_hold(alice, bank)
+
+
 async def test_a_renewal_by_itself_answers_the_request_for_it_too(
     autojump_clock: MockClock,
 ) -> None:
