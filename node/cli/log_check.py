@@ -13,7 +13,7 @@ from ...protocol.limits import LOG_PROOF_BYTES_MAX
 from ...protocol.log_proof import LogProof, parse_log_proof
 from ...protocol.read_call import asked_by
 from ...protocol.receipt import Receipt
-from ..errors import NotAllowed, NotFound, UsageError
+from ..errors import NodeError, NotFound, UsageError
 from .days import days_in_words, moment
 from .options import USUAL, Options
 from .visible import visible
@@ -33,7 +33,7 @@ async def check(
     try:
         proof = parse_log_proof(raw)
     except EntrenousError as error:
-        raise NotAllowed(f"{visible(file.name)} proves nothing: {error}") from error
+        raise NodeError(f"{visible(file.name)} proves nothing: {error}") from error
     proves, not_proven = _proves(proof), _does_not_prove(proof)
     screen = options.screen
     screen.show("log check", _facts(proof, proves, not_proven))

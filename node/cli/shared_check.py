@@ -13,7 +13,7 @@ from ...protocol.limits import SHARED_PROOF_BYTES_MAX
 from ...protocol.shared_proof import SharedProof, parse_proof
 from ...protocol.shared_record import Record, same_record
 from ...protocol.wire import Value
-from ..errors import NotAllowed
+from ..errors import NodeError
 from ..small_file import read_small
 from .days import moment
 from .options import USUAL, Options
@@ -38,7 +38,7 @@ async def check(
     try:
         proof = parse_proof(raw)
     except EntrenousError as error:
-        raise NotAllowed(f"{name} proves nothing: {error}") from error
+        raise NodeError(f"{name} proves nothing: {error}") from error
     proves, not_proven = _proves(proof), _does_not_prove(proof)
     screen = options.screen
     screen.show("shared check", _facts(proof, proves, not_proven))

@@ -70,7 +70,7 @@ async def test_both_sides_prove_one_read_and_a_stranger_checks_it(
         damaged[len(damaged) // 2] ^= 1
         (tmp_path / "damaged").write_bytes(damaged)
         said = checked(tmp_path / "damaged")
-        assert said.returncode == 4
+        assert said.returncode == 1
         assert said.stderr.startswith("entrenous: damaged proves nothing: ")
         assert len(said.stderr.splitlines()) == 1
         assert checked(tmp_path / "none").returncode == 3
