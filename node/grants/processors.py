@@ -185,12 +185,6 @@ class Processors:
         owner = bundle.root.delegation.iss
         if (inception.did, certificate.persona) != (owner, owner):
             raise GrantRefused("this introduces another than the owner of the data", Code.AUDIENCE)
-        held = self._borrowing.find(tx, bundle.grant.cid)
-        if held is None:
-            self._make_room(tx, pair)
-            self._borrowing.hold_for(tx, pair, bundle, now_ms)
-        elif held.keyed != (pair.own, pair.their):
-            raise GrantRefused("this was lent on by another than the one who says it", Code.REPLAY)
         # Whom the owner let in was another where another persona has followed it: they begin anew.
         own = pair.own_now
         known = self._peers.find(tx, own, owner)
@@ -215,6 +209,12 @@ class Processors:
             newest = max(certificate, known.certificate, key=lambda one: one.exp_s)
             addresses = args.addresses or known.addresses
             self._peers.save(tx, replace(known, certificate=newest, addresses=addresses))
+        held = self._borrowing.find(tx, bundle.grant.cid)
+        if held is None:
+            self._make_room(tx, pair)
+            self._borrowing.hold_for(tx, pair, bundle, now_ms)
+        elif held.keyed != (pair.own, pair.their):
+            raise GrantRefused("this was lent on by another than the one who says it", Code.REPLAY)
         return "kept"
 
     def held_of(self, tx: Tx, pair: Pair) -> int:
