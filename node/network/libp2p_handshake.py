@@ -38,8 +38,7 @@ from .libp2p_parts import (
 from .transport import TransportError, WrongPeer
 
 if TYPE_CHECKING:
-    # It has no stubs and no py.typed.
-    from multiaddr import Multiaddr  # type: ignore[import-untyped]  # pyright: ignore
+    from multiaddr import Multiaddr  # type: ignore[import-untyped]  # pyright: ignore  # no stubs
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-import vobject  # pyright: ignore[reportMissingTypeStubs]  # the oracle ships no types
+import vobject
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -221,7 +221,7 @@ async def _lent(owner: Node, reader: Node, ours: Pair, theirs: Pair) -> None:
     await reader.store.database.write(lambda tx: reader.borrowing.ask(tx, theirs, request, now_ms))
     reader.outgoing.notify()
     # A benchmark looks from outside: nothing in a node tells of what came.
-    while not await owner.store.database.read(owner.inbox.all):  # noqa: ASYNC110
+    while not await owner.store.database.read(owner.inbox.all):  # noqa: ASYNC110  # another node says it
         await trio.sleep(0.02)
     await owner.store.database.write(
         lambda tx: owner.lending.grant(tx, request.cid, LENT, exp_s, now_ms)
@@ -231,7 +231,7 @@ async def _lent(owner: Node, reader: Node, ours: Pair, theirs: Pair) -> None:
     def keyed(tx: Tx) -> bool:
         return any(held.keysets for held in reader.borrowing.all(tx))
 
-    while not await reader.store.database.read(keyed):  # noqa: ASYNC110
+    while not await reader.store.database.read(keyed):  # noqa: ASYNC110  # another node says it
         await trio.sleep(0.02)
 
 

@@ -109,7 +109,7 @@ def sqlite_rows_per_s(batch: Batch) -> float:
         start = time.perf_counter()
         for first in range(0, len(batch), step):
             columns = batch.slice(first, first + step).columns
-            mantissas, scales = zip(*columns["value"], strict=True)  # type: ignore[arg-type]  # decimals
+            mantissas, scales = zip(*columns["value"], strict=True)
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany(
                 "INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -136,7 +136,7 @@ def _contents(fill: Fill) -> Iterator[tuple[str, Schema, Batch]]:
 async def _grant_what_is_asked(node: Node) -> None:
     """Grant the first request that comes, as it was asked."""
     # A benchmark looks from outside: nothing in a node tells of a request that came.
-    while not (waiting := await node.store.database.read(node.inbox.all)):  # noqa: ASYNC110
+    while not (waiting := await node.store.database.read(node.inbox.all)):  # noqa: ASYNC110  # another node decides
         await trio.sleep(0.02)
     cid, asked = waiting[0]
     await _grant(node, cid, parse_request(asked.raw).items)

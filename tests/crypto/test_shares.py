@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 # The library has annotations but no stubs and no py.typed marker.
-from shamir_mnemonic import generate_mnemonics  # pyright: ignore[reportMissingTypeStubs]
-from shamir_mnemonic import shamir as library  # pyright: ignore[reportMissingTypeStubs]
+from shamir_mnemonic import generate_mnemonics  # pyright: ignore[reportMissingTypeStubs]  # it ships no stubs
+from shamir_mnemonic import shamir as library  # pyright: ignore[reportMissingTypeStubs]  # it ships no stubs
 
 from entrenous.crypto import shares
 from entrenous.crypto.entropy import SeededEntropy

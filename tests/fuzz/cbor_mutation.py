@@ -111,7 +111,7 @@ def _places(value: Value, here: Place = ()) -> list[Place]:
 
 def _at(value: Value, place: Place) -> Value:
     for step in place:
-        value = cast("Value", value[step])  # type: ignore[index]  # pyright: ignore  # a place of it
+        value = cast("Value", value[step])  # pyright: ignore  # a place of it
     return value
 
 

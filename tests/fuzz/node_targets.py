@@ -304,7 +304,7 @@ def _size(data: bytes) -> object:
 def _invoked(data: bytes) -> object:
     """What `entrenous invoke --args` is given."""
     # The command reads it before it does anything else, and nothing else reads it.
-    return proof._json_args(data.decode("utf-8", "replace"))  # pyright: ignore[reportPrivateUsage]
+    return proof._json_args(data.decode("utf-8", "replace"))  # pyright: ignore[reportPrivateUsage]  # what reads the option
 
 
 def _decimal(data: bytes) -> object:

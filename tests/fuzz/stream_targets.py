@@ -182,7 +182,7 @@ def _control(data: bytes) -> object:
 def _https(data: bytes) -> object:
     stream = _Given(data[1:], 1 + (data[0] if data else 0) * 64)
     # The loop over one connection, without the connection: its parts have no other door.
-    get = https._get  # pyright: ignore[reportPrivateUsage]
+    get = https._get  # pyright: ignore[reportPrivateUsage]  # the reader alone
     body = _ran(get(cast("trio.SSLStream[trio.SocketStream]", stream), "example.org"))
     require(len(body) <= len(data), "an answer holds more than came")
     return body

@@ -36,7 +36,7 @@ def counted() -> Generator[Cost]:
         return 0
 
     def watched(tx: SqliteTx) -> Any:
-        connection = tx._live()  # pyright: ignore[reportPrivateUsage]
+        connection = tx._live()  # pyright: ignore[reportPrivateUsage]  # to count its steps
         connection.set_progress_handler(step, 1)
         cost.statements += 1
         return connection

@@ -127,7 +127,7 @@ async def test_what_was_never_signed_for_is_shown_and_not_counted(
         reader.node.borrowing.keep = dies  # type: ignore[method-assign,assignment]  # a reader that never signs
         with pytest.raises(Cut):
             await reader.node.fetcher.fetch(pair, WEEK)
-        reader.node.borrowing.keep = keep  # type: ignore[method-assign]
+        reader.node.borrowing.keep = keep
         await settle()
         (mine,) = await client_of(owner).accounts()
         assert (mine.accrued, mine.grants[0].unsigned) == ("0.00", 1)
@@ -160,7 +160,7 @@ async def test_an_owner_that_dates_the_acceptance_back_is_owed_no_month_for_it(
         def dated_back(tx: Tx, grant: GrantGiven, now_ms: int) -> GrantGiven:
             return with_keyset(tx, grant, now_ms - 365 * DAY_MS)
 
-        owner.node.lending._with_keyset = dated_back  # type: ignore[method-assign]  # pyright: ignore[reportPrivateUsage]
+        owner.node.lending._with_keyset = dated_back  # type: ignore[method-assign]  # it lies
         given = await lend_paid(owner, reader, Remuneration(250, "EUR", Per.MONTH))
         kept = await owner.read(lambda tx: owner.node.lending.get(tx, given.cid))
         assert 0 < kept.n < reader.now_ms - 364 * DAY_MS

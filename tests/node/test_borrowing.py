@@ -60,7 +60,7 @@ def _altered_pages(_town: Town, owner: Party) -> None:
         first, *rest = pages(tx, window)  # type: ignore[arg-type]  # handed through
         return [first[:-1] + bytes([first[-1] ^ 1]), *rest]
 
-    owner.node.serving.pages = altered  # type: ignore[method-assign]  # the lender cheats
+    owner.node.serving.pages = altered  # the lender cheats
 
 
 def _other_days(_town: Town, owner: Party) -> None:
@@ -71,7 +71,7 @@ def _other_days(_town: Town, owner: Party) -> None:
         stored = owner.node.vault.stored(tx, CURVE, DAY + 20, DAY + 29)
         return replace(honest, slices=(replace(honest.slices[0], pages=tuple(stored)),))
 
-    owner.node.serving.plan = other  # type: ignore[method-assign]  # the lender cheats
+    owner.node.serving.plan = other  # the lender cheats
 
 
 def _one_page_twice(_town: Town, owner: Party) -> None:
@@ -82,7 +82,7 @@ def _one_page_twice(_town: Town, owner: Party) -> None:
         (whole,) = honest.slices
         return replace(honest, slices=(replace(whole, pages=(*whole.pages, whole.pages[-1])),))
 
-    owner.node.serving.plan = twice  # type: ignore[method-assign]  # the lender cheats
+    owner.node.serving.plan = twice  # the lender cheats
 
 
 def _fewer_days_claimed_whole(_town: Town, owner: Party) -> None:
@@ -92,7 +92,7 @@ def _fewer_days_claimed_whole(_town: Town, owner: Party) -> None:
         honest = plan(tx, read, alone=alone)
         return replace(honest, slices=(replace(honest.slices[0], last=honest.slices[0].last - 1),))
 
-    owner.node.serving.plan = fewer  # type: ignore[method-assign]  # the lender cheats
+    owner.node.serving.plan = fewer  # the lender cheats
 
 
 def _evidence(owner: Party, change: Callable[[Evidence], Evidence]) -> None:
@@ -101,7 +101,7 @@ def _evidence(owner: Party, change: Callable[[Evidence], Evidence]) -> None:
     def changed(tx: Tx, asked: Window, window: Slice) -> Evidence:
         return change(evidence(tx, asked, window))
 
-    owner.node.serving.evidence = changed  # type: ignore[method-assign]  # the lender cheats
+    owner.node.serving.evidence = changed  # the lender cheats
 
 
 def _foreign_segment(town: Town, owner: Party) -> None:

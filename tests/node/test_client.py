@@ -170,7 +170,7 @@ async def test_a_list_with_a_stranger_in_it_is_refused() -> None:
 TERMS = Terms("dpv:X", 3, ("a",), None, (Clause("b", Force.PROMISED),))
 THINGS = (
     CollectionInfo("a/b", "meter-reading/1", 2, 1, None, 5),
-    Status("n", "person", "d", ("/ip4/1",), *([0] * 8), 1, "r", "v", True),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # eight counts
+    Status("n", "person", "d", ("/ip4/1",), *([0] * 8), 1, "r", "v", True),  # type: ignore[arg-type]  # eight counts
     RequestInfo(
         b"i",
         "s",

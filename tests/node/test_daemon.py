@@ -157,7 +157,7 @@ def test_sources_of_the_passphrase_in_their_order(tmp_path: Path) -> None:
     environment: Mapping[str, str] = {"CREDENTIALS_DIRECTORY": str(credentials)}
 
     def found(**more: object) -> Unlock:
-        return unlock_from(environment=environment, **more)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # names of one function
+        return unlock_from(environment=environment, **more)  # type: ignore[arg-type]  # names of one function
 
     with pytest.raises(NotAllowed, match="locked"):
         found()

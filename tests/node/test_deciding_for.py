@@ -154,7 +154,7 @@ async def words(
         one.son.now_ms // 1000 + 20 * DAY_S,
         None,
     )
-    return replace(args, **changed)  # type: ignore[arg-type]  # tests pass values
+    return replace(args, **changed)
 
 
 async def test_a_son_decides_what_waits_at_his_mothers(
@@ -254,7 +254,7 @@ async def test_words_that_are_not_true_of_the_request(
         assert (await said(one, given, lie)).code is Code.UNKNOWN_GRANT
         wide = await let(one)
         for changed in ({"purpose": "dpv:Marketing"}, {"peer": shops}):
-            lie = replace(await words(one, request), **changed)  # type: ignore[arg-type]  # tests pass values
+            lie = replace(await words(one, request), **changed)
             assert (await said(one, wide, lie)).code is Code.UNKNOWN_GRANT
         # A refusal names all that was asked for; a grant has no reason.
         part = await words(one, request, Window(CURVE, DAY, DAY), exp_s=0)

@@ -400,7 +400,7 @@ async def test_a_full_disk_leaves_the_record_whole_and_the_collection_claimed(
     async with on_disk(tmp_path) as node:
         await put(node, readings(DAY, 2), CURVE)
         disk = FullDisk(node.erasing)
-        node.erasing._database = disk  # type: ignore[assignment]  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]  # as above
+        node.erasing._database = disk  # type: ignore[assignment]  # as above
         with pytest.raises(StoreError, match="full"):
             await node.erasing.erase_record(CURVE, at(DAY))
         assert len(await names(node, CURVE)) == 48

@@ -140,7 +140,7 @@ def test_no_bytes_do_anything_but_refuse(data: bytes, with_head: bool) -> None:
 
     async def go() -> None:
         try:
-            found = await https._get(Scripted(), DOMAIN)  # type: ignore[arg-type]  # pyright: ignore[reportPrivateUsage, reportArgumentType]  # the reader alone
+            found = await https._get(Scripted(), DOMAIN)  # type: ignore[arg-type]  # the reader alone
         except (DomainSilent, DomainWithout):
             return
         assert with_head

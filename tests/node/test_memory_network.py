@@ -31,7 +31,7 @@ def seeded_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def story(seed: bytes, weather: Weather) -> list[str]:
     """Eight conversations at once; what happened when, in the world's own time."""
-    trio._core._run._r.seed(1)  # type: ignore  # pyright: ignore  # what hypothesis-trio does too
+    trio._core._run._r.seed(1)  # pyright: ignore  # what hypothesis-trio does too
     told: list[str] = []
 
     async def talk(number: int, alice: MemoryNetwork, bob: MemoryNetwork) -> None:

@@ -418,7 +418,7 @@ async def test_a_cancelled_receive_loses_nothing(place: Place) -> None:
 
 
 def open_sockets() -> int:
-    import psutil  # type: ignore[import-untyped]  # it ships no stubs
+    import psutil
 
     return len(psutil.Process().net_connections())
 

@@ -185,13 +185,13 @@ async def test_a_difference_is_shown_to_both(autojump_clock: MockClock) -> None:
         reads = owner.node.accounts._reads  # pyright: ignore[reportPrivateUsage]  # an owner that counts twice
 
         def twice(*args: object) -> object:
-            found = reads(*args)  # type: ignore[arg-type]
+            found = reads(*args)  # type: ignore[arg-type]  # handed through
             for one in found.values():
                 one.signed = [*one.signed, *(type(w)(w.receipt + b"", cid_of(b"x"), w.t_ms, w.first,
                                                      w.last) for w in one.signed)]  # fmt: skip
             return found
 
-        owner.node.accounts._reads = twice  # type: ignore[method-assign,assignment]  # pyright: ignore[reportPrivateUsage]
+        owner.node.accounts._reads = twice  # type: ignore[method-assign,assignment]  # it counts twice
         await client_of(owner).invoice("volt", "EUR", iban=False)
         await settle()
         for party in (owner, reader):

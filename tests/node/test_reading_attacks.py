@@ -183,7 +183,7 @@ async def test_receipts_are_two_sided_but_for_the_last(
             after = await owner.read(owner.node.receipts.verify)
             assert after.receipts - before.receipts == windows - 1
             assert after.one_sided - before.one_sided == 1
-        reader.node.borrowing.keep = keep  # type: ignore[method-assign]  # and is back
+        reader.node.borrowing.keep = keep  # and is back
         await reader.node.fetcher.fetch(pair, TEN)
 
 
@@ -301,7 +301,7 @@ async def test_a_fellow_reader_forging_pages(
             assert forged.evidence is not None
             return forged.evidence
 
-        owner.node.serving.plan = planned  # type: ignore[method-assign]  # taken over
+        owner.node.serving.plan = planned  # taken over
         owner.node.serving.pages = sent  # type: ignore[method-assign]  # taken over
         if forged.evidence is not None:
             owner.node.serving.evidence = vouched  # type: ignore[method-assign]  # taken over

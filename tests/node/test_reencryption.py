@@ -178,7 +178,7 @@ async def test_a_read_under_way_goes_on_over_pages_that_were_encrypted_again(
     async with a_town() as town:
         owner, bank, shop = await town_of_three(town)
         whole = Window(CURVE, FIRST, FIRST + 39)
-        owner.node.serving._window_pages_max = 8  # pyright: ignore[reportPrivateUsage]
+        owner.node.serving._window_pages_max = 8  # pyright: ignore[reportPrivateUsage]  # as a simulated node is made
         cid = await eagerly(owner, bank, whole)
         await lend(owner, shop, whole)
         pair = await shop.peer("home")
@@ -198,7 +198,7 @@ async def test_a_read_under_way_goes_on_over_pages_that_were_encrypted_again(
             await owner.write(lambda tx: owner.node.lending.revoke(tx, cid, owner.now_ms))
             await owner.node.reencryption.work()
 
-        shop.node.borrowing.keep = between_windows  # type: ignore[method-assign,assignment]
+        shop.node.borrowing.keep = between_windows  # type: ignore[method-assign,assignment]  # acts there
         async with trio.open_nursery() as nursery:
             nursery.start_soon(meanwhile)
             lent = await shop.node.fetcher.fetch(pair, whole)

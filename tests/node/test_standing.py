@@ -613,9 +613,9 @@ async def test_a_question_shows_the_organisation_only_to_who_knows_it(
 def listening(party: Party, answer: Callable[..., Value]) -> None:
     """Have the handler of questions be another."""
     acting = party.node.links._door._acting  # pyright: ignore[reportPrivateUsage]  # nothing public leads there
-    table = dict(acting._table)  # pyright: ignore[reportPrivateUsage]
+    table = dict(acting._table)  # pyright: ignore[reportPrivateUsage]  # as above
     table[VouchAskArgs] = answer
-    acting._table = table  # pyright: ignore[reportPrivateUsage]
+    acting._table = table  # pyright: ignore[reportPrivateUsage]  # as above
 
 
 @pytest.mark.parametrize("lie", ["another's", "about another", "to another", "garbage", "its own"])

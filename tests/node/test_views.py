@@ -59,7 +59,8 @@ def in_town(story: Story) -> Story:
     said = inspect.signature(story)
     given = [one for name, one in said.parameters.items() if name not in ("town", "alice")]
     clock = next(iter(inspect.signature(test).parameters.values()))
-    test.__signature__ = said.replace(parameters=[clock, *given])  # type: ignore[attr-defined]  # what pytest asks for fixtures by
+    # What pytest asks for fixtures by.
+    test.__signature__ = said.replace(parameters=[clock, *given])
     test.__name__, test.__doc__ = story.__name__, story.__doc__
     for mark in getattr(story, "pytestmark", ()):
         test = getattr(pytest.mark, mark.name)(*mark.args, **mark.kwargs)(test)

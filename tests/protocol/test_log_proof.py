@@ -146,7 +146,7 @@ def test_one_proof_file_reveals_one_leaf_only() -> None:
 
 
 def another(**changed: object) -> LogProof:
-    return replace(world().proof, **changed)  # type: ignore[arg-type]  # tests pass parts
+    return replace(world().proof, **changed)
 
 
 @cache

@@ -151,7 +151,7 @@ def test_what_is_handed_on_is_narrower_or_refused() -> None:
     assert refused(proof([root.raw, handed(cmd="/record")], key=THIEF)) == Code.COMMAND
     assert refused(proof([root.raw, handed(exp=NOW_S - 1)], key=THIEF)) == Code.EXPIRED
     elsewhere = {"args": {"collection": "energy/gas/index"}}
-    assert refused(proof([root.raw, handed()], key=THIEF, **elsewhere)) == Code.COLLECTION  # type: ignore[arg-type]  # as above
+    assert refused(proof([root.raw, handed()], key=THIEF, **elsewhere)) == Code.COLLECTION
 
 
 NO_ALLOWANCES: list[list[Value]] = [

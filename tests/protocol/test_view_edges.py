@@ -160,14 +160,14 @@ MAY_NOT: list[tuple[View, Changes]] = [
 
 @pytest.mark.parametrize(("view", "changes"), MAY_BE)
 def test_what_is_within_every_limit_is_a_view_and_read_back(view: View, changes: Changes) -> None:
-    changed = replace(view, **changes)  # type: ignore[arg-type]  # each is of its field's type
+    changed = replace(view, **changes)
     assert view_from_value(changed.value()) == changed
 
 
 @pytest.mark.parametrize(("view", "changes"), MAY_NOT)
 def test_what_is_beyond_one_limit_is_none(view: View, changes: Changes) -> None:
     with pytest.raises(RecordError):
-        replace(view, **changes)  # type: ignore[arg-type]  # each is of its field's type
+        replace(view, **changes)
 
 
 def written(view: View, **changes: Value) -> Value:
