@@ -40,6 +40,7 @@ from entrenous.node.store.inline import InlineDatabase
 from entrenous.simulations.invariants import CHECKS, Whole
 from entrenous.simulations.invariants import Home as Look
 from entrenous.simulations.machine import Machine
+from entrenous.tests.flows.ports import address_of_its_own
 
 T = TypeVar("T")
 
@@ -124,8 +125,8 @@ class Mortal:
     disk: OnDisk | None = None
     key: Path | None = None
     """The key file of a home whose keystore lies in it, sealed, as everybody's does."""
-    listen: str | None = None
-    """Where it listens in each of its lives; else somewhere else in each."""
+    listen: str = field(default_factory=address_of_its_own)
+    """Where it listens in each of its lives."""
     lives: int = 0
     _armed: str = "any step"
     _line: trio.SocketStream | None = None
@@ -183,7 +184,7 @@ class Mortal:
                 "role": self.role.value,
                 "log": str(self._log),
                 **({} if self.disk is None else self.disk.places),
-                **({} if self.listen is None else {"listen": self.listen}),
+                "listen": self.listen,
                 **more,
             }
         )

@@ -42,8 +42,6 @@ from entrenous.tests.flows.offline_work import do
 
 ORDER_BYTES_MAX = 4096
 # What a node loads when it first needs it: loaded here once, before any fork.
-# Where a node listens that nobody has to find again.
-ANYWHERE = "/ip4/127.0.0.1/tcp/0"
 LOADED_LATE = ("entrenous.apps.readers.espi", "entrenous.node.network.libp2p_parts")
 
 
@@ -96,8 +94,7 @@ def live(order: Mapping[str, str], line: socket.socket) -> None:
     if "armed" in order:
         doom.arm(order["armed"], 1)
     keystore = _keystore(order)
-    at = order.get("listen", ANYWHERE)
-    config = Config(name=order["name"], role=Role(order["role"]), listen=at)
+    config = Config(name=order["name"], role=Role(order["role"]), listen=order["listen"])
 
     async def listen() -> None:
         heard = trio.socket.from_stdlib_socket(line)

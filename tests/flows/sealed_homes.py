@@ -13,6 +13,7 @@ from entrenous.crypto.entropy import SystemEntropy
 from entrenous.node.config import Config, Role
 from entrenous.node.opening import init_home, make_key_file, open_home
 from entrenous.tests.flows.deaths import ForkServer, Mortal
+from entrenous.tests.flows.ports import address_of_its_own
 
 
 def make_sealed(server: ForkServer, folder: Path, name: str, role: Role) -> Mortal:
@@ -30,8 +31,8 @@ def words_of(home: Path) -> Path:
     return home.with_suffix(".words")
 
 
-def no_home_yet(beside: Mortal, name: str) -> Mortal:
-    """A machine on which there is no home yet: one joins there, or is restored."""
-    return replace(
-        beside, folder=beside.folder.with_name(name), name=name, lives=0, _line=None, _heard=b""
-    )
+def no_home_yet(beside: Mortal, name: str, *, listen: str | None = None) -> Mortal:
+    """A machine on which there is no home yet: one joins there, or is restored, and then is to be
+    found where it was, at `listen`."""
+    folder, at = beside.folder.with_name(name), listen or address_of_its_own()
+    return replace(beside, folder=folder, name=name, listen=at, lives=0, _line=None, _heard=b"")

@@ -380,7 +380,7 @@ async def test_restores_of_what_was_stolen_killed_at_every_step(
             await two.owner.ask(lambda client, to=backup: client.backup(to))
             await two.owner.stop()
             order = {"backup": str(backup), "words": str(words), "stolen": "yes"}
-            home = no_home_yet(two.owner, f"home{number}")
+            home = no_home_yet(two.owner, f"home{number}", listen=two.owner.listen)
             assert await home.work("restore", step, order=order) is None
             tally.deaths[step] += 1
             assert home.folder.exists() is (step == RestoreStep.MOVED)

@@ -6,13 +6,11 @@ a death too; and what was read goes, each says so, and the word reaches her.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from random import SystemRandom
 
 import pytest
 
@@ -108,18 +106,6 @@ class Three:
         return [one for one in found if one.side == "lent-on"]
 
 
-def port_of_nobody() -> int:
-    """One that is free, and that no other program is given meanwhile: the kernel gives ports from a
-    range of its own to whoever asks for any, and to whoever dials."""
-    kept = Path("/proc/sys/net/ipv4/ip_local_port_range")
-    below = int(kept.read_text().split()[0]) if kept.exists() else 32_768
-    while True:
-        port = SystemRandom().randrange(below // 2, below)
-        with socket.socket() as found, suppress(OSError):
-            found.bind(("127.0.0.1", port))
-            return port
-
-
 @asynccontextmanager
 async def three_homes(server: ForkServer, folder: Path) -> AsyncGenerator[Three]:
     make = partial(Mortal.make, server, folder)
@@ -130,8 +116,6 @@ async def three_homes(server: ForkServer, folder: Path) -> AsyncGenerator[Three]
     )
     homes = (three.person, three.utility, three.processor)
     for home in homes:
-        # Who died is found where it was.
-        home.listen = f"/ip4/127.0.0.1/tcp/{port_of_nobody()}"
         await home.start()
     file = folder / "days.xml"
     file.write_bytes(energy_file(1, first=FIRST, days=DAYS).data)
