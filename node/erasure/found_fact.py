@@ -16,9 +16,9 @@ from ...protocol.schema import Schema
 from ..errors import NotFound, UsageError
 from ..imports.mending import ID_CHARS_MIN
 from ..store.database import Tx
-from ..vault.facts import TellerKey, facts_on, key_of, shown_first
+from ..vault.facts import TellerKey, facts_on, key_of, opened_first
 from ..vault.recognition import MARGIN_DAYS, matched_by_content
-from ..vault.stored import Damaged, Stored, names_of, open_stored, rows_of
+from ..vault.stored import Stored, names_of, rows_of
 from ..vault.tellers import Teller
 from ..vault.vault import Vault
 
@@ -58,11 +58,7 @@ def fact_named(vault: Vault, path: str, around: Around, name: str | int) -> Foun
 
     Raises NotFound, UsageError for several.
     """
-    opened: list[tuple[Stored, Batch]] = []
-    for stored, ciphertext in shown_first(around.schema, around.pages):
-        batch = open_stored(stored, ciphertext, vault.keys_of)
-        if not isinstance(batch, Damaged):
-            opened.append((stored, batch))
+    opened = opened_first(around.schema, around.pages, vault.keys_of)
     named = [
         (stored.day, one)
         for stored, batch in opened
@@ -87,16 +83,11 @@ def _fact_of(
     chosen = facts_on(around.schema, near, around.tellers, (0, UNDATED))
     names = names_of(chosen.whole)
     rows = next(rows for rows in chosen.rows if any(names[row] == name for row in rows))
-    starts: dict[int, int] = {}
-    at = 0
-    for stored, batch in near:
-        starts[stored.seq] = at
-        at += len(batch)
     of_page: defaultdict[int, set[int]] = defaultdict(set)
     by_day: defaultdict[int, set[Hashable]] = defaultdict(set)
     for row in rows:
         page = chosen.pages_of[row]
-        of_page[page.seq].add(row - starts[page.seq])
+        of_page[page.seq].add(chosen.places[row])
         by_day[page.day].add(names[row])
     return FoundFact(
         path,

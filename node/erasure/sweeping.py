@@ -15,7 +15,7 @@ Everything here is a function of a transaction, run inside `Database.erase`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable
 
 from ...protocol.day import UNDATED, month_of
 from ...protocol.record import Batch
@@ -24,7 +24,7 @@ from ..reads.serving import mark_gone
 from ..shared.shared_records import SharedRecords
 from ..store.database import Tx
 from ..vault.compaction import emptied
-from ..vault.facts import facts_on, key_of, shown_first
+from ..vault.facts import facts_on, key_of, opened_first
 from ..vault.left_out import LeftOutDay, record_digest
 from ..vault.recognition import MARGIN_DAYS, matched_by_content
 from ..vault.sealing import Piece
@@ -91,7 +91,6 @@ class Sweeping:
         }
         chosen = facts_on(collection.schema, opened, tellers, (0, UNDATED))
         names = names_of(chosen.whole)
-        starts = _starts(opened)
         doomed: defaultdict[int, set[int]] = defaultdict(set)
         also: defaultdict[int, set[Hashable]] = defaultdict(set)
         for rows in chosen.rows:
@@ -102,7 +101,7 @@ class Sweeping:
                 continue
             for row in rows:
                 page = chosen.pages_of[row]
-                doomed[page.seq].add(row - starts[page.seq])
+                doomed[page.seq].add(chosen.places[row])
                 also[page.day].add(names[row])
         self._note(tx, path, also, now_ms)
         for stored, batch in opened:
@@ -142,12 +141,7 @@ class Sweeping:
             if one.day in near
         ]
         schema = self._vault.collections.get(tx, path).schema
-        opened: list[tuple[Stored, Batch]] = []
-        for stored, ciphertext in shown_first(schema, self._vault.ciphertexts(tx, some)):
-            batch = open_stored(stored, ciphertext, self._vault.keys_of)
-            if not isinstance(batch, Damaged):
-                opened.append((stored, batch))
-        return opened
+        return opened_first(schema, self._vault.ciphertexts(tx, some), self._vault.keys_of)
 
     def _note(self, tx: Tx, path: str, names: dict[int, set[Hashable]], now_ms: int) -> None:
         """Name as erased what is not yet."""
@@ -157,13 +151,3 @@ class Sweeping:
             for day, some in names.items()
         }
         self._vault.erased.add(tx, path, {day: some for day, some in news.items() if some}, now_ms)
-
-
-def _starts(opened: Sequence[tuple[Stored, Batch]]) -> dict[int, int]:
-    """At which row of all the rows of each page begin."""
-    starts: dict[int, int] = {}
-    at = 0
-    for stored, batch in opened:
-        starts[stored.seq] = at
-        at += len(batch)
-    return starts

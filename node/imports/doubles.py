@@ -24,11 +24,11 @@ from ...crypto.key_tree import DayKeys
 from ...protocol.page import PageEntry
 from ...protocol.record import Batch
 from ...protocol.schema import Schema
-from ..vault.facts import TellerKey, file_of, key_of, shown_first
+from ..vault.facts import TellerKey, file_of, key_of, opened_first
 from ..vault.left_out import LeftOutDay, record_digest
 from ..vault.recognition import Told, matched_by_content, recognise
 from ..vault.sealing import Piece
-from ..vault.stored import Damaged, Found, names_of, open_stored, rows_of
+from ..vault.stored import Found, names_of, rows_of
 from ..vault.tellers import Teller
 
 
@@ -92,21 +92,19 @@ def known_pages(
 ) -> list[Known]:
     """Stored pages as `sift` wants them.  What will not open is not there: it is brought again."""
     known: list[Known] = []
-    for stored, ciphertext in shown_first(schema, found):
-        batch = open_stored(stored, ciphertext, keys_of)
-        if not isinstance(batch, Damaged):
-            teller = tellers[key_of(stored)]
-            signed = stored.statement is not None
-            known.append(
-                Known(
-                    stored.origin == own,
-                    batch,
-                    teller.sentence(),
-                    teller.family,
-                    signed,
-                    file_of(stored),
-                )
+    for stored, batch in opened_first(schema, found, keys_of):
+        teller = tellers[key_of(stored)]
+        signed = stored.statement is not None
+        known.append(
+            Known(
+                stored.origin == own,
+                batch,
+                teller.sentence(),
+                teller.family,
+                signed,
+                file_of(stored),
             )
+        )
     return known
 
 

@@ -49,6 +49,16 @@ def shown_first(schema: Schema, found: Found) -> list[tuple[Stored, bytes | None
     return sorted(found, key=lambda pair: (pair[0].statement is None, turn * pair[0].seq))
 
 
+def opened_first(
+    schema: Schema, found: Found, keys_of: Callable[[PageEntry], DayKeys]
+) -> list[tuple[Stored, Batch]]:
+    """As `shown_first`, with what is on the pages; those that will not open are left out."""
+    pages = (
+        (stored, open_stored(stored, raw, keys_of)) for stored, raw in shown_first(schema, found)
+    )
+    return [(stored, batch) for stored, batch in pages if not isinstance(batch, Damaged)]
+
+
 def read_facts(
     schema: Schema,
     found: Found,
@@ -98,11 +108,13 @@ def read_facts(
 class Chosen:
     """The facts of some days: each the rows of `whole` that tell it, the one shown first.
 
-    `pages_of` names the page of each row; `ambiguous` are rows that might be the same as others.
+    `pages_of` names the page of each row, `places` which row of that it is; `ambiguous` are rows
+    that might be the same as others.
     """
 
     whole: Batch
     pages_of: Sequence[Stored]
+    places: Sequence[int]
     rows: Sequence[tuple[int, ...]]
     ambiguous: frozenset[int]
 
@@ -124,13 +136,14 @@ def facts_on(
     ]
     facts = recognise(schema, told)
     pages_of = [stored for stored, batch in opened for _ in range(len(batch))]
+    places = [place for _, batch in opened for place in range(len(batch))]
     chosen: list[tuple[int, ...]] = []
     for rows in facts.rows:
         rows = _newest_first(whole, rows, pages_of)
         if days[0] <= pages_of[rows[0]].day <= days[1]:
             chosen.append(rows)
     chosen.sort(key=lambda rows: _order(whole, rows[0]))
-    return Chosen(whole, pages_of, chosen, facts.ambiguous)
+    return Chosen(whole, pages_of, places, chosen, facts.ambiguous)
 
 
 def _all_different(names: Sequence[Hashable]) -> bool:
