@@ -13,6 +13,7 @@ from pathlib import Path
 import trio
 
 from entrenous.node.client import Client, NotRunning, connect
+from entrenous.tests.failure_report import end_of
 from entrenous.tests.flows import recorded_node
 
 START_S = 120.0
@@ -110,6 +111,9 @@ class Stage:
                 await self._until_up(name, process)
             async with connect(self.home(name)) as client:
                 yield client
+        except BaseException:
+            print(f"{name} wrote last:\n{end_of(self.log(name))}", file=sys.stderr)
+            raise
         finally:
             with trio.CancelScope(shield=True):
                 process.terminate()

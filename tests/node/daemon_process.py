@@ -43,7 +43,10 @@ class Daemon:
 def daemon(
     home: Path, *more: str, passphrase: bytes = PASSPHRASE, runtime: Path | None = None
 ) -> Generator[Daemon]:
-    """Run a node on `home` until the context ends; it is told to stop then, and waited for."""
+    """Run a node on `home` until the context ends; it is told to stop then, and waited for.
+
+    If the context fails, what the node wrote to stderr is told with the failure.
+    """
     read_end, write_end = os.pipe()
     os.write(write_end, passphrase + b"\n")
     os.close(write_end)
@@ -62,12 +65,21 @@ def daemon(
         with open(ready_end) as parent:
             line = parent.readline()  # empty once the process has ended
         yield Daemon(process, json.loads(line) if line else None)
+    except BaseException:
+        _end(process)
+        if process.stderr is not None and not process.stderr.closed:
+            print(process.stderr.read().decode(errors="replace"), file=sys.stderr)
+        raise
     finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait(READY_S)
+        _end(process)
         assert process.stderr is not None
         process.stderr.close()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        process.wait(READY_S)
 
 
 def _arguments(home: Path, passphrase: int, ready: int, more: Sequence[str]) -> list[str]:
