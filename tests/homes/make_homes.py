@@ -32,7 +32,7 @@ KEPT = FIXTURES / "savings_xml.ofx"
 LOAD_CURVE = "energy/electricity/load-curve"
 WIDE = ("--from", "2025-01-01", "--to", "2025-12-31")
 EVER = ("--from", "2000-01-01", "--to", "2060-12-31")
-START_S = 60.0
+START_S = 180.0
 # A grant ends within ten years: these homes are of use as long.
 FAR = "2036-06-30"
 

@@ -26,7 +26,7 @@ from entrenous.tests.hostile.victim import Victim
 from entrenous.tests.node.daemon_process import REPOSITORY
 
 SETTLE_S = 60.0
-ATTACK_S = 90.0
+ATTACK_S = 240.0
 END_S = 60.0
 
 
