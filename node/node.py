@@ -353,6 +353,7 @@ class Node:
             self.payments,
             self.paid_terms,
             self.paid_reads,
+            self.peers,
         )
         self.invoices = Invoices(objects, self.peers, self.accounts, self.outgoing)
         self.shared = SharedRecords(

@@ -5,6 +5,9 @@ log, by the counting that both sides share (`protocol/accrual.py`); what was pai
 that their creditor confirmed.  So a crash cannot lose a cent nor count one twice, and a node that
 was restored counts from what it has.
 
+A grant that was given again, because one of the two is somebody else now, is in the account of the
+one that it goes on from: nothing that was agreed once is owed twice, and a cap goes on.
+
     owed to me    grants that this node gave, reads that it served
     owed by me    grants that it holds, reads that it made; not those that it makes for another
 
@@ -14,7 +17,7 @@ others make under its grant are counted as its own, by the owner, who alone has 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -29,6 +32,7 @@ from ..grants.grant_given import GrantGiven
 from ..grants.grant_held import GrantHeld
 from ..grants.grant_lines import Happened, Side
 from ..grants.lending import Lending
+from ..peers.peers import Peers
 from ..store.database import Tx
 from ..store.store import Store
 from .paid_reads import PaidReads
@@ -123,6 +127,10 @@ class _Read:
             one = SignedWindow(word.cid, body.inv, body.t_ms, body.first, body.last_day)
             self.signed.append(one)
 
+    def add(self, other: _Read) -> None:
+        self.signed += other.signed
+        self.unsigned += other.unsigned
+
 
 class Accounts:
     """What is owed, both ways."""
@@ -135,8 +143,10 @@ class Accounts:
         payments: Payments,
         paid_terms: PaidTerms,
         paid_reads: PaidReads,
+        peers: Peers,
     ) -> None:
         self._store = store
+        self._peers = peers
         self._lending = lending
         self._borrowing = borrowing
         self._payments = payments
@@ -200,20 +210,45 @@ class Accounts:
         ]
         by_read = {one.cid for one, terms in paid if terms.per in (Per.READ, Per.WINDOW_DAY)}
         reads = self._reads(tx, by_read, until_ms)
-        for one, terms in paid:
-            read = reads.get((isinstance(one, GrantGiven), one.cid), _Read())
-            waived_ms = self._paid_terms.waived_ms(tx, one.cid)
+        for line, terms in self._lines(tx, paid):
+            first, last = line[0], line[-1]
+            served = isinstance(first, GrantGiven)
+            read = _Read()
+            for one in line:
+                read.add(reads.get((served, one.cid), _Read()))
+            waived_ms = _first(self._paid_terms.waived_ms(tx, one.cid) for one in line)
             entries = accrued(
                 terms,
                 read.signed,
-                accepted_ms=self._accepted_ms(tx, one),
-                end_ms=_end_ms(one, waived_ms),
+                accepted_ms=_first(self._accepted_ms(tx, one) for one in line),
+                end_ms=_end_ms(last, waived_ms),
                 now_ms=until_ms,
             )
-            owed = Owed.TO_ME if isinstance(one, GrantGiven) else Owed.BY_ME
+            owed = Owed.TO_ME if served else Owed.BY_ME
             yield GrantAccount(
-                one.own, one.their, owed, one.cid, terms, entries, read.unsigned, waived_ms
+                first.own, first.their, owed, first.cid, terms, entries, read.unsigned, waived_ms
             )
+
+    def _lines(
+        self, tx: Tx, paid: Iterable[tuple[GrantGiven | GrantHeld, Remuneration]]
+    ) -> list[tuple[list[GrantGiven | GrantHeld], Remuneration]]:
+        """Grants that were given again because one of the two was followed by another persona,
+        after the one that they go on from: what was agreed once is owed once."""
+        found: dict[tuple[bool, bytes], tuple[list[GrantGiven | GrantHeld], Remuneration]] = {}
+        lines: list[tuple[list[GrantGiven | GrantHeld], Remuneration]] = []
+        for one, terms in paid:
+            served = isinstance(one, GrantGiven)
+            told = self._lending.lines.find(tx, Side.GIVEN if served else Side.HELD, one.cid)
+            before = None if told is None or told.renews is None else told.renews
+            line = None if before is None else found.get((served, before))
+            # A renewal ends later, and was asked for on these terms anew.
+            if line is not None and _exp_s(line[0][-1]) == _exp_s(one):
+                line[0].append(one)
+            else:
+                line = ([one], terms)
+                lines.append(line)
+            found[served, one.cid] = line
+        return lines
 
     def _accepted_ms(self, tx: Tx, one: GrantGiven | GrantHeld) -> int | None:
         """When the first keys of a grant were made, which is the number of its first keyset.
@@ -225,11 +260,14 @@ class Accounts:
             line = self._lending.lines.find(tx, Side.GIVEN, one.cid)
             moments = () if line is None else line.events
             return min((e.t_ms for e in moments if e.what is Happened.ACCEPTED), default=None)
-        if not one.keysets:
-            return None
         line = self._borrowing.lines.find(tx, Side.HELD, one.cid)
+        moments = () if line is None else line.events
+        # Once what was read is deleted, the keys are too; when they came is told still.
+        made_ms = one.keysets or tuple(e.t_ms for e in moments if e.what is Happened.ACCEPTED)
+        if not made_ms:
+            return None
         came_ms = 0 if line is None else line.begins_ms
-        return max(min(one.keysets), came_ms - DAY_MS)
+        return max(min(made_ms), came_ms - DAY_MS)
 
     def _reads(
         self, tx: Tx, grants: Collection[bytes], until_ms: int
@@ -241,9 +279,17 @@ class Accounts:
             if word.body.t_ms > until_ms:
                 continue
             # What this node read for another is that one's to pay.
-            if one.given or word.body.reader == one.own:
+            if one.given or self._peers.first_of(tx, word.body.reader) == one.own:
                 found.setdefault((one.given, word.body.dlg), _Read()).take(word)
         return found
+
+
+def _exp_s(one: GrantGiven | GrantHeld) -> int:
+    return one.bundle.grant.exp_s
+
+
+def _first(moments: Iterable[int | None]) -> int | None:
+    return min((one for one in moments if one is not None), default=None)
 
 
 def _end_ms(one: GrantGiven | GrantHeld, waived_ms: int | None) -> int:

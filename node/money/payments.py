@@ -10,6 +10,7 @@ lent nothing for money refuses.  Only `confirmed` counts as paid, and it is fina
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -64,7 +65,10 @@ _OPEN = (PaymentState.SAID, PaymentState.HEARD)
 
 @dataclass(frozen=True, slots=True)
 class PaymentKept:
-    """One payment; `ours` if this node said it.  `word` is what the creditor signed, as signed."""
+    """One payment; `ours` if this node said it.  `word` is what the creditor signed, as signed.
+
+    `said`: by whom we were then, where `own`, by which the pair is named, was followed by another.
+    """
 
     own: Did
     their: Did
@@ -72,6 +76,7 @@ class PaymentKept:
     state: PaymentState
     reason: str
     word: bytes | None
+    said: bool = False
 
     @property
     def cid(self) -> bytes:
@@ -79,7 +84,7 @@ class PaymentKept:
 
     @property
     def ours(self) -> bool:
-        return self.payment.by == self.own
+        return self.said or self.payment.by == self.own
 
     @property
     def waits(self) -> bool:
@@ -93,11 +98,13 @@ class PaymentKept:
             "state": self.state.value,
             "reason": self.reason,
             "word": self.word,
+            **({"said": True} if self.said else {}),
         }
 
     @classmethod
     def from_value(cls, value: Value) -> PaymentKept:
-        keys = ("own", "their", "payment", "state", "reason", "word")
+        said = ("said",) if isinstance(value, Mapping) and "said" in value else ()
+        keys = ("own", "their", "payment", "state", "reason", "word", *said)
         body = Body.open(value, "a payment in the store", keys)
         return cls(
             check_did(body.text("own")),
@@ -106,6 +113,7 @@ class PaymentKept:
             PaymentState(body.text("state")),
             body.text("reason", chars_max=TEXT_CHARS_MAX),
             body.maybe_data("word"),
+            bool(said) and body.flag("said"),
         )
 
 
@@ -169,6 +177,7 @@ class Payments:
             entropy=self._entropy,
         )
         kept = PaymentKept(Did(pair.own), pair.their, payment, PaymentState.SAID, "", None)
+        kept = replace(kept, said=pair.own_now != pair.own)
         self._save(tx, kept)
         args = PaidArgs(pair.their, payment.signed.raw)
         self._outgoing.put(tx, pair, Cmd.PAID, args.value(), now_ms)
@@ -190,7 +199,9 @@ class Payments:
         Raises WireError, BadSignature, CapabilityError, GrantRefused.
         """
         said = parse_acknowledgement(args.word)
-        check_between(said, by=pair.their_now, to=pair.own_now)
+        # To whom we were when it was said, maybe; by nobody but who the creditor is now.
+        to = said.to if said.to in pair.ours else pair.own_now
+        check_between(said, by=pair.their_now, to=to)
         kept = self._find(tx, said.payment)
         if kept is None or not kept.ours or (kept.own, kept.their) != (pair.own, pair.their):
             raise GrantRefused("this is about a payment that was not made", Code.UNKNOWN_GRANT)
@@ -209,7 +220,10 @@ class Payments:
         Raises WireError, BadSignature, CapabilityError, GrantRefused.
         """
         payment = parse_payment(args.payment)
-        check_between(payment, by=pair.their_now, to=pair.own_now)
+        # It may have been said before one of the two was followed; nobody pays by it alone.
+        by = payment.by if payment.by in pair.theirs else pair.their_now
+        to = payment.to if payment.to in pair.ours else pair.own_now
+        check_between(payment, by=by, to=to)
         if self._find(tx, payment.cid) is not None:
             return payment.cid
         if not any(
