@@ -26,7 +26,7 @@ from ...protocol.day import DAY_MS
 from ...protocol.did import Did
 from ...protocol.payment import Counted
 from ...protocol.receipt import Receipt
-from ...protocol.remuneration import Per, Remuneration
+from ...protocol.remuneration import Remuneration
 from ..grants.borrowing import Borrowing
 from ..grants.grant_given import GrantGiven
 from ..grants.grant_held import GrantHeld
@@ -208,7 +208,7 @@ class Accounts:
             for one in grants
             if isinstance(terms := one.bundle.terms.remuneration, Remuneration)
         ]
-        by_read = {one.cid for one, terms in paid if terms.per in (Per.READ, Per.WINDOW_DAY)}
+        by_read = {one.cid for one, _ in paid if one.bundle.terms.paid_by_read}
         reads = self._reads(tx, by_read, until_ms)
         for line, terms in self._lines(tx, paid):
             first, last = line[0], line[-1]

@@ -17,13 +17,12 @@ from ...protocol.did import Did, check_did
 from ...protocol.errors import WireError
 from ...protocol.limits import SIGNED_BYTES_MAX
 from ...protocol.receipt import Receipt, parse_receipt
-from ...protocol.remuneration import Per, Remuneration
 from ...protocol.wire import Value
 from ..grants.borrowing import Borrowing
 from ..grants.grant_given import GrantGiven
 from ..grants.grant_held import GrantHeld
 from ..grants.lending import Lending
-from ..log.mentioned import Mentioned, MentionedRows, grant_named
+from ..log.mentioned import Mentioned, MentionedRows
 from ..log.receipts import Way
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
@@ -105,11 +104,9 @@ class PaidReads:
 
     def _logged(self, tx: Tx) -> Iterable[PaidRead]:
         grants: list[GrantGiven | GrantHeld] = [*self._lending.all(tx), *self._borrowing.all(tx)]
-        for grant in grants:
-            terms = grant.bundle.terms.remuneration
-            if not isinstance(terms, Remuneration) or terms.per not in (Per.READ, Per.WINDOW_DAY):
-                continue
-            yield from _reads_in(self._rows.of(tx, grant_named(grant.cid)))
+        paid = [one.cid for one in grants if one.bundle.terms.paid_by_read]
+        for rows in self._rows.of_grants(tx, paid).values():
+            yield from _reads_in(rows)
 
 
 def _reads_in(rows: Iterable[Mentioned]) -> Iterator[PaidRead]:
