@@ -170,8 +170,7 @@ class KeptPages:
 
     def stored_of_month(self, tx: Tx, path: str, month: int) -> list[Stored]:
         """The pages of one month of this vault, as they were written."""
-        rows = self._store.catalogue.rows(tx, "", path, (month,))
-        return [Stored.from_value("", path, value) for value in rows]
+        return self._store.catalogue.read(tx, "", path, (month,), Stored.from_value)
 
     def ciphertexts(self, tx: Tx, stored: Sequence[Stored]) -> list[tuple[Stored, bytes | None]]:
         """Each of `stored` with its ciphertext, None where the row is gone."""
