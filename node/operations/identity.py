@@ -9,7 +9,6 @@ import trio
 from ...crypto.errors import CryptoError
 from ...protocol.card import SignedCard, changes
 from ...protocol.command import Cmd, VouchAskArgs, parse_out
-from ...protocol.did import Did
 from ...protocol.errors import Code, ProtocolError
 from ...protocol.vouch import ASK_NONCE_BYTES, blinded
 from ...protocol.well_known import well_known_text
@@ -237,7 +236,7 @@ async def ask_vouches(host: Host, args: Args, emit: Emit) -> Value:
     answers: list[VouchAnswer] = []
 
     async def one(pair: Pair) -> None:
-        answers.append(await _ask_one(node, about.their, pair))
+        answers.append(await _ask_one(node, about, pair))
 
     async with trio.open_nursery() as nursery:
         for pair in asked:
@@ -247,9 +246,9 @@ async def ask_vouches(host: Host, args: Args, emit: Emit) -> Value:
     return None
 
 
-async def _ask_one(node: Node, about: Did, pair: Pair) -> VouchAnswer:
+async def _ask_one(node: Node, about: Pair, pair: Pair) -> VouchAnswer:
     nonce = node.entropy.random_bytes(ASK_NONCE_BYTES)
-    args = VouchAskArgs(pair.their, nonce, blinded(nonce, about))
+    args = VouchAskArgs(pair.their, nonce, blinded(nonce, about.their_now))
     try:
         with trio.fail_after(ASK_S):
             said = await node.exchange.say(pair, Cmd.VOUCH_ASK, args.value())

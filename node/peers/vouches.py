@@ -118,26 +118,29 @@ class Vouches:
         """What is said to a peer that asks: a signed vouch, or nothing."""
         if not self._answering:
             return b""
-        for given in self.given(tx):
-            told = (pair.own, pair.their) in given.told
-            if told and equal(blinded(args.nonce, given.about), args.about):
-                persona = self._peers.persona(tx, pair.own)
-                vouch = make_vouch(persona.key, about=given.about, to=pair.their_now, t_ms=now_ms)
-                return vouch.signed.raw
+        told = {one.about for one in self.given(tx) if (pair.own, pair.their) in one.told}
+        for known in self._peers.all(tx) if told else ():
+            # Who asks may have met it before or after another persona followed.
+            for about in known.theirs if known.their in told else ():
+                if equal(blinded(args.nonce, about), args.about):
+                    persona = self._peers.persona(tx, pair.own)
+                    vouch = make_vouch(persona.key, about=about, to=pair.their_now, t_ms=now_ms)
+                    return vouch.signed.raw
         return b""
 
     # what peers say
 
-    def heard(self, tx: Tx, about: Did, of: Pair, raw: bytes, now_ms: int) -> Vouch | None:
-        """Keep what the peer `of` answered about `about`: its vouch, or that it gives none (any
-        more).  Raises CapabilityError, WireError, BadSignature."""
-        name: Value = [about, of.own, of.their]
+    def heard(self, tx: Tx, about: Pair, of: Pair, raw: bytes, now_ms: int) -> Vouch | None:
+        """Keep what the peer `of` answered about the peer `about`, as who it is or was: its vouch,
+        or that it gives none (any more).  Raises CapabilityError, WireError, BadSignature."""
+        name: Value = [about.their, of.own, of.their]
         if not raw:
             if self._objects.has(tx, Kind.VOUCH_HEARD, name):
                 self._objects.put(tx, Kind.VOUCH_HEARD, name, [now_ms, b""])
             return None
         vouch = parse_vouch(raw)
-        check_vouch(vouch, by=of.their_now, about=about, to=of.own_now)
+        meant = vouch.about if vouch.about in about.theirs else about.their_now
+        check_vouch(vouch, by=of.their_now, about=meant, to=of.own_now)
         self._objects.put(tx, Kind.VOUCH_HEARD, name, [now_ms, raw])
         return vouch
 
