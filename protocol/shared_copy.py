@@ -171,10 +171,6 @@ class Copies:
         mine, theirs = self.copy(self.one), self.copy(self.other)
         return mine.said and theirs.said and same_record(mine.record, theirs.record)
 
-    def open_of(self, who: Did) -> SharedVersion | None:
-        """What `who` asks for and was not answered; None if nothing is."""
-        return self.head(who) if self.copy(who).state is CopyState.PROPOSED else None
-
     def with_version(self, version: SharedVersion) -> Copies:
         """As they are once `version` is said."""
         return replace(self, versions=(*self.versions, version))

@@ -19,7 +19,7 @@ from ...crypto.digest import equal
 from ...crypto.entropy import Entropy
 from ...protocol.command import SECRET_BYTES, PairOpenArgs
 from ...protocol.command_device import JoinOut
-from ...protocol.did import Did, did_of, public_of
+from ...protocol.did import Did, did_of
 from ...protocol.errors import Code, GrantRefused
 from ...protocol.joining import JOIN_LIFE_S, Given, join_code, seal_given
 from ...protocol.limits import ADDRESSES_MAX, DEVICE_CHUNK_BYTES_MAX, SIGNED_BYTES_MAX, TIME_S_MAX
@@ -244,8 +244,3 @@ class Enrolling:
 
     def _put(self, tx: Tx, one: DeviceInvite) -> None:
         self._objects.put(tx, Kind.DEVICE_INVITE, one.secret, one.value())
-
-
-def device_of(one: DeviceInvite) -> bytes:
-    """The 32-byte key of the device that came with a link."""
-    return public_of(parse_certificate(one.cert or b"").device)

@@ -10,7 +10,7 @@ Everything here is a function of a transaction.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ...crypto.entropy import Entropy
 from ...crypto.keys import KEY_BYTES, PersonaKey, ReaderSecret
@@ -33,14 +33,6 @@ _FAMILY = "own-devices-secret"
 _FAMILY_NUMBER = "own-devices-secret-number"
 # What a device is told unless its person says otherwise.
 SERVES_WITHIN_S = 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """With whom this device has spoken: `synced_ms` when it last had all that the other had."""
-
-    device: Did
-    synced_ms: int | None
 
 
 class OwnDevices:
