@@ -308,6 +308,9 @@ def _opened_of(reader: Home, owner: Home) -> Iterator[str]:
     """Try every key of `reader` on every page of `owner`: the set opened is the set granted."""
     grants = {cid: keys for cid, keys in reader.keys.items() if cid in owner.given}
     for cid, keys in grants.items():
+        if any((cid, n) not in owner.sent for n in reader.held[cid].keysets):
+            yield f"{reader.name} holds keys that {owner.name} does not know to have been sent"
+            continue
         wanted = _granted(owner, reader.held[cid])
         opened = {
             entry.page_id

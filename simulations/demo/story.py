@@ -34,7 +34,7 @@ from .hostile_reader import HostileReader, read_args
 from .processes import DemoHome
 from .report import Step, Story
 
-WAIT_S = 30.0
+WAIT_S = 90.0
 POLL_S = 0.05
 # What is asked and what is given, in days.
 ASKED_DAYS = 365

@@ -41,7 +41,7 @@ async def main():
     async with host.run(listen_addrs=[multiaddr.Multiaddr("/ip4/127.0.0.1/tcp/0")]):
         if len(sys.argv) == 1:
             print(host.get_addrs()[0], flush=True)
-            await trio.sleep(60)
+            await trio.sleep(600)
         info = info_from_p2p_addr(multiaddr.Multiaddr(sys.argv[1]))
         await host.connect(info)
         stream = await host.new_stream(info.peer_id, ["/entrenous/1"])
