@@ -10,6 +10,7 @@ others.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from ...crypto.errors import CryptoError
@@ -52,6 +53,9 @@ T = TypeVar("T")
 
 # Work on so many bytes of pages takes about as long as handing it to a thread and back.
 AT_ONCE_BYTES_MAX = 32 * 1024
+# Of grants that open the same days, so many are tried.
+TRIED_MAX = 8
+_OF_ONE_GRANT = (Code.SUSPENDED, Code.REVOKED, Code.EXPIRED, Code.UNKNOWN_GRANT)
 
 
 class Fetcher:
@@ -91,7 +95,7 @@ class Fetcher:
         Raises Refused with the owner's reason, NotAllowed, Away, ProtocolError.
         """
         if not pair.reads_only:
-            return await self._fetch(await self._links.link_to(pair), pair, window, principal)
+            return await self._fetch_as_may_be(pair, window, principal)
         try:
             link = await self._showing.link_to(pair, window, principal)
             return await self._fetch(link, pair, window, principal)
@@ -102,15 +106,47 @@ class Fetcher:
         link = await self._showing.again(pair, window, principal)
         return await self._fetch(link, pair, window, principal)
 
-    async def _fetch(self, link: Link, pair: Pair, window: Window, principal: Pair | None) -> Lent:
+    async def _fetch_as_may_be(self, pair: Pair, window: Window, principal: Pair | None) -> Lent:
+        """Under the next grant that opens these days, where the owner refuses one that this node
+        takes to hold: an owner that was restored goes on with one, and lets another wait."""
+        tried: list[bytes] = []
+        while True:
+            link = await self._links.link_to(pair)
+            try:
+                return await self._fetch(link, pair, window, principal, tried)
+            except Refused as refused:
+                if refused.code not in _OF_ONE_GRANT or len(tried) >= TRIED_MAX:
+                    raise
+                more = partial(
+                    self._borrowing.others,
+                    pair=pair,
+                    window=window,
+                    now_ms=self._clock.now_ms(),
+                    principal=principal,
+                    tried=tried,
+                )
+                if not await self._store.database.read(more):
+                    raise
+
+    async def _fetch(
+        self,
+        link: Link,
+        pair: Pair,
+        window: Window,
+        principal: Pair | None,
+        tried: list[bytes] | None = None,
+    ) -> Lent:
+        """Under a grant that is not among those that were `tried`, of which it becomes one."""
+        tried = [] if tried is None else tried
         now_ms = self._clock.now_ms()
         if pair.reads_only and link.pair is not None:
             pair = link.pair  # with the key that the two have since the chain was shown
         fetching, invocation = await self._store.database.read(
             lambda tx: self._borrowing.begin(
-                tx, pair, window, link.server.device, now_ms, principal
+                tx, pair, window, link.server.device, now_ms, principal, tried
             )
         )
+        tried.append(fetching.grant.cid)
         fetching.lenders = pair.theirs
         with await link.ask(invocation.raw, fetching.proofs) as asking:
             last = False

@@ -9,7 +9,7 @@ opening the pages may come later.  What was fetched stays readable after the gra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ...crypto.entropy import Entropy
 from ...protocol.command import Cmd
@@ -66,14 +66,16 @@ class ReadingHeld(KeysHeld):
         server: Did,
         now_ms: int,
         principal: Pair | None = None,
+        tried: Sequence[bytes] = (),
     ) -> tuple[Fetching, Invocation]:
         """A read that begins, for the peer `principal` if it is not our own, and its invocation,
         signed for the device `server`.
 
-        The grant is the one that opens `window`; failing that, any on this collection, so that
-        the owner says why not.  Raises NotAllowed if there is none.
+        The grant is the one that opens `window`, but one of those that were `tried`; failing that,
+        any on this collection, so that the owner says why not.  Raises NotAllowed if there is none.
         """
-        held = self.grant_for(tx, pair, window, now_ms, principal)
+        others = self.others(tx, pair, window, now_ms, principal, tried) if tried else []
+        held = others[0] if others else self.grant_for(tx, pair, window, now_ms, principal)
         exp_s = now_ms // 1000 + INVOCATION_LIFE_S
         invocation = self.sign_read(tx, held, window, server, exp_s)
         return self.fetching(tx, held, window, server, invocation.cid), invocation
@@ -142,6 +144,26 @@ class ReadingHeld(KeysHeld):
         if principal is not None:
             raise NotAllowed(f"{principal.name} lets this node read nothing of {pair.name}")
         raise NotAllowed(f"{pair.name} has granted nothing to this node: ask first")
+
+    def others(
+        self,
+        tx: Tx,
+        pair: Pair,
+        window: Window,
+        now_ms: int,
+        principal: Pair | None,
+        tried: Sequence[bytes],
+    ) -> list[GrantHeld]:
+        """The grants that hold and open `window` for nothing, but those that were `tried`."""
+        via = None if principal is None else (principal.own, principal.their)
+        on_path = self._kept.on(tx, pair.own, pair.their, via, window.collection)
+        return [
+            held
+            for held in self._best_first(tx, on_path, now_ms)
+            if held.cid not in tried and held.status(now_ms) is GrantStatus.LIVE
+            if not held.bundle.terms.paid_by_read
+            if any(window in granted for granted in held.windows)
+        ]
 
     def _best_first(self, tx: Tx, granted: Iterable[GrantHeld], now_ms: int) -> list[GrantHeld]:
         """Those with keys; of several that open the same, the one under which reading costs

@@ -168,6 +168,27 @@ async def test_a_restored_owner_that_forgot_an_acceptance_hears_of_it_again(
         assert (lent.pages, lent.damaged) == (5, ())
 
 
+@pytest.mark.parametrize("which", [0, 1])
+async def test_a_reader_goes_on_under_the_grant_that_a_restored_owner_kept(
+    which: int, autojump_clock: MockClock
+) -> None:
+    """Of two grants on the same days the owner keeps one: the reader does not know which."""
+    async with a_town() as town:
+        owner, reader = await town.party("owner"), await town.party("reader")
+        await meet(owner, reader)
+        await owner.fill(CURVE, DAY, 5)
+        both = [await lend(owner, reader, DAYS), await lend(owner, reader, DAYS)]
+        await settle()
+        await owner.write(lambda tx: owner.node.lending.suspend_all(tx, owner.now_ms))
+        at = await reader.peer("owner")
+        with pytest.raises(Refused) as refused:
+            await reader.node.fetcher.fetch(at, DAYS)
+        assert refused.value.code == Code.SUSPENDED
+        await owner.write(lambda tx: owner.node.lending.keep(tx, both[which].cid, owner.now_ms))
+        lent = await reader.node.fetcher.fetch(at, DAYS)
+        assert (lent.pages, lent.damaged) == (5, ())
+
+
 async def test_who_lent_on_and_is_restored_sends_no_new_keys_until_it_says_so(
     autojump_clock: MockClock,
 ) -> None:
