@@ -52,7 +52,7 @@ def a_device_is_alone_for_too_long(machine: LendingMachine) -> None:
     machine.join(REST)
     written(machine)
     machine.part(REST)
-    for _ in range(3):
+    for _ in range(5):
         machine.pass_time(25, 3.0)
     machine.meet(REST)
 

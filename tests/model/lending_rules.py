@@ -214,7 +214,9 @@ class LendingRules(History):
 
     @may("take back what was suspended", "take back", lambda self: self.some(self._suspended))
     def draw_take_back_suspended(self, data: st.DataObject) -> None:
-        self.take_back_one(self.pick(data, self._suspended), self.drawn_wait(data))
+        grant = self.pick(data, self._suspended)
+        at = self.drawn_device(data, grant.owner)
+        self.take_back_one(grant, self.drawn_wait(data), at=at)
 
     @may("take back what was lent on", "take back", lambda self: self.some(self._lent_on))
     def draw_take_back_lent_on(self, data: st.DataObject) -> None:

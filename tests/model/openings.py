@@ -197,5 +197,5 @@ OPENINGS: Final[Mapping[str, Callable[[LendingMachine], None]]] = {
     )
 }
 
-# Those of people with one device each; the others are played with `--devices`.
-ONE_DEVICE: Final = tuple(list(OPENINGS)[: -len(DEVICE_OPENINGS)])
+# Those in which somebody has two devices.
+TWO_DEVICES: Final = frozenset([*OPENINGS][-len(DEVICE_OPENINGS) :])

@@ -29,6 +29,8 @@ from entrenous.protocol.trust import GrantStatus, status_at
 from entrenous.protocol.window import Window
 from entrenous.simulations.machine import DiskInUse, Life, Machine
 
+from .planted_devices import PLANTED_DEVICES
+
 
 @contextmanager
 def forgets_to_rotate() -> Generator[None]:
@@ -262,6 +264,7 @@ PLANTED: Final[Mapping[str, Planted]] = {
         (says_deleted_and_keeps, "what was read is deleted"),
         (asks_for_no_keys_after_a_restore, "a reader is restored"),
         (lends_on_after_a_restore, "who lent on is restored"),
+        *PLANTED_DEVICES,
     )
 }
 

@@ -11,11 +11,9 @@ from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis.stateful import get_state_machine_test
 
 from .lending_machine import KINDS, LendingMachine
-from .openings import ONE_DEVICE, OPENINGS
+from .openings import OPENINGS
 
 STEPS = 40
-# What is drawn: a second device is in the openings, and drawn with `--devices`.
-DRAWN = KINDS - {"devices"}
 # Of one round; part of what a seed means, so a failure replays with the same number.
 HISTORIES = 2
 
@@ -30,20 +28,18 @@ class Round:
     failure: str | None
 
 
-def live(number: int, shrink: bool, devices: bool = False) -> Round:
+def live(number: int, shrink: bool) -> Round:
     """The histories of one seed; a failure told with its smallest form if `shrink`.
 
-    Round 0 is each opening once, with little after it.
+    Rounds 0 and below are the openings, one each, with little after it.
     """
     cpu_s = time.process_time()
     reached, failure = Counter[str](), None
     try:
-        if number:
-            kinds = KINDS if devices else DRAWN
-            openings = ("", *OPENINGS) if devices else LendingMachine.openings
-            reached = run(number, HISTORIES, kinds=kinds, openings=openings, shrink=shrink)
-        for name in () if number else (OPENINGS if devices else ONE_DEVICE):
-            reached += run(1, 1, steps=1, openings=(name,), shrink=shrink)
+        if number > 0:
+            reached = run(number, HISTORIES, shrink=shrink)
+        else:
+            reached = run(1, 1, steps=1, openings=([*OPENINGS][-number],), shrink=shrink)
     except Exception:
         failure = traceback.format_exc()
     return Round(number, reached, time.process_time() - cpu_s, failure)
@@ -54,7 +50,7 @@ def run(
     histories: int,
     *,
     steps: int = STEPS,
-    kinds: frozenset[str] = DRAWN,
+    kinds: frozenset[str] = KINDS,
     openings: tuple[str, ...] = LendingMachine.openings,
     shrink: bool = False,
 ) -> Counter[str]:
