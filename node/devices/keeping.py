@@ -27,7 +27,7 @@ from ...crypto.errors import CryptoError, EntrenousError
 from ...crypto.seal import open_sealed
 from ...protocol.command import Cmd, GetArgs, GetOut, HaveArgs, HaveOut, ListArgs, Outcome
 from ...protocol.command_device import ids_of
-from ...protocol.did import Did, public_of
+from ...protocol.did import Did
 from ...protocol.errors import ProtocolError, RemoteProtocolError, WireError
 from ...protocol.joining import rows_info
 from ...protocol.limits import (
@@ -311,7 +311,7 @@ class Keeping:
         wanted = lacking(theirs, await self._database.read(space.ids))
         if not wanted:
             return 0, False
-        taking = Taking(self._clock.now_ms(), public_of(pair.certificate.device), lagging)
+        taking = Taking(self._clock.now_ms(), lagging)
         changed = 0
         while wanted:
             rows, count = await self._get(pair, name, wanted[:ASKED_AT_ONCE])

@@ -52,7 +52,6 @@ class OwnDevices:
     ) -> None:
         self._objects = objects
         self._peers = peers
-        self._keystore = keystore
         self._witnesses = witnesses
         self._witnessing = witnessing
         self._stamps = stamps

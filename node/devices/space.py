@@ -24,10 +24,9 @@ from ..store.errors import StoreDamaged
 @dataclass(frozen=True, slots=True)
 class Taking:
     """Under what circumstances rows are taken.  `lagging`: collections of which the device that
-    brings them knows less of R than this one; `device`: its 32-byte key."""
+    brings them knows less of R than this one."""
 
     now_ms: int
-    device: bytes
     lagging: frozenset[str] = frozenset()
 
 

@@ -210,7 +210,7 @@ def _unit(connection: sqlite3.Connection, unit: Callable[[Tx], object]) -> None:
 
 
 def _take(node: Node, tx: Tx, name: str, row: Value) -> int:
-    return node.handing_over.named(name).take(tx, [row], Taking(_NOW_MS, bytes(32)))
+    return node.handing_over.named(name).take(tx, [row], Taking(_NOW_MS))
 
 
 def _row(data: bytes) -> object:
@@ -238,7 +238,7 @@ def _row(data: bytes) -> object:
 
 
 def _taken(space: Space, tx: Tx, row: Value) -> None:
-    taking = Taking(_NOW_MS, bytes(32))
+    taking = Taking(_NOW_MS)
     space.take(tx, [row], taking)
     ids = space.ids(tx)
     require(list(ids) == sorted(set(ids)), "the ids of a space do not ascend")

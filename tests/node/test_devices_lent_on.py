@@ -151,7 +151,7 @@ async def test_a_row_that_is_none_of_what_is_lent_on_is_refused(
         row = LentOnRow(held, suspended=False)
         here = await kept(one.bank, LentOnSide.HERE, made.cid)
         space = LentOnSpace(one.mother.node.lending_on)
-        taking = Taking(one.mother.now_ms, bytes(32))
+        taking = Taking(one.mother.now_ms)
         wrong = (
             ["here", made.cid],
             replace(held, keyset=None),

@@ -65,7 +65,7 @@ async def moments(party: Party) -> set[int]:
 
 
 async def take(party: Party, space: str, row: Value) -> int:
-    at = Taking(party.now_ms, bytes(32))
+    at = Taking(party.now_ms)
     return await party.write(lambda tx: party.node.handing_over.named(space).take(tx, [row], at))
 
 
@@ -142,7 +142,7 @@ async def test_at_the_limit_nothing_is_lost_and_they_end(
         for one in devices:
             await begins(one, line(dice.sample(range(9), dice.randint(1, 5))))
         before = [await moments(one) for one in devices]
-        at = Taking(1, bytes(32))
+        at = Taking(1)
         changes = -1
         for _ in range(8):
             changes = 0

@@ -280,7 +280,7 @@ async def test_a_stolen_device_cannot_tell_the_others_who_follows(
             "readers": [one.secret_bytes() for one in (*before.readers, reader)],
             "inception": inception.signed.raw,
         }
-        taking = Taking(laptop.now_ms, bytes(32))
+        taking = Taking(laptop.now_ms)
         with pytest.raises(CapabilityError, match="never promised"):
             await laptop.write(lambda tx: space.take(tx, [[first, row]], taking))
         after = await laptop.read(lambda tx: laptop.node.peers.persona(tx, first))

@@ -48,7 +48,7 @@ LINE: dict[str, Value] = {
 
 
 def taking(party: Party, space: str, row: Value) -> Callable[[Tx], int]:
-    at = Taking(party.now_ms, bytes(32))
+    at = Taking(party.now_ms)
     return lambda tx: party.node.handing_over.named(space).take(tx, [row], at)
 
 
