@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ...protocol.record import Batch
 from ...protocol.schema import schema_named
@@ -11,6 +11,7 @@ from ...protocol.wire import Body, Value
 from .. import results
 from ..channel import (
     Caller,
+    read_as,
     understood,
 )
 from ..shape import from_value, to_value
@@ -187,6 +188,22 @@ class LendingCalls(Caller):
     async def revoke_peer(self, peer: str) -> results.grants.Revoked:
         """Take back every grant that a peer has.  Raises NotFound."""
         return await self._one(results.grants.Revoked, "revoke", grant=None, peer=peer)
+
+    async def encrypt_again(
+        self, progress: Callable[[results.grants.EncryptingProgress], None] | None = None
+    ) -> results.grants.EncryptedAgain:
+        """Encrypt again what is claimed, as terms of grants that were taken back say; `progress`
+        hears of it.  Cut short, it goes on when it is asked for again, or by itself in a node that
+        runs.  Raises NodeError."""
+
+        def on_progress(value: Value) -> None:
+            if progress is not None:
+                progress(from_value(results.grants.EncryptingProgress, value))
+
+        return read_as(
+            results.grants.EncryptedAgain,
+            await self._call("encrypt_again", {}, on_progress=on_progress),
+        )
 
     async def keep(self, grant: bytes | str) -> None:
         """Confirm a grant that a restore suspended.  Raises NotFound, UsageError."""

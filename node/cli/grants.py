@@ -7,9 +7,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ..client import Client
-from ..errors import Exit, NotFound
+from ..errors import Exit, NotFound, UsageError
 from ..results.grants import GrantInfo, Revoked
 from .days import days_in_words, moment
+from .encrypting import encrypted_again
 from .history import moment_of
 from .names import find, short
 from .options import USUAL, Options, node_of
@@ -73,9 +74,15 @@ async def revoke(
     Example: entrenous revoke 5hr7q2ka
     """
     async with node_of(options) as client:
+        screen = options.screen
         done, taken = await _revoke(client, what)
+        again = await encrypted_again(client, screen)
+        if done is None:
+            if not again:
+                raise UsageError("this grant was taken back already")
+            screen.note(f"Taken back before; {counted(again, 'page')} encrypted again now.")
+            return Exit.DONE
         standing = await client.grants()
-    screen = options.screen
     screen.show("revoke", done)
     if not taken:
         screen.say(f"{what} holds no grant of yours: there was nothing to take back.")
@@ -86,6 +93,8 @@ async def revoke(
         )
         for window in grant.windows:
             screen.fact("", f"{window.collection}, {days_in_words(window.first, window.last)}")
+    if again:
+        screen.say(f"{counted(again, 'page')} encrypted again, as its terms say.")
     if done.survivors:
         screen.say(f"{counted(done.survivors, 'other grant')} got new keys.")
     still = [grant for grant in standing if grant.id in done.still]
@@ -100,7 +109,9 @@ async def revoke(
     return Exit.DONE
 
 
-async def _revoke(client: Client, what: str) -> tuple[Revoked, list[GrantInfo]]:
+async def _revoke(client: Client, what: str) -> tuple[Revoked | None, list[GrantInfo]]:
+    """What was taken back, and of which grants; None of one that was taken back before: then what
+    it left to be encrypted again, if that was cut short, goes on."""
     before = [one for one in await client.grants() if one.side in ("given", "lent-on")]
     if what in {peer.name for peer in await client.peers()}:
         ended = ("revoked", "expired")
@@ -111,7 +122,10 @@ async def _revoke(client: Client, what: str) -> tuple[Revoked, list[GrantInfo]]:
         ]
         return await client.revoke_peer(what), taken
     cid = find(what, [one.id for one in before], "grant (or peer)", "entrenous grants --all")
-    return await client.revoke(cid), [one for one in before if one.id == cid]
+    taken = [one for one in before if one.id == cid]
+    if [(one.side, one.status) for one in taken] == [("given", "revoked")]:
+        return None, taken
+    return await client.revoke(cid), taken
 
 
 async def keep(

@@ -24,9 +24,10 @@ Source: formats.md, "Where keys come from", "Revocation".
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Final
 
 import structlog
 import trio
@@ -58,6 +59,9 @@ GENERATIONS_KEPT = 4
 PAGES_A_UNIT = 32
 SEGMENTS_MAX = 65_536
 
+Tell = Callable[[int], None]
+"""Is told of so many pages that are encrypted again."""
+_ALL: Final = 1 << 62
 Gen = tuple[bytes, bytes]
 """(epoch, generation)."""
 
@@ -131,6 +135,9 @@ class Reencryption:
         self._objects = vault.store.objects
         # Whether something may be claimed; set in units of work, which run in another thread.
         self._claimed = True
+        # One at a time; whoever looks on hears of each unit, whoever does it.
+        self._working = trio.Lock()
+        self._telling: set[Tell] = set()
 
     # claiming
 
@@ -193,14 +200,30 @@ class Reencryption:
                     log.error("not_encrypted_again", kind=type(error).__name__)
             await changed.wait()
 
-    async def work(self) -> int:
-        """Encrypt again everything that is claimed; how many pages.  Raises StoreError."""
+    async def work(self, tell: Tell | None = None) -> int:
+        """Encrypt again everything that is claimed; how many pages this call did.  `tell` hears of
+        the pages of each unit.  Raises StoreError."""
         pages = 0
         database = self._vault.store.database
-        while claims := await database.read(self.waiting):
-            for name, claim in claims:
-                pages += await self._work_off(name, claim)
+        if tell is not None:
+            self._telling.add(tell)
+        try:
+            async with self._working:
+                while claims := await database.read(self.waiting):
+                    for name, claim in claims:
+                        pages += await self._work_off(name, claim)
+        finally:
+            if tell is not None:
+                self._telling.discard(tell)
         return pages
+
+    def pages_waiting(self, tx: Tx) -> int:
+        """How many pages are claimed and not encrypted again."""
+        return sum(
+            sum(1 for _ in self._next(tx, claim, _ALL))
+            for _, claim in self.waiting(tx)
+            if self._vault.collections.find(tx, claim.path) is not None
+        )
 
     async def _work_off(self, name: Value, claim: Claim) -> int:
         pages, finished = 0, False
@@ -212,6 +235,8 @@ class Reencryption:
                 self._vault.changed(claim.path)
             self._checkpoint.reached(AgainStep.COMMITTED)
             pages, finished = pages + done.pages, done.finished
+            for tell in tuple(self._telling):
+                tell(done.pages)
             await trio.lowlevel.checkpoint()
         # Only then is it done: whoever is killed here comes by again, and finds no page to move.
         await database.erase(_nothing)

@@ -16,6 +16,7 @@ from . import (
     data,
     declaring,
     devices,
+    encrypting,
     erasure,
     export,
     health,
@@ -131,6 +132,7 @@ OPERATIONS: dict[str, Operation] = {
     "erase": Operation(erasure.erase, ("path",), ("id", "t_ms")),
     "erased": Operation(erasure.erased),
     "lift_erased": Operation(erasure.lift, ("path",)),
+    "encrypt_again": Operation(encrypting.encrypt_again, ()),
     "take_leave": Operation(erasure.leave, ("wait_s",)),
     # handing back
     "deliver": Operation(data.deliver, ("path", "to"), ("into", "wait_s")),

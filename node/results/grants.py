@@ -86,6 +86,21 @@ class ProcessingInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class EncryptedAgain:
+    """`pages` were claimed to be encrypted again, and are."""
+
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptingProgress:
+    """So many of all `pages` are encrypted again."""
+
+    done: int
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
 class Revoked:
     """What was taken back.
 
