@@ -282,7 +282,8 @@ class Mandates:
             return
         # Asked over this pair, and for use at that organisation.
         said = self._proxies.said(tx, last.proxy, pair.their)
-        if said is None or said.proxy.at != last.to:
+        first = self._peers.first_of
+        if said is None or first(tx, said.proxy.at) != first(tx, last.to):
             raise GrantRefused("nobody here asked for this mandate", Code.UNKNOWN_GRANT)
         if self.find(tx, Side.HELD, last.cid) is None:
             self._hold(tx, MandateKept(Side.HELD, tuple(chain), pair.own, pair.their, now_ms, None))

@@ -76,7 +76,8 @@ class Proxies:
 
     def said(self, tx: Tx, own: Did, principal: Did) -> ProxyKept | None:
         """What this node said to `principal`: that there it would act for them as `own`."""
-        value = self._objects.get(tx, Kind.PROXY, [_OUT, own, principal])
+        name: Value = [_OUT, self._peers.first_of(tx, own), principal]
+        value = self._objects.get(tx, Kind.PROXY, name)
         return None if value is None else ProxyKept.from_value(value)
 
     def known_as(self, tx: Tx, to: Pair, at: Pair, now_ms: int) -> Did:

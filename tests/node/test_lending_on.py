@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import trio
 
-from entrenous.node.config import Role
 from entrenous.node.errors import NodeError, NotAllowed, NotFound, UsageError
 from entrenous.node.grants.lent_on import LentOn, LentOnSide
 from entrenous.node.store.database import Tx
@@ -24,7 +22,6 @@ from entrenous.protocol.receipt import Receipt
 from entrenous.protocol.revocation import make_revocation
 from entrenous.protocol.trust import GrantStatus
 from entrenous.protocol.window import Window
-from entrenous.tests.node.lost_device import came_back, with_words
 from entrenous.tests.node.test_mandates import Family, family
 from entrenous.tests.node.two_nodes import (
     CURVE,
@@ -182,33 +179,6 @@ async def test_what_is_taken_back_ends_at_once(
             lost = await son.read(lambda tx: son.node.borrowing.keys(tx, held))
             assert gen not in {one.gen for one in lost.sets}
         await both_logs_hold(mother, son, bank)
-
-
-@pytest.mark.parametrize("who", ["mother", "son", "bank"])
-async def test_who_lent_on_hears_of_its_end_whoever_was_followed_before(
-    who: str, autojump_clock: trio.testing.MockClock, tmp_path: Path
-) -> None:
-    """A device was stolen before it was lent on: what was lent on names who they are now."""
-    async with a_town() as town:
-        role = Role.ORGANISATION if who == "bank" else Role.PERSON
-        lost = await with_words(town, tmp_path, who, role)
-        names = {"mother": Role.PERSON, "son": Role.PERSON, "bank": Role.ORGANISATION}
-        there = {who: lost.alice} | {
-            name: await town.party(name, role) for name, role in names.items() if name != who
-        }
-        for inviter, scanner in (("bank", "mother"), ("bank", "son"), ("mother", "son")):
-            await meet(there[inviter], there[scanner])
-        await lost.stolen()
-        there[who] = await came_back(lost)
-        one = Family(town, there["mother"], there["son"], there["bank"])
-        made = await lend_on(one, await granted(one))
-        assert await reads(one) == 7
-        bank = one.bank
-        await bank.write(lambda tx: bank.node.lending_on.revoke(tx, made.cid, bank.now_ms))
-        await settle()
-        assert (await kept(one.mother, LentOnSide.GIVEN, made.cid)).ended_ms is not None
-        held = await one.son.read(lambda tx: one.son.node.borrowing.get(tx, made.cid))
-        assert held.status(one.son.now_ms) is GrantStatus.REVOKED
 
 
 async def test_after_a_rotation_he_gets_his_part_of_the_new_keys(
