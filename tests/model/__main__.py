@@ -25,6 +25,8 @@ from .drawing import ACTS
 from .openings import OPENINGS
 from .running import Round, live
 
+# However slow the machine: so much reaches what a minute must reach.
+DRAWN_MIN = 4
 # In a minute, and in ten.
 EXPECTED = (
     "rule: lend",
@@ -99,7 +101,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _rounds(seed: int, count: int | None, until: float, jobs: int) -> list[Round]:
-    """So many rounds, or those that begin before `until`; none begins after a failure."""
+    """So many rounds, or those that begin before `until`, and at least `DRAWN_MIN` that are drawn;
+    none begins after a failure."""
     done: list[Round] = []
     running: set[Future[Round]] = set()
     seeds = itertools.chain([] if count else range(1 - len(OPENINGS), 1), itertools.count(seed))
@@ -108,7 +111,8 @@ def _rounds(seed: int, count: int | None, until: float, jobs: int) -> list[Round
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, mp_context=fresh) as pool:
         while True:
-            more = begun < count if count else time.monotonic() < until
+            few = begun < len(OPENINGS) + DRAWN_MIN
+            more = begun < count if count else few or time.monotonic() < until
             if more and len(running) < jobs and not any(one.failure for one in done):
                 running.add(pool.submit(live, next(seeds), count is not None))
                 begun += 1

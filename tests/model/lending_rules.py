@@ -96,6 +96,9 @@ class LendingRules(History):
             window = Window(loan.path, first, first + loan.days - 1)
             lent = LentTo(loan.owner, loan.reader, window, exp_s, loan.duties, loan.at)
             device, cid = await self.town.lend(lent)
+            if (known := self.model.grants.get(cid)) is not None:
+                self._already(known, lent)
+                return
             self.model.lend(
                 Grant(
                     cid,
@@ -112,6 +115,23 @@ class LendingRules(History):
             )
 
         self._do("lend", act, wait)
+
+    @staticmethod
+    def _already(known: Grant, lent: LentTo) -> None:
+        """What was asked for is granted already, for as long, since one was renewed: nothing comes
+        of it but that it is said again."""
+        window = lent.window
+        whole = (
+            known.first <= window.first
+            and min(window.last, day_of(lent.exp_s * 1000)) <= known.last
+        )
+        if not (
+            known.live
+            and (*known.on, known.reader) == (lent.owner, window.collection, lent.reader)
+            and whole
+            and lent.exp_s * 1000 <= known.exp_ms
+        ):
+            raise Difference(f"{lent.owner} answers for {window} with {known}")
 
     @may("renew", "renew", lambda self: self.some(self._renewable))
     def draw_renew(self, data: st.DataObject) -> None:
