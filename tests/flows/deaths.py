@@ -80,7 +80,7 @@ class ForkServer:
         self._control.close()
         for line in self._lines:
             line.close()
-        self._process.wait(30)
+        self._process.wait(PATIENCE_S)
 
 
 @contextmanager
