@@ -20,7 +20,7 @@ from .grant_held import KEYSETS_KEPT_MAX, KEYSETS_UNITED_MAX, GrantHeld
 from .grant_lines import GrantLines, Happened, Side
 from .grants_held import GrantsHeld
 from .lending_on import LendingOn
-from .lent_on_again import Reader, lend_on_again, renewed_last
+from .lent_on_again import Reader, lend_on_again, renewed_after
 
 # Grants of which the opened keys are kept at hand.
 OPENED_KEPT_MAX = 1024
@@ -94,9 +94,10 @@ class KeysHeld:
     def lent_on_kept(self, tx: Tx, root: bytes, now_ms: int) -> None:
         """What is lent on of the grant `root` waits no more: what that has gone on in meanwhile is
         lent on too."""
-        newest = self.find(tx, renewed_last(self.lines, tx, Side.HELD, root))
-        if newest is not None and newest.cid != root and newest.keysets:
-            lend_on_again(self._reader, tx, newest, self.keys(tx, newest), now_ms)
+        for cid in renewed_after(self.lines, tx, Side.HELD, root):
+            held = self.find(tx, cid)
+            if held is not None and held.keysets:
+                lend_on_again(self._reader, tx, held, self.keys(tx, held), now_ms)
 
     def shares_keys(self, tx: Tx, cid: bytes) -> bool:
         """Whether other devices of this person are told the keysets of a grant: not once what was

@@ -152,21 +152,18 @@ def renewed_after(lines: GrantLines, tx: Tx, side: Side, cid: bytes) -> Iterable
         cid = following
 
 
-def renewed_last(lines: GrantLines, tx: Tx, side: Side, cid: bytes) -> bytes:
-    """The grant in which `cid` goes on now; itself if in none."""
-    return [cid, *renewed_after(lines, tx, side, cid)][-1]
-
-
 def _before(reader: Reader, tx: Tx, held: GrantHeld) -> GrantHeld | None:
-    """The nearest grant before `held` of which something was lent on."""
+    """The grant that `held` goes on from."""
     cid = held.cid
     for _ in range(FOLLOWED_MAX):
         line = reader.lines.find(tx, Side.HELD, cid)
         if line is None or line.renews is None:
             return None
         cid = line.renews
-        if reader.lending_on.of_root(tx, LentOnSide.GIVEN, cid):
-            return reader.grants.find(tx, cid)
+        before = reader.grants.find(tx, cid)
+        # One whose keys never came is passed over: nothing could be lent on of it.
+        if before is None or before.keysets or before.kept is GrantStatus.REVOKED:
+            return before
     return None
 
 

@@ -285,8 +285,19 @@ class WhoMay:
         fresh = replace(fresh, kept=NEVER, waited=NEVER)
         self.grants[cid] = replace(old, renewed=True)
         self.lend(fresh)
+        self._goes_on(old, fresh)
         if cid in self.always:
             self.always[new] = self.always.pop(cid)
+
+    def _goes_on(self, old: Grant, new: Grant) -> None:
+        """What was lent on of `old` until its end may be lent on of `new`, as soon as whoever lends
+        it on has heard: nobody counts on it, and it is taken back with either."""
+        for one in [it for it in self.grants.values() if it.above == old.cid]:
+            if one.exp_ms == old.exp_ms and one.ended == NEVER:
+                last = new.last if one.last == old.last else min(one.last, new.last)
+                again = replace(one, cid=one.cid + new.cid, above=new.cid, last=last)
+                again = replace(again, exp_ms=new.exp_ms, over=NEVER, suspended=NEVER)
+                self.lend(replace(again, unsure=True, followed=True))
 
     def take_back(self, cid: bytes, by: str = "") -> None:
         grant, tick = self.grants[cid], self.now()
@@ -336,6 +347,7 @@ class WhoMay:
         grant, tick = self.grants[old], self.now()
         self.grants[old] = replace(grant, ended=min(tick, grant.suspended))
         self.lend(replace(grant, cid=new, followed=False))
+        self._goes_on(grant, self.grants[new])
         if old in self.always:
             self.always[new] = self.always.pop(old)
 
