@@ -14,7 +14,7 @@ from entrenous.node import cli
 from entrenous.node.cli import options
 from entrenous.node.client import Client, NotRunning
 from entrenous.node.errors import NodeError, NotFound
-from entrenous.node.results.grants import GrantInfo, RequestInfo
+from entrenous.node.results.grants import EncryptedAgain, GrantInfo, RequestInfo
 from entrenous.node.results.node import Status
 from entrenous.node.results.peers import Level, Peer, StandingInfo
 from entrenous.node.results.records import CollectionInfo
@@ -161,6 +161,7 @@ def standing(**changes: object) -> dict[str, object]:
         "asked": [replace(ASKED, peer="alice")],
         "grants": [GIVEN],
         "decide": {"grant": GRANT},
+        "encrypt_again": EncryptedAgain(0),
     }
     return {**answers, **changes}
 
