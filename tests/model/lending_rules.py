@@ -73,8 +73,10 @@ class LendingRules(History):
         return (at or grant.owner) if known or grant.by not in self.town.machines else grant.by
 
     def _lives_at(self, grant: Grant) -> str:
-        """The device of its owner at which a grant that holds surely does."""
-        return self.knower(grant, grant.kept_by if grant.kept_by in self.town.machines else "")
+        """The device of its owner at which a grant that holds surely does: the one that renews it
+        by itself, if one does."""
+        at = self.model.always_by.get(grant.cid, grant.kept_by)
+        return self.knower(grant, at if at in self.town.machines else "")
 
     def room(self) -> bool:
         return len(self.model.grants) < GRANTS_MAX
@@ -118,20 +120,12 @@ class LendingRules(History):
 
     @staticmethod
     def _already(known: Grant, lent: LentTo) -> None:
-        """What was asked for is granted already, for as long, since one was renewed: nothing comes
-        of it but that it is said again."""
-        window = lent.window
-        whole = (
-            known.first <= window.first
-            and min(window.last, day_of(lent.exp_s * 1000)) <= known.last
-        )
-        if not (
-            known.live
-            and (*known.on, known.reader) == (lent.owner, window.collection, lent.reader)
-            and whole
-            and lent.exp_s * 1000 <= known.exp_ms
-        ):
-            raise Difference(f"{lent.owner} answers for {window} with {known}")
+        """It was granted already, for as long, since one was renewed, and is said again."""
+        last = min(lent.window.last, day_of(lent.exp_s * 1000))
+        whole = known.first <= lent.window.first and last <= known.last
+        same = (*known.on, known.reader) == (lent.owner, lent.window.collection, lent.reader)
+        if not (known.live and same and whole and lent.exp_s * 1000 <= known.exp_ms):
+            raise Difference(f"{lent.owner} answers for {lent.window} with {known}")
 
     @may("renew", "renew", lambda self: self.some(self._renewable))
     def draw_renew(self, data: st.DataObject) -> None:
@@ -170,6 +164,7 @@ class LendingRules(History):
                     self._was_renewed(grant)
                     return
                 self.model.always[grant.cid] = until_s
+                self.model.always_by[grant.cid] = device
 
         self._do("renew by itself", act, wait)
 

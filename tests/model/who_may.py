@@ -143,6 +143,8 @@ class WhoMay:
     pages: list[Page] = field(default_factory=list[Page])
     # Grants that are renewed by themselves, and until when (seconds).
     always: dict[bytes, int] = field(default_factory=dict[bytes, int])
+    # The device that renews them: one does not tell another that it is to.
+    always_by: dict[bytes, str] = field(default_factory=dict[bytes, str])
     # When each reader last fetched, or tried to fetch, a page; when a page was erased.
     fetched: dict[tuple[str, Name], int] = field(default_factory=dict[tuple[str, Name], int])
     erased: dict[Name, int] = field(default_factory=dict[Name, int])
@@ -288,6 +290,7 @@ class WhoMay:
         self._goes_on(old, fresh)
         if cid in self.always:
             self.always[new] = self.always.pop(cid)
+            self.always_by[new] = self.always_by.pop(cid, by)
 
     def _goes_on(self, old: Grant, new: Grant) -> None:
         """What was lent on of `old` until its end may be lent on of `new`, as soon as whoever lends
@@ -339,6 +342,7 @@ class WhoMay:
 
     def alone(self) -> None:
         """There is one device, which knows everything."""
+        self.always_by.clear()
         self.met = self.parted = NEVER
         self.going = []
 
