@@ -65,9 +65,9 @@ class Besieged:
         assert len(cost.attacked.reads) == READS
         assert cost.attacked.p(99) < WAITS_S * 1000
         assert cost.peak_mib * MIB < HOSTILE_BYTES_MAX
-        assert cost.log_lines <= LOG_LINES_MAX
+        assert cost.log_lines <= LOG_LINES_MAX, "the log took too much"
         assert not cost.tasks_left, f"tasks left after {SETTLE_S} s: {cost.tasks_left}"
-        assert cost.files_left <= 0
+        assert cost.files_left <= 0, f"{cost.files_left} files left after {SETTLE_S} s"
         if name != "deliveries":
             assert before == after
         assert not missing(cost.got, told), dict(cost.got)
