@@ -92,6 +92,8 @@ class LendingRules(History):
     def lend(self, loan: Loan, wait: float) -> None:
         async def act() -> None:
             self._heal()
+            if not await self.town.speaks(loan.owner, loan.reader):
+                return
             exp_s = self.town.now_ms(loan.owner) // 1000 + loan.hours * HOUR_S
             last_day = day_of(exp_s * 1000)
             first = min(loan.first, last_day)
@@ -197,6 +199,8 @@ class LendingRules(History):
             last = min(first + days - 1, root.last, day_of(exp_s * 1000))
             if now_ms + 60_000 > root.exp_ms or last < first:
                 return
+            if not await self.town.speaks(*LENDS_ON):
+                return
             cid = await self.town.lend_on(root.cid, Window(root.path, first, last), exp_s)
             self.model.lend(
                 Grant(
@@ -244,6 +248,8 @@ class LendingRules(History):
     ) -> None:
         async def act() -> None:
             device = self.knower(grant, at)
+            if grant.above is not None and not await self.town.speaks(*LENDS_ON):
+                return
             if grant.above is None:
                 await self.town.take_back(device, grant.cid)
             else:
@@ -342,6 +348,8 @@ class LendingRules(History):
         async def act() -> None:
             if source not in ("", owner):
                 self._heal()
+                if not await self.town.speaks(owner, source):
+                    return
                 device = await self.town.hand_back(source, owner, path, days, slot)
             else:
                 device = at or owner

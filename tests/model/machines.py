@@ -251,6 +251,13 @@ class Machines:
         node = self.machines[name].node
         return node is not None and not node.log_head.serves
 
+    async def speaks(self, *people: str) -> bool:
+        """Whether each of these can say and hear something: a device that starts while it is apart
+        waits for the other one, which is its witness."""
+        for name in people:
+            await self.switch_on(name)
+        return not (self.apart and any(map(self.silent, people)))
+
     async def strangers(self) -> bool:
         """Whether a new device is not known yet to everybody."""
         owed = [
