@@ -28,6 +28,7 @@ from .calls.declaring import DeclaringCalls
 from .calls.devices import DeviceCalls
 from .calls.erasure import ErasureCalls
 from .calls.export import ExportCalls
+from .calls.helpers import HelperCalls
 from .calls.history import HistoryCalls
 from .calls.household import HouseholdCalls
 from .calls.identity import IdentityCalls
@@ -58,6 +59,7 @@ class Client(
     ErasureCalls,
     ExportCalls,
     LendingCalls,
+    HelperCalls,
     HistoryCalls,
     AuditCalls,
     LogCalls,

@@ -35,6 +35,7 @@ class ReadMade:
     pages: int
     size: int
     two_sided: bool
+    server: Did
     rows: tuple[Mentioned, ...]
 
 
@@ -65,6 +66,7 @@ def _read(rows: Sequence[Mentioned]) -> ReadMade:
         pages=sum(body.pages for body in bodies),
         size=sum(body.size for body in bodies),
         two_sided=all(row.row.two_sided for row in rows),
+        server=bodies[0].server,
         rows=tuple(rows),
     )
 

@@ -311,6 +311,7 @@ class History:
         peer = names.get(read.their, read.their)
         notes = [
             None if by == peer or read.way is Way.TAKEN else f"read by {by}",
+            _served_by(read, names),
             None if read.two_sided else "its reader has not signed for the last of it",
             _call_kept(read, self._log),
             None if windows or line is None else f"one of {', '.join(sorted(paths))}",
@@ -318,7 +319,7 @@ class History:
         return HistoryEvent(
             t_ms=read.t_ms,
             what="read",
-            way=read.way.value,
+            way=(Way.TAKEN if read.way is Way.TAKEN else Way.GIVEN).value,
             peer=peer,
             windows=windows,
             purpose=None if line is None else line.purpose,
@@ -389,6 +390,15 @@ _ENDINGS = (
     Happened.DELETE_ASKED.value,
     Happened.DELETED.value,
 )
+
+
+def _served_by(read: ReadMade, names: Names) -> str | None:
+    """Which helper served in place of the owner, if one did: devices of helpers have names."""
+    name = names.get(read.server)
+    if name is None and read.way is not Way.HELPER:
+        return None
+    whose = "you were" if read.way is Way.HELPER else "they were"
+    return f"served by {name or 'a helper'} while {whose} away"
 
 
 def _call_kept(read: ReadMade, log: int) -> str | None:

@@ -28,6 +28,7 @@ from .devices.enrolling import Enrolling
 from .devices.epoch_space import Epochs
 from .devices.erased_rows import erased_spaces
 from .devices.handing_over import HandingOver
+from .devices.helper_rows import helper_spaces
 from .devices.household_rows import household_spaces
 from .devices.keeping import Keeping
 from .devices.lent_on_rows import LentOnSpace
@@ -59,6 +60,8 @@ from .exchange.meeting import Meeting
 from .exchange.meeting_again import MeetingAgain
 from .exchange.post import Post
 from .exchange.quotas import Quotas
+from .exchange.read_source import OwnSource
+from .exchange.shelving import Shelving
 from .exchange.showing import Showing
 from .exchange.turns import Turns
 from .grants.borrowing import Borrowing
@@ -74,6 +77,13 @@ from .grants.processors import Processors
 from .grants.reencryption import Reencryption
 from .grants.renewal import Renewals
 from .grants.standing_terms import StandingRules
+from .helping.helped_source import HelpedSource
+from .helping.helpers import Helpers
+from .helping.leasing import Leasing
+from .helping.returned import Returned
+from .helping.served_by import ServedBys
+from .helping.shelf_pages import ShelfPages
+from .helping.shelves import Shelves
 from .history import History
 from .household.deciding_for import DecidingFor
 from .household.household import Household
@@ -372,6 +382,12 @@ class Node:
         self.deliveries = Deliveries(
             self.store, self.peers, self.vault, self.outgoing, ground.entropy, ground.offload
         )
+        self.helpers = Helpers(objects, self.peers, self.peer_devices, self.outgoing)
+        self.returned = Returned(self.peers, self.helpers, self.lending, self.receipts)
+        self.served_by = ServedBys(objects, self.peer_devices)
+        device = self.keystore.device.public
+        shelf_pages = ShelfPages(self.store, self.quotas, device)
+        self.shelves = Shelves(objects, self.peers, self.outgoing, shelf_pages, device)
 
     def _look_back(self, ground: Ground) -> None:
         """What is served, what was done, and what is erased."""
@@ -467,6 +483,10 @@ class Node:
             shared=self.shared,
             lost_versions=self.lost_versions,
             erased_copies=self.erased_copies,
+            helpers=self.helpers,
+            shelves=self.shelves,
+            returned=self.returned,
+            served_by=self.served_by,
         )
         self._arriving = Arriving(
             store=self.store,
@@ -477,16 +497,20 @@ class Node:
             checkpoint=ground.checkpoint,
         )
         answers = LinkAnswers(self._answering, ground.clock)
-        reads = LinkLending(
+        own = OwnSource(
             store=self.store,
             device=keystore.device,
-            clock=ground.clock,
             peers=self.peers,
             receipts=self.receipts,
             lending=self.lending,
             answering=self._answering,
             answers=answers,
             serving=self.serving,
+        )
+        reads = LinkLending(
+            store=self.store,
+            clock=ground.clock,
+            source=own,
             turns=self._turns,
             checkpoint=ground.checkpoint,
         )
@@ -507,6 +531,38 @@ class Node:
             head=self.log_head,
             checkpoint=ground.checkpoint,
         )
+        self._serve_for_others(ground)
+
+    def _serve_for_others(self, ground: Ground) -> None:
+        """What peers have left here, for their readers."""
+        source = HelpedSource(
+            store=self.store,
+            vault=self.vault,
+            device=self.keystore.device,
+            peers=self.peers,
+            receipts=self.receipts,
+            outgoing=self.outgoing,
+            shelves=self.shelves,
+            window_pages_max=ground.window_pages_max,
+        )
+        self._door.greeted = source.greeted
+        self._door.helping = LinkLending(
+            store=self.store,
+            clock=ground.clock,
+            source=source,
+            turns=self._turns,
+            checkpoint=ground.checkpoint,
+        )
+        self._door.shelving = Shelving(
+            store=self.store,
+            clock=ground.clock,
+            offload=ground.offload,
+            answering=self._answering,
+            shelves=self.shelves,
+            quotas=self.quotas,
+            turns=self._turns,
+            checkpoint=ground.checkpoint,
+        )
 
     def _connect(self, ground: Ground) -> None:
         """The links to peers, and asking over them."""
@@ -523,6 +579,7 @@ class Node:
             turns=self._turns,
             peer_devices=self.peer_devices,
             lines=self.lines,
+            served_by=self.served_by,
         )
         self.exchange = Exchange(
             store=self.store,
@@ -579,6 +636,7 @@ class Node:
             peers=self.peers,
             receipts=self.receipts,
             borrowing=self.borrowing,
+            peer_devices=self.peer_devices,
             exchange=self.exchange,
             links=self.links,
             showing=showing,
@@ -599,6 +657,19 @@ class Node:
             witnesses=self.witnesses,
             shared=self.shared,
             lost_versions=self.lost_versions,
+            helpers=self.helpers,
+        )
+        self.leasing = Leasing(
+            store=self.store,
+            clock=ground.clock,
+            peers=self.peers,
+            helpers=self.helpers,
+            lending=self.lending,
+            serving=self.serving,
+            exchange=self.exchange,
+            outgoing=self.outgoing,
+            head=self.log_head,
+            checkpoint=ground.checkpoint,
         )
         self._post = Post(
             store=self.store,
@@ -753,6 +824,7 @@ class Node:
         yield from money_spaces(objects, self.paid_reads)
         yield from view_spaces(objects)
         yield SharedRecordSpace(self.shared)
+        yield from helper_spaces(objects)
 
     def _has_siblings(self, tx: Tx) -> bool:
         return self.peers.device_persona(tx) is not None
@@ -779,6 +851,8 @@ class Node:
     def _given_ended(self, tx: Tx, grant: GrantGiven, now_ms: int) -> None:
         """What the terms of a grant want once it has ended."""
         self.deletion_duty.given_ended(tx, grant, now_ms)
+        if grant.kept is GrantStatus.REVOKED:
+            self.helpers.ended(tx, grant, now_ms)
         again = has_duty(grant.bundle.terms, Duty.ENCRYPT_AGAIN)
         if again and grant.kept is GrantStatus.REVOKED:
             self.reencryption.claim(tx, grant.cid, grant.windows)
@@ -797,10 +871,12 @@ class Node:
         async with trio.open_nursery() as nursery:
             await self._keep_house_if_room()
             await nursery.start(self.links.run)
+            await self._say_where_it_helps()
             task_status.started()
             await nursery.start(self.declared.serve)
             nursery.start_soon(self._confirming.run)
             nursery.start_soon(self._post.run)
+            nursery.start_soon(self.leasing.run)
             nursery.start_soon(self.reencryption.run)
             nursery.start_soon(self.deletion_duty.run)
             nursery.start_soon(self.introductions.run)
@@ -810,6 +886,14 @@ class Node:
             while True:
                 await trio.sleep(self._housekeeping_s)
                 await self._keep_house_if_room()
+
+    async def _say_where_it_helps(self) -> None:
+        """Those whom this node helps tell their readers where it listens."""
+        now_ms, addresses = self.clock.now_ms(), tuple(self.addresses()[:ADDRESSES_MAX])
+        try:
+            await self.store.database.write(lambda tx: self.shelves.moved(tx, addresses, now_ms))
+        except StoreError as error:
+            log.error("helped_not_told", kind=type(error).__name__)
 
     async def _keep_house_if_room(self) -> None:
         try:
@@ -844,6 +928,7 @@ class Node:
             self.keeping.look_at_lease(tx)
             self.store.ledger.forget_expired(tx, now_ms // 1000)
             self.witnesses.publish_if_due(tx, now_ms)
+            self.shelves.expire(tx, now_ms)
 
         await self.store.database.write(unit)
         await self.erasing.go_on()

@@ -27,6 +27,7 @@ from . import (
     command_after,
     command_device,
     command_grant,
+    command_help,
     command_lend,
     command_log,
     command_mandate,
@@ -55,6 +56,15 @@ from .command_grant import (
     RequestArgs,
     RevokeArgs,
     StandingArgs,
+)
+from .command_help import (
+    HelperAskArgs,
+    HelperDecideArgs,
+    HelperHaveArgs,
+    HelperKeepArgs,
+    HelperOverArgs,
+    HelperReceiptArgs,
+    HelperServesArgs,
 )
 from .command_lend import LendArgs, PairReadArgs, PairReadOut
 from .command_log import LogAskArgs, LogDecideArgs, LogWitnessArgs, WitnessOut
@@ -106,6 +116,13 @@ __all__ = [
     "GetOut",
     "HaveArgs",
     "HaveOut",
+    "HelperAskArgs",
+    "HelperDecideArgs",
+    "HelperHaveArgs",
+    "HelperKeepArgs",
+    "HelperOverArgs",
+    "HelperReceiptArgs",
+    "HelperServesArgs",
     "InvoiceArgs",
     "InvoiceOut",
     "JoinOut",
@@ -191,6 +208,13 @@ class Cmd(StrEnum):
     ACKNOWLEDGE = "/account/acknowledge"
     INVOICE = "/account/invoice"
     WAIVE = "/account/waive"
+    HELPER_ASK = "/helper/ask"
+    HELPER_DECIDE = "/helper/decide"
+    HELPER_KEEP = "/helper/keep"
+    HELPER_HAVE = "/helper/have"
+    HELPER_OVER = "/helper/over"
+    HELPER_RECEIPT = "/helper/receipt"
+    HELPER_SERVES = "/helper/serves"
     SUCCEED = "/persona/succeed"
     PAIR_OPEN = "/pair/open"
     PAIR_READ = "/pair/read"
@@ -238,6 +262,13 @@ OWN_NAME = frozenset(
         Cmd.ACKNOWLEDGE,
         Cmd.INVOICE,
         Cmd.WAIVE,
+        Cmd.HELPER_ASK,
+        Cmd.HELPER_DECIDE,
+        Cmd.HELPER_KEEP,
+        Cmd.HELPER_HAVE,
+        Cmd.HELPER_OVER,
+        Cmd.HELPER_RECEIPT,
+        Cmd.HELPER_SERVES,
         Cmd.PAIR_DEVICE,
         Cmd.SUCCEED,
     )
@@ -282,6 +313,13 @@ OwnArgs: TypeAlias = (
     | AcknowledgeArgs
     | InvoiceArgs
     | WaiveArgs
+    | HelperAskArgs
+    | HelperDecideArgs
+    | HelperHaveArgs
+    | HelperKeepArgs
+    | HelperOverArgs
+    | HelperReceiptArgs
+    | HelperServesArgs
     | PairDeviceArgs
     | HaveArgs
     | ListArgs
@@ -391,6 +429,23 @@ TABLE: Mapping[str, Row] = {
         ("v", "to", "invoice"), command_account.invoice_args, command_account.invoice_out
     ),
     Cmd.WAIVE: Row(("v", "to", "waiver"), command_account.waive_args, command_account.word_out),
+    Cmd.HELPER_ASK: Row(("v", "to", "helps"), command_help.ask_args, one_of("queued", "ended")),
+    Cmd.HELPER_DECIDE: Row(
+        ("v", "to", "device", "addresses", "reason"), command_help.decide_args, one_of("known")
+    ),
+    Cmd.HELPER_KEEP: Row(("v", "to", "parts"), command_help.keep_args, command_help.state_out),
+    Cmd.HELPER_HAVE: Row(
+        ("v", "to", "path", "from", "until", "ids"),
+        command_help.have_args,
+        command_help.lacking_out,
+    ),
+    Cmd.HELPER_OVER: Row(("v", "to", "grant"), command_help.over_args, one_of("known")),
+    Cmd.HELPER_RECEIPT: Row(
+        ("v", "to", "lease", "call", "receipt"), command_help.receipt_args, one_of("known")
+    ),
+    Cmd.HELPER_SERVES: Row(
+        ("v", "to", "cert", "addresses", "name"), command_help.serves_args, one_of("known")
+    ),
     Cmd.SUCCEED: Row(("v", "to", "steps", "cert"), command_persona.succeed_args, one_of("known")),
     Cmd.PAIR_OPEN: Row(
         ("v", "secret", *command_pair.INTRODUCTION), command_pair.open_args, command_pair.answer_out

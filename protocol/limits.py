@@ -160,6 +160,22 @@ DEVICE_ITEM_BYTES_MAX = 4 * 1024 * 1024
 # Devices of one person, and devices of one peer of which a node knows.
 DEVICES_MAX = 16
 
+# --- helpers --------------------------------------------------------------------------------------
+# A helper that heard of no revocation serves for so long at most (formats.md, "Revocation").
+LEASE_S_MAX = 24 * 3_600
+# What one call brings to a helper: 1 MiB of pages with the leaves of the segments they are in.
+HELP_BYTES_MAX = 8 * 1024 * 1024
+# 1,024 pages, segments and statements of a few values each, the days of ten years gone.
+HELP_ITEMS_MAX = 80_000
+# Grants of one reader at one helper: as many as windows of one of them.
+HELP_GRANTS_MAX = 64
+# Readers whom one helper may serve for one owner: an organisation's.
+HELP_SHELVES_MAX = 4_096
+# Ids of 16 bytes that one token holds: of a day page each, eight years.
+HELP_IDS_MAX = 3_000
+# Helpers of one owner: each sees who reads, and when.
+HELPERS_MAX = 8
+
 # --- capabilities ---------------------------------------------------------------------------------
 # A delegation, an invocation or a bundle; the policy of 64 windows has about 8 KiB.
 TOKEN_BYTES_MAX = 64 * 1024

@@ -134,6 +134,10 @@ async def check_world(world: World, stories: Sequence[Story]) -> None:
             world.complain(sentence)
 
 
+# What this home's device signed: for itself, and for those whom it helps.
+_SERVED_HERE = (Way.GIVEN, Way.HELPED)
+
+
 class Whole:
     """All homes, and whose persona is whose.
 
@@ -166,7 +170,7 @@ class Whole:
             (word.own, word.their, word.word.cid)
             for home in self.homes
             for word in home.words
-            if word.way is Way.GIVEN
+            if word.way in _SERVED_HERE
         }
         for home in self.homes:
             if home.log_fault is not None:
@@ -179,7 +183,9 @@ class Whole:
         for home in self.homes:
             for word in home.words:
                 unsigned = (
-                    isinstance(word.word, Receipt) and word.word.one_sided and word.way is Way.GIVEN
+                    isinstance(word.word, Receipt)
+                    and word.word.one_sided
+                    and word.way is not Way.TAKEN
                 )
                 if unsigned and word.subject is not None and word.call is None:
                     yield f"{home.name} has not kept the call of a read that was not signed for"
@@ -196,7 +202,7 @@ class Whole:
                     continue
                 if word.way is Way.TAKEN and not word.two_sided:
                     yield f"{home.name} keeps a receipt that it did not sign ({word.index})"
-                if word.way is Way.GIVEN:
+                if word.way in _SERVED_HERE:
                     reads[word.word.body.inv][word.word.body.window] = word.word
             for windows in reads.values():
                 for number, receipt in windows.items():

@@ -85,6 +85,7 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("history", "history:history", "Tell everything between you and a peer."),
         ("revoke", "grants:revoke", "Take a grant back, or all grants of a peer."),
         ("renew", "renewal:renew", "Let a grant go on for longer, once or by itself."),
+        ("helpers", "helpers:helpers_app", "Let a peer serve for you while you are away."),
         ("keep", "grants:keep", "Confirm a grant that a restore suspended."),
     ),
     "Correcting together": (

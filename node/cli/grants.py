@@ -15,6 +15,7 @@ from .history import moment_of
 from .names import find, short
 from .options import USUAL, Options, node_of
 from .terms_words import purpose_in_words
+from .visible import visible
 from .words import counted, show_grant
 
 
@@ -97,6 +98,11 @@ async def revoke(
         screen.say(f"{counted(again, 'page')} encrypted again, as its terms say.")
     if done.survivors:
         screen.say(f"{counted(done.survivors, 'other grant')} got new keys.")
+    for helper in done.not_heard:
+        screen.say(
+            f"{visible(helper.peer)} has not heard of it yet: it may serve what it keeps until "
+            f"{moment(helper.until_ms)} at most."
+        )
     still = [grant for grant in standing if grant.id in done.still]
     if still:
         screen.say("Still readable by the same peer, under other grants that hold:")

@@ -46,6 +46,7 @@ from .whose import is_others, show_whose, whose_in_words
 from .words import (
     left_out_words,
     show_gift,
+    show_helpers,
     show_request,
     shown_id,
 )
@@ -182,6 +183,7 @@ async def decide(
         request = request_named(await client.inbox(), id)
         vault = await client.collections()
         found = await client.choices(request.id) if view else ()
+        helpers = () if screen.json else await client.helpers()
     check_waiting(request)
     exp_s = request.exp_s if until is None else end_of_day_s(until, zone)
     every: Sequence[Window] = narrowed(request.items, vault, days, collection)
@@ -194,6 +196,7 @@ async def decide(
         show_request(screen, request, vault, now_ms())
         screen.say()
         show_gift(screen, windows, exp_s, left_out, days, zone)
+        show_helpers(screen, helpers)
         show_harder(screen, harder, request)
         show_whose(screen, windows, not_theirs, request, vault)
         say_derived(screen, [one.collection for one in windows])

@@ -65,6 +65,10 @@ def _row(one: LogInfo) -> list[str]:
         question = "" if one.cmd is None else f" {one.cmd}"
         what = f"{'you' if one.way == 'given' else 'they'} answered{question}: {said}"
         signed = "by server"
+    if one.helper is not None:
+        what += f", served by {one.helper}"
+    if one.helped is not None:
+        what += f" (served for {one.helped})"
     if one.principal is not None:
         what += f" ({one.proxy} for {one.principal})"
     pages = f"{one.pages:,}" if one.pages else ""

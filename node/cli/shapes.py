@@ -17,6 +17,7 @@ from .shapes_accounts import ACCOUNTS
 from .shapes_data import DATA
 from .shapes_devices import DEVICES
 from .shapes_exchange import EXCHANGE
+from .shapes_helpers import HELPERS
 from .shapes_history import HISTORY
 from .shapes_house import HOUSE
 from .shapes_log import LOG
@@ -43,6 +44,7 @@ SHAPES: Final[Mapping[str, Shape]] = {
     **SHARED,
     **WORDS,
     **LOG,
+    **HELPERS,
     **VIEWS,
     **KEEPING,
 }

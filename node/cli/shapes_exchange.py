@@ -137,11 +137,13 @@ EXCHANGE: Final[Mapping[str, Shape]] = {
         deletion="what was read: `owed` if its reader is asked to delete it, `said` if it says "
         "that it did, else null",
         deletion_ms="since when, or null",
+        helpers="who may serve it while its owner is away",
     ),
     "keep": one(grant="the grant that holds again"),
     "revoke": one(
         revocations="what was signed, one for each grant",
         survivors="other grants that got new keys",
         still="grants under which the same reader goes on reading some of the same days",
+        not_heard="helpers that may serve until they hear of it: `peer`, `until_ms`",
     ),
 }

@@ -27,6 +27,8 @@ WORDS: Final[Mapping[str, Shape]] = {
         proxy="who acted for them, or null",
         id="the word's own name, for `log prove`",
         cmd="of an answer: the command that it answers, or null",
+        helper="the helper that served in the owner's place, or null",
+        helped="for whom this node served as a helper, or null",
     ),
     "log verify": one(
         number="how often this node was restored",

@@ -14,9 +14,11 @@ from .names import HEAD, SHORT_CHARS, short
 from .screen import Screen
 from .standing_words import show_standing
 from .terms_words import purpose_in_words, show_clauses, show_marks
+from .visible import visible
 
 if TYPE_CHECKING:
     from ..results.grants import GrantInfo, RequestInfo
+    from ..results.helpers import HelperInfo
     from ..results.records import CollectionInfo
 
 
@@ -119,11 +121,26 @@ def show_grant(screen: Screen, grant: GrantInfo) -> None:
         *(f"{one.collection}, {days_in_words(one.first, one.last)}" for one in grant.windows),
         f"for {purpose_in_words(grant.purpose)}",
         *([f"in return for {in_return(grant.terms)}", LICENCE] if grant.terms.paid else []),
+        *([_served_by(grant)] if grant.helpers else []),
         *([f"decided by {grant.decided_by} for you"] if grant.decided_by else []),
         *([f"read for {grant.principal}"] if grant.principal else []),
         *([f"goes on from {short(grant.renews)}"] if grant.renews else []),
         *([_deletion(grant)] if grant.deletion else []),
     )
+
+
+def _served_by(grant: GrantInfo) -> str:
+    """Who else may serve it."""
+    away = "you are" if grant.side == "given" else f"{grant.peer} is"
+    return f"may be served by {' or '.join(map(visible, grant.helpers))} while {away} away"
+
+
+def show_helpers(screen: Screen, helpers: Sequence[HelperInfo]) -> None:
+    """Who may serve what is granted, while the owner is away: before it is."""
+    names = [visible(one.peer) for one in helpers if (one.side, one.state) == ("ours", "helper")]
+    if names:
+        screen.fact("served by", f"you, or {' or '.join(names)} while you are away")
+        screen.fact("", "if you take it back and they have not heard: for 24 hours at most")
 
 
 def _how_it_stands(grant: GrantInfo) -> str:

@@ -22,6 +22,12 @@ from ...protocol.command import (
     DeleteArgs,
     DeletedArgs,
     ErasedArgs,
+    HelperAskArgs,
+    HelperDecideArgs,
+    HelperHaveArgs,
+    HelperOverArgs,
+    HelperReceiptArgs,
+    HelperServesArgs,
     InvoiceArgs,
     KeysArgs,
     LendArgs,
@@ -63,6 +69,10 @@ from ..grants.offered import Offers
 from ..grants.processors import Processors
 from ..grants.renewal import Renewals
 from ..grants.standing_terms import StandingRules
+from ..helping.helpers import Helpers
+from ..helping.returned import Returned
+from ..helping.served_by import ServedBys
+from ..helping.shelves import Shelves
 from ..household.deciding_for import DecidingFor
 from ..household.mandate_notices import Notices
 from ..household.mandate_outcome import Outcomes
@@ -132,6 +142,10 @@ class Acting:
         shared: SharedRecords,
         lost_versions: LostVersions,
         erased_copies: ErasedCopies,
+        helpers: Helpers,
+        shelves: Shelves,
+        returned: Returned,
+        served_by: ServedBys,
     ) -> None:
         self._offers = offers
         self._standing_rules = standing_rules
@@ -178,6 +192,12 @@ class Acting:
                 _row(LogAskArgs, witnessing.asked),
                 _row(LogDecideArgs, witnesses.decided),
                 _row(LogWitnessArgs, witnessing.shown),
+                _row(HelperAskArgs, shelves.asked),
+                _row(HelperHaveArgs, shelves.have),
+                _row(HelperOverArgs, shelves.over),
+                _row(HelperDecideArgs, helpers.decided),
+                _row(HelperReceiptArgs, returned.told),
+                _row(HelperServesArgs, served_by.told),
             )
         )
 

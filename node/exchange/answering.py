@@ -46,7 +46,7 @@ class Done(Generic[T]):
     value: T
 
 
-class _Spent(Container[bytes]):
+class Spent(Container[bytes]):
     """The invocations that the ledger remembers, as the trust checks look at them."""
 
     def __init__(self, ledger: Ledger, tx: Tx) -> None:
@@ -86,7 +86,7 @@ class Answering:
         carried: Carried | None = None,
     ) -> Standing:
         """What this node knows about a call of `pair`; `grants` and `carried` as in `Standing`."""
-        spent = _Spent(self._store.ledger, tx)
+        spent = Spent(self._store.ledger, tx)
         trusted = self._trusted(tx, pair)
         return Standing(self.device, trusted, grants or {}, spent, carried=carried)
 

@@ -44,6 +44,7 @@ from ...protocol.wire import Value, encode
 from ..checkpoint import Checkpoint
 from ..clock import Clock
 from ..errors import NodeError
+from ..helping.helped import Helped
 from ..leave import Leaves
 from ..log.head import LogHead
 from ..peers.outgoing import Outgoing
@@ -59,6 +60,7 @@ from .link import Demand, Link
 from .link_answers import LinkAnswers, Ready
 from .link_lending import LinkLending
 from .meeting import Meeting
+from .shelving import Shelving
 from .turns import Turns
 from .visit import (
     LEAVE_MAX,
@@ -128,6 +130,11 @@ class Door:
         # A chain that a stranger shows, and whether one that was let in by a chain still is.
         self.showing: Callable[[Tx, Heard, bytes], Value] | None = None
         self.lets_in: Callable[[Tx, Pair], bool] | None = None
+        # What is served for others, and who is let in for it; set by the node.
+        self.helping: LinkLending | None = None
+        self.greeted: Callable[[Tx, str, str, int], Helped | None] | None = None
+        # Takes what the parts of a call bring to this node as a helper.
+        self.shelving: Shelving | None = None
         self._cellar = Cellar()
         self._leave = Leaves(LEAVE_MAX, LEAVE_PER_S, LEAVES_MAX)
 
@@ -191,12 +198,18 @@ class Door:
         pair, visit = link.pair, self._visits.get(link)
         if visit is None:
             return
+        if link.leased:
+            # A helper of the peer's serves, and has nothing to say.
+            link.withdraw(event.call, Code.COMMAND, "a lease is for serving reads, and no more")
+            return
         # Unsigned and not logged: what a node that may be an old copy signs contradicts the newer.
         if (sentence := self._head.refusal(heard.inv.cmd)) is not None:
             link.withdraw(event.call, Code.SUSPENDED, sentence)
             if self._head.lapsed and pair is not None:
                 # Another device of this person may serve: the peer tries it next.
                 link.close("this device has not spoken with the others for too long")
+        elif link.helped is not None:
+            await self._help(link, visit, event.call, heard)
         elif pair is None:
             visit.tries += 1
             if visit.tries > STRANGER_TRIES:
@@ -217,7 +230,9 @@ class Door:
         elif not self._has_leave(pair, heard):
             link.withdraw(event.call, Code.BUSY, "this peer asks too much: wait a while")
         elif heard.inv.cmd == Cmd.READ:
-            await self._reads.read(link, visit, pair, event.call, heard)
+            await self._reads.read(link, visit, event.call, heard)
+        elif heard.inv.cmd == Cmd.HELPER_KEEP and self.shelving is not None:
+            await self._shelve(link, visit, pair, event.call, heard)
         elif heard.inv.cmd == Cmd.DELIVER:
             await self._deliver(link, visit, pair, event.call, heard)
         else:
@@ -229,10 +244,37 @@ class Door:
 
     async def _countersigned(self, link: Link, event: CountersignReceived) -> None:
         visit = self._visits.get(link)
-        if visit is not None and link.pair is not None:
+        if visit is not None and link.known:
             # Also of a read that began when this node still served.
             silent = self._head.refusal(Cmd.READ)
-            await self._reads.countersigned(link, visit, link.pair, event, silent)
+            reads = self._reads if link.helped is None else self.helping
+            assert reads is not None
+            await reads.countersigned(link, visit, event, silent)
+
+    # who reads here what another has left
+
+    def helps(self, tx: Tx, owner: str, reader: str) -> Helped | None:
+        """Whether this node serves `reader` for `owner` now, under whose lease."""
+        if self.greeted is None:
+            return None
+        try:
+            return self.greeted(tx, owner, reader, self._clock.now_ms())
+        except ProtocolError:
+            return None  # the lease has ended, or is not for this device
+
+    async def _help(self, link: Link, visit: Visit, call: int, heard: Heard) -> None:
+        helped = link.helped
+        assert helped is not None
+        assert self.helping is not None
+        if heard.inv.cmd != Cmd.READ:
+            sentence = "a helper serves reads: say this to the owner"
+            link.withdraw(call, Code.COMMAND, sentence)
+        elif not self._leave.take(
+            (helped.owner, helped.reader), self._clock.now_ms() / 1000, LEAVE_OF_READ
+        ):
+            link.withdraw(call, Code.BUSY, "this reader asks too much: wait a while")
+        else:
+            await self.helping.read(link, visit, call, heard)
 
     # strangers
 
@@ -384,6 +426,12 @@ class Door:
             return outcome.value
 
         await self._finish(link, pair, call, heard, answer)
+
+    async def _shelve(self, link: Link, visit: Visit, pair: Pair, call: int, heard: Heard) -> None:
+        assert self.shelving is not None
+        act = await self.shelving.over_link(link, visit, pair, call, heard)
+        if act is not None:
+            await self._finish(link, pair, call, heard, act)
 
     # answers
 

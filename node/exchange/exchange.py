@@ -21,6 +21,7 @@ from ...protocol.command import (
     PairAnswer,
     parse_out,
 )
+from ...protocol.did import Did
 from ...protocol.errors import Code, RemoteProtocolError
 from ...protocol.invocation import Invocation
 from ...protocol.limits import INVOCATION_LIFE_S
@@ -133,13 +134,14 @@ class Exchange:
         *,
         parts: Sequence[bytes] = (),
         mandate: bytes | None = None,
+        device: Did | None = None,
     ) -> Said:
-        """Say a command in one's own name, or in that of the principal of a mandate that is held;
-        the answer, whatever its code, is logged.
+        """Say a command in one's own name, or in that of the principal of a mandate that is held,
+        to any device of the peer's or to this one; the answer, whatever its code, is logged.
 
         Raises Away, Refused for a refusal without a signed word.
         """
-        link = await self._links.link_to(pair)
+        link = await self._links.link_to(pair, device)
 
         def look(tx: Tx) -> tuple[OwnPersona, MandateKept | None]:
             held = None if mandate is None else self._mandates.held(tx, mandate)

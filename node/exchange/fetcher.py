@@ -30,6 +30,7 @@ from ..log.receipts import Receipts, Way
 from ..log.subject import Subject
 from ..offload import Offload
 from ..peers.outgoing import Outgoing
+from ..peers.peer_devices import PeerDevices
 from ..peers.peers import Pair, Peers
 from ..reads.lent_windows import (
     CheckedWindow,
@@ -70,6 +71,7 @@ class Fetcher:
         peers: Peers,
         receipts: Receipts,
         borrowing: Borrowing,
+        peer_devices: PeerDevices,
         exchange: Exchange,
         links: Links,
         showing: Showing,
@@ -82,6 +84,7 @@ class Fetcher:
         self._peers = peers
         self._receipts = receipts
         self._borrowing = borrowing
+        self._peer_devices = peer_devices
         self._exchange = exchange
         self._links = links
         self._showing = showing
@@ -111,9 +114,15 @@ class Fetcher:
         takes to hold: an owner that was restored goes on with one, and lets another wait."""
         tried: list[bytes] = []
         while True:
-            link = await self._links.link_to(pair)
+            link = await self._links.link_for_read(pair)
             try:
                 return await self._fetch(link, pair, window, principal, tried)
+            except Away:
+                # The owner has gone away without a word: a helper may serve, or nobody does.
+                helper = None if link.leased else await self._links.link_to_helper(pair)
+                if helper is None:
+                    raise
+                return await self._fetch(helper, pair, window, principal, tried[:-1])
             except Refused as refused:
                 if refused.code not in _OF_ONE_GRANT or len(tried) >= TRIED_MAX:
                     raise
@@ -141,11 +150,17 @@ class Fetcher:
         now_ms = self._clock.now_ms()
         if pair.reads_only and link.pair is not None:
             pair = link.pair  # with the key that the two have since the chain was shown
-        fetching, invocation = await self._store.database.read(
-            lambda tx: self._borrowing.begin(
-                tx, pair, window, link.server.device, now_ms, principal, tried
+
+        def begin(tx: Tx) -> tuple[Fetching, Invocation]:
+            device = link.server.device
+            began, invocation = self._borrowing.begin(
+                tx, pair, window, device, now_ms, principal, tried
             )
-        )
+            if link.leased:
+                began.vouching = self._peer_devices.vouching(tx, pair)
+            return began, invocation
+
+        fetching, invocation = await self._store.database.read(begin)
         tried.append(fetching.grant.cid)
         fetching.lenders = pair.theirs
         with await link.ask(invocation.raw, fetching.proofs) as asking:
@@ -184,6 +199,9 @@ class Fetcher:
         """Verify and store one window; our signature and the newest keyset's number."""
         certificate = link.server
         persona = fetching.persona
+        if link.leased:
+            # By this node's own clock, whatever the helper's says.
+            certificate.check(self._clock.now_ms())
 
         def check() -> tuple[CheckedWindow, bytes]:
             checked = check_window(fetching, offer, pages, certificate)
@@ -218,13 +236,13 @@ class Fetcher:
         """What a reply that is no window means; a signed refusal is logged first."""
         answer = answer_of(arrived)
         await self._exchange.keep_answer(link, pair, arrived.number, invocation, answer)
-        if answer.code is Code.REVOKED and held.via is not None:
+        if answer.code is Code.REVOKED and held.via is not None and not link.leased:
             # Who lent it on may never pass this on.
             await self._store.database.write(
                 lambda tx: self._borrowing.over(tx, pair, held.cid, answer.t_ms, answer.cid)
             )
             self._outgoing.notify()
-        return refusal_of(answer, pair.name)
+        return refusal_of(answer, f"{pair.name}'s helper" if link.leased else pair.name)
 
     async def _open(self, fetching: Fetching, checked: CheckedWindow) -> None:
         opened, damaged = await self._computed(

@@ -11,6 +11,7 @@ from ...protocol.command import (
     AnswerRecordArgs,
     Cmd,
     DeliverArgs,
+    HelperAskArgs,
     InvoiceArgs,
     KeysArgs,
     LogWitnessArgs,
@@ -31,6 +32,7 @@ from ..grants.borrowing import Borrowing
 from ..grants.inbox import Inbox, RequestState
 from ..grants.lending import Lending
 from ..grants.lending_on import LendingOn
+from ..helping.helpers import Helpers
 from ..household.waiting_for import WaitingElsewhere
 from ..log.witnesses import Witnesses
 from ..money.invoices import Invoices
@@ -62,6 +64,7 @@ class FollowUp:
         witnesses: Witnesses,
         shared: SharedRecords,
         lost_versions: LostVersions,
+        helpers: Helpers,
     ) -> None:
         self._asked = asked
         self._lending = lending
@@ -75,11 +78,18 @@ class FollowUp:
         self._witnesses = witnesses
         self._shared = shared
         self._lost_versions = lost_versions
+        self._helpers = helpers
+
+    def device_of(self, tx: Tx, message: Message) -> Did | None:
+        """The device that a message is for, where only one of a peer's is meant."""
+        return self._helpers.device_of(tx, message)
 
     def answered(self, tx: Tx, pair: Pair, message: Message, answer: Answer) -> None:
         """What the answer to one of our own messages changes here."""
         args = parse_args(message.cmd, message.args)
         match args:
+            case HelperAskArgs() if answer.code is Code.OK:
+                self._helpers.answered(tx, pair, args, answer.t_ms)
             case DeliverArgs():
                 refused = None if answer.code is Code.OK else answer.reason[:TEXT_CHARS_MAX]
                 self._deliveries.taken(tx, args, refused)

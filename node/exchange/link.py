@@ -30,6 +30,7 @@ import trio
 from ...crypto.errors import CryptoError
 from ...protocol.errors import Code, LocalProtocolError, ProtocolError
 from ...protocol.hello import StreamState
+from ...protocol.helped import is_lease
 from ...protocol.persona import Certificate
 from ...protocol.receipt import check_prev, parse_answer
 from ...protocol.refusal import code_of
@@ -49,6 +50,7 @@ from ...protocol.session_event import (
 )
 from ..clock import Clock
 from ..errors import Away
+from ..helping.helped import Helped
 from ..network.transport import Stream, TransportError
 from ..peers.peers import Pair
 
@@ -129,6 +131,8 @@ class Link:
         self.pair: Pair | None = None
         self.certificate: Certificate | None = None
         self.own_certificate: Certificate | None = None
+        # Whom this link serves for somebody whom this node helps; then there is no pair.
+        self.helped: Helped | None = None
         # The peer greets a persona of ours that another has followed: it is told that, no more.
         self.farewell = False
         self.began_s = trio.current_time()
@@ -144,6 +148,8 @@ class Link:
     @property
     def turn(self) -> tuple[str, str] | None:
         """In whose name this link takes turns (`turns.py`): all strangers share one."""
+        if self.helped is not None:
+            return self.helped.owner, self.helped.reader
         return None if self.pair is None else (self.pair.own, self.pair.their)
 
     @property
@@ -153,6 +159,20 @@ class Link:
         if self.certificate is None:
             raise Away("the other side has not said who it is")
         return self.certificate
+
+    @property
+    def known(self) -> bool:
+        """Whether the other side has shown who it is, and was let in."""
+        return self.pair is not None or self.helped is not None
+
+    @property
+    def leased(self) -> bool:
+        """Whether a helper of the peer's is at the other end: it serves reads, and hears nothing
+        that is for the peer."""
+        return self.certificate is not None and is_lease(self.certificate)
+
+    def now_ms(self) -> int:
+        return self._clock.now_ms()
 
     def holds(self, now_ms: int) -> bool:
         """Whether the certificates that both sides have shown on this link still hold."""

@@ -5,6 +5,9 @@
 Each window is one unit of work that looks at the grant anew, so what is taken back in the middle of
 a read is not served any further; and nothing is offered that was not signed and logged before.
 What a refused reader had countersigned until then is kept with the refusal.
+
+What is lent, and under which authority, is a source's to say (`read_source.py`): one's own vault,
+or what is kept for somebody whom this node helps.
 """
 
 from __future__ import annotations
@@ -15,34 +18,26 @@ from dataclasses import dataclass
 import structlog
 
 from ...crypto.errors import CryptoError
-from ...crypto.keys import DeviceKey
-from ...protocol.command import Cmd
 from ...protocol.errors import Code, GrantRefused
 from ...protocol.offer import Offer
-from ...protocol.receipt import countersigned, sign_receipt
+from ...protocol.receipt import countersigned
 from ...protocol.session_event import (
     CountersignReceived,
 )
 from ...protocol.trust import (
     Heard,
-    authorise_read,
-    check_still,
 )
 from ..checkpoint import Checkpoint
 from ..clock import Clock
-from ..grants.grant_given import GrantGiven
-from ..grants.lending import Lending
-from ..log.receipts import Receipts, Way
-from ..log.subject import Subject
-from ..peers.peers import Pair, Peers
-from ..reads.serving import ReadPlan, Serving
+from ..reads.serving import ReadPlan
 from ..steps import ReadStep
 from ..store.database import Tx
 from ..store.errors import StoreDamaged, StoreError
 from ..store.store import Store
-from .answering import Answering, Done, attempt
+from .answering import Done, attempt
 from .link import Link
-from .link_answers import LinkAnswers, Ready
+from .link_answers import Ready
+from .read_source import ReadSource
 from .turns import Turns
 from .visit import (
     Reading,
@@ -58,41 +53,28 @@ class Served:
 
     heard: Heard
     plan: ReadPlan
-    grant: GrantGiven
     number: int
 
 
 class LinkLending:
-    """Serves what is read over links."""
+    """Serves what is read over links, out of one source."""
 
     def __init__(
         self,
         *,
         store: Store,
-        device: DeviceKey,
         clock: Clock,
-        peers: Peers,
-        receipts: Receipts,
-        lending: Lending,
-        answering: Answering,
-        answers: LinkAnswers,
-        serving: Serving,
+        source: ReadSource,
         turns: Turns,
         checkpoint: Checkpoint,
     ) -> None:
         self._store = store
-        self._device = device
         self._clock = clock
-        self._peers = peers
-        self._receipts = receipts
-        self._lending = lending
-        self._answering = answering
-        self._answers = answers
-        self._serving = serving
+        self._source = source
         self._turns = turns
         self._checkpoint = checkpoint
 
-    async def read(self, link: Link, visit: Visit, pair: Pair, call: int, heard: Heard) -> None:
+    async def read(self, link: Link, visit: Visit, call: int, heard: Heard) -> None:
         """Offer the first window of a read, or answer with a refusal.  Raises StoreError."""
         if not await visit.begin_reading(call):
             return
@@ -100,21 +82,16 @@ class LinkLending:
 
         def act(tx: Tx) -> tuple[Reading, Ready]:
             now_ms = self._clock.now_ms()
-            statuses = self._lending.statuses(tx, heard.grants, now_ms)
-            read = authorise_read(heard, self._answering.standing(tx, pair, statuses), now_ms)
-            self._store.ledger.first_time(tx, heard.inv.cid, read.spent_until_s)
-            plan = self._serving.plan(tx, read, alone=alone)
-            grant = self._lending.get(tx, read.grant.cid)
-            return self._offer(tx, link, visit, pair, call, Served(heard, plan, grant, 0), now_ms)
+            plan = self._source.plan(tx, link, heard, now_ms, alone=alone)
+            return self._offer(tx, link, visit, call, Served(heard, plan, 0), now_ms)
 
         self._checkpoint.reached(ReadStep.ASKED)
-        await self._serve_window(link, visit, pair, call, heard, act)
+        await self._serve_window(link, visit, call, heard, act)
 
     async def countersigned(
         self,
         link: Link,
         visit: Visit,
-        pair: Pair,
         event: CountersignReceived,
         silent: str | None,
     ) -> None:
@@ -133,20 +110,18 @@ class LinkLending:
             link.session.refuse(0, Code.MALFORMED, "a countersignature is not the reader's")
             link.wake()
             return
-        root = reading.plan.read.grant.cid
-        own_reader = len(reading.heard.grants) == 1
 
         def keep(tx: Tx) -> None:
-            self._receipts.countersigned(tx, receipt)
-            # One who reads under a sub-delegation has its keys from elsewhere.
-            if event.keys is not None and own_reader:
-                self._lending.acknowledged(tx, root, event.keys)
+            self._source.countersigned(
+                tx, link, reading.heard, receipt, event.keys, self._clock.now_ms()
+            )
 
         if event.last or silent is not None:
             visit.end(event.call)
             async with self._turns.of(link.turn):
                 await self._store.database.write(keep)
             self._checkpoint.reached(ReadStep.KEPT)
+            self._source.kept()
             if silent is not None and not event.last:
                 link.withdraw(event.call, Code.SUSPENDED, silent)
             return
@@ -154,20 +129,16 @@ class LinkLending:
         def act(tx: Tx) -> tuple[Reading, Ready]:
             now_ms = self._clock.now_ms()
             keep(tx)
-            statuses = self._lending.statuses(tx, reading.heard.grants, now_ms)
-            check_still(reading.plan.read, statuses, now_ms)
-            served = Served(
-                reading.heard, reading.plan, self._lending.get(tx, root), reading.number + 1
-            )
-            return self._offer(tx, link, visit, pair, event.call, served, now_ms)
+            self._source.check_still(tx, link, reading.heard, reading.plan.read, now_ms)
+            served = Served(reading.heard, reading.plan, reading.number + 1)
+            return self._offer(tx, link, visit, event.call, served, now_ms)
 
-        await self._serve_window(link, visit, pair, event.call, reading.heard, act, always=keep)
+        await self._serve_window(link, visit, event.call, reading.heard, act, always=keep)
 
     async def _serve_window(
         self,
         link: Link,
         visit: Visit,
-        pair: Pair,
         call: int,
         heard: Heard,
         act: Callable[[Tx], tuple[Reading, Ready]],
@@ -181,7 +152,7 @@ class LinkLending:
                 return result.value
             if always is not None:
                 always(tx)
-            return None, self._answers.answer(tx, link, pair, call, heard, result)
+            return None, self._source.refused(tx, link, call, heard, result)
 
         try:
             async with self._turns.of(link.turn):
@@ -190,10 +161,11 @@ class LinkLending:
         except StoreError:
             visit.end(call)
             raise
+        self._source.kept()
         if reading is None:
             visit.end(call)
         link.in_order(ready.number, ready.let_out)
-        if reading is None and pair.reads_only:
+        if reading is None and link.pair is not None and link.pair.reads_only:
             # Known here by its chain alone: it greets again as long as one holds.
             link.close("a processor was refused")
         if reading is not None:
@@ -204,41 +176,28 @@ class LinkLending:
         tx: Tx,
         link: Link,
         visit: Visit,
-        pair: Pair,
         call: int,
         served: Served,
         now_ms: int,
     ) -> tuple[Reading, Ready]:
         """Sign and log the window that is due.  Everything that can fail comes before the
         signature."""
-        plan, number, grant = served.plan, served.number, served.grant
+        plan, number = served.plan, served.number
+        serving = self._source.serving(link)
         try:
             try:
-                pages = self._serving.pages(tx, plan.slices[number])
+                pages = serving.pages(tx, plan.slices[number])
             except StoreDamaged:
                 # Encrypted again since the plan was made?  Then they are there, under other names.
-                plan = self._serving.again(tx, plan, number)
-                pages = self._serving.pages(tx, plan.slices[number])
-            evidence = self._serving.evidence(tx, plan.read.window, plan.slices[number])
+                plan = serving.again(tx, plan, number)
+                pages = serving.pages(tx, plan.slices[number])
+            evidence = serving.evidence(tx, plan.read.window, plan.slices[number])
         except StoreDamaged as error:
             log.error("page_damaged", kind=type(error).__name__)
             raise GrantRefused("a page of these days is damaged here", Code.BUSY) from error
-        persona = self._peers.persona(tx, pair.own)
-        receipt = sign_receipt(plan.body(number, now_ms, link.chain.given), self._device)
-        self._receipts.add(
-            tx,
-            Way.GIVEN,
-            pair.own,
-            pair.their,
-            receipt,
-            grant.k_grant,
-            persona.certificate,
-            Subject(Cmd.READ, None, plan.read.window.collection),
-            call=served.heard.inv.raw,
-        )
+        body = plan.body(number, now_ms, link.chain.given)
+        receipt, keysets = self._source.signed(tx, link, served.heard, plan.read, body)
         self._checkpoint.reached(ReadStep.SIGNED)
-        # Also in the middle of a read: the keys may have been turned since it began.
-        own_reader = len(served.heard.grants) == 1
         offer = Offer(
             receipt=receipt.body,
             sig=receipt.signed.signatures[0],
@@ -246,7 +205,7 @@ class LinkLending:
             entries=[page.raw for page in plan.slices[number].pages],
             proofs=evidence.proofs,
             statements=evidence.statements,
-            keysets=self._lending.unacknowledged(grant) if own_reader else (),
+            keysets=keysets,
         )
         order = link.chain.number(receipt.cid)
         reading = Reading(served.heard, plan, receipt, number)

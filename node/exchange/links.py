@@ -19,6 +19,7 @@ from __future__ import annotations
 import traceback
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 
 import structlog
 import trio
@@ -27,6 +28,7 @@ from ...crypto.keys import DeviceKey
 from ...protocol.did import Did, did_of, public_of
 from ...protocol.errors import Code
 from ...protocol.hello import stays
+from ...protocol.helped import is_lease
 from ...protocol.persona import Certificate
 from ...protocol.session import Session
 from ...protocol.session_event import (
@@ -35,6 +37,7 @@ from ...protocol.session_event import (
 )
 from ..clock import Clock
 from ..errors import Away, NodeError, Refused
+from ..helping.served_by import ServedBy, ServedBys
 from ..leave import Leaves
 from ..log.receipts import Receipts
 from ..network.transport import Network, Stream, TransportError
@@ -46,6 +49,7 @@ from ..store.database import Tx
 from ..store.errors import StoreError
 from ..store.store import Store
 from .door import Door
+from .helped_greeting import HelpedGreeting
 from .link import Greet, Link
 from .turns import Turns
 
@@ -86,6 +90,7 @@ class Links:
         turns: Turns,
         peer_devices: PeerDevices,
         lines: PersonaLines,
+        served_by: ServedBys,
     ) -> None:
         self._store = store
         self._device = device
@@ -98,11 +103,13 @@ class Links:
         self._turns = turns
         self._peer_devices = peer_devices
         self._lines = lines
+        self._served_by = served_by
         # The link of each pair with each device of the peer, from the moment at which one was
         # chosen: greeting, then open.
         self._links: defaultdict[tuple[str, str], dict[bytes, Link]] = defaultdict(dict)
         # Devices that did not answer lately: others of the same peer are tried before them.
         self._away: dict[bytes, float] = {}
+        self._helped = HelpedGreeting(store, receipts, door, turns)
         self._inbound_open: set[Link] = set()
         self._strangers = 0
         self._greetings = Leaves(GREETINGS_MOST, GREETINGS_PER_S, GREETERS_MAX)
@@ -127,7 +134,10 @@ class Links:
         return frozenset(
             name
             for name, links in self._links.items()
-            if any(link.pair is not None and not link.ended for link in links.values())
+            if any(
+                link.pair is not None and not link.ended and not link.leased
+                for link in links.values()
+            )
         )
 
     def contradict(self, pair: Pair) -> None:
@@ -150,7 +160,7 @@ class Links:
             await self._run(link, self._greet)
         finally:
             self._inbound_open.discard(link)
-            self._strangers -= link.pair is None
+            self._strangers -= not link.known
 
     async def _run(self, link: Link, greet: Greet) -> None:
         try:
@@ -162,6 +172,7 @@ class Links:
                 nursery.cancel_scope.deadline = trio.current_time() + 10
         finally:
             self._door.forget(link)
+            self._helped.forget(link)
             for name, links in list(self._links.items()):
                 if links.get(link.remote_key) is link:
                     del links[link.remote_key]
@@ -187,7 +198,7 @@ class Links:
         """Who does not say who it is has a minute for what a stranger may do."""
         with trio.move_on_after(STRANGER_S):
             await link.closed.wait()
-        if link.pair is None and not link.closed.is_set():
+        if not link.known and not link.closed.is_set():
             link.close("a stranger stayed too long")
 
     async def _greet(self, link: Link, hello: HelloReceived) -> None:
@@ -195,8 +206,15 @@ class Links:
         if hello.cert is None:
             link.session.accept(None, None)
             return
+        if is_lease(hello.cert):
+            # Whoever helps is asked, and asks for nothing.
+            link.session.refuse(0, Code.UNPAIRED, "a lease lets a device serve, and not dial")
+            return
         async with self._turns.of(link.turn):
             found = await self._store.database.read(lambda tx: self._recognise(tx, hello))
+        if found is None and await self._helped.let_in(link, hello):
+            self._strangers -= link.known
+            return
         if found is None:
             sentence = "the two personas are not paired here, or another has followed one of them"
             link.session.refuse(0, Code.UNPAIRED, sentence)
@@ -261,6 +279,9 @@ class Links:
             link.farewell = pair.own_now != fresh.own_now
             if link.farewell:
                 self._lines.owe(tx, fresh, self._clock.now_ms(), known=pair.own_now)
+            if is_lease(certificate):
+                # A helper of the peer's: the peer itself is no less away.
+                return theirs is None or self._receipts.gave(tx, pair.own, pair.their, theirs)
             if certificate.persona == fresh.their_now:
                 self._peer_devices.greeted(tx, fresh, certificate)
             self._store.outbox.hurry(tx, pair.their, self._clock.now_ms())
@@ -302,6 +323,30 @@ class Links:
         async with self._dialling.setdefault(name, trio.Lock()):
             return await self._present(pair, device) or await self._dial_any(pair, device)
 
+    async def link_for_read(self, pair: Pair) -> Link:
+        """The link over which a peer is read: its own or, while it is away, that of a helper under
+        a lease.  Raises Away, Refused."""
+        try:
+            return await self.link_to(pair)
+        except Away:
+            if (helper := await self.link_to_helper(pair)) is None:
+                raise
+            return helper
+
+    async def link_to_helper(self, pair: Pair) -> Link | None:
+        """A link to a device that serves for a peer under a lease; None if there is none, or none
+        lets us in."""
+        for one in await self._store.database.read(lambda tx: self._served_by.of(tx, pair)):
+            with suppress(Away, Refused):
+                return await self._link_to_helper(pair, one)
+        return None
+
+    async def _link_to_helper(self, pair: Pair, helper: ServedBy) -> Link:
+        name = (pair.own, pair.their)
+        async with self._dialling.setdefault(name, trio.Lock()):
+            present = await self._present(pair, did_of(helper.device))
+            return present or await self._dial(pair, helper.device, helper.addresses)
+
     async def link_at(self, pair: Pair, device: bytes, addresses: Sequence[str]) -> Link:
         """A link to a peer at a device that is not known to be one of its: it shows there that it
         is, or is not let be.  Raises Away, Refused."""
@@ -313,7 +358,9 @@ class Links:
     async def _present(self, pair: Pair, device: Did | None = None) -> Link | None:
         """The link that there is, once it is open; None if there is none, or it came to nothing."""
         wanted = None if device is None else public_of(device)
-        for key in list(self._links.get((pair.own, pair.their), ())):
+        for key, there in list(self._links.get((pair.own, pair.their), {}).items()):
+            if wanted is None and there.leased:
+                continue  # whoever asks for the peer does not mean its helper
             if wanted in (None, key) and (link := await self._open_one(pair, key)) is not None:
                 return link
         return None

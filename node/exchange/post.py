@@ -20,6 +20,7 @@ from ...protocol.command import (
     DeliverArgs,
     parse_args,
 )
+from ...protocol.did import Did
 from ...protocol.errors import Code, ProtocolError
 from ..checkpoint import Checkpoint
 from ..clock import Clock
@@ -176,13 +177,14 @@ class Post:
             log.info("outbox_later", reason=kind)
 
     async def _post_one(self, item: Item, message: Message) -> None:
-        def look(tx: Tx) -> tuple[Pair | None, bool]:
+        def look(tx: Tx) -> tuple[Pair | None, bool, Did | None]:
             if self._follow_up.stale(tx, message):
-                return None, False
+                return None, False, None
             pair = self._peers.find(tx, message.own, message.their)
-            return pair, pair is not None and self._lines.owed(tx, pair)
+            device = self._follow_up.device_of(tx, message)
+            return pair, pair is not None and self._lines.owed(tx, pair), device
 
-        pair, owed = await self._store.database.read(look)
+        pair, owed, device = await self._store.database.read(look)
         if message.cmd is Cmd.SUCCEED and pair is not None and owed:
             await self._succeed(item, pair)
             return
@@ -199,7 +201,12 @@ class Post:
         steps = said_of(message.cmd)
         self._checkpoint.reached(steps.sending)
         said = await self._exchange.say(
-            pair, message.cmd, message.args, parts=parts, mandate=message.mandate
+            pair,
+            message.cmd,
+            message.args,
+            parts=parts,
+            mandate=message.mandate,
+            device=device,
         )
         self._checkpoint.reached(steps.answered)
         if again(message.cmd, said.answer.code):

@@ -122,6 +122,11 @@ class Quotas:
             case _:
                 return 0
 
+    def free(self, tx: Tx, pair: Pair, size: int) -> None:
+        """`size` bytes of what this peer was charged are not kept any more."""
+        kept = self._kept(tx, pair)
+        self._keep(tx, pair, replace(kept, used=max(0, kept.used - size)))
+
     def allow(self, tx: Tx, pair: Pair, most: int | None) -> Quota:
         """Let this peer fill `most` bytes in all; None: as much as everyone.  What it has filled
         stays, also if that is more."""

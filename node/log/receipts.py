@@ -42,10 +42,13 @@ LOGGED = "logged"
 
 
 class Way(StrEnum):
-    """Who served: this node (`given`) or the peer (`taken`)."""
+    """Who served: this node (`given`) or the peer (`taken`); a helper in this node's name
+    (`helper`), or this node in that of somebody whom it helps (`helped`)."""
 
     GIVEN = "given"
     TAKEN = "taken"
+    HELPER = "helper"
+    HELPED = "helped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +150,8 @@ class Receipts:
         if entry is None or entry.value is None:
             return False
         logged = logged_of(entry)
-        return (logged.way, logged.own, logged.their) == (Way.GIVEN, own, their)
+        signed = logged.way in (Way.GIVEN, Way.HELPED)
+        return signed and (logged.own, logged.their) == (own, their)
 
     def find(self, tx: Tx, cid: bytes) -> Logged | None:
         """The word of this CID, or None if it is not in the log."""

@@ -112,4 +112,5 @@ class PaidReads:
 def _reads_in(rows: Iterable[Mentioned]) -> Iterator[PaidRead]:
     for row in (one.row for one in rows):
         if isinstance(row.word, Receipt):
-            yield PaidRead(row.way is Way.GIVEN, row.own, row.their, row.word)
+            given = row.way in (Way.GIVEN, Way.HELPER)
+            yield PaidRead(given, row.own, row.their, row.word)

@@ -8,7 +8,7 @@ from ...protocol.did import Did
 from ...protocol.receipt import Receipt
 from ...protocol.wire import Value
 from ..backup import write_backup
-from ..log.receipts import Logged, LogReport
+from ..log.receipts import Logged, LogReport, Way
 from ..node import Node
 from ..results.log import LogInfo, LogSummary
 from ..results.node import BackedUp
@@ -35,7 +35,12 @@ async def log(host: Host, args: Args, emit: Emit) -> Value:
         lent |= {one.bundle.root.cid: one.giver for one in node.borrowing.all(tx) if one.via}
         personas = names_of(node, tx)
         return [
-            _with_both(_info(logged, names, granted), logged, lent, personas)
+            _with_helper(
+                node,
+                tx,
+                _with_both(_info(logged, names, granted), logged, lent, personas),
+                logged,
+            )
             for logged in node.receipts.all(tx)
         ]
 
@@ -61,6 +66,19 @@ def _with_both(
     return replace(info, principal=principal, proxy=proxy)
 
 
+def _with_helper(node: Node, tx: Tx, info: LogInfo, logged: Logged) -> LogInfo:
+    """With the name of the helper that served, or of whom this node served for."""
+    if logged.way is Way.HELPED:
+        return replace(info, helped=node.shelves.name_of(tx, logged.own, logged.their))
+    word = logged.word
+    if not isinstance(word, Receipt):
+        return info
+    name = node.served_by.named(tx, logged.own, logged.their, word.body.server)
+    if logged.way is Way.HELPER:
+        name = node.helpers.named(tx, word.body.server) or word.body.server
+    return info if name is None else replace(info, helper=name)
+
+
 def _info(
     logged: Logged, names: dict[tuple[Did, Did], str], granted: dict[bytes, tuple[str, ...]]
 ) -> LogInfo:
@@ -72,7 +90,7 @@ def _info(
             index=logged.index,
             kind="receipt",
             peer=peer,
-            way=logged.way.value,
+            way=_way(logged),
             grant=body.dlg,
             collections=granted.get(body.dlg, ()),
             window=body.window,
@@ -89,7 +107,7 @@ def _info(
         index=logged.index,
         kind="answer",
         peer=peer,
-        way=logged.way.value,
+        way=_way(logged),
         grant=None,
         collections=(),
         window=None,
@@ -103,6 +121,11 @@ def _info(
         id=word.cid,
         cmd=None if logged.subject is None else logged.subject.cmd,
     )
+
+
+def _way(logged: Logged) -> str:
+    """Who was read from: whether it was lent here, or taken."""
+    return (Way.TAKEN if logged.way is Way.TAKEN else Way.GIVEN).value
 
 
 async def log_verify(host: Host, args: Args, emit: Emit) -> Value:

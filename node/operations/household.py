@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ...protocol.command import Cmd
+from ...protocol.did import did_of
 from ...protocol.errors import ProtocolError
 from ...protocol.limits import MANDATE_LIMITS_MAX, MANDATE_S_MAX
 from ...protocol.mandate import ACTABLE, Office
@@ -307,6 +308,13 @@ def names_of(node: Node, tx: Tx) -> dict[str, str]:
         names.setdefault(pair.their, pair.name)
     for pair in node.peers.reading(tx):
         names.setdefault(pair.their, pair.name)
+    # Devices of helpers, by which what they served is known.
+    for helper in node.helpers.all(tx):
+        if helper.device is not None:
+            names[helper.device] = node.peers.pair(tx, helper.own, helper.their).name
+    for pair in node.peers.all(tx):
+        for told in node.served_by.of(tx, pair):
+            names.setdefault(did_of(told.device), told.name)
     for held in node.borrowing.all(tx):
         if held.via is not None and (principal := names.get(held.via[1])) is not None:
             names.setdefault(held.giver, principal)

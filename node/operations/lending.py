@@ -36,6 +36,7 @@ from ..shape import to_value
 from ..steps import GrantStep, RevokeStep
 from ..store.database import Tx
 from .as_of import ReadCounts, as_it_stood, lent_on_stood, shown_at
+from .helpers import not_heard, with_helpers
 from .history import ready
 from .household import acting_for, check_whose, names_of, through
 from .lent_on import lent_on_infos, lent_on_taken_back
@@ -246,7 +247,7 @@ async def grants(host: Host, args: Args, emit: Emit) -> Value:
             if by is not None:
                 decider = personas.get(by.proxy, by.proxy)
                 infos[place] = replace(infos[place], decided_by=decider)
-        return infos
+        return [*with_helpers(node, tx, both, infos), *infos[len(both) :]]
 
     for info in await node.store.database.read(unit):
         await emit.item(to_value(info))
@@ -315,6 +316,7 @@ async def revoke(host: Host, args: Args, emit: Emit) -> Value:
             # The last rotation is the one whose survivors stay.
             taken[-1].survivors if taken else 0,
             tuple(sorted(still)),
+            not_heard(node, tx, cids, now_ms),
         )
 
     done = await node.store.database.write(unit)

@@ -16,6 +16,7 @@ from functools import lru_cache
 from ...protocol.command import PairDeviceArgs
 from ...protocol.did import Did, public_of
 from ...protocol.errors import Code, GrantRefused
+from ...protocol.helped import is_lease
 from ...protocol.limits import DEVICES_MAX
 from ...protocol.persona import Certificate, parse_certificate
 from ...protocol.wire import Value
@@ -95,6 +96,8 @@ class PeerDevices:
         certificate = parse_certificate(args.cert)
         if certificate.persona != pair.their_now:
             raise GrantRefused("a certificate is of another persona", Code.AUDIENCE)
+        if is_lease(certificate):
+            raise GrantRefused("a lease is a helper's: that is told otherwise", Code.COMMAND)
         certificate.check(now_ms, public_of(certificate.device))
         fresh = self._peers.pair(tx, pair.own, pair.their)
         if certificate.device == fresh.certificate.device:
@@ -109,6 +112,12 @@ class PeerDevices:
         others[certificate.device] = PeerDevice(certificate, args.addresses)
         self._keep(tx, fresh, others)
         return "known"
+
+    def vouching(self, tx: Tx, pair: Pair) -> frozenset[Did]:
+        """The devices that the peer's persona has certified to this node, for more than serving
+        reads: whose heads of segments are the peer's word, whoever shows them."""
+        fresh = self._peers.pair(tx, pair.own, pair.their)
+        return frozenset((fresh.certificate.device, *self._others(tx, fresh)))
 
     def forget(self, tx: Tx, pair: Pair) -> None:
         """Only the device that the pair names serves: the others were left behind."""

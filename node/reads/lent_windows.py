@@ -16,6 +16,7 @@ from functools import lru_cache
 from ...crypto.errors import CryptoError
 from ...crypto.keys import GrantKey
 from ...crypto.merkle import tree_hash
+from ...protocol.did import Did
 from ...protocol.errors import Code, ProtocolError, RemoteProtocolError
 from ...protocol.keyset import GrantKeys
 from ...protocol.offer import Offer
@@ -101,6 +102,9 @@ class Fetching:
     windows: int = 0
     # Every persona that the lender has been to this node; of none other than the grant's if empty.
     lenders: tuple[str, ...] = ()
+    # The devices whose heads of segments are the lender's word, where a helper of its serves; of
+    # the server's own if empty.
+    vouching: frozenset[Did] = frozenset()
 
     @property
     def proofs(self) -> list[bytes]:
@@ -135,8 +139,12 @@ def check_window(
     if len(set(raws)) != len(raws):
         raise RemoteProtocolError("a window holds one page twice")
     for head in map(_segment_head, offer.heads):
-        if head.dev != certificate.device:
-            raise RemoteProtocolError("a segment is signed by another device than the server")
+        if head.dev not in (fetching.vouching or (certificate.device,)):
+            raise RemoteProtocolError(
+                "a segment is signed by another device than the server"
+                if not fetching.vouching
+                else "a helper brings pages that no device of the owner vouched for"
+            )
         fetching.heads[head.cid] = head
     entries = tuple(_verified_entries(fetching, offer.proofs, raws))
     if len({fetching.schema, *(entry.schema for entry in entries)} - {None}) > 1:

@@ -122,6 +122,10 @@ class Serving:
         self._segments: OrderedDict[int, _Segment] = OrderedDict()
         self._statements: OrderedDict[bytes, tuple[Statement, Tree, frozenset[int]]] = OrderedDict()
 
+    def stored(self, tx: Tx, path: str, first: int, last: int) -> list[Stored]:
+        """The pages of these days, in order of day."""
+        return self._vault.stored(tx, path, first, last)
+
     def plan(self, tx: Tx, read: VerifiedRead, *, alone: bool = True) -> ReadPlan:
         """The windows of a read: at least one, empty if there is no page; small ones if its reader
         is not `alone`."""
@@ -129,7 +133,7 @@ class Serving:
         if not alone:
             pages_max = min(pages_max, SHARED_WINDOW_PAGES)
         asked = read.window
-        stored = self._vault.stored(tx, asked.collection, asked.first, asked.last)
+        stored = self.stored(tx, asked.collection, asked.first, asked.last)
         # Within a window, runs of one segment are contiguous; days stay in order across windows.
         slices: list[Slice] = []
         told: set[bytes] = set()
@@ -148,7 +152,7 @@ class Serving:
         asked = plan.read.window
         told = {cid for window in plan.slices[:number] for cid in window.statements}
         first = plan.slices[number].first
-        stored = self._vault.stored(tx, asked.collection, first, asked.last)
+        stored = self.stored(tx, asked.collection, first, asked.last)
         slices = list(plan.slices[:number])
         for window in _cut(stored, first, asked.last, self._window_pages_max):
             named = {page.statement for page in window.pages if page.statement is not None}
@@ -164,7 +168,7 @@ class Serving:
         It is cut out of what is stored now, with its statements, and stands for itself.  None if
         nothing is left; without `after` there is always one, though it may be empty.
         """
-        stored = self._vault.stored(tx, asked.collection, asked.first, asked.last)
+        stored = self.stored(tx, asked.collection, asked.first, asked.last)
         first = asked.first
         if after is not None:
             stored = [page for page in stored if (page.day, page.seq) > after]
@@ -178,7 +182,7 @@ class Serving:
     def window_of(self, tx: Tx, asked: Window, first: int, last: int, seqs: Sequence[int]) -> Slice:
         """The window of these pages, by their numbers; without those that are gone."""
         wanted = set(seqs)
-        stored = self._vault.stored(tx, asked.collection, first, last)
+        stored = self.stored(tx, asked.collection, first, last)
         pages = _by_segment(page for page in stored if page.seq in wanted)
         return _with_statements(Slice(first, last, pages))
 
@@ -222,13 +226,23 @@ class Serving:
     def _segment(self, tx: Tx, seq: int) -> _Segment:
         found = self._segments.get(seq)
         if found is None:
-            match self._store.segments.head(tx, seq):
-                case [bytes(cid), bytes(raw)]:
-                    found = _Segment(cid, raw, Tree(self._store.segments.leaves(tx, seq)))
-                case _:
-                    raise StoreDamaged(f"segment {seq} is missing")
+            cid, raw, leaves = self.segment(tx, seq)
+            found = _Segment(cid, raw, Tree(leaves))
             _keep(self._segments, seq, found)
         return found
+
+    def segment(self, tx: Tx, seq: int) -> tuple[bytes, bytes, Sequence[bytes]]:
+        """The CID and the signed head of segment `seq`, and its leaf hashes.  Raises
+        StoreDamaged."""
+        match self._store.segments.head(tx, seq):
+            case [bytes(cid), bytes(raw)]:
+                return cid, raw, self._store.segments.leaves(tx, seq)
+            case _:
+                raise StoreDamaged(f"segment {seq} is missing")
+
+    def statement_kept(self, tx: Tx, cid: bytes) -> Value:
+        """What is kept of a statement: `statement_value`."""
+        return self._store.objects.get(tx, Kind.STATEMENT, cid)
 
     def forget(self) -> None:
         """Let go of what was read before: something was erased."""
@@ -238,7 +252,7 @@ class Serving:
     def _statement(self, tx: Tx, cid: bytes) -> tuple[Statement, Tree, frozenset[int]]:
         found = self._statements.get(cid)
         if found is None:
-            value = self._store.objects.get(tx, Kind.STATEMENT, cid)
+            value = self.statement_kept(tx, cid)
             statement, leaves = kept_statement(value)
             found = (statement, Tree(leaves), gone_days(value))
             _keep(self._statements, cid, found)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from . import erasure as erasure
     from . import export as export
     from . import grants as grants
+    from . import helpers as helpers
     from . import history as history
     from . import household as household
     from . import imports as imports

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ...protocol.terms import Terms
 from ...protocol.window import Window
+from .helpers import NotHeard
 from .peers import StandingInfo
 from .terms import RequestMarks
 
@@ -74,6 +75,8 @@ class GrantInfo:
     deletion_ms: int | None = None
     # When its reader agreed to it, as far as this node has heard.
     accepted_ms: int | None = None
+    # Who may serve it while its owner is away.
+    helpers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +108,11 @@ class Revoked:
     """What was taken back.
 
     `survivors` other grants got new keys; under `still` the same reader goes on reading some of
-    the same days.
+    the same days.  `not_heard` are helpers that may serve until they hear of it, or their leases
+    end.
     """
 
     revocations: tuple[bytes, ...]
     survivors: int
     still: tuple[bytes, ...]
+    not_heard: tuple[NotHeard, ...] = ()

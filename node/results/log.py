@@ -99,6 +99,9 @@ class LogInfo:
     proxy: str | None = None
     id: Cid | None = None
     cmd: str | None = None
+    # The helper that served for the owner; whom this node served for, if for another.
+    helper: str | None = None
+    helped: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

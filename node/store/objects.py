@@ -118,6 +118,15 @@ class Kind(IntEnum):
     STEPS_HEARD = 173
     DEVICE_LEFT = 174
     INCEPTION_LEFT = 175
+    HELPER = 190
+    LEASED = 191
+    HELPING = 192
+    SHELF = 193
+    HELPED_PATHS = 194
+    HELPED_SEGMENT = 195
+    HELPED_STATEMENT = 196
+    SERVED_BY = 197
+    HELPED_OVER = 198
 
 
 # What changes while nothing happens, and is no part of any set that is compared.
@@ -130,6 +139,11 @@ _UNSTAMPED = frozenset(
         Kind.WITNESSED,
         Kind.CHECKPOINT,
         Kind.SPOKE,
+        Kind.SHELF,
+        Kind.HELPED_PATHS,
+        Kind.HELPED_SEGMENT,
+        Kind.HELPED_STATEMENT,
+        Kind.HELPED_OVER,
     )
 )
 

@@ -132,9 +132,9 @@ class Watch:
     def _remember(self, homes: Sequence[Home]) -> None:
         for home in homes:
             for word in home.words:
-                if word.way is Way.GIVEN:
+                if word.way in (Way.GIVEN, Way.HELPED):
                     self._signed.add((word.own, word.their, word.word.cid))
-                else:
+                elif word.way is Way.TAKEN:
                     self._taken.add((word.their, word.own, word.word.cid))
 
     # logs

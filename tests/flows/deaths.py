@@ -248,10 +248,14 @@ class Mortal:
 
     async def killed(self) -> None:
         """Die now, whatever it does, and be born again."""
+        await self.die()
+        await self.start()
+
+    async def die(self) -> None:
+        """Die now, whatever it does, and stay dead."""
         assert self._line is not None
         await self._line.send_all(b'{"die": true}\n')
         await self.buried()
-        await self.start()
 
     async def buried(self) -> None:
         """Wait until it is dead, of nothing but the kill."""

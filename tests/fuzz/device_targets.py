@@ -30,6 +30,7 @@ from entrenous.node.network.memory import MemoryNetwork, MemoryWorld
 from entrenous.node.node import Ground, Node
 from entrenous.node.offload import InlineOffload
 from entrenous.node.peers.domain_looks import Look
+from entrenous.node.peers.peers import Pair
 from entrenous.node.store.connection import open_writer
 from entrenous.node.store.database import Tx
 from entrenous.node.store.errors import StoreError
@@ -37,6 +38,7 @@ from entrenous.node.store.inline import InlineDatabase
 from entrenous.node.store.objects import Kind
 from entrenous.node.store.transaction import commit_group
 from entrenous.node.vault.sealing import pieces_of
+from entrenous.protocol.command import HelperDecideArgs
 from entrenous.protocol.errors import WireError
 from entrenous.protocol.mandate import Office
 from entrenous.protocol.mandate_limits import Limits
@@ -166,6 +168,7 @@ async def _more(ada: Party) -> None:
             exp_s=now_ms // 1000 + DAY_S,
             now_ms=now_ms,
         )
+        _help(node, tx, bank, now_ms)
         node.lending.revoke(tx, given.cid, now_ms)
         asked = asked_value({Window(CURVE, DAY, DAY + 1): now_ms})
         node.store.objects.put(tx, Kind.ERASED_ASKED, given.cid, asked)
@@ -176,6 +179,17 @@ async def _more(ada: Party) -> None:
         node.keeping.note(tx, now_ms)
 
     await ada.write(unit)
+
+
+def _help(node: Node, tx: Tx, bank: Pair, now_ms: int) -> None:
+    """The bank serves for Ada."""
+    node.helpers.add(tx, bank, (), now_ms)
+    args = HelperDecideArgs(bank.own, bank.certificate.device, ("/ip4/10.0.0.1/tcp/1",), None)
+    node.helpers.decided(tx, bank, args, now_ms)
+    (helper,) = node.helpers.willing(tx)
+    (given,) = node.lending.all(tx)
+    reader = node.peers.pair(tx, given.own, given.their)
+    node.helpers.lease(tx, helper, reader, [given], now_ms)
 
 
 def _rows_of(node: Node, tx: Tx) -> list[tuple[str, Value]]:
@@ -300,6 +314,7 @@ TARGETS: Final = (
         ("view_rows", "shared_record_space"),
         *("views", "view-periods", "shared-records"),
     ),
+    _target("rows-of-helpers", ("helper_rows", "node.helping.helpers"), "helpers", "leases"),
     _target(
         "rows-of-pages",
         ("page_spaces", "erased_rows"),

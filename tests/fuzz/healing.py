@@ -18,7 +18,7 @@ from entrenous.protocol.cid import cid_of
 from entrenous.protocol.did import did_of
 from entrenous.protocol.errors import WireError
 from entrenous.protocol.wire import Link, decode
-from entrenous.tests.protocol import card_samples, forge, session_link
+from entrenous.tests.protocol import card_samples, forge, session_link, spec_helped
 from entrenous.tests.protocol.spec_world import cast, random
 
 from .target import Run
@@ -35,7 +35,12 @@ def keys() -> dict[str, SigningKey]:
     """Every key of the examples by its DID."""
     who = cast()
     found: list[SigningKey] = [who.person, who.person_device, who.supplier, who.supplier_device]
-    found += [PersonaKey(random("agency", 32)), card_samples.KEY, *forge.KEYS.values()]
+    found += [
+        spec_helped.helper_device(),
+        PersonaKey(random("agency", 32)),
+        card_samples.KEY,
+        *forge.KEYS.values(),
+    ]
     for party in (session_link.ALICE, session_link.BANK, session_link.EVE):
         found += [party.persona, party.device]
     return {did_of(key.public): key for key in found}

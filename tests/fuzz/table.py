@@ -9,6 +9,7 @@ from . import (
     between_targets,
     device_targets,
     export_targets,
+    helper_targets,
     log_targets,
     node_targets,
     object_targets,
@@ -38,5 +39,6 @@ _ROWS: Final = (
     *shared_targets.TARGETS,
     *between_targets.TARGETS,
     *device_targets.TARGETS,
+    *helper_targets.TARGETS,
 )
 TARGETS: Final[Mapping[str, Target]] = {target.name: target for target in _ROWS}

@@ -42,7 +42,7 @@ WITHOUT = {
                 "node.household.deciding_for",
                 "node.exchange.deliveries",
             ),
-            *("node.erasure.erasure", "node.export.reimport"),
+            *("node.erasure.erasure", "node.export.reimport", "node.helping.shelf_pages"),
             *(
                 "node.grants.deletion_duty",
                 "node.log.subject",
@@ -183,6 +183,7 @@ NOT_CALLED = {
     "node.devices.enrolling.from_row": _OWN_ROWS,
     "node.log.witnesses.from_row": _OWN_ROWS,
     "node.log.witnessing.from_row": _OWN_ROWS,
+    "node.helping.shelves.from_row": _OWN_ROWS,
 }
 _TAKES = {"bytes", "str", "Value", "Body"}
 

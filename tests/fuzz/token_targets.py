@@ -130,6 +130,7 @@ def _args_seeds() -> list[bytes]:
         (Cmd.INVOICE, "accounts", "out of its answer"),
         (Cmd.LOG_WITNESS, "witnessing", "out, cosigned"),
         (Cmd.DEVICE_HAVE, "several-devices", "its out"),
+        (Cmd.HELPER_HAVE, "helping", "ids that are lacking"),
     )
     others: list[Value] = [[cmd.value, "out", decode(example(*place))] for cmd, *place in outs]
     others += [[cmd.value, {"v": 1}] for cmd in Cmd]
@@ -225,7 +226,7 @@ _COMMANDS = tuple(
     f"protocol.command_{part}"
     for part in (
         *("parts", "record", "grant", "standing", "mandate", "pair", "account", "after", "log"),
-        *("device", "persona", "shared", "lend"),
+        *("device", "persona", "shared", "lend", "help"),
     )
 )
 

@@ -106,9 +106,12 @@ class FakeNode:
         self.calls.append((op, args))
         if op == "standing_told" and op not in self.answers:
             raise NotFound("nobody was asked for standing terms")
-        # Nothing was asked by this node, can be chosen or is shared, unless a test says so.
+        # Nothing was asked by this node, can be chosen or is shared, nobody helps, unless a test
+        # says so.
         answer = (
-            self.answers.get(op, []) if op in ("asked", "choices", "shared") else self.answers[op]
+            self.answers.get(op, [])
+            if op in ("asked", "choices", "shared", "helpers")
+            else self.answers[op]
         )
         if isinstance(answer, NodeError):
             raise answer

@@ -27,6 +27,7 @@ from entrenous.tests.protocol import (
     spec_after,
     spec_card,
     spec_devices,
+    spec_helped,
     spec_log,
     spec_parcel,
     spec_processor,
@@ -71,6 +72,7 @@ EXAMPLES: Mapping[str, Callable[[], Example]] = {
     "witnessing": spec_log.witnessing,
     "log-proof": spec_log.proven,
     "taking-back": spec_words.taking_back,
+    "helping": spec_helped.helping,
     "renewal": spec_after.renewal,
     "deletion": spec_after.deletion,
     "accounts": spec_after.accounts,
@@ -201,6 +203,12 @@ SHARED_LIMITS = (
     "PARCEL_BYTES_MAX",
     "COUNTER_WINDOW",
     "COUNTER_LEAP_MAX",
+    "LEASE_S_MAX",
+    "HELP_BYTES_MAX",
+    "HELP_ITEMS_MAX",
+    "HELP_GRANTS_MAX",
+    "HELP_SHELVES_MAX",
+    "HELP_IDS_MAX",
 )
 
 # The others: what one side decides alone, or what stands in the text or in another table.
@@ -212,7 +220,7 @@ _OF_SCHEMAS = {
 _OF_ONE_SIDE = {
     *("INVOCATION_LIFE_S", "HOSTILE_BYTES_MAX", "DELEGATIONS_REMEMBERED_BYTES_MAX"),
     *("LATE_CALLS_MAX", "PAGE_SLICE_BYTES", "SEND_BYTES", "HELLO_MS", "FRAME_MS"),
-    *("FRAME_RATE_BYTES", "CALL_MS", "WINDOW_MS"),
+    *("FRAME_RATE_BYTES", "CALL_MS", "WINDOW_MS", "HELPERS_MAX"),
     *("PING_WAITING_MS", "PING_IDLE_MS", "PING_REPLY_MS"),
 }
 # Of files that a person brings, and of programs of one's own.

@@ -1,0 +1,471 @@
+"""The helpers of this node: who was asked, whom each may serve, under which leases.
+
+    add ─▸ /helper/ask ─▸ their owner decides ─▸ /helper/decide ─▸ a helper
+    while this node is on, every few hours: a lease for each reader (`leasing.py`)
+    a grant is taken back ─▸ /helper/over in the outbox, in the same unit of work
+
+A lease is kept before it is sent: until the newest that was ever made has ended, a helper that has
+not heard of a revocation may serve, and this node says so.
+
+Everything here is a function of a transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import lru_cache
+
+from ...protocol.command import (
+    Cmd,
+    HelperAskArgs,
+    HelperDecideArgs,
+    HelperOverArgs,
+    HelperServesArgs,
+    parse_args,
+)
+from ...protocol.did import Did, check_did
+from ...protocol.errors import Code, GrantRefused
+from ...protocol.helped import make_lease
+from ...protocol.limits import HELPERS_MAX, LEASE_S_MAX
+from ...protocol.persona import Certificate, parse_certificate
+from ...protocol.wire import Body, Value
+from ..errors import NotFound, UsageError
+from ..grants.grant_given import GrantGiven
+from ..peers.outgoing import Message, Outgoing
+from ..peers.peer_devices import PeerDevices
+from ..peers.peers import Pair, Peers
+from ..store.database import Tx
+from ..store.errors import StoreDamaged
+from ..store.objects import Kind, Objects
+
+# A lease is made anew when it is as old as this: a node that is on for an hour a day is enough.
+RENEWED_EVERY_S = 4 * 3_600
+_KEYS = ("state", "asked_ms", "changed_ms", "device", "addresses", "reason", "only")
+
+
+# What this node itself stored it had made.
+_certificate = lru_cache(maxsize=4096)(parse_certificate)
+
+
+class HelperState(StrEnum):
+    """Whether a peer that was asked helps.  `removed`: it does not, and may not have heard; `gone`:
+    it has."""
+
+    ASKED = "asked"
+    HELPER = "helper"
+    REFUSED = "refused"
+    REMOVED = "removed"
+    GONE = "gone"
+
+
+_ENDED = (HelperState.REMOVED, HelperState.GONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """A peer that was asked; it serves with `device`, dialled at `addresses`.
+
+    `only`: the pairs of the readers that it may serve; all, if none is named.  Of two devices of
+    this person that know it otherwise, the one where it changed last is right.
+    """
+
+    own: Did
+    their: Did
+    state: HelperState
+    asked_ms: int
+    changed_ms: int
+    device: Did | None = None
+    addresses: tuple[str, ...] = ()
+    reason: str | None = None
+    only: tuple[tuple[Did, Did], ...] = ()
+
+    def value(self) -> Value:
+        return {
+            "state": self.state.value,
+            "asked_ms": self.asked_ms,
+            "changed_ms": self.changed_ms,
+            "device": self.device,
+            "addresses": list(self.addresses),
+            "reason": self.reason,
+            "only": [list(one) for one in self.only],
+        }
+
+    @classmethod
+    def from_row(cls, name: Value, value: Value) -> Helper:
+        body = Body.open(value, "a helper in the store", _KEYS)
+        device = body.maybe_text("device")
+        match name:
+            case [str(own), str(their)]:
+                return cls(
+                    check_did(own),
+                    check_did(their),
+                    HelperState(body.text("state")),
+                    body.integer("asked_ms"),
+                    body.integer("changed_ms"),
+                    None if device is None else check_did(device),
+                    tuple(_text(one) for one in body.items("addresses", items_max=64)),
+                    body.maybe_text("reason", chars_max=4_096),
+                    tuple(map(_pair, body.items("only", items_max=4_096))),
+                )
+            case _:
+                raise StoreDamaged("a helper in the store has not the form of one")
+
+    def may_serve(self, own: Did, their: Did) -> bool:
+        """Whether it is let serve this reader; nobody serves itself."""
+        if (own, their) == (self.own, self.their):
+            return False
+        return not self.only or (own, their) in self.only
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """The newest lease of a helper for one reader: pair `own`, `their`.
+
+    `grants`: what is on the shelf, each with the number of its keyset, 0 for none.  `kept_ms`: when
+    the helper said that it has it, None if it has not; `told`: as whom the reader knows the helper.
+    """
+
+    helper: tuple[Did, Did]
+    own: Did
+    their: Did
+    lease: Certificate
+    grants: tuple[tuple[bytes, int], ...]
+    kept_ms: int | None
+    told: Value
+
+    def value(self) -> Value:
+        return {
+            "lease": self.lease.signed.raw,
+            "grants": [[cid, n] for cid, n in self.grants],
+            "kept_ms": self.kept_ms,
+            "told": self.told,
+        }
+
+    @classmethod
+    def from_row(cls, name: Value, value: Value) -> Leased:
+        body = Body.open(value, "a lease in the store", ("lease", "grants", "kept_ms", "told"))
+        grants: list[tuple[bytes, int]] = []
+        for item in body.items("grants", items_max=4_096):
+            match item:
+                case [bytes(cid), int(n)]:
+                    grants.append((cid, n))
+                case _:
+                    raise StoreDamaged("a lease in the store has not the form of one")
+        match name:
+            case [str(hown), str(htheir), str(own), str(their)]:
+                return cls(
+                    (Did(hown), Did(htheir)),
+                    Did(own),
+                    Did(their),
+                    _certificate(body.data("lease")),
+                    tuple(grants),
+                    body.maybe_integer("kept_ms"),
+                    body.value("told"),
+                )
+            case _:
+                raise StoreDamaged("a lease in the store has not the form of one")
+
+
+class Helpers:
+    """Those of this node, and their leases."""
+
+    def __init__(
+        self, objects: Objects, peers: Peers, devices: PeerDevices, outgoing: Outgoing
+    ) -> None:
+        self._objects = objects
+        self._peers = peers
+        self._devices = devices
+        self._outgoing = outgoing
+
+    # who
+
+    def all(self, tx: Tx) -> list[Helper]:
+        """Everybody that was asked, in that order."""
+        found = [Helper.from_row(*one) for one in self._objects.all(tx, Kind.HELPER)]
+        return [one for one in found if one.state is not HelperState.GONE]
+
+    def willing(self, tx: Tx) -> list[Helper]:
+        """Those who have said that they help."""
+        return [one for one in self.all(tx) if one.state is HelperState.HELPER]
+
+    def find(self, tx: Tx, pair: Pair) -> Helper | None:
+        name: Value = [pair.own, pair.their]
+        value = self._objects.get(tx, Kind.HELPER, name)
+        return None if value is None else Helper.from_row(name, value)
+
+    def add(self, tx: Tx, pair: Pair, only: Sequence[Pair], now_ms: int) -> Helper:
+        """Ask a peer to help; for the readers `only`, if any are named.  Raises UsageError."""
+        found = self.find(tx, pair)
+        asked = [one for one in self.all(tx) if one.state is not HelperState.REMOVED]
+        if found is None and len(asked) >= HELPERS_MAX:
+            raise UsageError(f"{HELPERS_MAX} helpers are enough: remove one first")
+        named = tuple((one.own, one.their) for one in only)
+        if (pair.own, pair.their) in named:
+            raise UsageError(f"{pair.name} does not need a helper to read what it keeps")
+        if found is not None and found.state is HelperState.HELPER:
+            helper = replace(found, only=named)
+            self._save(tx, helper, now_ms)
+            return helper
+        helper = Helper(pair.own, pair.their, HelperState.ASKED, now_ms, now_ms, only=named)
+        self._save(tx, helper, now_ms)
+        args = HelperAskArgs(pair.their, helps=True)
+        self._outgoing.put(tx, pair, Cmd.HELPER_ASK, args.value(), now_ms)
+        return helper
+
+    def remove(self, tx: Tx, pair: Pair, now_ms: int) -> int | None:
+        """Let a peer help no more; until when it may at most, in seconds, if it has not heard.
+
+        Raises NotFound.
+        """
+        found = self.find(tx, pair)
+        if found is None or found.state in _ENDED:
+            raise NotFound(f"{pair.name} was not asked to help")
+        args = HelperAskArgs(pair.their, helps=False)
+        self._outgoing.put(tx, pair, Cmd.HELPER_ASK, args.value(), now_ms)
+        self._tell_readers(tx, found, now_ms)
+        until_s = self.until_s(tx, found, now_ms)
+        self._save(tx, replace(found, state=HelperState.REMOVED, reason=None), now_ms)
+        return until_s
+
+    def decided(self, tx: Tx, pair: Pair, args: HelperDecideArgs, now_ms: int) -> Value:
+        """A peer says whether it helps.  Raises GrantRefused if it was not asked, or names a device
+        that it has not shown."""
+        helper = self.find(tx, pair)
+        if helper is None or helper.state in _ENDED:
+            raise GrantRefused("you were not asked to help", Code.UNKNOWN_GRANT)
+        if args.device is None:
+            self._tell_readers(tx, helper, now_ms)
+            refused = replace(helper, state=HelperState.REFUSED, reason=args.reason)
+            self._save(tx, refused, now_ms)
+            return "known"
+        if args.device not in self._devices.vouching(tx, pair):
+            raise GrantRefused("a helper names a device that it has not shown", Code.AUDIENCE)
+        willing = replace(
+            helper,
+            state=HelperState.HELPER,
+            device=args.device,
+            addresses=args.addresses,
+            reason=None,
+        )
+        self._save(tx, willing, now_ms)
+        return "known"
+
+    def answered(self, tx: Tx, pair: Pair, args: HelperAskArgs, t_ms: int) -> None:
+        """A helper that was removed has heard it: no lease of its serves any more."""
+        found = self.find(tx, pair)
+        if not args.helps and found is not None and found.state is HelperState.REMOVED:
+            for one in self.leases(tx, found):
+                self._drop(tx, one)
+            self._save(tx, replace(found, state=HelperState.GONE), t_ms)
+
+    def _save(self, tx: Tx, helper: Helper, now_ms: int) -> None:
+        # Never before what it takes the place of, whatever the clock says.
+        changed = replace(helper, changed_ms=max(now_ms, helper.changed_ms + 1))
+        self._objects.put(tx, Kind.HELPER, [helper.own, helper.their], changed.value())
+
+    # leases
+
+    def leases(self, tx: Tx, helper: Helper) -> list[Leased]:
+        """The newest lease for each reader."""
+        found = [Leased.from_row(*one) for one in self._objects.all(tx, Kind.LEASED)]
+        return [one for one in found if one.helper == (helper.own, helper.their)]
+
+    def until_s(self, tx: Tx, helper: Helper, now_ms: int) -> int | None:
+        """When the last of its leases ends, in seconds; None if none holds."""
+        ends = [one.lease.exp_s for one in self.leases(tx, helper)]
+        return max((end for end in ends if end * 1000 > now_ms), default=None)
+
+    def lease(
+        self,
+        tx: Tx,
+        helper: Helper,
+        reader: Pair,
+        grants: Sequence[GrantGiven],
+        now_ms: int,
+    ) -> Leased:
+        """The lease for what `reader` may read at a helper: the newest, or a new one if that is
+        old, or of another persona or device.  The reader is told, if it was not."""
+        assert helper.device is not None
+        persona = self._peers.persona(tx, reader.own)
+        name: Value = [helper.own, helper.their, reader.own, reader.their]
+        value = self._objects.get(tx, Kind.LEASED, name)
+        before = None if value is None else Leased.from_row(name, value)
+        named = tuple((one.cid, unacknowledged(one)) for one in grants)
+        told = self._told(tx, helper)
+        if (
+            before is not None
+            and before.lease.persona == persona.did
+            and not self._is_due(before, helper, now_ms)
+        ):
+            lease = before.lease
+        else:
+            exp_s = now_ms // 1000 + LEASE_S_MAX
+            lease = make_lease(persona.key, device=helper.device, exp_s=exp_s, now_ms=now_ms)
+        leased = Leased(
+            (helper.own, helper.their), reader.own, reader.their, lease, named, None, told
+        )
+        self._objects.put(tx, Kind.LEASED, name, leased.value())
+        fresh = before is None or before.lease.persona != persona.did
+        if helper.addresses and (fresh or (before is not None and before.told != told)):
+            args = HelperServesArgs(
+                reader.their, lease.signed.raw, helper.addresses, self._name(tx, helper)
+            )
+            self._say_serves(tx, reader, args, now_ms)
+        return leased
+
+    def is_current(
+        self, tx: Tx, leased: Leased, helper: Helper, grants: Sequence[GrantGiven], now_ms: int
+    ) -> bool:
+        """Whether a helper has just these grants on a shelf, under a lease that is young, and the
+        reader knows where."""
+        named = tuple((one.cid, unacknowledged(one)) for one in grants)
+        return (
+            leased.kept_ms is not None
+            and leased.grants == named
+            and leased.told == self._told(tx, helper)
+            and not self._is_due(leased, helper, now_ms)
+        )
+
+    def _is_due(self, leased: Leased, helper: Helper, now_ms: int) -> bool:
+        left_s = leased.lease.exp_s - now_ms // 1000
+        # A clock that was set back must not leave a lease alone for as long.
+        young = LEASE_S_MAX - RENEWED_EVERY_S < left_s <= LEASE_S_MAX
+        return leased.lease.device != helper.device or not young
+
+    def kept(self, tx: Tx, leased: Leased, now_ms: int) -> None:
+        """The helper has what was leased."""
+        name: Value = [*leased.helper, leased.own, leased.their]
+        value = self._objects.get(tx, Kind.LEASED, name)
+        if value == leased.value():
+            self._objects.put(tx, Kind.LEASED, name, replace(leased, kept_ms=now_ms).value())
+
+    def only(
+        self, tx: Tx, helper: Helper, readers: Collection[tuple[Did, Did]], now_ms: int
+    ) -> None:
+        """Forget the leases of others than these readers, once they have ended; tell them."""
+        for one in self.leases(tx, helper):
+            if (one.own, one.their) not in readers:
+                if one.told is not None:
+                    self._tell_reader(tx, helper, one, now_ms)
+                    silent = replace(one, told=None)
+                    name: Value = [*one.helper, one.own, one.their]
+                    self._objects.put(tx, Kind.LEASED, name, silent.value())
+                if one.lease.exp_s * 1000 < now_ms:
+                    self._drop(tx, one)
+
+    def _drop(self, tx: Tx, leased: Leased) -> None:
+        name: Value = [*leased.helper, leased.own, leased.their]
+        self._objects.delete(tx, Kind.LEASED, name)
+
+    def _tell_readers(self, tx: Tx, helper: Helper, now_ms: int) -> None:
+        for one in self.leases(tx, helper):
+            self._tell_reader(tx, helper, one, now_ms)
+
+    def _tell_reader(self, tx: Tx, helper: Helper, leased: Leased, now_ms: int) -> None:
+        """A reader hears that a helper serves no more."""
+        reader = self._peers.find(tx, leased.own, leased.their)
+        if reader is not None:
+            name = self._name(tx, helper)
+            args = HelperServesArgs(reader.their, leased.lease.signed.raw, (), name)
+            self._say_serves(tx, reader, args, now_ms)
+
+    def _say_serves(self, tx: Tx, reader: Pair, args: HelperServesArgs, now_ms: int) -> None:
+        """Say who serves, in place of what waits to be said of the same helper."""
+        device = parse_certificate(args.cert).device
+        for id, message in self._outgoing.waiting(tx, reader):
+            if message.cmd is Cmd.HELPER_SERVES:
+                waits = parse_args(message.cmd, message.args)
+                assert isinstance(waits, HelperServesArgs)
+                if parse_certificate(waits.cert).device == device:
+                    self._outgoing.drop(tx, id)
+        self._outgoing.put(tx, reader, Cmd.HELPER_SERVES, args.value(), now_ms)
+
+    def _told(self, tx: Tx, helper: Helper) -> Value:
+        """What a reader is told of a helper."""
+        return [helper.device, list(helper.addresses), self._name(tx, helper)]
+
+    def _name(self, tx: Tx, helper: Helper) -> str:
+        return self._peers.pair(tx, helper.own, helper.their).name
+
+    # what has ended
+
+    def ended(self, tx: Tx, grant: GrantGiven, now_ms: int) -> None:
+        """A grant was taken back: each helper that may serve it is told, by way of the outbox."""
+        for helper in self.willing(tx):
+            if self._serves(tx, helper, grant.cid, now_ms) is None:
+                continue
+            pair = self._peers.pair(tx, helper.own, helper.their)
+            args = HelperOverArgs(pair.their, grant.cid)
+            self._outgoing.put(tx, pair, Cmd.HELPER_OVER, args.value(), now_ms)
+
+    def not_heard(self, tx: Tx, grants: Iterable[bytes], now_ms: int) -> list[tuple[str, int]]:
+        """The helpers that have not heard yet that one of these grants is over: what each is
+        called, and until when at most it serves, in seconds."""
+        found: dict[str, int] = {}
+        ended = list(grants)
+        for helper in self.all(tx):
+            pair = self._peers.pair(tx, helper.own, helper.their)
+            waiting = {
+                one.grant
+                for _, message in self._outgoing.waiting(tx, pair)
+                if isinstance(one := _said(message), HelperOverArgs)
+            }
+            removed = helper.state is HelperState.REMOVED
+            for cid in ended:
+                until_s = self._serves(tx, helper, cid, now_ms)
+                if until_s is not None and (removed or cid in waiting):
+                    found[pair.name] = max(until_s, found.get(pair.name, 0))
+        return sorted(found.items())
+
+    def _serves(self, tx: Tx, helper: Helper, cid: bytes, now_ms: int) -> int | None:
+        """Until when a helper may serve a grant, in seconds; None if it may not now."""
+        ends = [
+            one.lease.exp_s
+            for one in self.leases(tx, helper)
+            if one.lease.exp_s * 1000 > now_ms and any(cid == name for name, _ in one.grants)
+        ]
+        return max(ends, default=None)
+
+    def for_reader(self, tx: Tx, own: Did, their: Did) -> list[str]:
+        """What the helpers are called that may serve this reader."""
+        return [self._name(tx, one) for one in self.willing(tx) if one.may_serve(own, their)]
+
+    def named(self, tx: Tx, device: Did) -> str | None:
+        """What the owner of a device is called that helps, or has helped."""
+        for row in self._objects.all(tx, Kind.HELPER):
+            if (one := Helper.from_row(*row)).device == device:
+                return self._name(tx, one)
+        return None
+
+    def device_of(self, tx: Tx, message: Message) -> Did | None:
+        """The device that a word is for, where only one of a peer's is meant."""
+        if message.cmd not in (Cmd.HELPER_OVER, Cmd.HELPER_ASK):
+            return None
+        name: Value = [message.own, message.their]
+        value = self._objects.get(tx, Kind.HELPER, name)
+        return None if value is None else Helper.from_row(name, value).device
+
+
+def unacknowledged(grant: GrantGiven) -> int:
+    """The number of the keyset that goes with a grant to a helper: 0 if its reader has all."""
+    return 0 if grant.keyset is None or grant.n == grant.acknowledged else grant.n
+
+
+def _said(message: Message) -> object:
+    return parse_args(message.cmd, message.args) if message.cmd is Cmd.HELPER_OVER else None
+
+
+def _text(value: Value) -> str:
+    if not isinstance(value, str):
+        raise StoreDamaged("an address of a helper in the store is not text")
+    return value
+
+
+def _pair(value: Value) -> tuple[Did, Did]:
+    match value:
+        case [str(own), str(their)]:
+            return Did(own), Did(their)
+        case _:
+            raise StoreDamaged("a reader of a helper in the store is not two personas")
