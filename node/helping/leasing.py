@@ -158,9 +158,8 @@ class Leasing:
                 wait_s = LOOK_S
             with trio.move_on_after(wait_s):
                 await changed.wait()
-                if wait_s is not math.inf:
-                    # A word that is said is seldom alone; an end is told by the outbox meanwhile.
-                    await trio.sleep(PAUSE_S)
+                # A word that is said is seldom alone; an end is told by the outbox meanwhile.
+                await trio.sleep(PAUSE_S)
 
     async def keep_in_step(self) -> bool:
         """Look at every helper once; False if there is none.  Raises StoreError."""

@@ -1,9 +1,14 @@
 """Operations on helpers: who serves while this node is away, and for whom it does."""
 
+# pyright: reportUnknownMemberType=false
+# Reason: libp2p installs trio-typing, whose stale stubs hide trio's own types from pyright.
+
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+
+import trio
 
 from ...protocol.limits import ADDRESSES_MAX, HELP_SHELVES_MAX, TEXT_CHARS_MAX
 from ...protocol.trust import GrantStatus
@@ -19,6 +24,9 @@ from ..shape import to_value
 from ..store.database import Tx
 from .household import names_of
 from .operation import Args, Emit, Host
+
+# How long a revocation waits for helpers to hear of it, before it says which have not.
+HEARD_S = 2.0
 
 
 async def helpers(host: Host, args: Args, emit: Emit) -> Value:
@@ -119,9 +127,20 @@ async def _with_peer(node: Node, args: Args, step: Callable[[Tx, Pair], object])
     node.outgoing.notify()
 
 
-def not_heard(node: Node, tx: Tx, grants: Iterable[bytes], now_ms: int) -> tuple[NotHeard, ...]:
-    """The helpers that may still serve under one of these grants, until when at most."""
-    found = node.helpers.not_heard(tx, grants, now_ms)
+async def not_heard(host: Host, grants: Sequence[bytes]) -> tuple[NotHeard, ...]:
+    """The helpers that may still serve under one of these grants, until when at most: those that
+    are there have a moment to hear that it is over."""
+    node = host.node
+
+    def look(tx: Tx) -> list[tuple[str, int]]:
+        return node.helpers.not_heard(tx, grants, node.clock.now_ms())
+
+    found = await node.store.database.read(look)
+    if host.running:
+        with trio.move_on_after(HEARD_S):
+            while found:
+                await trio.sleep(0.05)
+                found = await node.store.database.read(look)
     return tuple(NotHeard(name, until_s * 1000) for name, until_s in found)
 
 

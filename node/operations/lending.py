@@ -295,6 +295,7 @@ async def revoke(host: Host, args: Args, emit: Emit) -> Value:
     if (peer is None) == (args.body.value("grant") is None):
         raise UsageError("either a grant is taken back, or all of a peer's")
     now_ms = node.clock.now_ms()
+    over: list[bytes] = []
 
     def unit(tx: Tx) -> Revoked:
         if peer is None:
@@ -308,6 +309,7 @@ async def revoke(host: Host, args: Args, emit: Emit) -> Value:
             cids = node.renewals.family(tx, cid, now_ms)
         else:
             cids = _standing(node, tx, node.peers.named(tx, peer), now_ms)
+        over.extend(cids)
         taken = [node.lending.revoke(tx, cid, now_ms) for cid in cids]
         node.checkpoint.reached(RevokeStep.DECIDED)
         still = {cid for one in taken for cid in one.still} - set(cids)
@@ -316,13 +318,12 @@ async def revoke(host: Host, args: Args, emit: Emit) -> Value:
             # The last rotation is the one whose survivors stay.
             taken[-1].survivors if taken else 0,
             tuple(sorted(still)),
-            not_heard(node, tx, cids, now_ms),
         )
 
     done = await node.store.database.write(unit)
     node.checkpoint.reached(RevokeStep.COMMITTED)
     node.outgoing.notify()
-    return to_value(done)
+    return to_value(replace(done, not_heard=await not_heard(host, over)))
 
 
 def _standing(node: Node, tx: Tx, pair: Pair, now_ms: int) -> list[bytes]:

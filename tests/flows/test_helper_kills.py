@@ -23,7 +23,6 @@ from entrenous.protocol.window import Window
 from entrenous.simulations.files import energy_file
 from entrenous.tests.flows.deaths import ForkServer, Mortal, check_at_rest, fork_server, until
 from entrenous.tests.flows.test_kills import A_DAY, DAY, FIRST, PATH, PURPOSE
-from entrenous.tests.flows.test_processor_kills import free_port
 
 DAYS = 12
 
@@ -109,7 +108,6 @@ async def three_homes(server: ForkServer, folder: Path) -> AsyncGenerator[Helped
     )
     homes = (three.owner, three.reader, three.helper)
     for home in homes:
-        home.listen = f"/ip4/127.0.0.1/tcp/{free_port()}"
         await home.start()
     file = folder / "days.xml"
     file.write_bytes(energy_file(1, first=FIRST, days=DAYS).data)
@@ -194,6 +192,8 @@ async def test_a_helper_and_its_reader_killed_at_their_steps(
                 return await three.read() == DAYS * A_DAY
 
             await until(f"the reader reads after a death at {step}", whole)
+        # She dies with the first receipt that comes back, which is told again.
+        await three.owner.start_to_die(said_of(Cmd.HELPER_RECEIPT).served)
         await three.owner.start()
 
         async def told() -> bool:
