@@ -824,7 +824,7 @@ class Node:
         yield from money_spaces(objects, self.paid_reads)
         yield from view_spaces(objects)
         yield SharedRecordSpace(self.shared)
-        yield from helper_spaces(objects)
+        yield from helper_spaces(objects, self.helpers)
 
     def _has_siblings(self, tx: Tx) -> bool:
         return self.peers.device_persona(tx) is not None

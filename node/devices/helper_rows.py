@@ -15,15 +15,21 @@ from ...crypto.canonical import encode
 from ...protocol.errors import WireError
 from ...protocol.helped import is_lease
 from ...protocol.wire import Value
-from ..helping.helpers import Helper, Leased
+from ..helping.helpers import Helper, Helpers, Leased
+from ..store.database import Tx
 from ..store.objects import Kind, Objects
 from .row_spaces import Rows, RowSpace
-from .space import Space
+from .space import Space, Taking
 
 
-def helper_spaces(objects: Objects) -> Iterable[Space]:
+def helper_spaces(objects: Objects, helpers: Helpers) -> Iterable[Space]:
     """In the order in which they are fetched."""
-    yield RowSpace("helpers", Kind.HELPER, objects, Rows(_helper, _helper_value, helper))
+
+    def keep(tx: Tx, _name: Value, _before: Helper | None, row: Helper, _taking: Taking) -> None:
+        helpers.adopt(tx, row)
+
+    how = Rows(_helper, _helper_value, helper, keep=keep)
+    yield RowSpace("helpers", Kind.HELPER, objects, how)
     yield RowSpace("leases", Kind.LEASED, objects, Rows(_leased, _leased_value, leased, says=_says))
 
 
