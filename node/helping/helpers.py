@@ -12,7 +12,7 @@ Everything here is a function of a transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -178,8 +178,8 @@ class Helpers:
         self._peers = peers
         self._devices = devices
         self._outgoing = outgoing
-        # Is told when there is a helper more, or another than before.
-        self.changed: Callable[[], None] = _nobody
+        # Whether a helper was kept here since the node began; units of work set it, in a thread.
+        self.touched = False
 
     # who
 
@@ -266,12 +266,12 @@ class Helpers:
         # Never before what it takes the place of, whatever the clock says.
         changed = replace(helper, changed_ms=max(now_ms, helper.changed_ms + 1))
         self._objects.put(tx, Kind.HELPER, [helper.own, helper.their], changed.value())
-        self.changed()
+        self.touched = True
 
     def adopt(self, tx: Tx, helper: Helper) -> None:
         """Keep what another device of this person knows of a helper."""
         self._objects.put(tx, Kind.HELPER, [helper.own, helper.their], helper.value())
-        self.changed()
+        self.touched = True
 
     # leases
 
@@ -459,10 +459,6 @@ class Helpers:
 def unacknowledged(grant: GrantGiven) -> int:
     """The number of the keyset that goes with a grant to a helper: 0 if its reader has all."""
     return 0 if grant.keyset is None or grant.n == grant.acknowledged else grant.n
-
-
-def _nobody() -> None:
-    """Nobody leases anything."""
 
 
 def _said(message: Message) -> object:

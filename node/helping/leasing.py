@@ -17,6 +17,7 @@ older state gets what it lost.  If it does not answer, it is tried again; its le
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -142,26 +143,24 @@ class Leasing:
         self._checkpoint = checkpoint
         self._there: dict[Name, _There] = {}
         self._looking = trio.Lock()
-        self._woken = trio.Event()
-        helpers.changed = self.soon
 
     async def run(self) -> None:
         """Keep every helper in step until cancelled."""
+        # Who has no helper looks once, and not again until there is one.
+        helped = True
         while True:
-            woken, changed = self._woken, self._outgoing.changed
-            helped = True
+            changed = self._outgoing.changed
             try:
-                helped = await self.keep_in_step()
+                if helped:
+                    helped = await self.keep_in_step() or self._helpers.touched
             except StoreError as error:
                 log.error("helpers_store", kind=type(error).__name__)
-            if not helped:
-                # Who has no helper does not look until there is one.
-                await woken.wait()
-            with trio.move_on_after(LOOK_S):
+            with trio.move_on_after(LOOK_S if helped else math.inf):
+                await changed.wait()
+                helped = helped or self._helpers.touched
                 if helped:
-                    await changed.wait()
-                # A word that is said is seldom alone; an end is told by the outbox meanwhile.
-                await trio.sleep(PAUSE_S)
+                    # A word that is said is seldom alone; an end is told by the outbox meanwhile.
+                    await trio.sleep(PAUSE_S)
 
     async def keep_in_step(self) -> bool:
         """Look at every helper once; False if there is none.  Raises StoreError."""
@@ -187,8 +186,6 @@ class Leasing:
         """A helper may be here again, or has something new to do: try each at once."""
         for there in self._there.values():
             there.not_before_s = 0.0
-        self._woken.set()
-        self._woken = trio.Event()
 
     async def _keep(self, helper: Helper, there: _There) -> None:
         look = await self._store.database.read(partial(self._look, helper))
