@@ -72,7 +72,11 @@ async def test_a_read_that_its_reader_never_signs_for_comes_back_one_sided(
 ) -> None:
     async with a_helping_town() as t:
         await t.owner.down()
-        monkeypatch.setattr(Link, "countersign", lambda *_: False)
+
+        def unsigned(*_: object) -> bool:
+            return False
+
+        monkeypatch.setattr(Link, "countersign", unsigned)
         await t.fetch()
         await t.owner.up()
         await settle(90)
