@@ -402,7 +402,10 @@ class Helpers:
     def ended(self, tx: Tx, grant: GrantGiven, now_ms: int) -> None:
         """A grant was taken back: each helper that may serve it is told, by way of the outbox."""
         for helper in self.willing(tx):
-            if self._serves(tx, helper, grant.cid, now_ms) is None:
+            # Also where the newest lease does not name it: the helper may have one from before.
+            leases = self.leases(tx, helper)
+            names = {(one.own, one.their) for one in leases if one.lease.exp_s * 1000 > now_ms}
+            if (grant.own, grant.their) not in names:
                 continue
             pair = self._peers.pair(tx, helper.own, helper.their)
             args = HelperOverArgs(pair.their, grant.cid)
@@ -423,6 +426,9 @@ class Helpers:
             removed = helper.state is HelperState.REMOVED
             for cid in ended:
                 until_s = self._serves(tx, helper, cid, now_ms)
+                if until_s is None and cid in waiting:
+                    # A lease made since does not name it: the helper may have the one before.
+                    until_s = self.until_s(tx, helper, now_ms)
                 if until_s is not None and (removed or cid in waiting):
                     found[pair.name] = max(until_s, found.get(pair.name, 0))
         return sorted(found.items())

@@ -115,6 +115,8 @@ class ShelfPages:
     def put(self, tx: Tx, pair: Pair, kept: KeptPages) -> None:
         """Keep pages, those that are new.  Raises GrantRefused beyond the owner's quota."""
         their, path = pair.their, kept.path
+        if not kept.pages:
+            return  # only that days of statements are gone comes without one
         owner = _owner(their)
         days = [one.entry.day for one in kept.pages]
         known = {

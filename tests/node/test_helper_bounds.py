@@ -1,0 +1,42 @@
+"""What an owner, or a helper, can make the other hold and do; and what is said of an end."""
+
+# pyright: reportUnknownMemberType=false, reportPrivateUsage=false
+# Reason: libp2p installs trio-typing, whose stale stubs hide trio's own types from pyright; a
+# hostile peer is an honest one of which a part was changed.
+
+from __future__ import annotations
+
+from entrenous.protocol.helped import KeptPages
+from entrenous.protocol.window import Window
+from entrenous.tests.node.helping_town import a_helping_town
+from entrenous.tests.node.two_nodes import CURVE, DAY, lend, revoke, settle
+
+
+async def test_pages_without_a_page_are_taken_and_nothing_comes_of_them(
+    autojump_clock: object,
+) -> None:
+    """That days of a statement are gone is said without a page."""
+    async with a_helping_town() as t:
+        before = await t.kept()
+        pair = await t.helper.peer("owner")
+        kept = KeptPages(CURVE, (), (), ())
+        shelves, now_ms = t.helper.node.shelves, t.helper.now_ms
+        await t.helper.write(lambda tx: shelves.keep(tx, pair, kept, now_ms))
+        assert await t.kept() == before
+
+
+async def test_an_end_that_a_helper_has_not_heard_is_told_though_a_newer_lease_was_made(
+    autojump_clock: object,
+) -> None:
+    """The reader has another grant: the helper, who is away, is to be given a shelf without the one
+    that was taken back, and may serve the one that it has meanwhile."""
+    async with a_helping_town() as t:
+        await lend(t.owner, t.reader, Window(CURVE, DAY - 3, DAY))
+        await t.in_step()
+        await t.helper.down()
+        await revoke(t.owner, t.given)
+        await t.in_step()
+        helpers, now_ms = t.owner.node.helpers, t.owner.now_ms
+        told = await t.owner.read(lambda tx: helpers.not_heard(tx, [t.given.cid], now_ms))
+        assert [name for name, _ in told] == ["helper"]
+        await settle()
