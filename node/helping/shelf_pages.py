@@ -163,6 +163,14 @@ class ShelfPages:
         paths[path] = sorted({*paths.get(path, ()), *months})
         self._put_paths(tx, their, paths)
 
+    def resize(self, tx: Tx, pair: Pair, before: int, now: int) -> None:
+        """What stands here for an owner beside its pages takes `now` bytes in place of `before`.
+        Raises GrantRefused beyond the owner's quota."""
+        if now > before:
+            self._quotas.charge(tx, pair, now - before)
+        elif now < before:
+            self._quotas.free(tx, pair, before - now)
+
     def only(
         self, tx: Tx, pair: Pair, path: str, days: tuple[int, int], ids: Sequence[bytes]
     ) -> list[bytes]:

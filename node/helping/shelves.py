@@ -30,8 +30,9 @@ from ...protocol.command_help import join_ids
 from ...protocol.delegation import parse_delegation
 from ...protocol.did import Did, did_of
 from ...protocol.errors import Code, GrantRefused
-from ...protocol.grant import read_grant
+from ...protocol.grant import ReadGrant, read_grant
 from ...protocol.helped import Kept, KeptPages, Served, Shelf, check_lease
+from ...protocol.limits import HELP_SHELVES_MAX
 from ...protocol.persona import Certificate, parse_certificate
 from ...protocol.trust import GrantStatus, status_at
 from ...protocol.window import Window
@@ -45,12 +46,19 @@ from ..store.objects import Kind, Objects
 from ..vault.stored import Stored
 from .shelf_pages import ShelfPages
 
+# What a shelf takes beside its lease, its grants and their keys.
+SHELF_BYTES = 512
 # Pages of an owner that does not come back are kept for so long after its last lease.
 KEPT_AFTER_MS = 30 * 86_400_000
 
 
 # What this node itself stored was verified when it came.
 _certificate = lru_cache(maxsize=4096)(parse_certificate)
+
+
+@lru_cache(maxsize=4096)
+def _grant(raw: bytes) -> ReadGrant:
+    return read_grant(parse_delegation(raw))
 
 
 class Consent(StrEnum):
@@ -125,6 +133,12 @@ class KeptShelf:
     def standing(self) -> tuple[Served, ...]:
         """Those of its grants that were not said to be over."""
         return tuple(one for one in self.grants if one.grant.cid not in self.over)
+
+    @property
+    def size(self) -> int:
+        """What is charged for it, in bytes."""
+        grants = sum(len(one.grant.delegation.raw) + len(one.keyset or b"") for one in self.grants)
+        return SHELF_BYTES + len(self.lease.signed.raw) + grants
 
     def value(self) -> Value:
         return {
@@ -253,7 +267,7 @@ class Shelves:
             standing = set(kept.shelves)
             for one in self.of(tx, pair):
                 if (one.owner, one.reader) not in standing:
-                    self._objects.delete(tx, Kind.SHELF, [one.owner, one.reader])
+                    self._unshelve(tx, pair, one)
             self._clear(tx, pair)
         return self.pages.state(tx, pair.their)
 
@@ -264,9 +278,16 @@ class Shelves:
         if before is not None and (before.own, before.their) != (pair.own, pair.their):
             raise GrantRefused("another peer has brought this shelf", Code.AUDIENCE)
         kept = KeptShelf(pair.own, pair.their, shelf.reader, shelf.lease, shelf.grants)
+        if before is None and len(self.of(tx, pair)) >= HELP_SHELVES_MAX:
+            raise GrantRefused("this node keeps no more shelves for you", Code.TOO_MUCH)
+        self.pages.resize(tx, pair, 0 if before is None else before.size, kept.size)
         self._objects.put(tx, Kind.SHELF, name, kept.value())
         if before is not None and _windows(before) != _windows(kept):
             self._clear(tx, pair)
+
+    def _unshelve(self, tx: Tx, pair: Pair, shelf: KeptShelf) -> None:
+        self._objects.delete(tx, Kind.SHELF, [shelf.owner, shelf.reader])
+        self.pages.resize(tx, pair, shelf.size, 0)
 
     def _put(self, tx: Tx, pair: Pair, kept: KeptPages) -> None:
         windows = {window for shelf in self.of(tx, pair) for window in _windows(shelf)}
@@ -303,7 +324,7 @@ class Shelves:
         gone: set[tuple[Did, Did]] = set()
         for shelf in self._shelves(tx):
             if shelf.lease.exp_s * 1000 + KEPT_AFTER_MS < now_ms:
-                self._objects.delete(tx, Kind.SHELF, [shelf.owner, shelf.reader])
+                self._unshelve(tx, self._peers.pair(tx, shelf.own, shelf.their), shelf)
                 gone.add((shelf.own, shelf.their))
         for own, their in gone:
             self.changes += 1
@@ -311,7 +332,7 @@ class Shelves:
 
     def _clear_all(self, tx: Tx, pair: Pair) -> None:
         for shelf in self.of(tx, pair):
-            self._objects.delete(tx, Kind.SHELF, [shelf.owner, shelf.reader])
+            self._unshelve(tx, pair, shelf)
         self.changes += 1
         self._clear(tx, pair)
 
@@ -385,6 +406,6 @@ def _windows(shelf: KeptShelf) -> set[Window]:
 def _served(value: Value) -> Served:
     match value:
         case [bytes(raw), bytes() | None as keyset]:
-            return Served(read_grant(parse_delegation(raw)), keyset)
+            return Served(_grant(raw), keyset)
         case _:
             raise StoreDamaged("a grant on a shelf stands in the store in another form")

@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
-from entrenous.protocol.helped import KeptPages
+import pytest
+
+from entrenous.protocol.errors import Code, GrantRefused
+from entrenous.protocol.helped import KeptPages, Shelf, Stands
 from entrenous.protocol.window import Window
 from entrenous.tests.node.helping_town import a_helping_town
 from entrenous.tests.node.two_nodes import CURVE, DAY, lend, revoke, settle
@@ -40,3 +43,39 @@ async def test_an_end_that_a_helper_has_not_heard_is_told_though_a_newer_lease_w
         told = await t.owner.read(lambda tx: helpers.not_heard(tx, [t.given.cid], now_ms))
         assert [name for name, _ in told] == ["helper"]
         await settle()
+
+
+async def test_shelves_are_charged_to_who_brings_them_and_given_back(
+    autojump_clock: object,
+) -> None:
+    """An owner can name as many personas and readers as it likes: none is free."""
+    async with a_helping_town() as t:
+        helper = t.helper.node
+        pair = await t.helper.peer("owner")
+        shelf = await t.helper.read(lambda tx: helper.shelves.shelf(tx, t.given.own, t.given.their))
+        assert shelf is not None
+        again = Shelf(shelf.reader, shelf.lease, shelf.grants)
+        before = (await t.helper.read(lambda tx: helper.quotas.of(tx, pair))).used
+        now_ms = t.helper.now_ms
+        # The same once more costs nothing; when it goes, what it took is free.
+        await t.helper.write(lambda tx: helper.shelves.keep(tx, pair, again, now_ms))
+        assert (await t.helper.read(lambda tx: helper.quotas.of(tx, pair))).used == before
+        await t.helper.write(lambda tx: helper.shelves.keep(tx, pair, Stands(()), now_ms))
+        assert (await t.helper.read(lambda tx: helper.quotas.of(tx, pair))).used == 0
+        assert (await t.kept())[0] == 0
+        # Nor is one kept where nothing more is.
+        await t.helper.write(lambda tx: helper.quotas.allow(tx, pair, shelf.size - 1))
+        with pytest.raises(GrantRefused) as refused:
+            await t.helper.write(lambda tx: helper.shelves.keep(tx, pair, again, now_ms))
+        assert refused.value.code is Code.TOO_MUCH
+
+
+async def test_no_more_shelves_are_kept_than_can_be_named(
+    autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_helping_town(helping=False) as t:
+        monkeypatch.setattr("entrenous.node.helping.shelves.HELP_SHELVES_MAX", 0)
+        await t.help()
+        helper = t.helper.node
+        kept = await t.helper.read(lambda tx: helper.shelves.shelf(tx, t.given.own, t.given.their))
+        assert kept is None
