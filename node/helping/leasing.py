@@ -18,7 +18,7 @@ older state gets what it lost.  If it does not answer, it is tried again; its le
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -77,6 +77,10 @@ AGAIN_S = 60.0
 # Pages of one call, and their bytes with the leaves of what vouches for them.
 PUT_PAGES_MAX = 512
 PUT_BYTES = 2 * 1024 * 1024
+# Statements of one call that says which of their days are gone.
+GONE_STATEMENTS = 16
+# Refusals that are of one shelf: another has brought it, or there is no room for it.
+_OF_ONE_SHELF = (Code.AUDIENCE, Code.TOO_MUCH)
 
 Name = tuple[Did, Did]
 
@@ -189,7 +193,9 @@ class Leasing:
 
     async def _keep(self, helper: Helper, there: _There) -> None:
         look = await self._store.database.read(partial(self._look, helper))
-        await self._shelves(helper, there, look)
+        refused = await self._shelves(helper, there, look)
+        if refused:
+            look = await self._store.database.read(partial(self._look, helper, without=refused))
         for path in look.pages:
             if there.digests.get(path) != look.digests[path]:
                 await self._pages(helper, look, path)
@@ -197,16 +203,19 @@ class Leasing:
         for path in set(there.digests) - set(look.pages):
             del there.digests[path]  # its shelves are gone, and its pages with them
         there.state = look.state
+        for error in refused.values():
+            raise error
 
     # what it should have
 
-    def _look(self, helper: Helper, tx: Tx) -> _Look:
+    def _look(self, helper: Helper, tx: Tx, without: Collection[Name] = ()) -> _Look:
         now_ms = self._clock.now_ms()
         pair = self._peers.pair(tx, helper.own, helper.their)
         by_reader: dict[Name, list[GrantGiven]] = {}
         for grant in self._lending.all(tx):
-            if self._is_served(tx, helper, grant, now_ms):
-                by_reader.setdefault((grant.own, grant.their), []).append(grant)
+            named = (grant.own, grant.their)
+            if named not in without and self._is_served(tx, helper, grant, now_ms):
+                by_reader.setdefault(named, []).append(grant)
         shelves = tuple(
             (self._peers.pair(tx, *name), tuple(grants[-HELP_GRANTS_MAX:]))
             for name, grants in list(by_reader.items())[-HELP_SHELVES_MAX:]
@@ -254,9 +263,10 @@ class Leasing:
 
     # shelves
 
-    async def _shelves(self, helper: Helper, there: _There, look: _Look) -> None:
+    async def _shelves(self, helper: Helper, there: _There, look: _Look) -> dict[Name, Refused]:
+        """Give what is due; the readers whose shelf was refused: that keeps no other from its."""
         now_ms = self._clock.now_ms()
-
+        refused: dict[Name, Refused] = {}
         names = tuple((reader.own_now, reader.their_now) for reader, _ in look.shelves)
         # Another device of this person may have cleared what it did not know of yet.
         again = there.stands != names and look.shared
@@ -271,7 +281,13 @@ class Leasing:
             for (reader, _), shelf in zip(look.shelves, due, strict=True):
                 if shelf is None:
                     continue
-                state = await self._give(helper, look.pair, shelf)
+                try:
+                    state = await self._give(helper, look.pair, shelf)
+                except Refused as error:
+                    if error.code not in _OF_ONE_SHELF:
+                        raise
+                    refused[reader.own, reader.their] = error
+                    continue
                 await self._store.database.write(partial(self._kept, helper, reader))
                 if state != there.state:
                     # It has lost something, or it is the first that it gets.
@@ -284,6 +300,7 @@ class Leasing:
             )
             self._outgoing.notify()
             there.stands = names
+        return refused
 
     async def _due(self, helper: Helper, look: _Look) -> list[bool]:
         """Of each shelf, whether the helper is to be given it anew."""
@@ -359,8 +376,7 @@ class Leasing:
                 if kept.pages:
                     await self._give(helper, look.pair, kept)
                 del lacking[:taken]
-        gone = await self._store.database.read(partial(self._gone, path, some))
-        if gone.statements:
+        for gone in await self._store.database.read(partial(self._gone, path, some)):
             await self._give(helper, look.pair, gone)
 
     def _gathered(self, path: str, lacking: Sequence[Stored], tx: Tx) -> tuple[KeptPages, int]:
@@ -390,11 +406,12 @@ class Leasing:
         given = tuple(segments.values()), tuple(statements.values()), tuple(pages)
         return KeptPages(path, *given), taken
 
-    def _gone(self, path: str, some: Sequence[Stored], tx: Tx) -> KeptPages:
-        """The statements of which a day is not whole any more."""
+    def _gone(self, path: str, some: Sequence[Stored], tx: Tx) -> list[KeptPages]:
+        """The statements of which a day is not whole any more, as many as one call brings."""
         named = sorted({one.statement for one in some if one.statement is not None})
-        found = (self._statement(tx, cid) for cid in named)
-        return KeptPages(path, (), tuple(one for one in found if one.gone)[:64], ())
+        found = [one for cid in named if (one := self._statement(tx, cid)).gone]
+        starts = range(0, len(found), GONE_STATEMENTS)
+        return [KeptPages(path, (), tuple(found[at : at + GONE_STATEMENTS]), ()) for at in starts]
 
     def _statement(self, tx: Tx, cid: bytes) -> KeptStatement:
         value = self._serving.statement_kept(tx, cid)

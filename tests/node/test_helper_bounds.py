@@ -6,13 +6,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 
+from entrenous.node.config import Role
+from entrenous.node.peers.peers import Pair
+from entrenous.node.store.database import Tx
 from entrenous.protocol.errors import Code, GrantRefused
-from entrenous.protocol.helped import KeptPages, Shelf, Stands
+from entrenous.protocol.helped import Kept, KeptPages, Shelf, Stands
 from entrenous.protocol.window import Window
+from entrenous.protocol.wire import Value
 from entrenous.tests.node.helping_town import a_helping_town
-from entrenous.tests.node.two_nodes import CURVE, DAY, lend, revoke, settle
+from entrenous.tests.node.two_nodes import CURVE, DAY, lend, meet, revoke, settle
 
 
 async def test_pages_without_a_page_are_taken_and_nothing_comes_of_them(
@@ -79,3 +86,48 @@ async def test_no_more_shelves_are_kept_than_can_be_named(
         helper = t.helper.node
         kept = await t.helper.read(lambda tx: helper.shelves.shelf(tx, t.given.own, t.given.their))
         assert kept is None
+
+
+async def test_a_reader_that_brings_its_own_shelf_keeps_no_other_reader_from_its(
+    autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader holds its lease and its grants, and may be helped by the same node: what the owner
+    brings for it then is refused, and only that."""
+    async with a_helping_town(helping=False) as t:
+        other = await t.town.party("other", Role.ORGANISATION)
+        await meet(t.owner, other)
+        given = await lend(t.owner, other, Window(CURVE, DAY - 3, DAY))
+        shelves = t.helper.node.shelves
+        real = shelves.keep
+
+        def keep(tx: Tx, pair: Pair, kept: Kept, now_ms: int) -> Value:
+            if isinstance(kept, Shelf) and kept.reader == t.given.their:
+                raise GrantRefused("another peer has brought this shelf", Code.AUDIENCE)
+            return real(tx, pair, kept, now_ms)
+
+        monkeypatch.setattr(shelves, "keep", keep)
+        await t.help()
+        kept = await t.helper.read(lambda tx: shelves.shelf(tx, given.own, given.their))
+        assert kept is not None
+        assert (await t.kept())[0] == 4
+        assert await t.helper.read(lambda tx: shelves.shelf(tx, t.given.own, t.given.their)) is None
+
+
+async def test_a_day_that_is_gone_is_told_of_each_statement(
+    autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("entrenous.node.helping.leasing.GONE_STATEMENTS", 1)
+    async with a_helping_town(helping=False) as t:
+        leasing = t.owner.node.leasing
+        cids = [bytes([n]) * 36 for n in range(3)]
+        stored = await t.owner.read(lambda tx: t.owner.node.vault.stored(tx, CURVE, DAY - 2, DAY))
+        some = [replace(one, statement=cid) for one, cid in zip(stored, cids, strict=True)]
+        gone = SimpleNamespace(gone=(DAY,))
+        whole = SimpleNamespace(gone=())
+
+        def statement(_tx: Tx, cid: bytes) -> SimpleNamespace:
+            return whole if cid == cids[1] else gone
+
+        monkeypatch.setattr(leasing, "_statement", statement)
+        told = await t.owner.read(lambda tx: leasing._gone(CURVE, some, tx))
+        assert [len(one.statements) for one in told] == [1, 1]
