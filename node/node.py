@@ -682,6 +682,7 @@ class Node:
             links=self.links,
             head=self.log_head,
             lines=self.lines,
+            peer_devices=self.peer_devices,
             say_where=self._say_where,
             checkpoint=ground.checkpoint,
         )

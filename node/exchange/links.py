@@ -397,7 +397,7 @@ class Links:
         failed: NodeError | None = None
         for one in known:
             try:
-                return await self._dial(pair, one.device, one.addresses)
+                return await self._dial(pair, one.device, one.addresses, device)
             except (Away, Refused) as error:
                 self._remember_away(one.device)
                 failed = failed or error
@@ -413,7 +413,11 @@ class Links:
         for link in list(self._links.get((pair.own, pair.their), {}).values()):
             link.close(sentence)
 
-    async def _dial(self, pair: Pair, key: bytes, addresses: Sequence[str]) -> Link:
+    async def _dial(
+        self, pair: Pair, key: bytes, addresses: Sequence[str], wanted: Did | None = None
+    ) -> Link:
+        """A new link to the device `key`; or another one that came meanwhile, if it is to the
+        `wanted` device, or if any will do."""
         nursery = self._nursery
         if nursery is None:
             raise Away("this node is not on the network: start it with `entrenous up`")
@@ -424,7 +428,7 @@ class Links:
             lambda tx: (self._peers.persona_in(tx, pair), self._peers.last_taken(tx, pair, device))
         )
         # The peer may have dialled meanwhile: what was chosen then stays.
-        if (present := await self._present(pair)) is not None:
+        if (present := await self._present(pair, wanted)) is not None:
             await link.leave()
             return present
 
@@ -442,7 +446,7 @@ class Links:
             await self.until_open(link, pair.name)
         except Away:
             # Ours gave way to the one that the peer dialled at the same moment.
-            if (present := await self._present(pair)) is None:
+            if (present := await self._present(pair, wanted)) is None:
                 raise
             return present
         self._away.pop(key, None)

@@ -28,6 +28,7 @@ from ..errors import Away, NodeError, Refused
 from ..log.head import LogHead
 from ..peers.lines import PersonaLines
 from ..peers.outgoing import Message, Outgoing, message_of
+from ..peers.peer_devices import PeerDevices
 from ..peers.peers import Pair, Peers
 from ..steps import said_of
 from ..store.database import Tx
@@ -35,7 +36,7 @@ from ..store.errors import StoreDamaged, StoreError
 from ..store.outbox import Item
 from ..store.store import Store
 from .deliveries import Deliveries
-from .exchange import Exchange
+from .exchange import Exchange, Said
 from .follow_up import FollowUp, again
 from .links import Links
 
@@ -47,6 +48,24 @@ RETRY_LAST_MS = 600_000
 # Answers that do not verify, until the peer is asked no more: with the pauses, about an hour.  One
 # may be an accident on the way or a program that was being replaced; twelve are not.
 FAULTS_MAX = 12
+# Words about a grant: what one device of a peer's has not heard of, another may have.
+OF_GRANTS = frozenset(
+    (
+        Cmd.DECIDE,
+        Cmd.ACCEPT,
+        Cmd.DECLINE,
+        Cmd.KEYS,
+        Cmd.REVOKE,
+        Cmd.RENEW,
+        Cmd.DELETE,
+        Cmd.DELETED,
+        Cmd.ERASED,
+        Cmd.LEND,
+    )
+)
+_UNKNOWN_THERE = (Code.UNKNOWN_GRANT, Code.BUSY)
+# Where one device does not know it and another is away, it is said again after this.
+ELSEWHERE_MS = 3_600_000
 
 
 class Post:
@@ -65,6 +84,7 @@ class Post:
         links: Links,
         head: LogHead,
         lines: PersonaLines,
+        peer_devices: PeerDevices,
         say_where: Callable[[Tx, Pair, int], None],
         checkpoint: Checkpoint,
     ) -> None:
@@ -79,6 +99,7 @@ class Post:
         self._links = links
         self._head = head
         self._lines = lines
+        self._peer_devices = peer_devices
         self._say_where = say_where
         self._checkpoint = checkpoint
         self._posting: set[str] = set()
@@ -200,17 +221,15 @@ class Post:
             parts = await self._store.database.read(lambda tx: self._deliveries.parts(tx, args))
         steps = said_of(message.cmd)
         self._checkpoint.reached(steps.sending)
-        said = await self._exchange.say(
-            pair,
-            message.cmd,
-            message.args,
-            parts=parts,
-            mandate=message.mandate,
-            device=device,
-        )
+        said = await self._say(pair, message, device, parts)
+        away = False
+        if message.cmd in OF_GRANTS and said.answer.code in _UNKNOWN_THERE:
+            said, away = await self._say_to_others(pair, message, said)
         self._checkpoint.reached(steps.answered)
-        if again(message.cmd, said.answer.code):
+        if away or again(message.cmd, said.answer.code):
             due_ms = self._due_ms(item)
+            if said.answer.code is Code.UNKNOWN_GRANT:
+                due_ms = self._clock.now_ms() + ELSEWHERE_MS
             await self._store.database.write(
                 lambda tx: self._store.outbox.retry_at(tx, item.id, due_ms)
             )
@@ -224,6 +243,39 @@ class Post:
         self._checkpoint.reached(steps.kept)
         if said.answer.code is not Code.OK:
             log.warning("outbox_refused", cmd=message.cmd.value, code=said.answer.code.value)
+
+    async def _say(
+        self, pair: Pair, message: Message, device: Did | None, parts: Sequence[bytes] = ()
+    ) -> Said:
+        return await self._exchange.say(
+            pair,
+            message.cmd,
+            message.args,
+            parts=parts,
+            mandate=message.mandate,
+            device=device,
+        )
+
+    async def _say_to_others(self, pair: Pair, message: Message, said: Said) -> tuple[Said, bool]:
+        """One device of the peer does not know what this is about: perhaps another does, as long as
+        the two are out of step.  The first answer that knows, or the last; and whether a device
+        that may know was away."""
+        now_ms = self._clock.now_ms()
+        known = await self._store.database.read(lambda tx: self._peer_devices.of(tx, pair, now_ms))
+        away, asked = False, {said.invocation.aud}
+        for one in known:
+            if one.certificate.device in asked:
+                continue
+            try:
+                other = await self._say(pair, message, one.certificate.device)
+            except (Away, Refused):
+                away = True
+                continue
+            asked.add(other.invocation.aud)
+            said = other
+            if other.answer.code not in _UNKNOWN_THERE:
+                return said, False
+        return said, away
 
     async def _succeed(self, item: Item, pair: Pair) -> None:
         """Say who we are now, as whom the peer knows us; or find that it knows.
