@@ -921,6 +921,7 @@ class Node:
 
         def unit(tx: Tx) -> None:
             self.renewals.renew_due(tx, now_ms)
+            self.borrowing.accept_lacking(tx, now_ms)
             self.lending.expire(tx, now_ms)
             self.lending_on.expire(tx, now_ms)
             self.deletion_duty.run_out(tx, now_ms)

@@ -49,7 +49,7 @@ RETRY_LAST_MS = 600_000
 # may be an accident on the way or a program that was being replaced; twelve are not.
 FAULTS_MAX = 12
 # Words about a grant: what one device of a peer's has not heard of, another may have.
-OF_GRANTS = frozenset(
+_OF_GRANTS = frozenset(
     (
         Cmd.DECIDE,
         Cmd.ACCEPT,
@@ -64,8 +64,6 @@ OF_GRANTS = frozenset(
     )
 )
 _UNKNOWN_THERE = (Code.UNKNOWN_GRANT, Code.BUSY)
-# Where one device does not know it and another is away, it is said again after this.
-ELSEWHERE_MS = 3_600_000
 
 
 class Post:
@@ -222,14 +220,11 @@ class Post:
         steps = said_of(message.cmd)
         self._checkpoint.reached(steps.sending)
         said = await self._say(pair, message, device, parts)
-        away = False
-        if message.cmd in OF_GRANTS and said.answer.code in _UNKNOWN_THERE:
-            said, away = await self._say_to_others(pair, message, said)
+        if message.cmd in _OF_GRANTS and said.answer.code in _UNKNOWN_THERE:
+            said = await self._say_to_others(pair, message, said)
         self._checkpoint.reached(steps.answered)
-        if away or again(message.cmd, said.answer.code):
+        if again(message.cmd, said.answer.code):
             due_ms = self._due_ms(item)
-            if said.answer.code is Code.UNKNOWN_GRANT:
-                due_ms = self._clock.now_ms() + ELSEWHERE_MS
             await self._store.database.write(
                 lambda tx: self._store.outbox.retry_at(tx, item.id, due_ms)
             )
@@ -256,26 +251,21 @@ class Post:
             device=device,
         )
 
-    async def _say_to_others(self, pair: Pair, message: Message, said: Said) -> tuple[Said, bool]:
-        """One device of the peer does not know what this is about: perhaps another does, as long as
-        the two are out of step.  The first answer that knows, or the last; and whether a device
-        that may know was away."""
+    async def _say_to_others(self, pair: Pair, message: Message, said: Said) -> Said:
+        """One device of the peer does not know what this is about: as long as its devices are out
+        of step, another may, if it is there.  What the first said that knows, or the last."""
         now_ms = self._clock.now_ms()
         known = await self._store.database.read(lambda tx: self._peer_devices.of(tx, pair, now_ms))
-        away, asked = False, {said.invocation.aud}
+        asked = {said.invocation.aud}
         for one in known:
             if one.certificate.device in asked:
                 continue
-            try:
-                other = await self._say(pair, message, one.certificate.device)
-            except (Away, Refused):
-                away = True
-                continue
-            asked.add(other.invocation.aud)
-            said = other
-            if other.answer.code not in _UNKNOWN_THERE:
-                return said, False
-        return said, away
+            with suppress(Away, Refused):
+                said = await self._say(pair, message, one.certificate.device)
+                asked.add(said.invocation.aud)
+                if said.answer.code not in _UNKNOWN_THERE:
+                    break
+        return said
 
     async def _succeed(self, item: Item, pair: Pair) -> None:
         """Say who we are now, as whom the peer knows us; or find that it knows.

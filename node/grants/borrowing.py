@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from ...crypto.entropy import Entropy
 from ...protocol.chain import verify_delegations
-from ...protocol.command import AcceptArgs, Cmd, DecideArgs, RenewArgs, RequestArgs
+from ...protocol.command import AcceptArgs, Cmd, DecideArgs, RenewArgs, RequestArgs, parse_args
 from ...protocol.errors import Code, GrantRefused
 from ...protocol.grant import Bundle, check_bundle, parse_bundle
 from ...protocol.limits import MANDATES_OF_ONE_MAX
@@ -25,7 +25,7 @@ from ...protocol.trust import GrantStatus
 from ...protocol.wire import Value
 from ..household.mandate_kept import ProxyKept
 from ..money.paid_terms import check_paid_terms, refuse_paid_terms
-from ..peers.outgoing import Outgoing
+from ..peers.outgoing import Outgoing, message_of
 from ..peers.peers import Pair, Peers
 from ..store.database import Tx
 from ..store.objects import Kind
@@ -39,6 +39,9 @@ from .reading_held import ReadingHeld
 
 # Grants of one owner that hold at one time, before one more is taken without asking anybody.
 RENEWED_STANDING_MAX = 1_024
+
+# How often a node asks again for the keys of a grant that came without.
+LACKING_EVERY_MS = 3_600_000
 
 
 class Borrowing(ReadingHeld):
@@ -58,6 +61,7 @@ class Borrowing(ReadingHeld):
         super().__init__(store, peers, collections, lending_on, device, entropy)
         self._inbox = inbox
         self._outgoing = outgoing
+        self._lacking_due_ms = 0
         # Is told of each grant that came.
         self.began: Callable[[Tx, GrantHeld], None] = _no_clock
         # Keeps what binds us harder than we asked, for the operator; without it that is taken.
@@ -231,6 +235,28 @@ class Borrowing(ReadingHeld):
         for held in live:
             self._accept(tx, held, now_ms)
         return len(live)
+
+    def accept_lacking(self, tx: Tx, now_ms: int) -> int:
+        """Say again, once an hour, that each live grant without keys is accepted; how many.
+
+        A device of its owner that had not heard of a grant may have refused the acceptance while
+        the one that gave it was away.
+        """
+        if now_ms < self._lacking_due_ms:
+            return 0
+        self._lacking_due_ms = now_ms + LACKING_EVERY_MS
+        said = [message_of(item) for item in self._store.outbox.all(tx)]
+        waiting = [parse_args(one.cmd, one.args) for one in said if one.cmd is Cmd.ACCEPT]
+        asked = {args.grant for args in waiting if isinstance(args, AcceptArgs)}
+        lacking = [
+            held
+            for held in self._kept.without_keys(tx)
+            if held.status(now_ms) is GrantStatus.LIVE
+            if held.cid not in asked and self._peers.find(tx, *held.keyed) is not None
+        ]
+        for held in lacking:
+            self._accept(tx, held, now_ms)
+        return len(lacking)
 
     def over(self, tx: Tx, pair: Pair, cid: bytes, t_ms: int, answer: bytes) -> None:
         """The owner's signed `answer`, to an acceptance or to a read under a chain, says that a

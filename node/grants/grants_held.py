@@ -34,6 +34,12 @@ class GrantsHeld:
         found = self._objects.read_all(tx, Kind.GRANT_HELD, GrantHeld.from_value)
         return [held for _, held in found]
 
+    def without_keys(self, tx: Tx) -> list[GrantHeld]:
+        """Those for which no keyset has come; the others are not read."""
+        found = [value for _, value in self._objects.all(tx, Kind.GRANT_HELD)]
+        lacking = [one for one in found if isinstance(one, dict) and one.get("keysets") == []]
+        return [GrantHeld.from_value(value) for value in lacking]
+
     def keyed(self, tx: Tx, own: str, their: str) -> list[GrantHeld]:
         """The grants whose keys come over this pair, the oldest first."""
         if not self._objects.are_linked(tx, Kind.GRANT_HELD):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,15 @@ from trio.testing import MockClock
 from entrenous.node.errors import NotAllowed, Refused
 from entrenous.node.exchange.exchange import answer_of
 from entrenous.node.grants.grant_given import GrantGiven
+from entrenous.node.grants.grants_held import GrantsHeld
 from entrenous.node.log.head import LAPSED, HeadState
+from entrenous.node.peers.outgoing import message_of
 from entrenous.node.store.backup import snapshot
 from entrenous.node.store.database import Tx
 from entrenous.node.vault.stored import Stored, entry_of
 from entrenous.protocol.command import Cmd, HaveArgs
 from entrenous.protocol.day import UNDATED
+from entrenous.protocol.did import public_of
 from entrenous.protocol.errors import Code
 from entrenous.protocol.window import Window
 from entrenous.protocol.wire import Value, decode
@@ -304,3 +308,65 @@ async def test_a_reader_holds_one_set_of_keys_from_two_devices(
         for gen in {await generation(home), bytes(16)}:
             epoch = home.node.keystore.epoch.name
             assert keys.day_key(CURVE, epoch, gen, DAY)
+
+
+async def renewed_apart(town: Town) -> tuple[Party, Party, Party, GrantGiven]:
+    """Two devices out of each other's reach, of which one has just renewed a grant; the other one,
+    over whose link its reader speaks, has not heard of it: knows, does not, reader, grant."""
+    home, laptop, (bank,), given = await two_devices(town, "bank")
+    town.world.cut([of_device(home)], [of_device(laptop)])
+    town.world.reset_streams(of_device(home), of_device(laptop))
+    link = await bank.node.links.link_to(await bank.peer("home"))
+    spoken_to = link.server.device
+    knows, other = (laptop, home) if spoken_to == home.node.own_devices.device else (home, laptop)
+    exp_s = knows.now_ms // 1000 + 40 * DAY_S
+    fresh = await knows.write(
+        lambda tx: knows.node.renewals.renew(tx, given["bank"].cid, exp_s, knows.now_ms)
+    )
+    return knows, other, bank, fresh
+
+
+def of_device(party: Party) -> bytes:
+    return public_of(party.node.own_devices.device)
+
+
+async def keysets(reader: Party, grant: GrantGiven) -> tuple[int, ...]:
+    held = await reader.read(lambda tx: reader.node.borrowing.find(tx, grant.cid))
+    return () if held is None else held.keysets
+
+
+async def test_an_acceptance_that_one_device_does_not_know_is_said_to_the_other(
+    autojump_clock: MockClock,
+) -> None:
+    """As long as the two are apart, a reader that speaks with one has the keys of the other."""
+    async with a_town() as town:
+        knows, _, bank, fresh = await renewed_apart(town)
+        await settle(10)
+        assert await keysets(bank, fresh)
+        assert not await bank.read(bank.node.store.outbox.all)
+        assert (await knows.read(lambda tx: knows.node.lending.get(tx, fresh.cid))).keyset
+
+
+async def test_a_reader_asks_again_for_keys_that_did_not_come(autojump_clock: MockClock) -> None:
+    """Its acceptance was refused by a device that knew of no such grant, while the one that gave
+    it was away: within the hour after that is back, the reader has its keys."""
+    async with a_town() as town:
+        knows, _, bank, fresh = await renewed_apart(town)
+        await settle(10)
+        await knows.down()
+
+        def refused(tx: Tx) -> None:
+            held = bank.node.borrowing.get(tx, fresh.cid)
+            GrantsHeld(bank.node.store.objects).save(tx, replace(held, keysets=()))
+
+        await bank.write(refused)
+        await settle(3_700)
+        (waiting,) = await bank.read(bank.node.store.outbox.all)
+        assert message_of(waiting).cmd is Cmd.ACCEPT
+        town.world.heal()
+        await knows.up()
+        await settle(700)
+        assert await keysets(bank, fresh)
+        assert not await bank.read(bank.node.store.outbox.all)
+        await settle(3_700)
+        assert not await bank.read(bank.node.store.outbox.all)
