@@ -317,6 +317,13 @@ class Mortal:
         except (ControlError, NotRunning):
             return None
 
+    async def unsaid(self) -> int:
+        """How many words wait in the outbox of a home at rest."""
+        async with InlineDatabase(self.folder / "store.db") as database:
+            rows = await database.read(lambda tx: tx.one("SELECT count(*) FROM outbox"))
+        assert rows is not None
+        return int(rows[0])
+
     def faults(self) -> list[str]:
         """Lines of the node's own log that tell of a fault."""
         lines = self._log.read_text().splitlines()
@@ -346,6 +353,27 @@ async def until(what: str, holds: Callable[[], Awaitable[bool]]) -> None:
                 reason = f" ({error})"
             await trio.sleep(0.01)
     raise AssertionError(f"in {PATIENCE_S:g} s it did not come about that {what}{reason}")
+
+
+async def stop_at_rest(mortals: Sequence[Mortal]) -> None:
+    """End all, once nobody has anything left to say.
+
+    What is said after a look of a node at how things stand (at its start, each minute) may come
+    between that and its end: then they live once more, until it is said.
+    """
+
+    async def quiet() -> bool:
+        return not any([(await one.ask(Client.status)).outbox for one in mortals])
+
+    for _ in range(5):
+        await until("nobody has anything left to say", quiet)
+        for one in mortals:
+            await one.stop()
+        if not any([await one.unsaid() for one in mortals]):
+            return
+        for one in mortals:
+            await one.start()
+    raise AssertionError("each time that these nodes live, they leave something unsaid")
 
 
 Checks = Sequence[Callable[[Whole], Iterable[str]]]

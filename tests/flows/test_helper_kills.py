@@ -21,7 +21,14 @@ from entrenous.node.steps import ReadStep, RevokeStep, said_of
 from entrenous.protocol.command import Cmd
 from entrenous.protocol.window import Window
 from entrenous.simulations.files import energy_file
-from entrenous.tests.flows.deaths import ForkServer, Mortal, check_at_rest, fork_server, until
+from entrenous.tests.flows.deaths import (
+    ForkServer,
+    Mortal,
+    check_at_rest,
+    fork_server,
+    stop_at_rest,
+    until,
+)
 from entrenous.tests.flows.test_kills import A_DAY, DAY, FIRST, PATH, PURPOSE
 
 DAYS = 12
@@ -118,13 +125,7 @@ async def three_homes(server: ForkServer, folder: Path) -> AsyncGenerator[Helped
         )
         await scanner.ask(lambda client, link=invitation.link: client.pair(link, "owner"))
     yield three
-
-    async def quiet() -> bool:
-        return not any([(await home.ask(Client.status)).outbox for home in homes])
-
-    await until("nobody has anything left to say", quiet)
-    for home in homes:
-        await home.stop()
+    await stop_at_rest(homes)
     await check_at_rest(homes)
 
 
