@@ -255,7 +255,8 @@ class WhoMay:
             end = min(duty.ended, duty.over if duty.exp_ms < then_ms else NEVER)
             others = (one for one in mine if one.cid != duty.cid)
             if duty.given < fetched < end < NEVER and duty.suspended == NEVER and not duty.lost:
-                return not any(one.held_after(end) for one in others)
+                # Of one that its owner has forgotten, only its reader knows, and goes by it.
+                return not any(one.lost or one.held_after(end) for one in others)
         return False
 
     # what happens
