@@ -250,8 +250,11 @@ class Link:
 
     # giving
 
-    def in_order(self, number: int, act: Callable[[], None]) -> None:
-        """Do `act` once everything signed before `number` has been let out."""
+    def in_order(self, number: int | None, act: Callable[[], None]) -> None:
+        """Do `act` once everything signed before `number` has been let out; what has none, now."""
+        if number is None:
+            act()
+            return
         self.chain.waiting[number] = act
         while (ready := self.chain.waiting.pop(self.chain.sent + 1, None)) is not None:
             self.chain.sent += 1

@@ -23,9 +23,9 @@ from .link import Link
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Something signed and logged, to be let out in its place."""
+    """Something signed and logged, to be let out in its place; what is not signed has none."""
 
-    number: int
+    number: int | None
     let_out: Callable[[], None]
 
 

@@ -65,7 +65,7 @@ class ReadSource(Protocol):
         ...
 
     def refused(self, tx: Tx, link: Link, call: int, heard: Heard, refusal: GrantRefused) -> Ready:
-        """Sign and log a refusal."""
+        """Refuse; what is signed is logged."""
         ...
 
     def kept(self) -> None:

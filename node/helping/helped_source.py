@@ -22,7 +22,7 @@ from ...protocol.command import Cmd, HelperReceiptArgs
 from ...protocol.did import Did, did_of
 from ...protocol.errors import Code, GrantRefused
 from ...protocol.helped import check_lease
-from ...protocol.receipt import Receipt, ReceiptBody, make_answer, sign_receipt
+from ...protocol.receipt import Receipt, ReceiptBody, sign_receipt
 from ...protocol.trust import (
     Heard,
     Standing,
@@ -194,30 +194,10 @@ class HelpedSource:
         return self._outgoing.put(tx, pair, Cmd.HELPER_RECEIPT, args.value(), now_ms)
 
     def refused(self, tx: Tx, link: Link, call: int, heard: Heard, refusal: GrantRefused) -> Ready:
-        helped = _helped(link)
-        now_ms = link.now_ms()
-        answer = make_answer(
-            self._key,
-            inv=heard.inv.cid,
-            code=refusal.code,
-            out=str(refusal),
-            t_ms=now_ms,
-            prev=link.chain.given,
-        )
-        order = link.chain.number(answer.cid)
-        # Also where the shelf is gone: what was signed is logged.
-        pair = self._peers.pair(tx, helped.own, helped.their)
-        self._receipts.add(
-            tx,
-            Way.HELPED,
-            helped.owner,
-            helped.reader,
-            answer,
-            pair.key,
-            helped.lease,
-            Subject(Cmd.READ),
-        )
-        return Ready(order, lambda: link.session.answer(call, answer.signed.raw))
+        """Refused without a signed word: the owner, who is told of windows alone, would miss it in
+        front of the next."""
+        del tx, heard
+        return Ready(None, lambda: link.withdraw(call, refusal.code, str(refusal)))
 
     def kept(self) -> None:
         self._outgoing.notify()
