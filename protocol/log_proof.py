@@ -35,6 +35,7 @@ from ..crypto.merkle import SIZE_MAX, leaf_hash, verify_inclusion
 from .checkpoint_note import CheckpointNote, parse_checkpoint
 from .did import Did, check_did, did_of, public_of
 from .errors import WireError
+from .helped import is_lease
 from .invocation import Invocation
 from .limits import (
     CHECKPOINT_BYTES_MAX,
@@ -167,11 +168,18 @@ def check_log_proof(proof: LogProof) -> None:
     if proof.served:
         if proof.owner.persona != proof.certificate.persona:
             raise WireError("a proof names another persona than the one that served")
-    elif isinstance(word, Receipt) and word.body.reader != proof.owner.persona:
+    elif isinstance(word, Receipt) and proof.owner.persona not in _who_may_log(proof, word):
         raise WireError("a proof is from the log of one who neither served nor read")
     f = fingerprint(proof.k_r, word.cid)
     leaf = leaf_hash(hmac_sha256(proof.leaf_key, f))
     verify_inclusion(head.size, proof.index, leaf, proof.path, head.root)
+
+
+def _who_may_log(proof: LogProof, word: Receipt) -> tuple[Did, ...]:
+    """Whose log may hold a receipt, beside that of the device that served: its reader's and, if a
+    helper served under a lease, that of whom it served for."""
+    helped = (proof.certificate.persona,) if is_lease(proof.certificate) else ()
+    return word.body.reader, *helped
 
 
 def _word(raw: bytes) -> Receipt | Answer:

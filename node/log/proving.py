@@ -76,7 +76,8 @@ class LogProving:
 
     def _owner(self, tx: Tx, logged: Logged) -> Certificate:
         """The certificate of this device for the persona that acted."""
-        if logged.way is Way.GIVEN:
+        # A helper acts as the owner of the data, under the lease that it signed the word with.
+        if logged.way in (Way.GIVEN, Way.HELPED):
             return self._certificate(tx, logged.certificate)
         return self._peers.persona(tx, logged.own).certificate
 

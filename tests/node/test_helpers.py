@@ -14,6 +14,9 @@ from entrenous.node.helping.helpers import HelperState
 from entrenous.node.log.receipts import Way
 from entrenous.node.reads.serving import Evidence, Serving, Slice
 from entrenous.node.store.database import Tx
+from entrenous.protocol.cid import cid_text
+from entrenous.protocol.helped import is_lease
+from entrenous.protocol.log_proof import parse_log_proof
 from entrenous.protocol.window import Window
 from entrenous.tests.node.helping_town import a_helping_town
 from entrenous.tests.node.shared_town import client_of
@@ -187,3 +190,21 @@ async def test_both_sides_see_who_may_serve_and_who_has(autojump_clock: object) 
         helped = [one for one in await client_of(t.helper).log() if one.kind == "receipt"]
         assert [one.helped for one in helped] == ["owner"]
         assert [one.what for one in await client_of(t.owner).history("reader")].count("read") == 1
+
+
+async def test_both_prove_what_a_helper_served(autojump_clock: object) -> None:
+    """From the helper's own log, and from that of the owner to whom the receipt came back."""
+    async with a_helping_town() as t:
+        await t.owner.down()
+        await t.fetch()
+        await t.owner.up()
+        await settle(90)
+        words = set[str]()
+        for party in (t.owner, t.reader, t.helper):
+            (row,) = [one for one in await client_of(party).log() if one.kind == "receipt"]
+            made = await client_of(party).log_prove(str(row.index))
+            proof = parse_log_proof(made.proof)
+            assert is_lease(proof.certificate)
+            assert proof.served is (party is t.helper)
+            words.add(cid_text(proof.word.cid))
+        assert len(words) == 1

@@ -24,7 +24,7 @@ from entrenous.protocol.receipt import (
     sign_receipt,
 )
 from entrenous.tests.vectors.open_form import Case, Fault, Json, Subject, hexes
-from entrenous.tests.vectors.open_reads import asked, two_sided
+from entrenous.tests.vectors.open_reads import asked, helped, two_sided
 from entrenous.tests.vectors.open_world import (
     GRANT_KEYS,
     K_LOG,
@@ -36,7 +36,7 @@ from entrenous.tests.vectors.open_world import (
 )
 
 SIZE, BEFORE = 128, 64
-PLACES = {"receipt": 70, "answer": 71}
+PLACES = {"receipt": 70, "answer": 71, "helped": 72}
 
 
 @cache
@@ -52,6 +52,8 @@ def log_leaves() -> tuple[bytes, ...]:
     k_r = receipt_key(GRANT_KEYS["supplier"], asked().cid, 0)
     place = PLACES["receipt"]
     leaves[place] = leaf_hash(leaf_data(K_LOG, place, fingerprint(k_r, two_sided().cid)))
+    place = PLACES["helped"]
+    leaves[place] = leaf_hash(leaf_data(K_LOG, place, fingerprint(k_r, helped().cid)))
     k_r = receipt_key(K_PAIR, asked().cid, 0)
     place = PLACES["answer"]
     leaves[place] = leaf_hash(leaf_data(K_LOG, place, fingerprint(k_r, answered().cid)))

@@ -30,7 +30,7 @@ from entrenous.protocol.wire import decode
 from entrenous.tests.vectors.open_form import Case, Fault, Json, Subject
 from entrenous.tests.vectors.open_grants import supplier_bundle
 from entrenous.tests.vectors.open_log import PLACES, SIZE, answered, log_leaves
-from entrenous.tests.vectors.open_reads import asked, one_sided, two_sided
+from entrenous.tests.vectors.open_reads import asked, helped, lease, one_sided, two_sided
 from entrenous.tests.vectors.open_tokens import call, links_of
 from entrenous.tests.vectors.open_world import (
     DAY_S,
@@ -122,6 +122,23 @@ def by_reader() -> LogProof:
 
 
 @cache
+def by_helper() -> LogProof:
+    """A receipt of what a helper served, from the helper's own log."""
+    return replace(
+        proof_of(helped(), "helped"),
+        certificate=lease(),
+        owner=lease(),
+        log=make_log_owner(TABLET, LOG_SIGNING),
+    )
+
+
+@cache
+def by_who_was_helped() -> LogProof:
+    """The same receipt from the log of the person, to whom the helper gave it back."""
+    return replace(proof_of(helped(), "helped"), certificate=lease())
+
+
+@cache
 def with_call() -> LogProof:
     """A window that the reader never signed for, with its own signed call."""
     return replace(proof_of(one_sided(), "receipt"), call=asked())
@@ -155,6 +172,8 @@ def proofs() -> Subject:
         _proof_case("a receipt of one side", proof_of(one_sided(), "receipt")),
         _proof_case("a receipt of one side, with its reader's call", with_call()),
         _proof_case("a receipt, by who read", by_reader()),
+        _proof_case("a receipt, by a helper that served", by_helper()),
+        _proof_case("a receipt, by whom a helper served for", by_who_was_helped()),
         _proof_case("an answer", proof_of(answered(), "answer")),
     ]
     about = "Checkpoints, cosignatures, and files that prove one word to a stranger."
@@ -281,6 +300,20 @@ def _proof_faults() -> list[Fault]:
                 owner=STRANGER.certificate,
                 log=make_log_owner(STRANGER.device, LOG_SIGNING),
             ),
+        ),
+        has(
+            "of one for whom the helper did not serve",
+            "log-proof",
+            replace(
+                by_who_was_helped(),
+                owner=STRANGER.certificate,
+                log=make_log_owner(STRANGER.device, LOG_SIGNING),
+            ),
+        ),
+        has(
+            "of another device of the one who served",
+            "log-proof",
+            replace(good, owner=TABLET_CERTIFICATE, log=make_log_owner(TABLET, LOG_SIGNING)),
         ),
         has("a certificate that had ended", "certificate", replace(good, word=_late())),
     ]

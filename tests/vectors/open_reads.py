@@ -12,9 +12,12 @@ from entrenous.crypto.merkle import (
     tree_hash,
 )
 from entrenous.protocol.cid import cid_text
+from entrenous.protocol.did import did_of
 from entrenous.protocol.errors import Code
+from entrenous.protocol.helped import make_lease
 from entrenous.protocol.invocation import Invocation
 from entrenous.protocol.offer import Offer
+from entrenous.protocol.persona import Certificate
 from entrenous.protocol.receipt import (
     Receipt,
     ReceiptBody,
@@ -31,6 +34,7 @@ from entrenous.tests.vectors.open_form import Case, Fault, Json, Subject, hexes
 from entrenous.tests.vectors.open_tokens import call, links_of, reads
 from entrenous.tests.vectors.open_vault import Page, vault
 from entrenous.tests.vectors.open_world import (
+    DAY_S,
     FIRST_N,
     PERSON,
     READINGS,
@@ -38,6 +42,7 @@ from entrenous.tests.vectors.open_world import (
     STRANGER,
     SUPPLIER,
     T_MS,
+    T_S,
     TABLET,
     TABLET_CERTIFICATE,
     certify,
@@ -93,6 +98,20 @@ def one_sided() -> Receipt:
 @cache
 def two_sided() -> Receipt:
     return countersigned(one_sided(), countersign(one_sided(), SUPPLIER.key))
+
+
+@cache
+def lease() -> Certificate:
+    """What lets another device serve reads for the person."""
+    return make_lease(PERSON.key, device=did_of(TABLET.public), exp_s=T_S + DAY_S, now_ms=T_MS)
+
+
+@cache
+def helped() -> Receipt:
+    """The same window, served by a helper under that lease."""
+    body = replace(body_of(served()), server=lease().device)
+    signed = sign_receipt(body, TABLET)
+    return countersigned(signed, countersign(signed, SUPPLIER.key))
 
 
 def _call() -> dict[str, Json]:

@@ -114,7 +114,11 @@ export function proof(raw) {
   require(same(log.key, head.key), 'log-proof', 'the checkpoint of another log')
   const served = by.device === log.device
   if (served) require(owner.persona === by.persona, 'log-proof', 'another persona than the one that served')
-  else if (receipt) require(owner.persona === word.body.reader, 'log-proof', 'of one who neither served nor read')
+  else if (receipt) {
+    const lease = by.cmds.length === 1 && by.cmds[0] === '/record/read'
+    const may = lease ? [word.body.reader, by.persona] : [word.body.reader]
+    require(may.includes(owner.persona), 'log-proof', 'of one who neither served nor read')
+  }
   if ('call' in file) calledFor(data(file.call, 'call'), word)
   const print = hmac(data(file.k_r, 'k_r', 32), word.cid)
   const leaf = leafHash(hmac(data(file.leaf_key, 'leaf_key', 32), print))
