@@ -34,7 +34,6 @@ from ..crypto.merkle import HASH_BYTES, tree_hash
 from .cid import check_cid
 from .collection import check_path
 from .command import Cmd
-from .day import UNDATED
 from .delegation import parse_delegation
 from .did import Did, check_did
 from .errors import CapabilityError, Code, LocalProtocolError, WireError
@@ -294,9 +293,10 @@ def _statement(value: Value) -> KeptStatement:
             leaves = _leaves(joined, statement.days)
             if not equal(tree_hash(leaves), statement.root):
                 raise WireError("the days of a statement are not those that were signed")
-            days = tuple(day for day in gone if type(day) is int and 0 <= day <= UNDATED)
+            first, last = statement.first, statement.last
+            days = tuple(day for day in gone if type(day) is int and first <= day <= last)
             if list(days) != sorted(set(days)) or len(days) != len(gone):
-                raise WireError("the days of a statement that are gone do not ascend")
+                raise WireError("the days that are gone are not the statement's, or do not ascend")
             return KeptStatement(statement, leaves, days)
         case _:
             raise WireError("a statement for a helper is not a statement with its days")

@@ -111,6 +111,12 @@ def _first(kept: Kept, key: str) -> list[Value]:
     return first
 
 
+def _before() -> int:
+    """The day before the first of the statement."""
+    (given,) = pages().statements
+    return given.statement.first - 1
+
+
 def _other_keyset() -> list[Value]:
     raw, keyset = _first(shelf(), "grants")
     assert isinstance(keyset, bytes)
@@ -181,6 +187,13 @@ REFUSED: dict[str, tuple[Callable[[], bytes], type[Exception], str]] = {
         ),
         WireError,
         "do not ascend",
+    ),
+    "gone days that the statement is not about": (
+        lambda: _changed(
+            pages(), "pages", statements=[[_STATEMENT[0], _leaves(_STATEMENT), [_before()]]]
+        ),
+        WireError,
+        "are not the statement's",
     ),
     "page without its segment": (
         lambda: _changed(pages(), "pages", segments=[]),
