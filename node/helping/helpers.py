@@ -28,7 +28,7 @@ from ...protocol.command import (
 from ...protocol.did import Did, check_did
 from ...protocol.errors import Code, GrantRefused
 from ...protocol.helped import make_lease
-from ...protocol.limits import HELPERS_MAX, LEASE_S_MAX
+from ...protocol.limits import HELPERS_MAX, INVOCATION_AHEAD_S_MAX, LEASE_S_MAX
 from ...protocol.persona import Certificate, parse_certificate
 from ...protocol.wire import Body, Value
 from ..errors import NotFound, UsageError
@@ -42,6 +42,8 @@ from ..store.objects import Kind, Objects
 
 # A lease is made anew when it is as old as this: a node that is on for an hour a day is enough.
 RENEWED_EVERY_S = 4 * 3_600
+# And as much shorter than it may be as the two clocks may be apart for two nodes to talk at all.
+LEASED_S = LEASE_S_MAX - INVOCATION_AHEAD_S_MAX
 _KEYS = ("state", "asked_ms", "changed_ms", "device", "addresses", "reason", "only")
 
 
@@ -192,6 +194,11 @@ class Helpers:
         """Those who have said that they help."""
         return [one for one in self.all(tx) if one.state is HelperState.HELPER]
 
+    def shown(self, tx: Tx, helper: Helper) -> bool:
+        """Whether a helper's device is still its owner's, who may have lost and removed it."""
+        pair = self._peers.pair(tx, helper.own, helper.their)
+        return helper.device in self._devices.vouching(tx, pair)
+
     def find(self, tx: Tx, pair: Pair) -> Helper | None:
         name: Value = [pair.own, pair.their]
         value = self._objects.get(tx, Kind.HELPER, name)
@@ -242,6 +249,8 @@ class Helpers:
             refused = replace(helper, state=HelperState.REFUSED, reason=args.reason)
             self._save(tx, refused, now_ms)
             return "known"
+        if helper.state is HelperState.REFUSED:
+            raise GrantRefused("you refused, and were not asked again", Code.UNKNOWN_GRANT)
         if args.device not in self._devices.vouching(tx, pair):
             raise GrantRefused("a helper names a device that it has not shown", Code.AUDIENCE)
         willing = replace(
@@ -309,8 +318,10 @@ class Helpers:
         ):
             lease = before.lease
         else:
-            exp_s = now_ms // 1000 + LEASE_S_MAX
+            exp_s = now_ms // 1000 + LEASED_S
             lease = make_lease(persona.key, device=helper.device, exp_s=exp_s, now_ms=now_ms)
+        if before is not None and before.told is not None and _moved(before, lease):
+            self._tell_reader(tx, helper, before, now_ms)
         leased = Leased(
             (helper.own, helper.their), reader.own, reader.their, lease, named, None, told
         )
@@ -339,7 +350,7 @@ class Helpers:
     def _is_due(self, leased: Leased, helper: Helper, now_ms: int) -> bool:
         left_s = leased.lease.exp_s - now_ms // 1000
         # A clock that was set back must not leave a lease alone for as long.
-        young = LEASE_S_MAX - RENEWED_EVERY_S < left_s <= LEASE_S_MAX
+        young = LEASED_S - RENEWED_EVERY_S < left_s <= LEASE_S_MAX
         return leased.lease.device != helper.device or not young
 
     def kept(self, tx: Tx, leased: Leased, now_ms: int) -> None:
@@ -370,6 +381,9 @@ class Helpers:
     def _tell_readers(self, tx: Tx, helper: Helper, now_ms: int) -> None:
         for one in self.leases(tx, helper):
             self._tell_reader(tx, helper, one, now_ms)
+            # Asked again, it is given everything again.
+            name: Value = [*one.helper, one.own, one.their]
+            self._objects.put(tx, Kind.LEASED, name, replace(one, kept_ms=None, told=None).value())
 
     def _tell_reader(self, tx: Tx, helper: Helper, leased: Leased, now_ms: int) -> None:
         """A reader hears that a helper serves no more."""
@@ -423,7 +437,9 @@ class Helpers:
                 for _, message in self._outgoing.waiting(tx, pair)
                 if isinstance(one := _said(message), HelperOverArgs)
             }
-            removed = helper.state is HelperState.REMOVED
+            # Asked anew, it may not even have heard that it was removed before.
+            removed = helper.state in (HelperState.REMOVED, HelperState.ASKED)
+            removed = removed or not self.shown(tx, helper)
             for cid in ended:
                 until_s = self._serves(tx, helper, cid, now_ms)
                 if until_s is None and cid in waiting:
@@ -460,6 +476,12 @@ class Helpers:
         name: Value = [message.own, message.their]
         value = self._objects.get(tx, Kind.HELPER, name)
         return None if value is None else Helper.from_row(name, value).device
+
+
+def _moved(before: Leased, lease: Certificate) -> bool:
+    """Whether a helper serves with another device than before, for the same persona."""
+    persona, device = before.lease.persona, before.lease.device
+    return persona == lease.persona and device != lease.device
 
 
 def unacknowledged(grant: GrantGiven) -> int:

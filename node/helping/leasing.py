@@ -77,12 +77,18 @@ AGAIN_S = 60.0
 # Pages of one call, and their bytes with the leaves of what vouches for them.
 PUT_PAGES_MAX = 512
 PUT_BYTES = 2 * 1024 * 1024
+# Days that are gone, of all statements of one call: each is a value to read (HELP_ITEMS_MAX).
+PUT_DAYS = 32_768
 # Statements of one call that says which of their days are gone.
 GONE_STATEMENTS = 16
 # Refusals that are of one shelf: another has brought it, or there is no room for it.
 _OF_ONE_SHELF = (Code.AUDIENCE, Code.TOO_MUCH)
 
 Name = tuple[Did, Did]
+
+
+class _TooManyPages(Refused):
+    """Of one collection a day has more pages than a helper can be told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +178,23 @@ class Leasing:
             helpers = await self._store.database.read(self._helpers.willing)
             # An old copy would lease what was taken back since.
             if self._head.serves:
-                await self._keep_all(helpers)
+                await self._keep_all(await self._shown(helpers))
             return bool(helpers)
+
+    async def _shown(self, helpers: Sequence[Helper]) -> list[Helper]:
+        """Those whose device is still one that its owner shows; readers hear of the others."""
+        read, write = self._store.database.read, self._store.database.write
+        shown = await read(lambda tx: [one for one in helpers if self._helpers.shown(tx, one)])
+        for one in helpers:
+            if one not in shown and await write(partial(self._left, one)):
+                self._outgoing.notify()
+        return shown
+
+    def _left(self, helper: Helper, tx: Tx) -> bool:
+        """Whether there is a reader that hears only now that a helper serves no more."""
+        known = any(one.told is not None for one in self._helpers.leases(tx, helper))
+        self._helpers.only(tx, helper, (), self._clock.now_ms())
+        return known
 
     async def _keep_all(self, helpers: Sequence[Helper]) -> None:
         for helper in helpers:
@@ -198,7 +219,11 @@ class Leasing:
             look = await self._store.database.read(partial(self._look, helper, without=refused))
         for path in look.pages:
             if there.digests.get(path) != look.digests[path]:
-                await self._pages(helper, look, path)
+                try:
+                    await self._pages(helper, look, path)
+                except _TooManyPages:
+                    # Whoever writes so much there keeps no other collection from its readers.
+                    log.info("helper_without_a_collection")
                 there.digests[path] = look.digests[path]
         for path in set(there.digests) - set(look.pages):
             del there.digests[path]  # its shelves are gone, and its pages with them
@@ -344,6 +369,11 @@ class Leasing:
         before = leases.get((reader.own, reader.their))
         if not again and self._is_current(tx, before, helper, reader, grants):
             return None
+        # Not what was taken back since the look: no end of it would be told to this helper.
+        found = [self._lending.get(tx, one.cid) for one in grants]
+        grants = [one for one in found if self._is_served(tx, helper, one, now_ms)]
+        if not grants:
+            return None
         leased = self._helpers.lease(tx, helper, reader, grants, now_ms)
         served = tuple(
             Served(
@@ -385,9 +415,9 @@ class Leasing:
         segments: dict[bytes, KeptSegment] = {}
         statements: dict[bytes, KeptStatement] = {}
         pages: list[KeptPage] = []
-        size = taken = 0
+        size = days = taken = 0
         for one in lacking[:PUT_PAGES_MAX]:
-            if taken and size + one.length > PUT_BYTES:
+            if taken and (size + one.length > PUT_BYTES or days > PUT_DAYS):
                 break
             taken += 1
             (ciphertext,) = self._store.pages.get_many(tx, [one.place()])
@@ -401,6 +431,7 @@ class Leasing:
                 statement = self._statement(tx, one.statement)
                 statements[one.statement] = statement
                 size += len(statement.leaves) * HASH_BYTES
+                days += len(statement.gone)
             pages.append(KeptPage(entry_of(one.raw), one.raw, cid, one.index, ciphertext))
             size += one.length
         given = tuple(segments.values()), tuple(statements.values()), tuple(pages)
@@ -452,7 +483,8 @@ def _ranges(path: str, some: Sequence[Stored]) -> Iterator[_Range]:
             while end > at and some[end - 1].day == some[end].day:
                 end -= 1
             if end == at:
-                raise Refused("a day has more pages than a helper is told of", Code.TOO_MUCH.value)
+                sentence = "a day has more pages than a helper is told of"
+                raise _TooManyPages(sentence, Code.TOO_MUCH.value)
         last = UNDATED if end == len(some) else some[end - 1].day
         ids = tuple(sorted(entry_of(one.raw).page_id for one in some[at:end]))
         yield _Range(path, first, last, ids)

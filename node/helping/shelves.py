@@ -14,7 +14,7 @@ Everything here is a function of a transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -48,6 +48,9 @@ from .shelf_pages import ShelfPages
 
 # What a shelf takes beside its lease, its grants and their keys.
 SHELF_BYTES = 512
+# Ended grants of one owner that are remembered: of as many readers as it may have here, for as long
+# as a shelf that still names them may be on its way.
+OVERS_MAX = HELP_SHELVES_MAX
 # Pages of an owner that does not come back are kept for so long after its last lease.
 KEPT_AFTER_MS = 30 * 86_400_000
 
@@ -314,7 +317,10 @@ class Shelves:
         """
         del now_ms
         self.check_allowed(tx, pair)
-        self._objects.put(tx, Kind.HELPED_OVER, [pair.their, args.grant], True)
+        # One that names more than it ever lent forgets its own.
+        over: list[Value] = [one for one in self._over(tx, pair.their) if one != args.grant]
+        over = [*over, args.grant][-OVERS_MAX:]
+        self._objects.put(tx, Kind.HELPED_OVER, pair.their, over)
         self.changes += 1
         self._clear(tx, pair)
         return "known"
@@ -393,9 +399,16 @@ class Shelves:
 
     def _shelf(self, tx: Tx, name: Value, value: Value) -> KeptShelf:
         shelf = KeptShelf.from_row(name, value)
-        cids = (one.grant.cid for one in shelf.grants)
-        over = [cid for cid in cids if self._objects.has(tx, Kind.HELPED_OVER, [shelf.their, cid])]
-        return replace(shelf, over=frozenset(over))
+        over = frozenset(self._over(tx, shelf.their))
+        return replace(shelf, over=frozenset(one.grant.cid for one in shelf.grants) & over)
+
+    def _over(self, tx: Tx, their: str) -> Sequence[bytes]:
+        """The grants of an owner that were said to be over, the newest last."""
+        return self._objects.read(tx, Kind.HELPED_OVER, their, _cids) or ()
+
+
+def _cids(value: Value) -> Sequence[bytes]:
+    return tuple(one for one in value if isinstance(one, bytes)) if isinstance(value, list) else ()
 
 
 def _windows(shelf: KeptShelf) -> set[Window]:

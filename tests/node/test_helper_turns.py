@@ -7,12 +7,43 @@ of the three against another."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from trio.testing import MockClock
+
+from entrenous.crypto.shares import recovery_secret
+from entrenous.node.config import Role
+from entrenous.node.helping.helpers import Helper
+from entrenous.node.helping.leasing import PUT_DAYS, _Look
+from entrenous.node.peers.peers import Pair
+from entrenous.node.store.database import Tx
+from entrenous.node.store.objects import Kind
+from entrenous.node.vault.vault import pieces_of
+from entrenous.protocol.command import HelperAskArgs, HelperDecideArgs, HelperOverArgs
+from entrenous.protocol.did import did_of
+from entrenous.protocol.errors import CapabilityError, GrantRefused
+from entrenous.protocol.helped import Kept, Shelf, check_lease
+from entrenous.protocol.limits import INVOCATION_AHEAD_S_MAX
+from entrenous.protocol.schema import METER_READING
 from entrenous.protocol.window import Window
-from entrenous.tests.node.helping_town import a_helping_town
+from entrenous.tests.node.helping_town import HelpingTown, a_helping_town
+from entrenous.tests.node.lost_device import with_words
+from entrenous.tests.node.several_devices import another, in_step
+from entrenous.tests.node.test_devices_removed import Family
 from entrenous.tests.node.test_helper_attacks import rows_of_helper
+from entrenous.tests.node.test_helpers_devices import HOUR_MS, leases
 from entrenous.tests.node.two_nodes import (
     CURVE,
     DAY,
+    GAS,
+    a_town,
+    lend,
+    meet,
+    readings,
+    revoke,
     settle,
 )
 
@@ -43,3 +74,202 @@ async def test_a_reader_that_was_refused_by_a_helper_does_not_make_it_look_as_if
         assert len(await rows_of_helper(t.owner)) >= 2
         report = await t.owner.read(t.owner.node.receipts.verify)
         assert report.gaps == 0
+
+
+# --- grants that end ------------------------------------------------------------------------------
+
+
+async def test_a_grant_that_ends_while_its_first_lease_is_made_goes_to_no_helper(
+    autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look and the lease: no end of it is told to a helper that has no lease yet."""
+    async with a_helping_town(helping=False) as t:
+        leasing = t.owner.node.leasing
+        due, give = leasing._due, leasing._give
+        given: list[Kept] = []
+
+        async def meanwhile(helper: Helper, look: _Look) -> list[bool]:
+            monkeypatch.setattr(leasing, "_due", due)
+            await revoke(t.owner, t.given)
+            return await due(helper, look)
+
+        async def told(helper: Helper, pair: Pair, kept: Kept) -> bytes:
+            given.append(kept)
+            return await give(helper, pair, kept)
+
+        monkeypatch.setattr(leasing, "_due", meanwhile)
+        monkeypatch.setattr(leasing, "_give", told)
+        await t.help()
+        assert given
+        assert not [one for one in given if isinstance(one, Shelf)]
+        assert (await t.kept())[0] == 0
+
+
+async def test_ends_that_a_helper_is_told_fill_no_disk(
+    autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of grants that it never saw an owner can name as many as it likes: the newest are kept."""
+    monkeypatch.setattr("entrenous.node.helping.shelves.OVERS_MAX", 3)
+    async with a_helping_town() as t:
+        shelves, pair = t.helper.node.shelves, await t.helper.peer("owner")
+        cids = [t.given.cid[:4] + bytes([n]) * 32 for n in range(6)]
+        for cid in (*cids, cids[4]):
+            args = HelperOverArgs(pair.own, cid)
+            await t.helper.write(lambda tx, a=args: shelves.over(tx, pair, a, t.helper.now_ms))
+        objects = t.helper.node.store.objects
+        kept = await t.helper.read(lambda tx: objects.all(tx, Kind.HELPED_OVER))
+        assert [over for _, over in kept] == [[cids[3], cids[5], cids[4]]]
+
+
+async def test_an_end_is_said_not_to_be_heard_by_a_helper_that_is_asked_anew(
+    autojump_clock: object,
+) -> None:
+    """Removed and asked again while it is away, it knows neither, and serves what it keeps."""
+    async with a_helping_town() as t:
+        owner, pair = t.owner.node, await t.owner.peer("helper")
+        await t.helper.down()
+        await t.owner.write(lambda tx: owner.helpers.remove(tx, pair, t.owner.now_ms))
+        await t.owner.write(lambda tx: owner.helpers.add(tx, pair, (), t.owner.now_ms))
+        await revoke(t.owner, t.given)
+        told = await t.owner.read(
+            lambda tx: owner.helpers.not_heard(tx, [t.given.cid], t.owner.now_ms)
+        )
+        assert [name for name, _ in told] == ["helper"]
+
+
+# --- devices and personas -------------------------------------------------------------------------
+
+
+async def test_a_helper_that_serves_with_another_device_is_not_looked_for_at_the_one_before(
+    autojump_clock: object,
+) -> None:
+    async with a_helping_town() as t:
+        second = await another(t.town, t.helper, "second")
+        await in_step(t.helper, second)
+        asking = await second.peer("owner")
+        shelves, addresses = second.node.shelves, tuple(second.node.addresses())
+        args = HelperAskArgs(asking.own, helps=True)
+        await second.write(lambda tx: shelves.asked(tx, asking, args, second.now_ms))
+        await second.write(lambda tx: shelves.allow(tx, asking, addresses, second.now_ms))
+        second.node.outgoing.notify()
+        await settle()
+        await t.in_step()
+        await settle(30)
+        owner = await t.reader.peer("owner")
+        known = await t.reader.read(lambda tx: t.reader.node.served_by.of(tx, owner))
+        assert [one.device for one in known] == [second.node.keystore.device.public]
+        await t.owner.down()
+        assert (await t.fetch()).batch is not None
+
+
+async def test_a_device_that_its_helper_removed_is_leased_to_no_more(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    """Lost or stolen, it serves under what it has until that ends; it gets no other lease, readers
+    are told, and what is taken back now is said not to be heard there."""
+    async with a_town() as town:
+        lost = await with_words(town, tmp_path, "helper")
+        helper, owner = lost.alice, await town.party("owner")
+        reader = await town.party("reader", Role.ORGANISATION)
+        await owner.fill(CURVE, DAY - 5, 6)
+        await meet(owner, reader)
+        await meet(owner, helper)
+        given = await lend(owner, reader, Window(CURVE, DAY - 5, DAY + 10))
+        t = HelpingTown(town, owner, reader, helper, given)
+        await t.help()
+        (before,) = await leases(owner)
+        laptop = await another(town, helper, "laptop")
+        await in_step(helper, laptop)
+        await helper.down()
+        await laptop.down()
+        family = Family(town, laptop, laptop, laptop, reader, recovery_secret(lost.words))
+        fresh = await family.removes(laptop, helper)
+        await fresh.up()
+        await settle(90)
+        town.clock.ahead_ms += 5 * HOUR_MS
+        await t.in_step()
+        await settle(30)
+        assert [one.lease for one in await leases(owner)] == [before.lease]
+        there = await reader.peer("owner")
+        assert await reader.read(lambda tx: reader.node.served_by.of(tx, there)) == []
+        await revoke(owner, given)
+        await settle(30)
+        told = await owner.read(
+            lambda tx: owner.node.helpers.not_heard(tx, [given.cid], owner.now_ms)
+        )
+        assert [until_s for _, until_s in told] == [before.lease.exp_s]
+
+
+async def test_who_refused_to_help_is_no_helper_until_it_is_asked_again(
+    autojump_clock: object,
+) -> None:
+    async with a_helping_town() as t:
+        helper, pair = t.helper.node, await t.helper.peer("owner")
+        await t.helper.write(lambda tx: helper.shelves.refuse(tx, pair, None, t.helper.now_ms))
+        await settle(3)
+        owner, there = t.owner.node, await t.owner.peer("helper")
+        device = did_of(helper.keystore.device.public)
+        yes = HelperDecideArgs(there.own, device, tuple(helper.addresses()), None)
+        with pytest.raises(GrantRefused, match="not asked again"):
+            await t.owner.write(lambda tx: owner.helpers.decided(tx, there, yes, t.owner.now_ms))
+        await t.help()
+        assert (await t.kept())[0] == 6
+
+
+# --- clocks ---------------------------------------------------------------------------------------
+
+
+async def test_a_lease_holds_at_a_helper_whose_clock_is_behind_as_far_as_two_nodes_can_talk(
+    autojump_clock: object,
+) -> None:
+    async with a_helping_town() as t:
+        (leased,) = await leases(t.owner)
+        for behind_s in (0, INVOCATION_AHEAD_S_MAX):
+            check_lease(leased.lease, t.owner.now_ms - behind_s * 1000)
+        with pytest.raises(CapabilityError):
+            check_lease(leased.lease, t.owner.now_ms - 3 * INVOCATION_AHEAD_S_MAX * 1000)
+
+
+# --- what is in the way ---------------------------------------------------------------------------
+
+
+async def test_a_day_of_too_many_pages_keeps_no_other_collection_from_a_helper(
+    autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source can deliver as often as it likes; what it fills is served by the owner alone."""
+    monkeypatch.setattr("entrenous.node.helping.leasing.HELP_IDS_MAX", 2)
+    async with a_helping_town(helping=False) as t:
+        await t.owner.fill(GAS, DAY, 1)
+        await lend(t.owner, t.reader, Window(GAS, DAY, DAY))
+        assert CURVE < GAS
+        vault = t.owner.node.vault
+        for number in range(3):
+            pieces = pieces_of(readings(DAY, 1, value=number))
+            await vault.write(CURVE, METER_READING, pieces, origin=bytes([number]))
+        stored = await t.owner.read(lambda tx: t.owner.node.vault.stored(tx, CURVE, DAY, DAY))
+        assert len(stored) > 2
+        await t.help()
+        pair = await t.helper.peer("owner")
+        pages = t.helper.node.shelves.pages
+        kept = await t.helper.read(lambda tx: pages.stored(tx, pair.their, GAS, DAY, DAY))
+        assert len(kept) == 1
+
+
+async def test_days_that_are_gone_are_as_few_in_one_call_as_it_can_hold(
+    autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A source that signs a year every day leaves a year of statements with a year of days gone."""
+    async with a_helping_town(helping=False) as t:
+        leasing, vault = t.owner.node.leasing, t.owner.node.vault
+        stored = await t.owner.read(lambda tx: vault.stored(tx, CURVE, DAY - 5, DAY))
+        some = [replace(one, statement=bytes([n]) * 36) for n, one in enumerate(stored)]
+        year = SimpleNamespace(leaves=(), gone=tuple(range(PUT_DAYS // 2 + 1)))
+
+        def statement(_tx: Tx, _cid: bytes) -> SimpleNamespace:
+            return year
+
+        monkeypatch.setattr(leasing, "_statement", statement)
+        kept, taken = await t.owner.read(lambda tx: leasing._gathered(CURVE, some, tx))
+        assert (len(kept.statements), taken) == (2, 2)
+        _, rest = await t.owner.read(lambda tx: leasing._gathered(CURVE, some[taken:], tx))
+        assert rest == 2
