@@ -15,7 +15,8 @@ from ...crypto.canonical import encode
 from ...protocol.errors import WireError
 from ...protocol.helped import is_lease
 from ...protocol.wire import Value
-from ..helping.helpers import Helper, Helpers, Leased
+from ..helping.helper import Helper, Leased
+from ..helping.helpers import Helpers
 from ..store.database import Tx
 from ..store.objects import Kind, Objects
 from .row_spaces import Rows, RowSpace

@@ -63,7 +63,8 @@ from ..store.database import Tx
 from ..store.errors import StoreDamaged, StoreError
 from ..store.store import Store
 from ..vault.stored import Stored, entry_of
-from .helpers import Helper, Helpers, Leased, unacknowledged
+from .helper import Helper, Leased
+from .helpers import Helpers, unacknowledged
 from .shelf_pages import state_of
 
 log = structlog.get_logger()

@@ -314,7 +314,7 @@ TARGETS: Final = (
         ("view_rows", "shared_record_space"),
         *("views", "view-periods", "shared-records"),
     ),
-    _target("rows-of-helpers", ("helper_rows", "node.helping.helpers"), "helpers", "leases"),
+    _target("rows-of-helpers", ("helper_rows", "node.helping.helper"), "helpers", "leases"),
     _target(
         "rows-of-pages",
         ("page_spaces", "erased_rows"),

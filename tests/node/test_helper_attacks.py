@@ -17,7 +17,7 @@ from entrenous.crypto.keys import DeviceKey, PersonaKey
 from entrenous.crypto.labels import Signed
 from entrenous.node.errors import Away, NodeError, Refused
 from entrenous.node.helping.helped_source import HelpedServing
-from entrenous.node.helping.helpers import Leased
+from entrenous.node.helping.helper import Leased
 from entrenous.node.reads.serving import Evidence, Slice
 from entrenous.node.store.database import Tx
 from entrenous.node.vault.stored import Stored, entry_of

@@ -16,7 +16,7 @@ from trio.testing import MockClock
 
 from entrenous.crypto.shares import recovery_secret
 from entrenous.node.config import Role
-from entrenous.node.helping.helpers import Helper
+from entrenous.node.helping.helper import Helper
 from entrenous.node.helping.leasing import PUT_DAYS, _Look
 from entrenous.node.peers.peers import Pair
 from entrenous.node.store.database import Tx

@@ -10,7 +10,7 @@ import pytest
 from entrenous.node.errors import Away, Refused
 from entrenous.node.exchange.link import Link
 from entrenous.node.helping.helped_source import HelpedServing
-from entrenous.node.helping.helpers import HelperState
+from entrenous.node.helping.helper import HelperState
 from entrenous.node.log.receipts import Way
 from entrenous.node.reads.serving import Evidence, Serving, Slice
 from entrenous.node.store.database import Tx

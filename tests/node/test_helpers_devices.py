@@ -10,7 +10,7 @@ from pathlib import Path
 from trio.testing import MockClock
 
 from entrenous.crypto.shares import recovery_secret
-from entrenous.node.helping.helpers import Leased
+from entrenous.node.helping.helper import Leased
 from entrenous.node.store.database import Tx
 from entrenous.protocol.window import Window
 from entrenous.tests.node.helping_town import HelpingTown, a_helping_town
