@@ -9,7 +9,7 @@ left, and the work is brought to its end.  Then must hold, each time:
 - after an acknowledged revocation no window is signed under that grant any more;
 - outboxes drain, keysets arrive, an import goes on by a second run, nothing is there twice.
 
-`KILLS` (default 10) is how often each step is killed; the counts are printed.
+`KILLS` (default 5; `make kills` has 10) is how often each step is killed; the counts are printed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from entrenous.tests.flows.deaths import (
     until,
 )
 
-KILLS = int(os.environ.get("KILLS", "10"))
+KILLS = int(os.environ.get("KILLS", "5"))
 # Lines that run beside each other, for the two processors that CI has.
 LINES = 2
 # Homes grow old, and slower to verify, with every death.

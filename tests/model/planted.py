@@ -268,5 +268,5 @@ PLANTED: Final[Mapping[str, Planted]] = {
     )
 }
 
-# Those that chance finds soon, without an opening.
-BY_CHANCE: Final = ("gives a wider cover", "forgets suspension at restore")
+# Those that chance finds soon, without an opening; and from which seed.
+BY_CHANCE: Final = {"gives a wider cover": 1, "forgets suspension at restore": 6}

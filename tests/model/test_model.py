@@ -45,11 +45,11 @@ def test_a_planted_fault_is_found(name: str) -> None:
         run(1, 1, steps=1, openings=(planted.opening,))
 
 
-@pytest.mark.parametrize("name", BY_CHANCE)
-def test_chance_finds_a_planted_fault(name: str) -> None:
+@pytest.mark.parametrize(("name", "number"), BY_CHANCE.items())
+def test_chance_finds_a_planted_fault(name: str, number: int) -> None:
     kinds = frozenset({"lend", "write", "read", "take back", "restore"})
     with PLANTED[name].fault(), pytest.raises((Difference, Impatient)):
-        run(1, 40, steps=12, kinds=kinds, openings=("",))
+        run(number, 40, steps=12, kinds=kinds, openings=("",))
 
 
 # --- the model itself -----------------------------------------------------------------------------

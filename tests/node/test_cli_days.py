@@ -16,6 +16,7 @@ from entrenous.node.cli.days import (
     require_whole_days,
     span,
 )
+from entrenous.node.cli.words import left_out_sentence
 from entrenous.node.errors import UsageError
 from entrenous.protocol.day import DAY_MAX, DAY_MS, UNDATED, date_of, start_ms
 
@@ -44,6 +45,16 @@ def test_in_utc_nothing_is_lost() -> None:
 def test_what_was_not_asked_for_is_not_called_left_out() -> None:
     days = span("2026-01-01", "2026-01-30", PARIS)
     assert days.left_out(days.first_day, days.last_day) == ()
+
+
+def test_where_summer_time_begins_between_both_offsets_are_said() -> None:
+    days = span("2025-03-29", "2025-04-05", PARIS)
+    assert left_out_sentence(days.left_out(), days, PARIS) == (
+        "2025-03-29 00:00 to 01:00 and 2025-04-05 02:00 to 24:00 "
+        "(your time, UTC+01:00, then UTC+02:00): days are kept by UTC"
+    )
+    winter = span("2026-01-01", "2026-01-30", PARIS)
+    assert "(your time, UTC+01:00)" in left_out_sentence(winter.left_out(), winter, PARIS)
 
 
 def test_one_local_day_holds_no_whole_utc_day() -> None:
