@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import cast
 
-from cyclopts import CycloptsError, UnknownCommandError, UnknownOptionError
+from cyclopts import CycloptsError, MissingArgumentError, UnknownCommandError, UnknownOptionError
 
 from ...crypto.errors import EntrenousError
 from ..errors import Exit, exit_of
@@ -58,6 +58,9 @@ def _usage(error: CycloptsError) -> str:
     chain = [name for name in error.command_chain or () if not name.startswith("-")]
     if isinstance(error, UnknownOptionError):
         said = renamed(" ".join(chain), error.token.keyword or error.token.value) or said
+    if isinstance(error, MissingArgumentError) and error.argument:
+        given = error.keyword is not None or error.argument.tokens
+        said = f"{error.argument.name} {'needs a value' if given else 'is missing'}"
     return f"{said}; see `{' '.join(['entrenous', *chain])} --help`"
 
 

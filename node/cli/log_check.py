@@ -17,6 +17,7 @@ from ..errors import NodeError, NotFound, UsageError
 from .days import days_in_words, moment
 from .options import USUAL, Options
 from .visible import visible
+from .words import counted
 
 
 async def check(
@@ -66,9 +67,9 @@ def _proves(proof: LogProof) -> list[str]:
         body = word.body
         days = days_in_words(body.first, body.last_day)
         found.append(
-            f"that device signed, dated {moment(body.t_ms)}, that it served {body.pages:,} pages "
-            f"({body.size:,} bytes, encrypted) of {days} to {body.reader}, as window {body.window} "
-            "of one read under one grant"
+            f"that device signed, dated {moment(body.t_ms)}, that it served "
+            f"{counted(body.pages, 'page')} ({body.size:,} bytes, encrypted) of {days} to "
+            f"{body.reader}, as window {body.window} of one read under one grant"
         )
         if not word.one_sided:
             found.append(f"{body.reader} signed that it has these pages")

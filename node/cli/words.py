@@ -99,7 +99,9 @@ def say_left_out(screen: Screen, left_out: Sequence[str], days: Span, zone: Zone
 def left_out_sentence(left_out: Sequence[str], days: Span, zone: Zone) -> str:
     """`2026-01-30 01:00 to 24:00 (your time, UTC+01:00): days are kept by UTC`."""
     hours = " and ".join(left_out)
-    return f"{hours} (your time, {zone_in_words(days.start_ms, zone)}): days are kept by UTC"
+    bounds = [one.moment_ms for one in (days.first, days.last) if one is not None]
+    zones = ", then ".join(dict.fromkeys(zone_in_words(at, zone) for at in bounds))
+    return f"{hours} (your time, {zones}): days are kept by UTC"
 
 
 def left_out_words(days: Span, windows: Sequence[Window]) -> tuple[str, ...]:

@@ -61,6 +61,7 @@ async def test_both_sides_prove_one_read_and_a_stranger_checks_it(
             (tmp_path / name).write_bytes(made.proof)
         said = checked(tmp_path / "owner")
         assert said.returncode == 0, said.stderr
+        assert "that it served 3 pages (" in said.stdout
         assert "signed that it has these pages" in said.stdout
         assert "no witness has cosigned" in said.stdout
         facts = json.loads(checked(tmp_path / "reader", "--json").stdout)
@@ -74,6 +75,16 @@ async def test_both_sides_prove_one_read_and_a_stranger_checks_it(
         assert said.stderr.startswith("entrenous: damaged proves nothing: ")
         assert len(said.stderr.splitlines()) == 1
         assert checked(tmp_path / "none").returncode == 3
+
+
+async def test_one_page_is_one_page(autojump_clock: object, tmp_path: Path) -> None:
+    async with a_town() as town:
+        _, owner, reader = await a_read(town)
+        await reader.fetch("alice", CURVE, DAY - 1, DAY - 1)
+        await settle()
+        last = max(one.index for one in await owner.log() if one.kind == "receipt")
+        (tmp_path / "proof").write_bytes((await owner.log_prove(str(last))).proof)
+        assert "that it served 1 page (" in checked(tmp_path / "proof").stdout
 
 
 async def test_a_word_is_named_by_its_place_or_its_id(autojump_clock: object) -> None:
