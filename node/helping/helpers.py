@@ -186,7 +186,7 @@ class Helpers:
         value = self._objects.get(tx, Kind.LEASED, name)
         before = None if value is None else Leased.from_row(name, value)
         named = tuple((one.cid, unacknowledged(one)) for one in grants)
-        told = self._told(tx, helper)
+        told = self._told(tx, helper, reader.their_now)
         if (
             before is not None
             and before.lease.persona == persona.did
@@ -211,7 +211,13 @@ class Helpers:
         return leased
 
     def is_current(
-        self, tx: Tx, leased: Leased, helper: Helper, grants: Sequence[GrantGiven], now_ms: int
+        self,
+        tx: Tx,
+        leased: Leased,
+        helper: Helper,
+        reader: Pair,
+        grants: Sequence[GrantGiven],
+        now_ms: int,
     ) -> bool:
         """Whether a helper has just these grants on a shelf, under a lease that is young, and the
         reader knows where."""
@@ -219,7 +225,7 @@ class Helpers:
         return (
             leased.kept_ms is not None
             and leased.grants == named
-            and leased.told == self._told(tx, helper)
+            and leased.told == self._told(tx, helper, reader.their_now)
             and not self._is_due(leased, helper, now_ms)
         )
 
@@ -280,9 +286,9 @@ class Helpers:
                     self._outgoing.drop(tx, id)
         self._outgoing.put(tx, reader, Cmd.HELPER_SERVES, args.value(), now_ms)
 
-    def _told(self, tx: Tx, helper: Helper) -> Value:
-        """What a reader is told of a helper."""
-        return [helper.device, list(helper.addresses), self._name(tx, helper)]
+    def _told(self, tx: Tx, helper: Helper, reader: Did) -> Value:
+        """What a reader is told of a helper, and as whom: who followed it may know nothing."""
+        return [helper.device, list(helper.addresses), self._name(tx, helper), reader]
 
     def _name(self, tx: Tx, helper: Helper) -> str:
         return self._peers.pair(tx, helper.own, helper.their).name

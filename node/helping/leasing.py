@@ -353,7 +353,8 @@ class Leasing:
         persona = self._peers.persona(tx, reader.own)
         if leased.lease.persona != persona.did:
             return False
-        return self._helpers.is_current(tx, leased, helper, grants, self._clock.now_ms())
+        now_ms = self._clock.now_ms()
+        return self._helpers.is_current(tx, leased, helper, reader, grants, now_ms)
 
     def _leased(
         self,

@@ -14,31 +14,51 @@ from types import SimpleNamespace
 import pytest
 from trio.testing import MockClock
 
+from entrenous.crypto.labels import Signed
 from entrenous.crypto.shares import recovery_secret
 from entrenous.node.config import Role
+from entrenous.node.errors import Away, NodeError, Refused
 from entrenous.node.helping.helper import Helper
 from entrenous.node.helping.leasing import PUT_DAYS, _Look
 from entrenous.node.peers.peers import Pair
 from entrenous.node.store.database import Tx
 from entrenous.node.store.objects import Kind
 from entrenous.node.vault.vault import pieces_of
-from entrenous.protocol.command import HelperAskArgs, HelperDecideArgs, HelperOverArgs
+from entrenous.protocol.command import (
+    HelperAskArgs,
+    HelperDecideArgs,
+    HelperOverArgs,
+    HelperReceiptArgs,
+)
 from entrenous.protocol.did import did_of
-from entrenous.protocol.errors import CapabilityError, GrantRefused
+from entrenous.protocol.errors import CapabilityError, Code, GrantRefused
 from entrenous.protocol.helped import Kept, Shelf, check_lease
 from entrenous.protocol.limits import INVOCATION_AHEAD_S_MAX
 from entrenous.protocol.schema import METER_READING
+from entrenous.protocol.session_event import RefuseReceived
+from entrenous.protocol.signed import assemble
 from entrenous.protocol.window import Window
 from entrenous.tests.node.helping_town import HelpingTown, a_helping_town
 from entrenous.tests.node.lost_device import with_words
 from entrenous.tests.node.several_devices import another, in_step
 from entrenous.tests.node.test_devices_removed import Family
-from entrenous.tests.node.test_helper_attacks import rows_of_helper
+from entrenous.tests.node.test_helper_attacks import _returned, rows_of_helper
 from entrenous.tests.node.test_helpers_devices import HOUR_MS, leases
+from entrenous.tests.node.test_views import (
+    JANUARY,
+    MARCH,
+    MONTHLY,
+    fill,
+    go_to,
+    grant_view,
+    in_town,
+)
 from entrenous.tests.node.two_nodes import (
     CURVE,
     DAY,
     GAS,
+    Party,
+    Town,
     a_town,
     lend,
     meet,
@@ -273,3 +293,169 @@ async def test_days_that_are_gone_are_as_few_in_one_call_as_it_can_hold(
         assert (len(kept.statements), taken) == (2, 2)
         _, rest = await t.owner.read(lambda tx: leasing._gathered(CURVE, some[taken:], tx))
         assert rest == 2
+
+
+async def test_a_device_that_its_reader_removed_is_served_by_no_helper_that_has_heard(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    """Its shelf goes when the owner has heard who follows the reader; who does is told where else
+    it may read, and reads there."""
+    async with a_town() as town:
+        lost = await with_words(town, tmp_path, "reader", Role.ORGANISATION)
+        reader = lost.alice
+        owner, helper = await town.party("owner"), await town.party("helper")
+        await owner.fill(CURVE, DAY - 5, 6)
+        await meet(owner, reader)
+        await meet(owner, helper)
+        given = await lend(owner, reader, Window(CURVE, DAY - 5, DAY + 10))
+        t = HelpingTown(town, owner, reader, helper, given)
+        await t.help()
+        laptop = await another(town, reader, "laptop")
+        await in_step(reader, laptop)
+        await reader.down()
+        await laptop.down()
+        family = Family(town, laptop, laptop, laptop, owner, recovery_secret(lost.words))
+        fresh = await family.removes(laptop, reader)
+        await fresh.up()
+        await settle(90)
+        await t.in_step()
+        await settle(30)
+        await owner.down()
+        shelves = await helper.read(helper.node.shelves._shelves)
+        assert given.their not in {one.reader for one in shelves}
+        # The one that was lost, as it was.
+        await reader.up()
+        with pytest.raises((Away, Refused)):
+            await t.fetch()
+        pair = await fresh.peer("owner")
+        lent = await fresh.node.fetcher.fetch(pair, Window(CURVE, DAY - 5, DAY))
+        assert lent.batch is not None
+
+
+async def test_a_receipt_of_before_a_succession_is_taken_after_it(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    """What was read under a lease of the persona that was followed was read."""
+    async with a_town() as town:
+        lost = await with_words(town, tmp_path, "owner")
+        owner = lost.alice
+        reader, helper = await town.party("reader"), await town.party("helper")
+        await owner.fill(CURVE, DAY - 5, 6)
+        await meet(owner, reader)
+        await meet(owner, helper)
+        given = await lend(owner, reader, Window(CURVE, DAY - 5, DAY + 10))
+        t = HelpingTown(town, owner, reader, helper, given)
+        await t.help()
+        laptop = await another(town, owner, "laptop")
+        await in_step(owner, laptop)
+        await owner.down()
+        await laptop.down()
+        await t.fetch()
+        await settle()
+        family = Family(town, laptop, laptop, laptop, reader, recovery_secret(lost.words))
+        fresh = await family.removes(laptop, owner)
+        await fresh.up()
+        await settle(120)
+        (row,) = await rows_of_helper(fresh)
+        assert row.body.dlg == given.cid
+        assert not row.one_sided
+
+
+# --- what is granted ------------------------------------------------------------------------------
+
+
+@in_town
+async def test_a_helper_serves_a_view_and_not_what_it_was_made_of(town: Town, alice: Party) -> None:
+    go_to(town, MARCH + 20)
+    reader = await town.party("reader", Role.ORGANISATION)
+    helper = await town.party("helper")
+    await meet(alice, reader)
+    await meet(alice, helper)
+    await fill(alice, JANUARY, 70)
+    await alice.node.views.add(MONTHLY)
+    given = await grant_view(alice, reader, MONTHLY, CURVE, JANUARY, MARCH - 1)
+    t = HelpingTown(town, alice, reader, helper, given)
+    await t.help()
+    assert (await t.kept())[0] == 2
+    await alice.down()
+    lent = await t.fetch(Window(MONTHLY.path, JANUARY, MARCH - 1))
+    assert lent.batch is not None
+    assert [row["id"] for row in lent.batch.rows()] == ["2026-01/001", "2026-02/001"]
+    with pytest.raises(NodeError):
+        await t.fetch(Window(CURVE, JANUARY, JANUARY))
+
+
+async def test_a_grant_that_runs_out_is_served_no_more_under_a_lease_that_holds(
+    autojump_clock: object,
+) -> None:
+    """By the helper's clock, and by what was signed before; another grant is served on."""
+    async with a_helping_town(helping=False) as t:
+        short = await lend(t.owner, t.reader, Window(CURVE, DAY - 5, DAY - 4), days=1)
+        t.town.clock.ahead_ms += 20 * HOUR_MS
+        await t.help()
+        await t.owner.down()
+        t.town.clock.ahead_ms += short.exp_s * 1000 - t.reader.now_ms - 30_000
+        pair, window = await t.reader.peer("owner"), Window(CURVE, DAY - 5, DAY - 4)
+        link = await t.reader.node.links.link_for_read(pair)
+        others = [t.given.cid]
+        fetching, invocation = await t.reader.read(
+            lambda tx: t.reader.node.borrowing.begin(
+                tx, pair, window, link.server.device, t.reader.now_ms, None, others
+            )
+        )
+        assert fetching.grant.cid == short.cid
+        t.town.clock.ahead_ms += 60_000
+        with await link.ask(invocation.raw, fetching.proofs) as asking:
+            arrived = await asking.reply()
+        assert isinstance(arrived.event, RefuseReceived)
+        assert arrived.event.code is Code.EXPIRED
+        assert (await t.fetch()).batch is not None
+
+
+async def test_a_grant_that_was_renewed_is_served_where_the_one_before_it_was(
+    autojump_clock: object,
+) -> None:
+    async with a_helping_town() as t:
+        renewals = t.owner.node.renewals
+        exp_s = t.owner.now_ms // 1000 + 29 * 86_400
+        new = await t.owner.write(lambda tx: renewals.renew(tx, t.given.cid, exp_s, t.owner.now_ms))
+        await settle(5)
+        await t.in_step()
+        await t.owner.down()
+        assert (await t.fetch()).batch is not None
+        await t.owner.up()
+        await settle(90)
+        assert {one.body.dlg for one in await rows_of_helper(t.owner)} <= {t.given.cid, new.cid}
+        assert len(await rows_of_helper(t.owner)) == 1
+
+
+# --- receipts -------------------------------------------------------------------------------------
+
+
+async def test_a_read_that_two_helpers_bring_or_one_brings_twice_is_one_read(
+    autojump_clock: object,
+) -> None:
+    """Also where the second time it is without its reader's signature."""
+    async with a_helping_town() as t:
+        args, receipt = await _returned(t)
+        await t.owner.up()
+        await settle(90)
+        other = await t.town.party("other")
+        await meet(t.owner, other)
+        second = await t.owner.peer("other")
+        owner, now_ms = t.owner.node, t.owner.now_ms
+        await t.owner.write(lambda tx: owner.helpers.add(tx, second, (), now_ms))
+        first = await t.owner.peer("helper")
+        signature = receipt.signed.signatures[0]
+        alone = assemble(Signed.RECEIPT, receipt.body.value(), signature)
+        for pair in (first, second):
+            for raw in (args.receipt, alone.raw):
+                again = HelperReceiptArgs(pair.own, args.lease, args.call, raw)
+                await t.owner.write(
+                    lambda tx, p=pair, a=again: owner.returned.told(tx, p, a, now_ms)
+                )
+        (row,) = await rows_of_helper(t.owner)
+        assert not row.one_sided
+        stranger = await t.owner.peer("reader")
+        with pytest.raises(GrantRefused, match="not asked to help"):
+            await t.owner.write(lambda tx: owner.returned.told(tx, stranger, args, now_ms))
