@@ -15,6 +15,7 @@ from .visible import visible
 helpers_app = App(name="helpers", help="Let a peer serve for you while you are away.")
 Peer = Annotated[str, Parameter(help="The peer.")]
 
+_DID_CHARS_SHOWN = 8
 _STATES = {
     ("ours", "asked"): "asked",
     ("ours", "helper"): "serves for you",
@@ -58,7 +59,13 @@ async def helpers(*, options: Options = USUAL) -> None:
 def _row(one: HelperInfo) -> list[str]:
     until = "" if one.until_ms is None else moment(one.until_ms)
     pages = f"{one.pages:,}" if one.side == "theirs" else ""
-    return [one.peer, _STATES[one.side, one.state], ", ".join(one.readers), pages, until]
+    readers = ", ".join(_reader(name) for name in one.readers)
+    return [one.peer, _STATES[one.side, one.state], readers, pages, until]
+
+
+def _reader(name: str) -> str:
+    """A name of ours; of a persona that is no peer here, its end, as `peers` shows it."""
+    return f"…{name[-_DID_CHARS_SHOWN:]}" if name.startswith("did:key:") else name
 
 
 @helpers_app.command
@@ -84,7 +91,12 @@ async def add(
     """
     async with node_of(options) as client:
         await client.helper_add(peer, only)
+        found = await client.helpers()
+    serves = ("ours", peer, "helper") in [(one.side, one.peer, one.state) for one in found]
     options.screen.show("helpers add", {"peer": peer, "readers": list(only)})
+    if serves:
+        options.screen.say(f"{visible(peer)} serves for you already; it is told for whom.")
+        return
     options.screen.say(f"{visible(peer)} is asked to serve for you; its owner decides.")
     options.screen.say(
         "It can open nothing, and sees which collections and days there are and who reads when."

@@ -25,7 +25,8 @@ from entrenous.tests.node.cli_node import (
 UNTIL_MS = 1_767_355_200_000  # 2026-01-02, noon
 OURS = HelperInfo("ann", "ours", "helper", ("volt",), 0, 0, 1_767_225_600_000, UNTIL_MS, None)
 THEIRS = HelperInfo("ben", "theirs", "asked", (), 0, 0, 1_767_225_600_000, None, None)
-KEPT = replace(THEIRS, peer="eve", state="allowed", readers=("did:key:z6Mk",), pages=1_234)
+READER = "did:key:z6Mkec63pDiE7Ae7M49mWjJxgSzddGRJLN11wZ4PDvjdx2ZD"
+KEPT = replace(THEIRS, peer="eve", state="allowed", readers=(READER,), pages=1_234)
 NO = HelperInfo("cy", "ours", "refused", (), 0, 0, 1_767_225_600_000, None, "my disk is small")
 
 
@@ -45,6 +46,8 @@ def test_helpers_are_listed_with_whom_and_until_when(run: CommandLine) -> None:
     for word in ("ann", "serves for you", "volt", "2026-01-02", "my disk is small", "1,234"):
         assert word in done.out
     assert "helpers allow" in done.out
+    assert "…Dvjdx2ZD  " in done.out
+    assert READER not in done.out
 
 
 def test_helpers_are_printed_for_programs(run: CommandLine) -> None:
@@ -60,10 +63,17 @@ def test_helpers_are_printed_for_programs(run: CommandLine) -> None:
 
 def test_a_helper_is_asked_for_named_readers(run: CommandLine) -> None:
     run.node.answers["helper_add"] = None
+    run.node.answers["helpers"] = [replace(OURS, state="asked")]
     done = run("helpers", "add", "ann", "--for", "volt", "--for", "bank")
     assert done.code == 0
     assert run.node.asked("helper_add") == {"peer": "ann", "readers": ["volt", "bank"]}
     assert "can open nothing" in done.out
+
+
+def test_one_that_serves_already_is_not_said_to_be_asked(run: CommandLine) -> None:
+    run.node.answers["helper_add"] = None
+    done = run("helpers", "add", "ann", "--for", "volt")
+    assert (done.code, done.out) == (0, "ann serves for you already; it is told for whom.\n")
 
 
 def test_removing_says_until_when_it_may_serve(run: CommandLine) -> None:
