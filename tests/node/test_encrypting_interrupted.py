@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,12 @@ def _run(where: tuple[str, ...], *tokens: str) -> subprocess.CompletedProcess[st
     )
 
 
+def _empty_log(folder: Path) -> None:
+    """What was written before shall not look like what the command writes."""
+    with closing(sqlite3.connect(folder / "store.db")) as database:
+        assert database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+
+
 async def _eager_home(town: Town, tmp_path: Path) -> tuple[Lost, Path, bytes]:
     """A home with a year and more that was lent on terms that want it encrypted again; no node
     runs on it."""
@@ -76,6 +84,7 @@ async def test_encrypting_again_that_was_interrupted_goes_on(
         lost, folder, cid = await _eager_home(town, tmp_path)
         where = ("--home", str(folder), "--json")
         log = folder / "store.db-wal"
+        _empty_log(folder)
         done = _interrupted(where, lambda: _size(log) > WRITTEN_BYTES, "revoke", cid_text(cid))
         again = _run(where, "revoke", cid_text(cid))
         if done:
