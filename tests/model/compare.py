@@ -244,8 +244,9 @@ class Comparison:
         self._turn += 1
         for grant in list(self._model.grants.values()):
             readers, owners = self._town.of(grant.reader), self._town.of(grant.owner)
-            reader = readers[self._turn // 4 % len(readers)]
-            device = owners[self._turn // 2 % len(owners)]
+            # In eight turns each day at each device, and in sixteen from each device.
+            reader = readers[(self._turn // 2 + self._turn // 8) % len(readers)]
+            device = owners[(self._turn + self._turn // 4) % len(owners)]
             if self._town.is_on(reader) and self._town.is_on(device):
                 beside = (grant.first, grant.last, grant.last + 1, grant.first - 1)
                 await self.door(grant, beside[self._turn % 4], reader, device)
