@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from ...protocol.duty import Duty, has_duty
 from ..client import Client
 from ..errors import Exit, NotFound, UsageError
 from ..results.grants import GrantInfo, Revoked
@@ -14,6 +16,7 @@ from .encrypting import encrypted_again
 from .history import moment_of
 from .names import find, short
 from .options import USUAL, Options, node_of
+from .screen import Screen
 from .terms_words import purpose_in_words
 from .visible import visible
 from .words import counted, show_grant
@@ -77,25 +80,21 @@ async def revoke(
     async with node_of(options) as client:
         screen = options.screen
         done, taken = await _revoke(client, what)
-        again = await encrypted_again(client, screen)
         if done is None:
-            if not again:
+            if not (again := await encrypted_again(client, screen)):
                 raise UsageError("this grant was taken back already")
             screen.note(f"Taken back before; {counted(again, 'page')} encrypted again now.")
             return Exit.DONE
+        # Said before it is waited for what follows: who presses Ctrl-C then shall know.
+        screen.show("revoke", done)
+        _say_taken(screen, taken)
+        await encrypted_again(client, screen)
         standing = await client.grants()
-    screen.show("revoke", done)
     if not taken:
         screen.say(f"{what} holds no grant of yours: there was nothing to take back.")
         return Exit.DONE
-    for grant in taken:
-        screen.say(
-            f"Taken back from {grant.peer}: {short(grant.id)} ({purpose_in_words(grant.purpose)})"
-        )
-        for window in grant.windows:
-            screen.fact("", f"{window.collection}, {days_in_words(window.first, window.last)}")
-    if again:
-        screen.say(f"{counted(again, 'page')} encrypted again, as its terms say.")
+    if any(has_duty(grant.terms, Duty.ENCRYPT_AGAIN) for grant in taken):
+        screen.say("What these days hold is encrypted again, as its terms say.")
     if done.survivors:
         screen.say(f"{counted(done.survivors, 'other grant')} got new keys.")
     for helper in done.not_heard:
@@ -113,6 +112,16 @@ async def revoke(
     else:
         screen.say("Nothing of these days remains readable to them here.")
     return Exit.DONE
+
+
+def _say_taken(screen: Screen, taken: Sequence[GrantInfo]) -> None:
+    """Each grant that holds no more, and its days."""
+    for grant in taken:
+        screen.say(
+            f"Taken back from {grant.peer}: {short(grant.id)} ({purpose_in_words(grant.purpose)})"
+        )
+        for window in grant.windows:
+            screen.fact("", f"{window.collection}, {days_in_words(window.first, window.last)}")
 
 
 async def _revoke(client: Client, what: str) -> tuple[Revoked | None, list[GrantInfo]]:

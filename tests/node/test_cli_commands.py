@@ -14,13 +14,15 @@ from entrenous.node.cli.names import short
 from entrenous.node.cli.shapes import SHAPES, as_markdown
 from entrenous.node.errors import Away, NodeError, Refused
 from entrenous.node.results.deliveries import Delivered, DeliveryState
-from entrenous.node.results.grants import Revoked
+from entrenous.node.results.grants import EncryptedAgain, Revoked
 from entrenous.node.results.history import HistoryEvent, Renewed
 from entrenous.node.results.log import CheckpointInfo, ForkInfo, LogSummary, WitnessInfo
 from entrenous.node.results.node import BackedUp, Invoked
 from entrenous.node.results.peers import Invitation, Paired
 from entrenous.node.results.reads import Source
 from entrenous.protocol.cid import cid_of, cid_text
+from entrenous.protocol.duty import Duty
+from entrenous.protocol.terms import Clause, Force
 from entrenous.protocol.window import Window
 from entrenous.tests.node.cli_node import (
     ASKED,
@@ -33,6 +35,7 @@ from entrenous.tests.node.cli_node import (
     PATH,
     PEER,
     REQUEST,
+    TERMS,
     CommandLine,
     FakeNode,
     Items,
@@ -191,6 +194,24 @@ def test_a_peer_is_revoked_by_name(run: CommandLine) -> None:
     done = run("revoke", "volt")
     assert "Nothing of these days remains readable" in done.out
     assert run.node.asked("revoke") == {"grant": None, "peer": "volt"}
+
+
+def test_what_terms_want_encrypted_again_is_said_however_fast_it_went(run: CommandLine) -> None:
+    run.node.answers["revoke"] = Revoked((cid_of(b"r"),), 0, ())
+    assert "encrypted again" not in run("revoke", short(GRANT)).out
+    again = replace(TERMS, clauses=(Clause(Duty.ENCRYPT_AGAIN.value, Force.ENFORCED),))
+    run.node.answers["grants"] = [replace(GIVEN, terms=again)]
+    for pages in (0, 7):  # the node may have done some, or all, before it is asked
+        run.node.answers["encrypt_again"] = EncryptedAgain(pages)
+        assert "encrypted again, as its terms say" in run("revoke", short(GRANT)).out
+
+
+def test_who_stops_waiting_has_read_that_it_is_taken_back(run: CommandLine) -> None:
+    run.node.answers["revoke"] = Revoked((cid_of(b"r"),), 0, ())
+    run.node.answers["encrypt_again"] = NodeError("the node was stopped")
+    done = run("revoke", short(GRANT))
+    assert done.code == 1
+    assert "Taken back from volt" in done.out
 
 
 # --- asking and reading ---------------------------------------------------------------------------
