@@ -236,3 +236,49 @@ async def test_an_owner_killed_while_she_leases_and_takes_back(
             if victim is three.owner:
                 grant = await three.grant(DAY, DAY + DAYS - 1)
                 await three.keeps(DAYS)
+
+
+async def test_each_of_the_three_killed_while_the_help_begins(
+    server: ForkServer, tmp_path: Path
+) -> None:
+    """What was heard is done once and answered again: the asking, the yes, what is to be kept, and
+    the reader's being told."""
+    async with three_homes(server, tmp_path) as three:
+        await three.grant(DAY, DAY + DAYS - 1)
+        await three.helper.arm(said_of(Cmd.HELPER_ASK).served)
+        await three.owner.ask(lambda client: client.helper_add("helper"))
+        await three.helper.buried()
+        await three.helper.start()
+
+        async def asked() -> bool:
+            return any(one.state == "asked" for one in await three.helper.ask(Client.helpers))
+
+        await until("the helper is asked", asked)
+        await three.owner.arm(said_of(Cmd.HELPER_DECIDE).served)
+        await three.helper.ask(lambda client: client.helper_allow("owner"))
+        await three.owner.buried()
+        # Back again, she leases at once.
+        await three.reader.arm(said_of(Cmd.HELPER_SERVES).served)
+        await three.helper.arm("helper parts")
+        await three.owner.start()
+        await three.reader.buried()
+        await three.reader.start()
+        await three.helper.buried()
+        await three.helper.start()
+        await three.helper.arm(said_of(Cmd.HELPER_KEEP).served)
+        # Not in a minute: it is here again.
+        await three.owner.ask(lambda client: client.helper_add("helper"))
+        await three.helper.buried()
+        await three.helper.start()
+        await three.owner.ask(lambda client: client.helper_add("helper"))
+        await three.keeps(DAYS)
+        await three.owner.die()
+        assert await three.read() == DAYS * A_DAY
+        await three.owner.start()
+
+        async def told() -> bool:
+            return await three.served() == 1
+
+        await until("the owner has the receipt", told)
+        # From herself again; and she hears that her reader has the newest keys.
+        assert await three.read() == DAYS * A_DAY
