@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 from cyclopts import App, Parameter
 
@@ -28,6 +28,7 @@ from .screen import Column, Screen
 from .shared_words import tell_shared
 from .sources import brought, show_sources, tell_conflicts, tell_records, told
 from .views import say_derived
+from .visible import visible
 from .words import counted
 
 imports_app = App(name="imports", help="List what was imported, or undo an import.")
@@ -71,7 +72,8 @@ async def import_(
         code = Exit.DONE
         for path in files:
             try:
-                report = await client.import_(path, into, _Progress(screen), settings, for_)
+                with _Progress(screen, path) as progress:
+                    report = await client.import_(path, into, progress, settings, for_)
             except ControlError:
                 raise
             except EntrenousError as error:
@@ -92,17 +94,30 @@ async def import_(
 
 
 class _Progress:
-    """One line on stderr that moves, on a terminal only."""
+    """One line on stderr that moves, on a terminal only.
 
-    def __init__(self, screen: Screen) -> None:
+    All of a file is read before anything of it is written: a large one, or an export, takes a
+    while until it has days to count.
+    """
+
+    def __init__(self, screen: Screen, path: Path) -> None:
         self._on = sys.stderr.isatty() and not screen.json
+        self._name = path.name
+
+    def __enter__(self) -> Self:
+        self._line(f"reading {visible(self._name)}")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._line("")
 
     def __call__(self, progress: ImportProgress) -> None:
-        if not self._on:
-            return
         done = progress.days_done >= progress.days_total
-        text = f"{progress.days_done:,} of {progress.days_total:,} days"
-        print(f"\r\x1b[K{'' if done else text}", end="", file=sys.stderr, flush=True)
+        self._line("" if done else f"{progress.days_done:,} of {progress.days_total:,} days")
+
+    def _line(self, text: str) -> None:
+        if self._on:
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def _show_previews(screen: Screen, previews: tuple[ImportPreview, ...]) -> None:

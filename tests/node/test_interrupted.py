@@ -15,10 +15,12 @@ from pathlib import Path
 import pytest
 
 from entrenous.node.cli import INTERRUPTED, main
+from entrenous.node.cli.data import _Progress as _Importing  # pyright: ignore[reportPrivateUsage]
 from entrenous.node.cli.erase import _Progress  # pyright: ignore[reportPrivateUsage]  # shown here
 from entrenous.node.cli.options import forget_opened
 from entrenous.node.cli.screen import Screen
 from entrenous.node.results.erasure import ErasureProgress
+from entrenous.node.results.imports import Progress
 from entrenous.simulations.files import bank_file
 
 PATIENCE_S = 60
@@ -101,4 +103,15 @@ def test_a_terminal_sees_how_far_an_erasure_is(
         tell = _Progress(Screen(False))
         tell(ErasureProgress("energy/gas/index", 1, 24))
         tell(ErasureProgress("energy/gas/index", 24, 24))
+        assert capsys.readouterr().err == said
+
+
+def test_a_terminal_sees_that_an_import_is_read_before_it_has_days_to_count(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = "\r\x1b[Kreading out\r\x1b[K1 of 24 days\r\x1b[K"
+    for terminal, said in ((False, ""), (True, moved)):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal)
+        with _Importing(Screen(False), Path("somewhere/out")) as tell:
+            tell(Progress("out", "energy/gas/index", 1, 24))
         assert capsys.readouterr().err == said
