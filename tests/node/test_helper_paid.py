@@ -1,4 +1,4 @@
-"""A licence for money, read at a helper: counted as if it had been read from the owner, and once."""
+"""A licence for money, read at a helper: counted as if it was read from the owner, and once."""
 
 # pyright: reportUnknownMemberType=false
 # Reason: libp2p installs trio-typing, whose stale stubs hide trio's own types from pyright.
