@@ -37,6 +37,8 @@ WORK = HERE.parents[1] / "build" / "fuzz"
 # Of the kept corpus, for each unit of a target's weight.
 KEPT_BYTES, KEPT_FILES = 16 * 1024, 24
 HANG_S = 30
+# Of each target in a short run: a minute for all together, or sooner.
+SMOKE_RUNS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Options:
     seed: int
     planted: bool
     hang_s: int
+    runs: int
     crashes: Path
     work: Path
 
@@ -92,7 +95,11 @@ def main(arguments: Sequence[str]) -> int:
 def _options(arguments: Sequence[str]) -> tuple[Options, Path | None]:
     parser = argparse.ArgumentParser(prog="make fuzz", description="Fuzz decoders and readers.")
     parser.add_argument("--seconds", type=int, default=600, help="for all together; 0: only --keep")
-    parser.add_argument("--smoke", action="store_true", help="one minute")
+    parser.add_argument(
+        "--smoke",
+        action="store_true",
+        help="one minute, and no more inputs than show that each target runs",
+    )
     parser.add_argument("--target", action="append", default=[], help="only this one; may repeat")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--keep", action="store_true", help="write the small corpus again")
@@ -115,6 +122,7 @@ def _options(arguments: Sequence[str]) -> tuple[Options, Path | None]:
         found.seed,
         found.planted,
         found.hang,
+        SMOKE_RUNS if found.smoke else -1,
         found.crashes.resolve(),
         found.work.resolve(),
     )
@@ -162,7 +170,7 @@ def _start(
     current = Current(target.bytes_max + KEPT_BYTES)
     process = os.fork()
     if process == 0:
-        _child(target, place, Limits(seconds, options.hang_s), current, options)
+        _child(target, place, Limits(seconds, options.hang_s, options.runs), current, options)
 
     def finish(code: int, took: float) -> Ran:
         died = current.read() if code else None

@@ -50,6 +50,7 @@ def run(target: Target, place: Place, limits: Limits, current: Current) -> NoRet
     atheris = _atheris()
     options: dict[str, object] = {
         "max_total_time": limits.seconds,
+        "runs": limits.runs,
         "max_len": target.bytes_max,
         "timeout": limits.hang_s,
         "rss_limit_mb": MEMORY_MB,

@@ -79,7 +79,7 @@ def run(target: Target, place: Place, limits: Limits, current: Current, seed: in
     signal.signal(signal.SIGALRM, _hang)
     began, runs = time.monotonic(), 0
     pending = iter(seeds)
-    while time.monotonic() - began < limits.seconds:
+    while time.monotonic() - began < limits.seconds and runs != limits.runs:
         data = next(pending, None)
         if data is None:
             data = inputs(seeds, target, random)

@@ -14,11 +14,13 @@ _LENGTH_BYTES = 8
 class Limits:
     """How long the target runs, and how long one input may: longer on any machine is a hang.
 
+    It ends after `runs` inputs, if they are done sooner; -1: there is no such number.
     What is dear by the processor alone is found sooner (`Target.cpu_s`).
     """
 
     seconds: int
     hang_s: int
+    runs: int = -1
 
 
 @dataclass(frozen=True, slots=True)
