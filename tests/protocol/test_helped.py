@@ -117,6 +117,11 @@ def _before() -> int:
     return given.statement.first - 1
 
 
+def _leaf_count() -> int:
+    (segment,) = pages().segments
+    return len(segment.leaves)
+
+
 def _other_keyset() -> list[Value]:
     raw, keyset = _first(shelf(), "grants")
     assert isinstance(keyset, bytes)
@@ -194,6 +199,31 @@ REFUSED: dict[str, tuple[Callable[[], bytes], type[Exception], str]] = {
         ),
         WireError,
         "are not the statement's",
+    ),
+    "grant without its place for keys": (
+        lambda: _changed(shelf(), "shelf", grants=[_first(shelf(), "grants")[:1]]),
+        WireError,
+        "a delegation and a keyset",
+    ),
+    "segment without leaves": (
+        lambda: _changed(pages(), "pages", segments=[_SEGMENT[:1]]),
+        WireError,
+        "a head and its leaves",
+    ),
+    "statement without days": (
+        lambda: _changed(pages(), "pages", statements=[_STATEMENT[:2]]),
+        WireError,
+        "a statement with its days",
+    ),
+    "page without its ciphertext": (
+        lambda: _changed(pages(), "pages", pages=[_PAGE[:3]]),
+        WireError,
+        "the form of one",
+    ),
+    "page just beyond the segment": (
+        lambda: _changed(pages(), "pages", pages=[[_PAGE[0], _PAGE[1], _leaf_count(), _PAGE[3]]]),
+        WireError,
+        "did not come",
     ),
     "page without its segment": (
         lambda: _changed(pages(), "pages", segments=[]),
@@ -308,3 +338,12 @@ def test_statements_and_shelves_are_what_they_say() -> None:
     assert isinstance(statement, KeptStatement)
     assert isinstance(shelf(), Shelf)
     assert shelf().owner == lease().persona
+
+
+def test_the_first_and_the_last_day_of_a_statement_may_be_gone() -> None:
+    (given,) = pages().statements
+    days = sorted({given.statement.first, given.statement.last})
+    raw = _changed(pages(), "pages", statements=[[*_STATEMENT[:2], list[Value](days)]])
+    found = kept_from_parts([raw])
+    assert isinstance(found, KeptPages)
+    assert [one.gone for one in found.statements] == [tuple(days)]
