@@ -35,11 +35,17 @@ from entrenous.protocol.helped import (
     make_lease,
     parts_of,
 )
-from entrenous.protocol.limits import CLOCK_SKEW_S_MAX, LEASE_S_MAX, PART_BYTES_MAX
+from entrenous.protocol.limits import (
+    CLOCK_SKEW_S_MAX,
+    KEYSET_BYTES_MAX,
+    LEASE_S_MAX,
+    PART_BYTES_MAX,
+)
 from entrenous.protocol.persona import make_certificate
 from entrenous.protocol.wire import decode
 from entrenous.tests.protocol.spec_helped import helper_device, lease, pages, shelf, stands
-from entrenous.tests.protocol.spec_world import T_MS, T_S
+from entrenous.tests.protocol.spec_words import granted
+from entrenous.tests.protocol.spec_world import T_MS, T_S, cast
 
 DEVICE = did_of(helper_device().public)
 OWNER = PersonaKey(bytes([5]) * 32)
@@ -115,6 +121,17 @@ def _before() -> int:
     """The day before the first of the statement."""
     (given,) = pages().statements
     return given.statement.first - 1
+
+
+def _other_grant() -> bytes:
+    """Between the same two."""
+    who = cast()
+    other = granted(who.person, who.supplier, who.supplier_reader, days=19, nonce="another")
+    return other.grant.delegation.raw
+
+
+def _keys() -> Value:
+    return _first(shelf(), "grants")[1]
 
 
 def _leaf_count() -> int:
@@ -199,6 +216,16 @@ REFUSED: dict[str, tuple[Callable[[], bytes], type[Exception], str]] = {
         ),
         WireError,
         "are not the statement's",
+    ),
+    "keys of another grant": (
+        lambda: _changed(shelf(), "shelf", grants=[[_other_grant(), _keys()]]),
+        CapabilityError,
+        "the keys of another grant",
+    ),
+    "keys longer than keys may be": (
+        lambda: _changed(shelf(), "shelf", grants=[[_other_grant(), bytes(KEYSET_BYTES_MAX + 1)]]),
+        WireError,
+        "a delegation and a keyset",
     ),
     "grant without its place for keys": (
         lambda: _changed(shelf(), "shelf", grants=[_first(shelf(), "grants")[:1]]),
