@@ -27,6 +27,7 @@ from ...protocol.export_manifest import (
 )
 from ...protocol.json_text import read_object
 from ...protocol.limits import PAGE_ROWS_MAX
+from ...protocol.reading import shown as shown_name
 from ...protocol.record import Batch
 from ...protocol.record_text import batch_of_texts
 from ...protocol.schema import Schema
@@ -91,7 +92,8 @@ def plan_of_export(inside: Inside) -> ExportPlan:
             inside.verify(one)
         return _Planning(inside, manifest).plan(digest)
     except (ProtocolError, CryptoError, StoreDamaged, binascii.Error) as error:
-        raise inside.refusal(str(error).removesuffix("; nothing was taken in")) from error
+        said = str(error).removeprefix(f"{shown_name(inside.name)}: ")
+        raise inside.refusal(said.removesuffix("; nothing was taken in")) from error
 
 
 def page_records(inside: Inside, schema: Schema, path: str, page: PlannedPage) -> Batch:

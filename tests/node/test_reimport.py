@@ -539,6 +539,8 @@ async def test_an_altered_export_is_refused_in_one_sentence_and_changes_nothing(
         with pytest.raises(ReaderError) as refused:
             await Reimporting(new).take(folder)
         assert sentence in str(refused.value)
+        assert str(refused.value).startswith("e: ")
+        assert not str(refused.value).startswith("e: e: ")
         assert str(refused.value).count("nothing was taken in") == 1
         assert "\n" not in str(refused.value)
         assert await everything(new) == {}
