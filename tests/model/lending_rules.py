@@ -120,13 +120,16 @@ class LendingRules(History):
 
         self._do("lend", act, wait)
 
-    @staticmethod
-    def _already(known: Grant, lent: LentTo) -> None:
-        """It was granted already, for as long, since one was renewed, and is said again."""
+    def _already(self, known: Grant, lent: LentTo) -> None:
+        """It was granted already, for as long, since one was renewed, and is said again; perhaps by
+        a device that has not heard of its end."""
         last = min(lent.window.last, day_of(lent.exp_s * 1000))
         whole = known.first <= lent.window.first and last <= known.last
         same = (*known.on, known.reader) == (lent.owner, lent.window.collection, lent.reader)
-        if not (known.live and same and whole and lent.exp_s * 1000 <= known.exp_ms):
+        ended, owners = known.ended, self.town.of(known.owner)
+        heard = all(self.model.knows(one, known.ended_by, ended) for one in owners)
+        holds = known.live or (known.revoked and not heard)
+        if not (holds and same and whole and lent.exp_s * 1000 <= known.exp_ms):
             raise Difference(f"{lent.owner} answers for {lent.window} with {known}")
 
     @may("renew", "renew", lambda self: self.some(self._renewable))
