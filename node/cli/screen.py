@@ -143,7 +143,7 @@ class Screen:
         """Ask on a terminal; where nobody can be asked, the command itself was the answer."""
         if yes or not sys.stdin.isatty():
             return True
-        print(f"{visible(question)} [y/N] ", end="", file=sys.stderr, flush=True)
+        _write(sys.stderr, f"{question} [y/N]", end=" ")
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
@@ -162,7 +162,7 @@ def columns_of(stream: TextIO) -> int:
     return max(shutil.get_terminal_size().columns, 40)
 
 
-def _write(stream: TextIO, line: str, hanging: int | None = None) -> None:
+def _write(stream: TextIO, line: str, hanging: int | None = None, *, end: str = "\n") -> None:
     text = visible(line)
     if hanging is None:
         hanging = len(text) - len(text.lstrip(" "))
@@ -177,4 +177,4 @@ def _write(stream: TextIO, line: str, hanging: int | None = None) -> None:
         break_on_hyphens=False,
         drop_whitespace=True,
     )
-    print("\n".join(body), file=stream, flush=True)
+    print("\n".join(body), end=end, file=stream, flush=True)

@@ -226,3 +226,18 @@ def test_a_name_that_is_long_stands_on_a_line_of_its_own(
 def test_a_label_and_its_value_are_always_apart(capsys: pytest.CaptureFixture[str]) -> None:
     Screen(False).fact("standing terms", "none")
     assert capsys.readouterr().out == "  standing terms  none\n"
+
+
+def test_a_long_question_is_broken_at_spaces(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("entrenous.node.cli.screen.columns_of", _eighty)
+    typed = io.StringIO("y\n")
+    monkeypatch.setattr(typed, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", typed)
+    question = "Destroy everything in this long folder: keys, records, grants, log? No way back."
+    assert Screen(False).confirm(question, yes=False)
+    asked = capsys.readouterr().err
+    assert asked.endswith("[y/N] ")
+    assert asked.split() == [*question.split(), "[y/N]"]
+    assert max(map(len, asked.split("\n"))) <= 81
