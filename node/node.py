@@ -811,6 +811,7 @@ class Node:
         self._door.handing_over = self.handing_over.answer
         self._door.may_know = self.keeping.may_know
         self._door.ask_others = self.keeping.hurry
+        self.links.linked = self._linked
         self._door.joining = self.enrolling.join
 
     def _more_spaces(self) -> Iterator[Space]:
@@ -887,6 +888,10 @@ class Node:
             while True:
                 await trio.sleep(self._housekeeping_s)
                 await self._keep_house_if_room()
+
+    def _linked(self, pair: Pair) -> None:
+        self.keeping.linked(pair)
+        self._confirming.linked(pair)
 
     async def _say_where_it_helps(self) -> None:
         """Those whom this node helps tell their readers where it listens."""

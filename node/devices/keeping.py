@@ -17,6 +17,7 @@ is encrypted again then.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -28,7 +29,7 @@ from ...crypto.seal import open_sealed
 from ...protocol.command import Cmd, GetArgs, GetOut, HaveArgs, HaveOut, ListArgs, Outcome
 from ...protocol.command_device import ids_of
 from ...protocol.did import Did
-from ...protocol.errors import ProtocolError, RemoteProtocolError, WireError
+from ...protocol.errors import Code, ProtocolError, RemoteProtocolError, WireError
 from ...protocol.joining import rows_info
 from ...protocol.limits import (
     DEVICE_CHUNK_BYTES_MAX,
@@ -39,7 +40,7 @@ from ...protocol.limits import (
 from ...protocol.wire import Value, decode
 from ..checkpoint import UNWATCHED, Checkpoint
 from ..clock import Clock
-from ..errors import NodeError, NotFound
+from ..errors import Away, NodeError, NotFound, Refused
 from ..exchange.exchange import Exchange
 from ..grants.given_again import GivenAgain
 from ..grants.reencryption import Reencryption
@@ -67,6 +68,10 @@ log = structlog.get_logger()
 EVERY_S = 30.0
 # A device that is away is asked as seldom as this.
 AWAY_S = 120.0
+# But at once when it opens a link again; no sooner than this after the last time.
+BACK_S = 10.0
+# One that serves nothing yet, since it has just started, is asked again after this.
+SUSPENDED_S = 5.0
 # Rounds of one fetch: the other device may write meanwhile.
 ROUNDS_MAX = 8
 # Ids of one space that are held at once, 16 bytes each: of whoever says that it has more, none.
@@ -127,11 +132,23 @@ class Keeping:
         self._all_ms = 0
         # What would not be taken, by device and space: a sentence each.
         self.refused: dict[tuple[Did, str], str] = {}
+        # Those that were away when they were last asked, and when one of them came back.
+        self._away: set[tuple[Did, Did]] = set()
+        self._back_s = -math.inf
+        # Whether one of them was there, and serves nothing yet.
+        self._suspended = False
 
     def hurry(self) -> None:
         """Fetch now: another device has joined, or the person asks."""
         self._wake.set()
         self._wake = trio.Event()
+
+    def linked(self, pair: Pair) -> None:
+        """A link to `pair` has opened: a device that was away is asked now."""
+        now_s = trio.current_time()
+        if (pair.own, pair.their) in self._away and now_s >= self._back_s + BACK_S:
+            self._back_s = now_s
+            self.hurry()
 
     async def run(self) -> None:
         """Keep in step with every other device, until cancelled."""
@@ -139,7 +156,7 @@ class Keeping:
             wake, wait_s = self._wake, EVERY_S
             try:
                 if not await self.fetch_all():
-                    wait_s = AWAY_S
+                    wait_s = SUSPENDED_S if self._suspended else AWAY_S
             except StoreError as error:
                 # A full disk: nothing was half done, and there may be room later.
                 log.error("devices_store", kind=type(error).__name__)
@@ -161,12 +178,19 @@ class Keeping:
         if not await self._database.read(self._peers.device_persona):
             return done
         siblings = await self._database.write(begin)
+        away, suspended = set[tuple[Did, Did]](), False
         for pair in siblings:
+            # Nor is the link that is dialled here one that opens again.
+            self._away.discard((pair.own, pair.their))
             try:
                 await self.fetch(pair)
                 done += 1
             except (NodeError, ProtocolError, CryptoError) as error:
                 log.info("device_later", reason=type(error).__name__)
+                if isinstance(error, Away):
+                    away.add((pair.own, pair.their))
+                suspended |= isinstance(error, Refused) and error.code == Code.SUSPENDED.value
+        self._away, self._suspended = away, suspended
         if done == len(siblings):
             self._all_ms = began_ms
         return done

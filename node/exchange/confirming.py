@@ -11,8 +11,9 @@ import trio
 
 from ...crypto.errors import CryptoError
 from ...protocol.command import Cmd
+from ...protocol.did import Did
 from ...protocol.errors import ProtocolError
-from ..errors import NodeError
+from ..errors import Away, NodeError
 from ..log.head import HeadState, LogHead
 from ..log.witnesses import Witness, Witnesses
 from ..peers.outgoing import Outgoing
@@ -49,11 +50,20 @@ class Confirming:
         self._witnesses = witnesses
         self._outgoing = outgoing
         self._head = head
+        # Those that were away when they were last asked; set when one of them is back.
+        self._away: set[tuple[Did, Did]] = set()
+        self._back = trio.Event()
+
+    def linked(self, pair: Pair) -> None:
+        """A link to `pair` has opened: a witness that was away is asked now."""
+        if (pair.own, pair.their) in self._away:
+            self._back.set()
 
     async def run(self) -> None:
         """Return once the head need not be waited for any more, or never will be confirmed."""
         wait_s = RETRY_FIRST_S
         while self._head.state is HeadState.WAITING:
+            self._away, self._back = set(), trio.Event()
             try:
                 asked = await self._store.database.read(self._to_ask)
                 async with trio.open_nursery() as nursery:
@@ -63,7 +73,8 @@ class Confirming:
                 log.error("witnesses_unreadable", kind=type(error).__name__)
             if self._head.state is not HeadState.WAITING:
                 break
-            await trio.sleep(wait_s)
+            with trio.move_on_after(wait_s):
+                await self._back.wait()
             wait_s = min(wait_s * 2, RETRY_LAST_S)
         if self._head.state is HeadState.BEHIND:
             log.error("log_behind")
@@ -85,4 +96,6 @@ class Confirming:
                 lambda tx: self._witnesses.answered(tx, pair, args, said.answer)
             )
         except (NodeError, ProtocolError, CryptoError, StoreError, trio.TooSlowError) as error:
+            if isinstance(error, Away):
+                self._away.add((pair.own, pair.their))
             log.info("witness_later", reason=type(error).__name__)

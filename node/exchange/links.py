@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import traceback
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import structlog
@@ -107,6 +107,8 @@ class Links:
         # The link of each pair with each device of the peer, from the moment at which one was
         # chosen: greeting, then open.
         self._links: defaultdict[tuple[str, str], dict[bytes, Link]] = defaultdict(dict)
+        # Is told of each link that opens.
+        self.linked: Callable[[Pair], None] = _nobody_waits
         # Devices that did not answer lately: others of the same peer are tried before them.
         self._away: dict[bytes, float] = {}
         self._helped = HelpedGreeting(store, receipts, door, turns)
@@ -314,6 +316,7 @@ class Links:
         if not link.dialled:
             self._strangers -= 1
         link.pair = pair
+        self.linked(pair)
         self._outgoing.notify()
 
     async def link_to(self, pair: Pair, device: Did | None = None) -> Link:
@@ -490,6 +493,10 @@ def _between(link: Link, pair: Pair) -> bool:
         one is None or one.persona == did
         for one, did in zip(shown, (pair.own_now, pair.their_now), strict=True)
     )
+
+
+def _nobody_waits(_pair: Pair) -> None:
+    pass
 
 
 async def _no_greeting(_link: Link, _hello: HelloReceived) -> None:

@@ -24,17 +24,18 @@ LINK_CHARS_MAX = 4_096
 
 async def status(host: Host, args: Args, emit: Emit) -> Value:
     node = host.node
+    connected = node.links.connected
     now_ms = node.clock.now_ms()
 
     def unit(tx: Tx) -> Status:
-        given = node.lending.all(tx)
+        given, peers = node.lending.all(tx), node.peers.all(tx)
         return Status(
             name=node.config.name,
             role=node.config.role.value,
             device=did_of(node.keystore.device.public),
             addresses=tuple(node.addresses()),
-            connected=len(node.links.connected),
-            peers=len(node.peers.all(tx)),
+            connected=sum((one.own, one.their) in connected for one in peers),
+            peers=len(peers),
             collections=len(node.vault.collections.all(tx)),
             grants_given=sum(one.status(now_ms) is GrantStatus.LIVE for one in given),
             grants_held=sum(

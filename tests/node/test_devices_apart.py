@@ -28,6 +28,7 @@ from entrenous.protocol.wire import Value, decode
 from entrenous.simulations.adversary import attack
 from entrenous.simulations.stolen import Files, Loot
 from entrenous.tests.node.several_devices import another, in_step, same
+from entrenous.tests.node.shared_town import client_of
 from entrenous.tests.node.two_nodes import (
     CURVE,
     DAY,
@@ -370,3 +371,26 @@ async def test_a_reader_asks_again_for_keys_that_did_not_come(autojump_clock: Mo
         assert not await bank.read(bank.node.store.outbox.all)
         await settle(3_700)
         assert not await bank.read(bank.node.store.outbox.all)
+
+
+async def test_a_device_that_was_away_is_asked_as_soon_as_it_is_back(
+    autojump_clock: MockClock,
+) -> None:
+    """Not only when its turn comes, two minutes after it was tried in vain."""
+    async with a_town() as town:
+        home, laptop, _, _ = await two_devices(town)
+        await apart(home, laptop)
+        await home.up()
+        await settle(20)
+        begun_ms = home.now_ms
+        await laptop.up()
+        await settle(10)
+        for one, other in ((home, laptop), (laptop, home)):
+            device = other.node.own_devices.device
+            synced_ms = await one.read(
+                lambda tx, one=one, device=device: one.node.own_devices.synced_ms(tx, device)
+            )
+            assert synced_ms is not None
+            assert synced_ms >= begun_ms
+        status = await client_of(home).status()
+        assert (status.peers, status.connected) == (0, 0)  # one's own devices are no peers
