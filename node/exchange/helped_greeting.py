@@ -24,14 +24,15 @@ log = structlog.get_logger()
 
 
 class HelpedGreeting:
-    """The links of readers whom this node serves for others, one for each owner and reader."""
+    """The links of readers whom this node serves for others: one for each owner, reader and device
+    of the reader."""
 
     def __init__(self, store: Store, receipts: Receipts, door: Door, turns: Turns) -> None:
         self._store = store
         self._receipts = receipts
         self._door = door
         self._turns = turns
-        self.links: dict[tuple[str, str], Link] = {}
+        self.links: dict[tuple[str, str, str], Link] = {}
 
     async def let_in(self, link: Link, hello: HelloReceived) -> bool:
         """Let in, or refuse, who may read here what somebody else has left; False if nobody has."""
@@ -56,8 +57,8 @@ class HelpedGreeting:
             log.error("helper_rolled_back")
             link.session.refuse(0, Code.SUSPENDED, sentence)
             return True
-        # Two links of one reader would each go on from the same word.
-        name = (helped.owner, helped.reader)
+        # Two links of one device would each go on from the same word.
+        name = (helped.owner, helped.reader, certificate.device)
         if (old := self.links.get(name)) is not None:
             old.close("the reader opened a new stream")
         self.links[name] = link
@@ -69,6 +70,9 @@ class HelpedGreeting:
 
     def forget(self, link: Link) -> None:
         """A link is closed."""
-        helped = link.helped
-        if helped is not None and self.links.get((helped.owner, helped.reader)) is link:
-            del self.links[helped.owner, helped.reader]
+        helped, certificate = link.helped, link.certificate
+        if helped is None or certificate is None:
+            return
+        name = (helped.owner, helped.reader, certificate.device)
+        if self.links.get(name) is link:
+            del self.links[name]

@@ -10,10 +10,14 @@ from pathlib import Path
 from trio.testing import MockClock
 
 from entrenous.crypto.shares import recovery_secret
+from entrenous.node.exchange.link import Link
 from entrenous.node.helping.helper import Leased
+from entrenous.node.log.receipts import Way
 from entrenous.node.store.database import Tx
+from entrenous.node.store.objects import Kind
 from entrenous.protocol.window import Window
-from entrenous.tests.node.helping_town import HelpingTown, a_helping_town
+from entrenous.protocol.wire import Value
+from entrenous.tests.node.helping_town import WINDOW, HelpingTown, a_helping_town
 from entrenous.tests.node.lost_device import with_words
 from entrenous.tests.node.several_devices import another, in_step, same
 from entrenous.tests.node.test_devices_removed import Family
@@ -22,6 +26,7 @@ from entrenous.tests.node.two_nodes import (
     DAY,
     Party,
     a_town,
+    both_logs_hold,
     lend,
     meet,
     settle,
@@ -118,3 +123,33 @@ async def test_a_succession_ends_the_leases_of_before(
         assert lent.batch is not None
         rows = await helper.read(helper.node.receipts.all)
         assert [one.own for one in rows if one.way.value == "helped"] == [after.lease.persona]
+
+
+async def test_two_devices_of_a_reader_read_from_one_helper(autojump_clock: MockClock) -> None:
+    """Neither ends the link of the other, and each goes on from its own words."""
+    async with a_helping_town() as t:
+        desk = await another(t.town, t.reader, "desk")
+        await in_step(t.reader, desk)
+        owner = await t.reader.peer("owner")
+        name: Value = [owner.own, owner.their]
+        # As if the owner had told this device too who serves while she is away.
+        told = await t.reader.read(
+            lambda tx: t.reader.node.store.objects.get(tx, Kind.SERVED_BY, name)
+        )
+        await desk.write(lambda tx: desk.node.store.objects.put(tx, Kind.SERVED_BY, name, told))
+        await t.owner.down()
+        links: list[Link] = []
+        for device in (t.reader, desk, t.reader, desk):
+            pair = await device.peer("owner")
+            links.append(await device.node.links.link_for_read(pair))
+            lent = await device.node.fetcher.fetch(pair, WINDOW)
+            assert lent.batch is not None
+            assert len(lent.batch) == 6 * 24
+        assert links[0] is links[2]
+        assert links[1] is links[3]
+        assert not any(link.ended for link in links)
+        await t.owner.up()
+        await settle(90)
+        rows = await t.owner.read(t.owner.node.receipts.all)
+        assert [one.two_sided for one in rows if one.way is Way.HELPER] == [True] * 4
+        await both_logs_hold(t.owner, t.reader, desk, t.helper)
