@@ -176,3 +176,12 @@ def test_a_body_has_exactly_its_keys(value: Value, error: type[WireError], why: 
 
 def test_a_body_without_a_version_may_use_that_letter_for_nothing() -> None:
     assert Body.open({"a": 1}, "a thing", ("a",)).fields == {"a": 1}
+
+
+def test_a_list_has_one_element_for_each_of_its_names() -> None:
+    body = Body.of_list(["x", 2], "a thing", ("a", "b"))
+    assert body.fields == {"a": "x", "b": 2}
+    others: list[Value] = [["x"], ["x", 2, 3], [], {"a": "x", "b": 2}, "xy", None]
+    for other in others:
+        with pytest.raises(WireError, match="a thing is not a list of a, b"):
+            Body.of_list(other, "a thing", ("a", "b"))
