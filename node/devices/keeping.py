@@ -178,19 +178,18 @@ class Keeping:
         if not await self._database.read(self._peers.device_persona):
             return done
         siblings = await self._database.write(begin)
-        away, suspended = set[tuple[Did, Did]](), False
+        # A link that is dialled here is none that opens again.
+        self._away, self._suspended = set(), False
         for pair in siblings:
-            # Nor is the link that is dialled here one that opens again.
-            self._away.discard((pair.own, pair.their))
             try:
                 await self.fetch(pair)
                 done += 1
             except (NodeError, ProtocolError, CryptoError) as error:
                 log.info("device_later", reason=type(error).__name__)
                 if isinstance(error, Away):
-                    away.add((pair.own, pair.their))
-                suspended |= isinstance(error, Refused) and error.code == Code.SUSPENDED.value
-        self._away, self._suspended = away, suspended
+                    self._away.add((pair.own, pair.their))
+                elif isinstance(error, Refused) and error.code == Code.SUSPENDED.value:
+                    self._suspended = True
         if done == len(siblings):
             self._all_ms = began_ms
         return done

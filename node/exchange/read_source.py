@@ -106,9 +106,7 @@ class OwnSource:
         standing = self._answering.standing(tx, _pair(link), statuses)
         read = authorise_read(heard, standing, now_ms)
         self._store.ledger.first_time(tx, heard.inv.cid, read.spent_until_s)
-        plan = self._serving.plan(tx, read, alone=alone)
-        self._lending.get(tx, read.grant.cid)
-        return plan
+        return self._serving.plan(tx, read, alone=alone)
 
     def check_still(
         self, tx: Tx, link: Link, heard: Heard, read: VerifiedRead, now_ms: int

@@ -25,7 +25,7 @@ from ...protocol.trust import GrantStatus
 from ...protocol.wire import Value
 from ..household.mandate_kept import ProxyKept
 from ..money.paid_terms import check_paid_terms, refuse_paid_terms
-from ..peers.outgoing import Outgoing, message_of
+from ..peers.outgoing import Outgoing
 from ..peers.peers import Pair, Peers
 from ..store.database import Tx
 from ..store.objects import Kind
@@ -245,18 +245,22 @@ class Borrowing(ReadingHeld):
         if now_ms < self._lacking_due_ms:
             return 0
         self._lacking_due_ms = now_ms + LACKING_EVERY_MS
-        said = [message_of(item) for item in self._store.outbox.all(tx)]
-        waiting = [parse_args(one.cmd, one.args) for one in said if one.cmd is Cmd.ACCEPT]
-        asked = {args.grant for args in waiting if isinstance(args, AcceptArgs)}
         lacking = [
             held
             for held in self._kept.without_keys(tx)
-            if held.status(now_ms) is GrantStatus.LIVE
-            if held.cid not in asked and self._peers.find(tx, *held.keyed) is not None
+            if held.status(now_ms) is GrantStatus.LIVE and self._is_unaccepted(tx, held)
         ]
         for held in lacking:
             self._accept(tx, held, now_ms)
         return len(lacking)
+
+    def _is_unaccepted(self, tx: Tx, held: GrantHeld) -> bool:
+        """Whether there is somebody to accept it from, and no acceptance waits to be said."""
+        if (pair := self._peers.find(tx, *held.keyed)) is None:
+            return False
+        said = [one for _, one in self._outgoing.waiting(tx, pair) if one.cmd is Cmd.ACCEPT]
+        accepted = [parse_args(one.cmd, one.args) for one in said]
+        return not any(isinstance(one, AcceptArgs) and one.grant == held.cid for one in accepted)
 
     def over(self, tx: Tx, pair: Pair, cid: bytes, t_ms: int, answer: bytes) -> None:
         """The owner's signed `answer`, to an acceptance or to a read under a chain, says that a

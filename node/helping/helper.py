@@ -103,6 +103,11 @@ class Leased:
     kept_ms: int | None
     told: Value
 
+    @property
+    def name(self) -> Value:
+        """Under which it is kept."""
+        return [*self.helper, self.own, self.their]
+
     def value(self) -> Value:
         return {
             "lease": self.lease.signed.raw,

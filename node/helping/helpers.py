@@ -165,6 +165,12 @@ class Helpers:
         found = [Leased.from_row(*one) for one in self._objects.all(tx, Kind.LEASED)]
         return [one for one in found if one.helper == (helper.own, helper.their)]
 
+    def leased_to(self, tx: Tx, helper: Helper, reader: Pair) -> Leased | None:
+        """The newest lease for one reader."""
+        name: Value = [helper.own, helper.their, reader.own, reader.their]
+        value = self._objects.get(tx, Kind.LEASED, name)
+        return None if value is None else Leased.from_row(name, value)
+
     def until_s(self, tx: Tx, helper: Helper, now_ms: int) -> int | None:
         """When the last of its leases ends, in seconds; None if none holds."""
         ends = [one.lease.exp_s for one in self.leases(tx, helper)]
@@ -182,9 +188,7 @@ class Helpers:
         old, or of another persona or device.  The reader is told, if it was not."""
         assert helper.device is not None
         persona = self._peers.persona(tx, reader.own)
-        name: Value = [helper.own, helper.their, reader.own, reader.their]
-        value = self._objects.get(tx, Kind.LEASED, name)
-        before = None if value is None else Leased.from_row(name, value)
+        before = self.leased_to(tx, helper, reader)
         named = tuple((one.cid, unacknowledged(one)) for one in grants)
         told = self._told(tx, helper, reader.their_now)
         if (
@@ -201,7 +205,7 @@ class Helpers:
         leased = Leased(
             (helper.own, helper.their), reader.own, reader.their, lease, named, None, told
         )
-        self._objects.put(tx, Kind.LEASED, name, leased.value())
+        self._objects.put(tx, Kind.LEASED, leased.name, leased.value())
         fresh = before is None or before.lease.persona != persona.did
         if helper.addresses and (fresh or (before is not None and before.told != told)):
             args = HelperServesArgs(
@@ -235,12 +239,11 @@ class Helpers:
         young = LEASED_S - RENEWED_EVERY_S < left_s <= LEASE_S_MAX
         return leased.lease.device != helper.device or not young
 
-    def kept(self, tx: Tx, leased: Leased, now_ms: int) -> None:
-        """The helper has what was leased."""
-        name: Value = [*leased.helper, leased.own, leased.their]
-        value = self._objects.get(tx, Kind.LEASED, name)
-        if value == leased.value():
-            self._objects.put(tx, Kind.LEASED, name, replace(leased, kept_ms=now_ms).value())
+    def kept(self, tx: Tx, helper: Helper, reader: Pair, now_ms: int) -> None:
+        """The helper has what was leased for this reader."""
+        if (leased := self.leased_to(tx, helper, reader)) is not None:
+            kept = replace(leased, kept_ms=now_ms)
+            self._objects.put(tx, Kind.LEASED, kept.name, kept.value())
 
     def only(
         self, tx: Tx, helper: Helper, readers: Collection[tuple[Did, Did]], now_ms: int
@@ -251,21 +254,19 @@ class Helpers:
                 if one.told is not None:
                     self._tell_reader(tx, helper, one, now_ms)
                     silent = replace(one, told=None)
-                    name: Value = [*one.helper, one.own, one.their]
-                    self._objects.put(tx, Kind.LEASED, name, silent.value())
+                    self._objects.put(tx, Kind.LEASED, silent.name, silent.value())
                 if one.lease.exp_s * 1000 < now_ms:
                     self._drop(tx, one)
 
     def _drop(self, tx: Tx, leased: Leased) -> None:
-        name: Value = [*leased.helper, leased.own, leased.their]
-        self._objects.delete(tx, Kind.LEASED, name)
+        self._objects.delete(tx, Kind.LEASED, leased.name)
 
     def _tell_readers(self, tx: Tx, helper: Helper, now_ms: int) -> None:
         for one in self.leases(tx, helper):
             self._tell_reader(tx, helper, one, now_ms)
             # Asked again, it is given everything again.
-            name: Value = [*one.helper, one.own, one.their]
-            self._objects.put(tx, Kind.LEASED, name, replace(one, kept_ms=None, told=None).value())
+            fresh = replace(one, kept_ms=None, told=None)
+            self._objects.put(tx, Kind.LEASED, fresh.name, fresh.value())
 
     def _tell_reader(self, tx: Tx, helper: Helper, leased: Leased, now_ms: int) -> None:
         """A reader hears that a helper serves no more."""

@@ -63,7 +63,7 @@ from ..store.database import Tx
 from ..store.errors import StoreDamaged, StoreError
 from ..store.store import Store
 from ..vault.stored import Stored, entry_of
-from .helper import Helper, Leased
+from .helper import Helper
 from .helpers import Helpers, unacknowledged
 from .shelf_pages import state_of
 
@@ -332,22 +332,18 @@ class Leasing:
         """Of each shelf, whether the helper is to be given it anew."""
 
         def unit(tx: Tx) -> list[bool]:
-            leases = {(one.own, one.their): one for one in self._helpers.leases(tx, helper)}
-            return [
-                not self._is_current(tx, leases.get((one.own, one.their)), helper, one, grants)
-                for one, grants in look.shelves
-            ]
+            return [not self._is_current(tx, helper, *one) for one in look.shelves]
 
         return await self._store.database.read(unit)
 
     def _is_current(
         self,
         tx: Tx,
-        leased: Leased | None,
         helper: Helper,
         reader: Pair,
         grants: Sequence[GrantGiven],
     ) -> bool:
+        leased = self._helpers.leased_to(tx, helper, reader)
         if leased is None:
             return False
         persona = self._peers.persona(tx, reader.own)
@@ -367,9 +363,7 @@ class Leasing:
         again: bool,
     ) -> Shelf | None:
         """The shelf to give anew, under a lease that is kept first; None if it is there."""
-        leases = {(one.own, one.their): one for one in self._helpers.leases(tx, helper)}
-        before = leases.get((reader.own, reader.their))
-        if not again and self._is_current(tx, before, helper, reader, grants):
+        if not again and self._is_current(tx, helper, reader, grants):
             return None
         # Not what was taken back since the look: no end of it would be told to this helper.
         found = [self._lending.get(tx, one.cid) for one in grants]
@@ -387,9 +381,7 @@ class Leasing:
         return Shelf(reader.their_now, leased.lease, served)
 
     def _kept(self, helper: Helper, reader: Pair, tx: Tx) -> None:
-        for one in self._helpers.leases(tx, helper):
-            if (one.own, one.their) == (reader.own, reader.their):
-                self._helpers.kept(tx, one, self._clock.now_ms())
+        self._helpers.kept(tx, helper, reader, self._clock.now_ms())
 
     # pages
 
@@ -414,6 +406,7 @@ class Leasing:
     def _gathered(self, path: str, lacking: Sequence[Stored], tx: Tx) -> tuple[KeptPages, int]:
         """The first of these pages with what vouches for them, as many as one call brings, and how
         many those are; without the ones that are gone meanwhile."""
+        cids: dict[int, bytes] = {}
         segments: dict[bytes, KeptSegment] = {}
         statements: dict[bytes, KeptStatement] = {}
         pages: list[KeptPage] = []
@@ -425,8 +418,9 @@ class Leasing:
             (ciphertext,) = self._store.pages.get_many(tx, [one.place()])
             if ciphertext is None or len(ciphertext) != one.length:
                 continue
-            cid, head, leaves = self._serving.segment(tx, one.segment)
-            if cid not in segments:
+            if one.segment not in cids:
+                cid, head, leaves = self._serving.segment(tx, one.segment)
+                cids[one.segment] = cid
                 segments[cid] = KeptSegment(parse_segment_head(head), tuple(leaves))
                 size += len(leaves) * HASH_BYTES
             if one.statement is not None and one.statement not in statements:
@@ -434,6 +428,7 @@ class Leasing:
                 statements[one.statement] = statement
                 size += len(statement.leaves) * HASH_BYTES
                 days += len(statement.gone)
+            cid = cids[one.segment]
             pages.append(KeptPage(entry_of(one.raw), one.raw, cid, one.index, ciphertext))
             size += one.length
         given = tuple(segments.values()), tuple(statements.values()), tuple(pages)

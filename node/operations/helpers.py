@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import trio
 
@@ -24,6 +25,8 @@ from ..shape import to_value
 from ..store.database import Tx
 from .household import names_of
 from .operation import Args, Emit, Host
+
+T = TypeVar("T")
 
 # How long a revocation waits for helpers to hear of it, before it says which have not.
 HEARD_S = 2.0
@@ -91,13 +94,7 @@ async def helper_add(host: Host, args: Args, emit: Emit) -> Value:
 async def helper_remove(host: Host, args: Args, emit: Emit) -> Value:
     """Let a peer help no more."""
     node, now_ms = host.node, host.node.clock.now_ms()
-    peer = args.text("peer")
-
-    def unit(tx: Tx) -> int | None:
-        return node.helpers.remove(tx, node.peers.named(tx, peer), now_ms)
-
-    until_s = await node.store.database.write(unit)
-    node.outgoing.notify()
+    until_s = await _with_peer(node, args, lambda tx, pair: node.helpers.remove(tx, pair, now_ms))
     return {"until_ms": None if until_s is None else until_s * 1000}
 
 
@@ -120,11 +117,13 @@ async def helper_refuse(host: Host, args: Args, emit: Emit) -> Value:
     return None
 
 
-async def _with_peer(node: Node, args: Args, step: Callable[[Tx, Pair], object]) -> None:
-    """One `step` with the peer that is named, in one commit.  Raises NotFound, UsageError."""
+async def _with_peer(node: Node, args: Args, step: Callable[[Tx, Pair], T]) -> T:
+    """What one `step` with the peer that is named gives, in one commit.  Raises NotFound,
+    UsageError."""
     peer = args.text("peer")
-    await node.store.database.write(lambda tx: step(tx, node.peers.named(tx, peer)))
+    given = await node.store.database.write(lambda tx: step(tx, node.peers.named(tx, peer)))
     node.outgoing.notify()
+    return given
 
 
 async def not_heard(host: Host, grants: Sequence[bytes]) -> tuple[NotHeard, ...]:

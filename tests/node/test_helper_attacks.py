@@ -109,7 +109,7 @@ async def test_a_helper_whose_clock_is_back_is_refused_by_its_reader(
         # All that tells this helper the time tells it three days ago.
         for part in (node._door, node.links, node._door.helping):
             assert part is not None
-            part._clock = Behind()  # type: ignore[assignment]
+            part._clock = Behind()  # type: ignore[assignment]  # a clock of another kind
         with pytest.raises((Away, Refused)):
             await t.fetch()
         assert await t.helper.read(t.helper.node.receipts.all) is not None
@@ -624,7 +624,7 @@ def _small_windows(t: HelpingTown) -> None:
     """The helper serves one page a window."""
     helping = t.helper.node._door.helping
     assert helping is not None
-    helping._source._window_pages_max = 1  # type: ignore[attr-defined]
+    helping._source._window_pages_max = 1  # type: ignore[attr-defined]  # of the helper's kind
 
 
 def _at_window(monkeypatch: pytest.MonkeyPatch, number: int, act: Callable[[], None]) -> None:
