@@ -80,14 +80,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("names", nargs="*", choices=[[], *names()])
     chosen = parser.parse_args(arguments)
-    failed = False
+    failed: list[str] = []
     rows: list[tuple[str, ...]] = []
     for name in chosen.names or names():
         try:
             figures = measured(name, chosen.smoke)
         except Exception:  # one that fails must not hide the others; it is shown and counted
             traceback.print_exc()
-            failed = True
+            failed.append(name)
             continue
         for figure in figures:
             rows.append(row(name, figure))
@@ -96,7 +96,9 @@ def main(arguments: list[str]) -> int:
                 print(json.dumps(line), flush=True)
     if not chosen.json:
         Console(width=160 if not sys.stdout.isatty() else None).print(table(rows))
-    return int(failed)
+    if failed:
+        print(f"FAILED to run: {', '.join(failed)}", file=sys.stderr)
+    return int(bool(failed))
 
 
 if __name__ == "__main__":

@@ -68,8 +68,7 @@ async def node_in(folder: Path, name: str, role: Role) -> AsyncGenerator[Node]:
     ):
         ground = Ground(database, network, SystemClock(), entropy, ThreadOffload())
         node = Node(ground, keystore, Config(name=name, role=role))
-        nursery.start_soon(node.run)
-        await trio.sleep(0.2)  # it keeps house first, then goes on the network
+        await nursery.start(node.run)
         yield node
         nursery.cancel_scope.cancel()
 
@@ -139,13 +138,11 @@ async def _grant_what_is_asked(node: Node) -> None:
     while not (waiting := await node.store.database.read(node.inbox.all)):  # noqa: ASYNC110  # another node decides
         await trio.sleep(0.02)
     cid, asked = waiting[0]
-    await _grant(node, cid, parse_request(asked.raw).items)
-
-
-async def _grant(node: Node, cid: bytes, windows: Sequence[Window]) -> None:
+    request = parse_request(asked.raw)
     now_ms = node.clock.now_ms()
+    # Until the second that was asked for, which began in another process: one more is refused.
     await node.store.database.write(
-        lambda tx: node.lending.grant(tx, cid, windows, now_ms // 1000 + 86_400, now_ms)
+        lambda tx: node.lending.grant(tx, cid, request.items, request.exp_s, now_ms)
     )
     node.outgoing.notify()
 
