@@ -9,7 +9,7 @@ DEV    := $(VENV)/.ready-dev
 FUZZ   := $(VENV)/.ready-fuzz
 NODE   := tests/interop/node_modules/.ready
 
-.PHONY: demo run test check bench kills sim model mutants fuzz docs lock interop-deps help clean
+.PHONY: demo run test check .pyright .mypy .style bench kills sim model mutants fuzz docs lock interop-deps help clean
 
 demo: $(READY)  ## three nodes, two organisations, one person: the whole story in about a minute
 	@$(BIN)/entrenous demo $(ARGS)
@@ -22,11 +22,18 @@ test: $(DEV) interop-deps  ## everything that CI runs, but for the type checkers
 	$(BIN)/pytest -q -n 2 --dist loadfile $(ARGS)
 
 check: $(DEV)  ## mypy, pyright, ruff, import-linter
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync --keep-going .pyright .mypy .style
+
+.pyright:
+	$(BIN)/pyright
+
+.mypy:
+	$(BIN)/mypy
+
+.style:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PYTHONPATH=.import $(BIN)/lint-imports
-	$(BIN)/mypy
-	$(BIN)/pyright
 
 bench: $(DEV)  ## ratios against a limit measured in the same run
 	$(BIN)/python -m tests.benchmarks $(ARGS)
