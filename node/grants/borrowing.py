@@ -242,7 +242,8 @@ class Borrowing(ReadingHeld):
         A device of its owner that had not heard of a grant may have refused the acceptance while
         the one that gave it was away.
         """
-        if now_ms < self._lacking_due_ms:
+        # A clock that was set back does not make the next time later than an hour from now.
+        if self._lacking_due_ms - LACKING_EVERY_MS <= now_ms < self._lacking_due_ms:
             return 0
         self._lacking_due_ms = now_ms + LACKING_EVERY_MS
         lacking = [

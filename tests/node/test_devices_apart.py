@@ -373,6 +373,24 @@ async def test_a_reader_asks_again_for_keys_that_did_not_come(autojump_clock: Mo
         assert not await bank.read(bank.node.store.outbox.all)
 
 
+async def test_a_clock_set_back_does_not_put_off_asking_again(autojump_clock: MockClock) -> None:
+    async with a_town() as town:
+        knows, _, bank, fresh = await renewed_apart(town)
+        await settle(10)
+        await knows.down()
+
+        def refused(tx: Tx) -> None:
+            held = bank.node.borrowing.get(tx, fresh.cid)
+            GrantsHeld(bank.node.store.objects).save(tx, replace(held, keysets=()))
+
+        await bank.write(refused)
+        accept_lacking, now_ms = bank.node.borrowing.accept_lacking, bank.now_ms
+        ahead_ms = now_ms + 365 * DAY_S * 1_000
+        assert await bank.write(lambda tx: accept_lacking(tx, ahead_ms)) == 0
+        assert await bank.write(lambda tx: accept_lacking(tx, now_ms)) == 1
+        assert await bank.write(lambda tx: accept_lacking(tx, now_ms + 1)) == 0
+
+
 async def test_a_device_that_was_away_is_asked_as_soon_as_it_is_back(
     autojump_clock: MockClock,
 ) -> None:
