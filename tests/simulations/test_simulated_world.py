@@ -84,10 +84,12 @@ def test_another_process_with_another_hash_seed_gives_the_same_world(hash_seed: 
 # --- seeds ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_a_town_of_twenty_in_bad_weather(seed: int) -> None:
-    """The whole story between twenty pairs; machines crash, links break, and it comes right."""
-    trace, complaints, town = run(seed, ROUGH, nodes=20, stories=20)
+def test_a_town_of_twenty_in_bad_weather() -> None:
+    """The whole story between twenty pairs; machines crash, links break, and it comes right.
+
+    Seeds 1 and 2 are lived in CI by `make sim`.
+    """
+    trace, complaints, town = run(3, ROUGH, nodes=20, stories=20)
     assert not complaints
     assert town.figures.crashes > 5
     assert trace.bytes_sent > 1_000_000

@@ -49,6 +49,8 @@ from entrenous.simulations.world import Setting, World, run_world
 
 SLICES = Slice.of(3)
 WHOLE_DAY_S = 24 * HOUR_S
+# As long as words between nodes that are all there take, and more.
+A_WHILE_S = HOUR_S / 12
 
 
 # --- the files ------------------------------------------------------------------------------------
@@ -71,10 +73,10 @@ def test_the_two_downloads_of_the_bank_tell_the_same_facts() -> None:
 
 
 def test_a_day_of_the_week_in_another_process_is_the_same_day() -> None:
-    here = run_seed(Asked("week", nodes=8, days=0.3), 5)
+    here = run_seed(Asked("week", nodes=8, days=0.15), 5)
     command = [sys.executable, "-m", "entrenous.simulations", "week", "--seed", "5", "--seeds", "1"]
     there = subprocess.run(
-        [*command, "--nodes", "8", "--days", "0.3", "--jobs", "1"],
+        [*command, "--nodes", "8", "--days", "0.15", "--jobs", "1"],
         env={**os.environ, "PYTHONHASHSEED": "4242", "PYTHONPATH": ".import"},
         capture_output=True,
         text=True,
@@ -139,30 +141,30 @@ class CalmDay:
         await watch.look()
         await self._write_later(home, lent.lending)
         await self._decline(home, energy)
-        await home.pause(HOUR_S)
+        await home.pause(A_WHILE_S)
         await shop.flood("home", CURVE, 110)
-        await home.pause(HOUR_S)
+        await home.pause(A_WHILE_S)
         await watch.look(last=True)
 
     async def _lend(self, home: Home, source: Source, peer: str) -> _Lent:
         """Ask for the load curve, grant some of it."""
         await source.ask("home" if peer == "home" else "rose", CURVE)
-        await home.pause(HOUR_S)
+        await home.pause(A_WHILE_S)
         before = set(home.book.lendings)
         while set(home.book.lendings) == before:
             await home.answer_all(refusing=False)
-            await home.pause(HOUR_S)
+            await home.pause(A_WHILE_S)
         (grant,) = set(home.book.lendings) - before
         return _Lent(home.book.lendings[grant], peer)
 
     async def _decline(self, home: Home, source: Source) -> None:
         """Harder terms are offered, and declined."""
         marker = await source.ask("home", CURVE)
-        await home.pause(HOUR_S)
+        await home.pause(A_WHILE_S)
         inbox = await home.insist(lambda client: client.inbox())
         (request,) = (one for one in inbox if one.refusal == marker)
         await home.insist(lambda client: client.grant(request.id, retention_days=1))
-        await home.pause(HOUR_S)
+        await home.pause(A_WHILE_S)
         await source.insist(lambda client: client.decline_offer(request.id, "too short"))
 
     async def _write_later(self, home: Home, lending: Lending) -> None:
