@@ -27,7 +27,7 @@ from .grants.grant_lines import Event, GrantLine, GrantLines, Happened, Side
 from .grants.inbox import Inbox, RequestState
 from .grants.lending_on import LendingOn
 from .grants.standing_terms import Judged
-from .history_lent_on import lent_on_events, readers_below
+from .history_lent_on import lent_on_events, readers_below, reading_now
 from .log.mentioned import (
     Mentioned,
     MentionedRows,
@@ -122,12 +122,14 @@ class History:
                 for event in self._of_line(tx, line, names, said, now_ms)
                 if event.what in _ENDINGS
             ]
-        then = [*(self._read_made(read, roots, names) for read in reads_in(found)), *became]
-        then += [
+        lent_on = self._lending_on.all(tx)
+        events += [
             event
-            for event in lent_on_events(self._lending_on.all(tx), names)
+            for event in reading_now(self._lending_on, tx, names, now_ms)
             if _below(path, event.windows)
         ]
+        then = [*(self._read_made(read, roots, names) for read in reads_in(found)), *became]
+        then += [event for event in lent_on_events(lent_on, names) if _below(path, event.windows)]
         return [*events, *sorted(then, key=lambda event: event.t_ms)]
 
     def _stands(

@@ -10,11 +10,12 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from ...protocol.cid import cid_text
 from ...protocol.remuneration import LICENCE
-from ..errors import Exit, UsageError
+from ..errors import Exit, NotFound, UsageError
 from ..results.accounts import AccountInfo, AccountLine, InvoiceInfo, PaymentInfo, TransferInfo
 from .days import moment
-from .names import HEAD, SHORT_CHARS, short
+from .names import HEAD, SHORT_CHARS, find, short
 from .options import USUAL, Options, node_of
 from .screen import Screen, columns_of
 from .words import counted
@@ -92,11 +93,21 @@ async def confirm(payment: Id, /, *, yes: Yes = False, options: Options = USUAL)
     Example: entrenous accounts confirm 5hr7q2ka
     """
     screen = options.screen
-    if not screen.confirm("Confirm that this payment came?  It is final.", yes=yes):
-        screen.note("Nothing was said.")
-        return Exit.FAILED
     async with node_of(options) as client:
-        done = await client.account_answer(payment, confirm=True)
+        said = [one for account in await client.accounts() for one in account.payments]
+        cid = find(payment, [one.id for one in said], "payment", "entrenous accounts PEER")
+        one = next(one for one in said if one.id == cid)
+        if one.owed != "to-me":
+            raise NotFound("no peer said this payment to you: see `entrenous accounts`")
+        if one.state != "confirmed":
+            note = f": {one.note}" if one.note else ""
+            screen.say(
+                f"{one.peer} says: paid {one.amount} {one.currency}, {moment(one.t_ms)}{note}"
+            )
+            if not screen.confirm("Confirm that this payment came?  It is final.", yes=yes):
+                screen.note("Nothing was said.")
+                return Exit.FAILED
+        done = await client.account_answer(cid_text(cid), confirm=True)
     screen.show("accounts confirm", done)
     screen.say(f"Confirmed: {done.peer} paid {done.amount} {done.currency}.")
     return Exit.DONE
@@ -291,7 +302,8 @@ def _show_invoice(screen: Screen, one: InvoiceInfo, account: AccountInfo) -> Non
     whose = "They say" if account.owed == "by-me" else "You said"
     screen.fact("invoice", f"{moment(one.t_ms)}: {whose} {one.open} {account.currency} is open")
     if one.iban is not None:
-        screen.fact("", f"to {one.name}, {one.iban}; `entrenous accounts qr {account.peer}`")
+        hint = f"; `entrenous accounts qr {account.peer}`" if account.owed == "by-me" else ""
+        screen.fact("", f"to {one.name}, {one.iban}{hint}")
     if not one.answered:
         screen.fact("", "what their node has counted is not known yet")
         return

@@ -148,9 +148,18 @@ async def _windows(
             raise NotFound(f"no peer is called {peer}; `entrenous peers` lists them")
         raise NotFound(f"{peer} has lent nothing of {collection} on these days")
     if not found:
+        others = sorted(
+            {
+                one.principal
+                for one in await client.grants()
+                if (one.side, one.peer, one.status) == ("held", peer, "live")
+                if one.principal not in (None, principal)
+            }
+        )
+        hint = f"; what you read there for another: --acting-for {others[0]}" if others else ""
         raise NotAllowed(
             f"no grant of {peer} on {collection} holds for these days; `entrenous grants` lists "
-            "what you may read"
+            f"what you may read{hint}"
         )
     return found
 

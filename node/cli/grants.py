@@ -40,7 +40,9 @@ async def grants(
     at_ms = None if as_of is None else moment_of(as_of)
     async with node_of(options) as client:
         found = await client.grants(at_ms)
-        if peer is not None and peer not in {one.name for one in await client.peers()}:
+        # A processor, and the owner of what is processed, are no peers.
+        named = peer in (None, *(one.peer for one in found))
+        if not named and peer not in {one.name for one in await client.peers()}:
             raise NotFound(f"no peer is called {peer}; `entrenous peers` lists them")
     found = tuple(one for one in found if peer in (None, one.peer))
     screen = options.screen
@@ -154,8 +156,8 @@ async def keep(
     Example: entrenous keep 5hr7q2ka
     """
     async with node_of(options) as client:
-        given = [one.id for one in await client.grants() if one.side == "given"]
-        cid = find(grant, given, "grant", "entrenous grants")
+        known = [one.id for one in await client.grants() if one.side in ("given", "lent-on")]
+        cid = find(grant, known, "grant", "entrenous grants")
         await client.keep(cid)
     options.screen.show("keep", {"grant": cid})
     options.screen.say(f"Grant {short(cid)} holds again.")

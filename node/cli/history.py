@@ -36,7 +36,7 @@ _WORDS = {
     "kept": ("you confirmed it for {peer}", "{peer} confirmed it"),
     "ran-out": ("ran out for {peer}", "what {peer} lent you ran out"),
     "taken-back": ("taken back from {peer}", "{peer} took it back"),
-    "lent-on": ("lent on, of {peer}",) * 2,
+    "lent-on": ("lent on",) * 2,
     "delete-asked": ("{peer} is to delete what it read", "{peer} wants what you read deleted"),
     "deleted": ("{peer} says that what it read is deleted", "you said that it is deleted"),
     "delivered": ("you delivered to {peer}", "{peer} delivered"),

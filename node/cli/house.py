@@ -249,11 +249,13 @@ async def restore(
     if (folder / "keystore").exists():
         raise NodeError(f"there is a home at {folder} already: give another with --home")
     from ...crypto.entropy import SystemEntropy
+    from ...crypto.shares import recovery_secret
     from ..clock import SystemClock
     from ..restoring import restore_home
     from .devices_remove import recovery_words, say_left
 
     words = recovery_words(words_fd)
+    recovery_secret(words)  # a slip is said before a passphrase is asked for twice
     entropy = SystemEntropy()
     unlock = _new_unlock(options, entropy)
     restored = await restore_home(

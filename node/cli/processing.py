@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from ...protocol.window import Window
 from ..errors import NotAllowed
 from ..results.grants import GrantInfo
-from .days import days_in_words, end_of_day_s, moment, require_whole_days, span
+from .days import Span, days_in_words, end_of_day_s, moment, require_whole_days, span
 from .names import short
 from .options import USUAL, Options, node_of, zone_of
 from .screen import Column
@@ -48,19 +48,7 @@ async def lend_on(
     if days is not None:
         require_whole_days(days)
     async with node_of(options) as client:
-        grant = _granted(await client.grants(), of)
-        windows = sorted(
-            Window(
-                one.collection,
-                one.first if days is None or one.undated else max(one.first, days.first_day),
-                one.last if days is None or one.undated else min(one.last, days.last_day),
-            )
-            for one in grant.windows
-            if not collection or one.collection in collection
-        )
-        windows = [one for one in windows if one.first <= one.last]
-        if not windows:
-            raise NotAllowed(f"{of} granted you none of these days: see `entrenous grants`")
+        grant, windows = _granted(await client.grants(), of, collection, days)
         exp_s = grant.exp_s if until is None else end_of_day_s(until, zone)
         made = await client.lend_on(peer, of, windows, exp_s)
     screen = options.screen
@@ -72,10 +60,17 @@ async def lend_on(
         screen.fact("", f"{window.collection}, {days_in_words(window.first, window.last)}")
     screen.fact("until", moment(exp_s * 1000))
     screen.say(f"{of} is told.  `entrenous revoke {short(made)}` takes it back.")
+    screen.say(
+        f"{peer} takes it if it has said `entrenous processing add` for you; `entrenous history "
+        f"{peer}` shows if it turned you away: then lend it on again."
+    )
 
 
-def _granted(grants: tuple[GrantInfo, ...], of: str) -> GrantInfo:
-    """The grant of a peer that holds the longest.  Raises NotAllowed."""
+def _granted(
+    grants: tuple[GrantInfo, ...], of: str, collections: tuple[str, ...], days: Span | None
+) -> tuple[GrantInfo, list[Window]]:
+    """Of the grants of a peer that open some of these days the one that holds the longest, and
+    what it opens of them.  Raises NotAllowed."""
     live = [
         one
         for one in grants
@@ -83,7 +78,19 @@ def _granted(grants: tuple[GrantInfo, ...], of: str) -> GrantInfo:
     ]
     if not live:
         raise NotAllowed(f"{of} lends you nothing now: see `entrenous grants`")
-    return max(live, key=lambda one: one.exp_s)
+    for grant in sorted(live, key=lambda one: one.exp_s, reverse=True):
+        windows = sorted(
+            Window(
+                one.collection,
+                one.first if days is None or one.undated else max(one.first, days.first_day),
+                one.last if days is None or one.undated else min(one.last, days.last_day),
+            )
+            for one in grant.windows
+            if not collections or one.collection in collections
+        )
+        if windows := [one for one in windows if one.first <= one.last]:
+            return grant, windows
+    raise NotAllowed(f"{of} granted you none of these days: see `entrenous grants`")
 
 
 @processing_app.default

@@ -27,6 +27,7 @@ from .shared_words import (
     as_json,
     changes_in_words,
     copies_table,
+    differing_words,
     is_answerable,
     record_name,
     state_words,
@@ -66,7 +67,7 @@ async def shared(
     screen = options.screen
     screen.show_lines("shared", map(as_json, found))
     for one in found:
-        differing = f"differing in {', '.join(one.differing)}" if one.differing else ""
+        differing = differing_words(one)
         why = one.theirs.reason if not one.agree else ""
         screen.entry(
             short(one.id),
@@ -106,7 +107,8 @@ async def history(record: Id, /, *, options: Options = USUAL) -> None:
     screen.show_lines("shared history", [step_json(info, one) for one in steps])
     screen.say(record_name(info))
     if info.told is not None:
-        screen.entry(short(info.told), f"delivered by {info.peer}, under this statement")
+        source = "you" if info.told_by_us else info.peer
+        screen.entry(short(info.told), f"delivered by {source}, under this statement")
     for one in steps:
         _show_step(screen, info, one)
 

@@ -43,6 +43,14 @@ def state_words(one: SharedInfo) -> str:
     return f"{words} (from an export)" if one.brought else words
 
 
+def differing_words(one: SharedInfo) -> str:
+    """In what the two copies differ; of a side that holds none, that."""
+    mine, theirs = one.mine.record, one.theirs.record
+    if (mine is None) != (theirs is None):
+        return "you hold none" if mine is None else f"{one.peer} holds none"
+    return f"differing in {', '.join(one.differing)}" if one.differing else ""
+
+
 def is_answerable(one: SharedInfo) -> bool:
     """Whether the other side has proposed what was not accepted."""
     return one.state != "left" and not one.brought and one.theirs.state in ("proposed", "disputed")
@@ -100,12 +108,15 @@ def step_words(info: SharedInfo, one: SharedStep) -> list[str]:
     """One version of the history: who, what and when; then what it changed, and why."""
     who = "you" if one.by == "you" else info.peer
     answered = f" {short(one.answers)}" if one.answers is not None else ""
-    lines = [f"{who} {one.word}{answered}, {moment(one.t_ms)}"]
+    said = "withdrew" if one.word == "withdrawn" else one.word
+    lines = [f"{who} {said}{answered}, {moment(one.t_ms)}"]
     record = _record(one.record)
     if one.word != "disputed" and one.changed:
         texts = _texts(schema_named(info.schema), record)
         if record is None:
-            lines.append("there should be no such record")
+            # Who withdraws what was said first has said nothing, not that there is none.
+            withdrew = one.word == "withdrawn"
+            lines.append("nothing is said" if withdrew else "there should be no such record")
         lines += [f"{name}: {texts.get(name) or '(nothing)'}" for name in one.changed if texts]
     if one.reason:
         lines.append(f"“{one.reason}”")

@@ -246,13 +246,15 @@ class Payments:
     ) -> PaymentKept:
         """Confirm or dispute a payment that a peer said; the word goes to the outbox.
 
-        Said again, it changes nothing.  Raises NotFound, UsageError, WireError.
+        Said again, it changes nothing, unless a dispute has another reason: then that is told.
+        Raises NotFound, UsageError, WireError.
         """
         kept = self._find(tx, cid)
         if kept is None or kept.ours:
             raise NotFound("no peer said this payment to you: see `entrenous accounts`")
         state = PaymentState(word.value)
-        if kept.state is state:
+        told_anew = state is PaymentState.DISPUTED and reason not in ("", kept.reason)
+        if kept.state is state and not told_anew:
             return kept
         if kept.state is PaymentState.CONFIRMED:
             raise UsageError("you confirmed this payment already, and that is final")

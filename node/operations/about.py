@@ -68,8 +68,10 @@ def _rollback(host: Host) -> str:
         return f"confirmed by {head.by}"
     if links.connected:
         many = len(links.connected)
-        whom = "the 1 peer that is" if many == 1 else f"the {many} peers that are"
-        return f"no sign of it: {whom} connected knows nothing that this node does not"
+        whom = "the 1 peer that is connected knows"
+        if many > 1:
+            whom = f"the {many} peers that are connected know"
+        return f"no sign of it: {whom} nothing that this node does not"
     return "cannot be noticed alone"
 
 

@@ -71,7 +71,7 @@ async def ask(host: Host, args: Args, emit: Emit) -> Value:
         if principal is not None:
             kept = acting_for(node, tx, principal, pair, Cmd.REQUEST, now_ms)
             mandate, asker = kept.cid, kept.mandate.principal
-        agreed = with_processors(node, tx, terms, processors)
+        agreed = with_processors(node, tx, terms, processors, pair)
         request = Request(asker, items, purpose, agreed, exp_s, refusal)
         return node.borrowing.ask(tx, pair, request, now_ms, mandate)
 

@@ -72,11 +72,14 @@ def processors_named(args: Args) -> tuple[str, ...]:
     return tuple(names)
 
 
-def with_processors(node: Node, tx: Tx, terms: Terms, names: tuple[str, ...]) -> Terms:
-    """`terms` that name the peers `names` as processors.  Raises NotFound, UsageError."""
+def with_processors(node: Node, tx: Tx, terms: Terms, names: tuple[str, ...], owner: Pair) -> Terms:
+    """`terms` that name the peers `names` as processors of the data of `owner`.  Raises NotFound,
+    UsageError."""
     lines: list[str] = []
     for name in names:
         pair = node.peers.named(tx, name)
+        if pair.their == owner.their:
+            raise UsageError(f"{name} is whose data is asked for: a processor is somebody else")
         try:
             lines.append(Processor(pair.name, pair.their_now).line())
         except ProtocolError as error:

@@ -14,7 +14,15 @@ from ...protocol.persona_line import PersonaLine
 from ...protocol.schema import SCHEMAS, Schema
 from ...protocol.shared_copy import Copy, CopyState
 from ...protocol.shared_proof import make_proof
-from ...protocol.shared_record import Name, Record, SharedName, Told, check_name, name_of
+from ...protocol.shared_record import (
+    Name,
+    Record,
+    SharedName,
+    SharedWord,
+    Told,
+    check_name,
+    name_of,
+)
 from ...protocol.wire import Value
 from ..erasure.found_fact import FoundFact
 from ..errors import NotFound, UsageError
@@ -81,7 +89,10 @@ async def shared_propose(host: Host, args: Args, emit: Emit) -> Value:
     whole, gone = args.maybe_text("whole", LINE_BYTES_MAX), args.flag("gone")
     changes = _changes(args.items("changes", CHANGES_MAX))
     if sum((whole is not None, gone, bool(changes))) != 1:
-        raise UsageError("say what should change, or give the whole record, or say that it is none")
+        raise UsageError(
+            "say what should change (--set), or give the whole record (--from-json), or say that "
+            "it is none (--gone)"
+        )
     told_name = args.maybe_text("id", TEXT_CHARS_MAX)
     t_ms = args.maybe_integer("t_ms")
     now_ms = node.clock.now_ms()
@@ -310,6 +321,8 @@ def _info(node: Node, tx: Tx, kept: SharedKept, held: Record | None = None) -> S
         refused=refused[0] if refused else "",
         versions=len(kept.versions),
         brought=kept.brought is not None,
+        told_by_us=kept.told is not None
+        and kept.followed.get(kept.told.src, kept.told.src) == kept.own,
     )
 
 
@@ -336,7 +349,8 @@ def _reason(kept: SharedKept, who: Did, copy: Copy) -> str:
     for version in reversed(kept.copies.of(who)):
         if version.reason:
             return version.reason
-        if copy.state is CopyState.SETTLED:
+        # What was withdrawn was asked for a reason that holds no more.
+        if copy.state is CopyState.SETTLED or version.word is SharedWord.WITHDRAWN:
             break
     return ""
 

@@ -33,7 +33,8 @@ class SharedInfo:
     """One shared record.  `state` says how the two stand: `node/shared/kept.py`.
 
     `record` is its id, or None where its schema has none: then `time_ms` names it.  `differing`
-    are the fields in which the copies differ; `told` is the statement that it began with;
+    are the fields in which the copies differ; `told` is the statement that it began with, which
+    `told_by_us` says is this side's;
     `refused` why the other side did not take the last version of ours, if it did not.  `brought`:
     it came with an export, and can be shown and proven; nobody here can say more of it.
     """
@@ -54,6 +55,7 @@ class SharedInfo:
     refused: str
     versions: int
     brought: bool = False
+    told_by_us: bool = False
 
 
 @dataclass(frozen=True, slots=True)

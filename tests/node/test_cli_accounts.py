@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from entrenous.node.cli.names import short
 from entrenous.node.cli.shapes import SHAPES
 from entrenous.node.results.accounts import (
     AccountDifference,
@@ -54,6 +56,13 @@ TRANSFER = TransferInfo(
     "volt", "by-me", "Ann", IBAN, "10.00", "EUR", "entrenous 5hr7q2ka",
     f"BCD\n002\n1\nSCT\n\nAnn\n{IBAN}\nEUR10.00\n\n\nentrenous 5hr7q2ka",
 )  # fmt: skip  # as above
+
+
+class Terminal(io.StringIO):
+    """Standard input of a person at a terminal."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.fixture
@@ -120,7 +129,7 @@ def test_nothing_is_owed_and_the_switch_is_said(node: FakeNode, run: Run) -> Non
     ("words", "shape", "op"),
     [(("accounts",), "accounts", "accounts"),
      (("accounts", "paid", "volt", "4", "eur", "--note", "x"), "accounts paid", "account_paid"),
-     (("accounts", "confirm", "bafyreiabc"), "accounts confirm", "account_answer"),
+     (("accounts", "confirm", short(REQUEST)), "accounts confirm", "account_answer"),
      (("accounts", "dispute", "bafyreiabc", "--reason", "x"), "accounts dispute", "account_answer"),
      (("accounts", "invoice", "volt", "--iban"), "accounts invoice", "invoice"),
      (("accounts", "qr", "volt", "10.00"), "accounts qr", "transfer"),
@@ -140,6 +149,30 @@ def test_json_has_the_keys_that_it_says(
     assert out.strip()
 
 
+def test_what_is_confirmed_is_shown_before_it_is_asked(
+    node: FakeNode, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is final: nobody is asked to confirm an amount that they do not see, or nothing at all."""
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    code, out, err = run("accounts", "confirm", short(REQUEST))
+    assert code == 1
+    assert "volt says: paid 4.00 EUR, 2026-01-01 00:00: for March" in out
+    assert "Nothing was said." in err
+    ours = replace(PAYMENT, owed="by-me")
+    node.answers["accounts"] = [replace(ACCOUNT, owed="by-me", payments=(ours,))]
+    for words in (("zzzzzz",), (short(REQUEST),)):
+        code, _, err = run("accounts", "confirm", *words)
+        assert code == 3
+        assert "[y/N]" not in err
+    assert not [name for name, _ in node.calls if name == "account_answer"]
+
+
+def test_only_who_owes_is_pointed_to_the_code(node: FakeNode, run: Run) -> None:
+    assert "accounts qr" not in run("accounts", "volt")[1]
+    node.answers["accounts"] = [replace(ACCOUNT, owed="by-me")]
+    assert "`entrenous accounts qr volt`" in run("accounts", "volt")[1]
+
+
 def test_a_code_is_drawn_and_says_what_to_compare(node: FakeNode, run: Run) -> None:
     _, out, _ = run("accounts", "qr", "volt")
     assert "█" in out or "▀" in out
@@ -151,8 +184,6 @@ def test_a_code_is_drawn_and_says_what_to_compare(node: FakeNode, run: Run) -> N
 def test_an_iban_and_its_name_go_together(
     node: FakeNode, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import io
-
     assert run("accounts", "iban", IBAN)[0] == 2
     assert run("accounts", "iban", "--name", "Ann")[0] == 2
     assert run("accounts", "iban", "--forget", "--name", "Ann")[0] == 2

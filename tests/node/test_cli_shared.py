@@ -152,6 +152,23 @@ def test_the_history_tells_each_step_and_what_was_not_taken(run: Run) -> None:
         assert said in out, said
 
 
+def test_what_was_withdrawn_and_who_had_delivered_is_told(node: FakeNode, run: Run) -> None:
+    """Who withdraws a first proposal has said nothing, and not that there should be no record."""
+    withdrew = replace(STEPS[2], word="withdrawn", state="heard", refusal="")
+    node.answers["shared_history"] = [withdrew, replace(withdrew, by="them")]
+    node.answers["shared_show"] = replace(INFO, told_by_us=True)
+    _, out, _ = run("shared", "history", ID)
+    for said in ("delivered by you", "you withdrew", "bank withdrew", "nothing is said"):
+        assert said in out, said
+    assert "there should be no such record" not in out
+    nothing = replace(MINE, record=None)
+    for sides, said in (({"mine": nothing}, "you hold"), ({"theirs": nothing}, "bank holds")):
+        node.answers["shared"] = [replace(INFO, state="apart", **sides)]
+        _, out, _ = run("shared")
+        assert f"{said} none" in out
+        assert "differing in" not in out
+
+
 def test_what_is_asked_for_is_handed_over_as_it_was_typed(node: FakeNode, run: Run) -> None:
     words = ("shared", "propose", "bank", CONTACTS, "c1", "--set")
     assert run(*words, "note=a=b", "--set", "x=")[0] == 0

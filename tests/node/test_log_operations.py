@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from trio.testing import MockClock
 
 from entrenous.node.client import Client
 from entrenous.node.errors import NotFound, UsageError
@@ -16,9 +17,9 @@ from entrenous.protocol.checkpoint_note import parse_checkpoint
 from entrenous.protocol.log_proof import parse_log_proof
 from entrenous.protocol.receipt import Receipt
 from entrenous.protocol.window import Window
-from entrenous.tests.node.test_operations import lent, two
+from entrenous.tests.node.test_operations import client_of, lent, two
 from entrenous.tests.node.test_witnesses import next_day
-from entrenous.tests.node.two_nodes import CURVE, DAY, Party, Town, a_town, settle
+from entrenous.tests.node.two_nodes import CURVE, DAY, Party, Town, a_town, meet, settle
 
 
 async def a_read(town: Town) -> tuple[Party, Client, Client]:
@@ -179,3 +180,18 @@ async def test_a_grant_as_a_consent_record(autojump_clock: object) -> None:
             assert all(named), "each says what was signed"
         kinds = [one["@type"] for one in before["@graph"][0]["dpv:hasConsentStatus"]]
         assert kinds == ["dpv:ConsentRequested", "dpv:ConsentGiven"]
+
+
+async def test_how_many_peers_know_nothing_newer_is_said(autojump_clock: MockClock) -> None:
+    async with a_town() as town:
+        alice = await town.party("alice")
+        said = ("the 1 peer that is connected knows", "the 2 peers that are connected know")
+        for name, whom in zip(("bank", "volt"), said, strict=True):
+            await meet(alice, await town.party(name))
+            asked = [Window(CURVE, DAY - 1, DAY - 1)]
+            exp_s = alice.now_ms // 1000 + 86_400
+            mine = client_of(alice)
+            await mine.ask(name, asked, purpose="dpv:Billing", terms={}, exp_s=exp_s)
+            await settle()
+            rollback = (await mine.status()).rollback
+            assert rollback == f"no sign of it: {whom} nothing that this node does not"

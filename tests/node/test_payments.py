@@ -108,6 +108,12 @@ async def test_a_dispute_says_why_and_may_become_a_confirmation_and_never_the_ot
         await settle()
         (there,) = await payments(reader)
         assert (there.state, there.reason) == ("disputed", "nothing came")
+        # Said again without a word it changes nothing; what is said otherwise is told.
+        for reason in ("", "only 5.00 came"):
+            await mine.account_answer(said.id, confirm=False, reason=reason)
+            await settle()
+            (there,) = await payments(reader)
+            assert (there.state, there.reason) == ("disputed", reason or "nothing came")
         assert (await both(owner, reader))[0].open == "10.00"
         await mine.account_answer(said.id, confirm=True)
         await settle()

@@ -356,6 +356,13 @@ async def test_it_is_named_in_grants_who_and_history(
             assert (read.peer, read.grant, read.within) == ("Analytics", given.cid, True)
             begun = next(event for event in found if event.what == "lent-on")
             assert begun.note == "utility lets Analytics read it"
+        # It may read now as much as the one for whom it reads.
+        may = [event for event in await owner.who(CURVE) if event.what == "may-read"]
+        assert [(one.peer, one.grant) for one in may] == [
+            ("utility", given.cid),
+            ("Analytics", made.cid),
+        ]
+        assert may[1].note == "for utility, to whom you granted it"
         # The processor sees what it holds, by whom, and by which name to fetch it.
         (held,) = await processor.grants()
         assert (held.principal, held.peer) == ("utility", (await owner_of(one)).name)
@@ -367,6 +374,7 @@ async def test_it_is_named_in_grants_who_and_history(
         assert any(event.note == "signed by Analytics: 7 pages gone, 0 left" for event in said)
         info = next(one for one in await owner.grants() if one.side == "lent-on")
         assert (info.status, info.deletion) == ("revoked", "said")
+        assert not [event for event in await owner.who(CURVE) if event.what == "may-read"]
 
 
 async def test_a_request_names_the_processor_and_the_person_can_leave_it_out(
@@ -376,6 +384,10 @@ async def test_a_request_names_the_processor_and_the_person_can_leave_it_out(
         one = await trade(town)
         owner, asker = client_of(one.ada), client_of(one.utility)
         exp_s = one.ada.now_ms // 1000 + 20 * DAY_S
+        with pytest.raises(NodeError, match="whose data is asked for"):
+            await asker.ask(
+                "ada", [ALL], purpose=PURPOSE, terms={}, exp_s=exp_s, processors=["ada"]
+            )
         await asker.ask(
             "ada",
             [ALL],

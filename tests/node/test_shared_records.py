@@ -122,12 +122,17 @@ async def test_a_dispute_says_why_shows_both_and_may_become_an_acceptance(
 async def test_a_proposal_is_withdrawn(autojump_clock: MockClock) -> None:
     async with a_town() as town:
         ada, bank = await bank_and_ada(town)
-        id = await asked(ada)
+        id = await propose(ada, "bank", reason="I have moved")
+        await settle()
         with pytest.raises(UsageError, match="nothing here that could be withdrawn"):
             await client_of(bank).shared_withdraw(id)
-        await client_of(ada).shared_withdraw(id, "it was my sister's")
+        before = await one(bank)
+        assert (before.told_by_us, (await one(ada)).told_by_us) == (True, False)
+        await client_of(ada).shared_withdraw(id)
         await settle()
         mine, theirs = await one(ada), await one(bank)
+        # … and the reason for what she asks no more is not hers any more.
+        assert (before.theirs.reason, theirs.theirs.reason) == ("I have moved", "")
         # Nothing was held by Ada before she proposed, so that is what she is back to.
         assert (mine.mine.record, mine.state, theirs.state) == (None, "apart", "apart")
         with pytest.raises(UsageError, match="nothing is proposed"):
