@@ -43,6 +43,7 @@ from entrenous.tests.flows.deaths import (
     Tally,
     check_at_rest,
     fork_server,
+    stop_at_rest,
     until,
 )
 
@@ -202,8 +203,7 @@ async def two_homes(
     await two.reader.ask(lambda client: client.pair(invitation.link, "owner"))
     yield two
     await two.all_is_said()
-    await two.reader.stop()
-    await two.owner.stop()
+    await stop_at_rest([two.reader, two.owner])
     await check_at_rest([two.owner, two.reader], checks)
 
 
