@@ -67,6 +67,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def node(monkeypatch: pytest.MonkeyPatch) -> FakeNode:
+    monkeypatch.setenv("TZ", "UTC")
     node = FakeNode(
         {
             "accounts": [ACCOUNT],
