@@ -87,6 +87,8 @@ def _agreed(screen: Screen, grant: GrantInfo, exp_s: int, each_s: int | None, *,
 def _say(screen: Screen, done: Renewed, peer: str) -> None:
     if done.request is not None:
         screen.say(f"Asked {peer} to go on (request {short(done.request)}).")
+        for window in done.windows:
+            screen.fact("for", f"{window.collection}, {days_in_words(window.first, window.last)}")
     elif done.always is not None:
         days = counted(done.always["each_s"] // _DAY_S, "day")
         screen.say(

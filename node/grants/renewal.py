@@ -161,6 +161,7 @@ class Renewals:
         renewal answers it, for its owner does what was asked, if in another way."""
         first = None if old.request is None else self._inbox.find(tx, old.request)
         items = old.windows if first is None else parse_request(first.raw).items
+        same = (items, old.windows, _going_on(old.windows, old.exp_s, items))
         terms = old.bundle.terms
         found: list[bytes] = []
         for cid, asked in self._inbox.waiting(tx) if waiting is None else waiting:
@@ -169,7 +170,7 @@ class Renewals:
             request = parse_request(asked.raw)
             if (
                 request.terms == terms
-                and request.items in (items, old.windows)
+                and request.items in same
                 and was_asked(windows, request.items)
                 # Where it costs, longer is more than was asked for.
                 and (exp_s <= request.exp_s or not terms.paid)
@@ -231,14 +232,7 @@ class Renewals:
         far as it was asked for."""
         asked = None if old.request is None else self._inbox.find(tx, old.request)
         items = () if asked is None else parse_request(asked.raw).items
-        cut = day_of(min(old.exp_s * 1000, TIME_MAX_MS))
-        windows = tuple(
-            replace(window, last=_asked_until(window, items))
-            if not window.undated and window.last == cut
-            else window
-            for window in old.windows
-        )
-        return opened_until(windows, exp_s)
+        return opened_until(_going_on(old.windows, old.exp_s, items), exp_s)
 
     # by itself
 
@@ -295,8 +289,9 @@ class Renewals:
     def ask(self, tx: Tx, cid: bytes, exp_s: int, now_ms: int) -> bytes:
         """Ask the owner to go on with a grant that is held, until `exp_s`; the request's CID.
 
-        It is a request like any other, for what was asked before and on the terms that hold.
-        Raises NotFound, UsageError, NotAllowed for what is read for another.
+        It is a request like any other, on the terms that hold, and for what was asked before; of
+        collections of which fewer days were granted, for these.  Raises NotFound, UsageError,
+        NotAllowed for what is read for another.
         """
         held = self._borrowing.get(tx, cid)
         if held.via is not None:
@@ -307,9 +302,13 @@ class Renewals:
         before = None if asked is None else parse_request(asked.raw)
         terms = held.bundle.terms
         pair = self._peers.pair(tx, held.own, held.their)
+        items = held.windows if before is None else before.items
+        if {one.collection for one in items} == {one.collection for one in held.windows}:
+            # What its owner has narrowed is not asked for anew under the name of going on.
+            items = _going_on(held.windows, held.bundle.grant.exp_s, items)
         request = Request(
             pair.own_now,
-            held.windows if before is None else before.items,
+            items,
             terms.purpose,
             terms,
             exp_s,
@@ -320,6 +319,17 @@ class Renewals:
     def renewed(self, tx: Tx, pair: Pair, args: RenewArgs, now_ms: int) -> Value:
         """The owner goes on with a grant that is held: see `Borrowing.renewed`."""
         return self._borrowing.renewed(tx, pair, args, now_ms)
+
+
+def _going_on(windows: Sequence[Window], exp_s: int, items: Sequence[Window]) -> tuple[Window, ...]:
+    """`windows` of a grant until `exp_s`: what that end cut off goes on as far as `items` asked."""
+    cut = day_of(min(exp_s * 1000, TIME_MAX_MS))
+    return tuple(
+        replace(window, last=_asked_until(window, items))
+        if not window.undated and window.last == cut
+        else window
+        for window in windows
+    )
 
 
 def _asked_until(window: Window, items: Sequence[Window]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...protocol.request import parse_request
 from ...protocol.wire import Value
 from ..errors import UsageError
 from ..grants.renewal import Renewing
@@ -31,7 +32,8 @@ async def renew(host: Host, args: Args, emit: Emit) -> Value:
                 raise UsageError("its owner says whether this grant is renewed by itself")
             assert exp_s is not None
             request = node.renewals.ask(tx, cid, exp_s, now_ms)
-            return Renewed(cid, cid, request, node.borrowing.get(tx, cid).windows, exp_s, None)
+            asked = parse_request(node.asked.get(tx, request).raw)
+            return Renewed(cid, cid, request, asked.items, exp_s, None)
         if never:
             node.renewals.always(tx, cid, None, now_ms)
             return Renewed(cid, cid, None, node.lending.get(tx, cid).windows, None, None)

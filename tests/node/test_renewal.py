@@ -253,6 +253,31 @@ async def test_a_reader_asks_to_go_on(autojump_clock: MockClock) -> None:
             await reader.renew(held.id, alice.now_ms // 1000 + 50 * DAY_S, each_s=DAY_S)
 
 
+async def test_a_reader_who_asks_to_go_on_asks_for_no_day_that_was_narrowed_away(
+    autojump_clock: MockClock,
+) -> None:
+    """Else an owner who says yes to going on gives all that they had left out."""
+    async with a_town() as town:
+        alice, bank = await home(town)
+        owner, reader = client_of(alice), client_of(bank)
+        few = replace(ASKED, last=ASKED.first + 3)
+        exp_s = alice.now_ms // 1000 + 10 * DAY_S
+        await reader.ask("alice", [ASKED], purpose="dpv:Billing", terms={}, exp_s=exp_s)
+        await settle()
+        (request,) = await owner.inbox()
+        await owner.grant(request.id, windows=[few], exp_s=exp_s)
+        await settle()
+        (held,) = await reader.grants()
+        asked = await reader.renew(held.id, exp_s + 40 * DAY_S)
+        assert asked.windows == (few,)
+        await settle()
+        (waiting,) = [one for one in await owner.inbox() if one.state == "waiting"]
+        assert (waiting.id, waiting.items) == (asked.request, (few,))
+        new = await owner.renew(held.id, exp_s + 40 * DAY_S)
+        assert new.windows == (few,)
+        assert not [one for one in await owner.inbox() if one.state == "waiting"]
+
+
 @pytest.mark.parametrize("days", [30, 50, 90], ids=["shorter", "as asked", "longer"])
 async def test_a_renewal_answers_the_request_for_it(autojump_clock: MockClock, days: int) -> None:
     """Whoever renews by hand what they were asked to renew finds the request decided, at both."""
