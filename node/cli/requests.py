@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from ...protocol.processor import processors
 from ...protocol.view_path import is_view
 from ...protocol.window import Window
 from ..errors import UsageError
@@ -44,6 +45,7 @@ def show_requests(
             *([standing_in_a_line(one.standing)] if known and one.standing is not None else []),
             *(f"{item.collection}, {days_in_words(item.first, item.last)}" for item in one.items),
             f"for {purpose_in_words(one.purpose)}",
+            *(f"also read by {it.name}, for the one who asks" for it in processors(one.terms)),
             *(marks_in_lines(one) if known else []),
         )
     if not found:

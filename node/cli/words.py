@@ -49,7 +49,7 @@ def show_terms(screen: Screen, terms: Terms) -> None:
     nobody = "to nobody else" if named else "to nobody"
     screen.fact("passed on", f"to {', '.join(told)}" if told else nobody)
     for one in named:
-        screen.fact("also read by", f"{one.name}, for the one who asks, under these same terms")
+        screen.fact("also reads", f"{one.name}, for the one who asks, under these same terms")
         screen.fact("", f"({one.did})")
     show_remuneration(screen, terms)
     show_clauses(screen, terms)

@@ -93,8 +93,8 @@ class LeftDevices:
             found = [one for one in known if _is_called(one, name)]
         if not found:
             raise NotFound(
-                "this home knows of no such device: "
-                + (_listed(known) if known else "it has had no other than this one")
+                "this home knows of no such device: it has had "
+                + (f"only {_listed(known)}" if known else "no other than this one")
             )
         if len(found) > 1:
             raise UsageError(f"there is more than one such device: {_listed(found)}")

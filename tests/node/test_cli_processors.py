@@ -10,6 +10,7 @@ import pytest
 from entrenous.node.cli.names import short
 from entrenous.protocol.window import Window
 from entrenous.tests.node.cli_node import (
+    ASKED,
     FIRST,
     GIVEN,
     GRANT,
@@ -33,6 +34,16 @@ def run(
     node = FakeNode({"grants": [LENT_ON], "peers": [PEER], "keep": None, "lend_on": GRANT})
     install(monkeypatch, node)
     return CommandLine(node, tmp_path, capsys)
+
+
+def test_a_request_says_in_the_list_already_who_else_would_read(run: CommandLine) -> None:
+    did = "did:key:z6MkjeNFhgTrRRQRTPPzYiAWvbtjRuxHJ8Vydz8oc3Gd8C8M"
+    terms = replace(ASKED.terms, recipients=("the auditor", f"analytics <{did}>"))
+    run.node.answers |= {"inbox": [replace(ASKED, terms=terms)], "collections": []}
+    for words, said in (((), "also read by analytics"), ((short(ASKED.id),), "also reads  ")):
+        done = run("inbox", *words)
+        assert done.code == 0, done.err
+        assert said in done.out
 
 
 def test_what_was_lent_on_is_kept_after_a_restore(run: CommandLine) -> None:

@@ -14,7 +14,7 @@ from entrenous.crypto.key_tree import NoKey
 from entrenous.crypto.keys import PersonaKey, RecoverySecret
 from entrenous.crypto.shares import recovery_words
 from entrenous.node.config import Role
-from entrenous.node.errors import NodeError, Refused, UsageError
+from entrenous.node.errors import NodeError, NotFound, Refused, UsageError
 from entrenous.node.exchange.post import RETRY_LAST_MS
 from entrenous.node.steps import SuccessionStep
 from entrenous.node.vault.stored import Stored, entry_of
@@ -261,6 +261,8 @@ async def test_a_device_is_left_behind_later(autojump_clock: object, tmp_path: P
         await back.down()
         with pytest.raises(UsageError, match="words"):
             await _with_other_words(lost, folder)
+        with pytest.raises(NotFound, match="no such device: it has had only did:key:"):
+            await lost.leave_behind(folder, "tablet")
         left = await lost.leave_behind(folder)
         assert left.succeeded.given == 1
         with pytest.raises(UsageError, match="already"):
