@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import cast
@@ -18,11 +19,24 @@ ALLOWED_SKIPS = Path(__file__).with_name("allowed-skips.txt")
 NO_SHARED = "the folder of shared vectors and samples is not here (ENTRENOUS_SHARED)"
 IN_CI = os.environ.get("CI") == "true"
 
-if not IN_CI:
-    # Hypothesis has a profile of its own for CI, which has neither.  A time limit for each example,
-    # or for making it, would only measure how busy the machine is.
-    settings.register_profile("desk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    settings.load_profile("desk")
+# Times of day are shown in the zone of the machine: for tests, and processes that they start, this
+# one.  A test that means another says so.
+os.environ["TZ"] = "UTC"
+time.tzset()
+
+# A time limit for each example, or for making it, would only measure how busy the machine is.
+settings.register_profile(
+    "desk", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=False
+)
+# The same examples each time: whether a change lands is not left to what was drawn.
+settings.register_profile(
+    "landing",
+    settings.get_profile("desk"),
+    derandomize=True,
+    database=None,
+    print_blob=True,
+)
+settings.load_profile("landing" if IN_CI else "desk")
 
 
 @pytest.fixture(autouse=True)

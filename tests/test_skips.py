@@ -75,3 +75,28 @@ def test_a_listed_skip_passes_in_ci(tmp_path: Path) -> None:
 
 def test_any_skip_passes_on_a_desk(tmp_path: Path) -> None:
     assert run(tmp_path, UNLISTED, "").returncode == 0
+
+
+DRAWN = """
+from hypothesis import given, settings, strategies
+
+DRAWS = []
+
+@settings(max_examples=20)
+@given(strategies.binary(min_size=16))
+def test_a(data):
+    DRAWS.append(data)
+
+def test_c():
+    raise AssertionError(f"drawn {settings().deadline} {DRAWS}")
+"""
+
+
+@pytest.mark.parametrize(("ci", "often"), [("true", 1), ("", 2)])
+def test_examples_are_the_same_each_time_in_ci_and_only_there(
+    tmp_path: Path, ci: str, often: int
+) -> None:
+    said = [run(tmp_path, DRAWN, ci).stdout for _ in range(2)]
+    found = {next(line for line in one.splitlines() if "E " in line) for one in said}
+    assert len(found) == often
+    assert all("drawn None [" in one for one in found)

@@ -67,7 +67,6 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def node(monkeypatch: pytest.MonkeyPatch) -> FakeNode:
-    monkeypatch.setenv("TZ", "UTC")
     node = FakeNode(
         {
             "accounts": [ACCOUNT],
