@@ -73,7 +73,7 @@ class Line:
 
     def first(self, param: str) -> str:
         """The first value of a parameter, or an empty text."""
-        return self.params.get(param, ("",))[0]
+        return next(iter(self.params.get(param, ())), "")
 
 
 @dataclass(frozen=True, slots=True)

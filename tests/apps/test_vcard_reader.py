@@ -258,6 +258,11 @@ def test_a_text_has_one_reading_or_none(text: str) -> None:
         return
 
 
+def test_a_parameter_without_a_value_says_nothing() -> None:
+    card = b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Ann\r\nBDAY%b:2009-08-01\r\nEND:VCARD\r\n"
+    assert read(card % b";VALUE=").items == read(card % b"").items
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_whatever_a_file_holds_it_is_read_or_refused(data: st.DataObject) -> None:
