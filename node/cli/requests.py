@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ...protocol.processor import processors
+from ...protocol.remuneration import LICENCE
 from ...protocol.view_path import is_view
 from ...protocol.window import Window
 from ..errors import UsageError
@@ -17,7 +18,7 @@ from .names import find, short
 from .screen import Screen
 from .standing_words import standing_in_a_line
 from .terms_words import marks_in_lines, purpose_in_words
-from .words import ago, shown_id
+from .words import ago, in_return, shown_id
 
 if TYPE_CHECKING:
     from ..results.grants import RequestInfo
@@ -46,6 +47,7 @@ def show_requests(
             *(f"{item.collection}, {days_in_words(item.first, item.last)}" for item in one.items),
             f"for {purpose_in_words(one.purpose)}",
             *(f"also read by {it.name}, for the one who asks" for it in processors(one.terms)),
+            *([f"in return {in_return(one.terms)} ({LICENCE})"] if one.terms.paid else []),
             *(marks_in_lines(one) if known else []),
         )
     if not found:

@@ -194,6 +194,16 @@ def test_an_iban_and_its_name_go_together(
     assert node.calls[-1] == ("set_creditor", {"name": None, "iban": None})
 
 
+def test_a_list_of_requests_says_what_is_given_in_return(node: FakeNode, run: Run) -> None:
+    paid = replace(ASKED, terms=replace(TERMS, remuneration=MONTHLY))
+    node.answers |= {"inbox": [paid, ASKED], "collections": [INFO]}
+    code, out, err = run("inbox")
+    assert code == 0, err
+    told = " ".join(out.split())
+    assert told.count("in return") == told.count("in return 2.50 EUR for each month begun") == 1
+    assert told.count(LICENCE) == 1
+
+
 @pytest.mark.parametrize("given", [MONTHLY, "a discount"])
 @pytest.mark.parametrize(
     ("words", "op", "thing"),
