@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import time
 from collections.abc import Generator, Iterable
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+import entrenous
 from entrenous.tests import failure_report
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -37,6 +40,16 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("landing" if IN_CI else "desk")
+
+
+def pytest_collection_finish() -> None:
+    """In CI every module is loaded before the first test: Hypothesis draws from the constants of
+    those that are, and which one a test before had needed differs from run to run."""
+    ours = Path(entrenous.__file__).resolve().is_relative_to(REPOSITORY)
+    if IN_CI and ours:
+        for found in pkgutil.walk_packages(entrenous.__path__, "entrenous."):
+            if not found.name.endswith("__main__"):
+                importlib.import_module(found.name)
 
 
 @pytest.fixture(autouse=True)
