@@ -194,7 +194,7 @@ async def reader(invite: str, windows: Sequence[Window]) -> AsyncGenerator[tuple
 
 
 async def _until_keys_came(node: Node) -> None:
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         while True:
             held = await node.store.database.read(node.borrowing.all)
             if held and held[0].keysets:
