@@ -61,7 +61,7 @@ async def lend_on(
     screen.fact("until", moment(exp_s * 1000))
     screen.say(f"{of} is told.  `entrenous revoke {short(made)}` takes it back.")
     screen.say(
-        f"{peer} takes it if it has said `entrenous processing add` for you; `entrenous history "
+        f"{peer} takes it if it has said `entrenous processing add` for you; `entrenous grants "
         f"{peer}` shows if it turned you away: then lend it on again."
     )
 

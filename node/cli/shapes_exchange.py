@@ -138,6 +138,7 @@ EXCHANGE: Final[Mapping[str, Shape]] = {
         "that it did, else null",
         deletion_ms="since when, or null",
         helpers="who may serve it while its owner is away",
+        turned_away="of what is lent on: who did not take it, and why; empty if nobody said so",
     ),
     "keep": one(grant="the grant that holds again"),
     "revoke": one(

@@ -126,6 +126,7 @@ def show_grant(screen: Screen, grant: GrantInfo) -> None:
         *([_served_by(grant)] if grant.helpers else []),
         *([f"decided by {grant.decided_by} for you"] if grant.decided_by else []),
         *([f"read for {grant.principal}"] if grant.principal else []),
+        *([f"not taken by {grant.turned_away}"] if grant.turned_away else []),
         *([f"goes on from {short(grant.renews)}"] if grant.renews else []),
         *([_deletion(grant)] if grant.deletion else []),
     )
@@ -150,6 +151,8 @@ def _how_it_stands(grant: GrantInfo) -> str:
     taken = grant.accepted_ms is not None or grant.acknowledged or grant.reads
     if grant.side == "given" and grant.status == "live" and not taken:
         return f"not yet agreed to by {grant.peer}"
+    if grant.turned_away and grant.status == "live":
+        return "turned away"
     return grant.status
 
 

@@ -14,8 +14,10 @@ from ...protocol.command import (
     HelperAskArgs,
     InvoiceArgs,
     KeysArgs,
+    LendArgs,
     LogWitnessArgs,
     MandateDecideArgs,
+    MandateLendArgs,
     PaidArgs,
     ProposeArgs,
     RequestArgs,
@@ -99,6 +101,9 @@ class FollowUp:
                 self._borrowing.keyset(tx, pair, keyset)
             case AcceptArgs() if answer.code is Code.REVOKED:
                 self._borrowing.over(tx, pair, args.grant, answer.t_ms, answer.cid)
+            case LendArgs() | MandateLendArgs() if answer.code is not Code.OK:
+                reason = answer.reason[:TEXT_CHARS_MAX]
+                self._lending_on.turned_away(tx, pair, args.bundle, reason)
             case KeysArgs() if answer.code is Code.OK:
                 grant = grant_of(args.keyset)
                 if (on := self._lending_on.given(tx, grant)) is not None:

@@ -29,7 +29,7 @@ from ...protocol.chain import verify_delegations
 from ...protocol.command import AcceptArgs, Cmd, KeysArgs, LendArgs, MandateLendArgs, RevokeArgs
 from ...protocol.did import Did
 from ...protocol.errors import Code, GrantRefused, LocalProtocolError
-from ...protocol.grant import Bundle, issue_sub_grant, make_bundle
+from ...protocol.grant import Bundle, issue_sub_grant, make_bundle, parse_bundle
 from ...protocol.keys_lent_on import keys_lent_on
 from ...protocol.keyset import GrantKeys, make_keyset, next_n
 from ...protocol.limits import LENT_ON_MAX, TIME_S_MAX
@@ -263,8 +263,19 @@ class LendingOn(LentOnKept):
         if args.terms != one.bundle.terms.cid:
             raise GrantRefused("these are not the terms of this grant", Code.TERMS)
         self.save(tx, replace(one, accepted=True))
+        self._objects.delete(tx, Kind.SETTING, _turned_away(one.cid))
         assert one.keyset is not None
         return one.keyset
+
+    def turned_away(self, tx: Tx, pair: Pair, bundle: bytes, reason: str) -> None:
+        """Its reader, or the owner of the data, did not take what is lent on; why, in its words."""
+        cid = parse_bundle(bundle).grant.cid
+        self._objects.put(tx, Kind.SETTING, _turned_away(cid), f"{pair.name}: {reason}")
+
+    def why_turned_away(self, tx: Tx, one: LentOn) -> str:
+        """Who did not take what this node lends on, and why; empty where nobody said so."""
+        said = self._objects.get(tx, Kind.SETTING, _turned_away(one.cid))
+        return said if isinstance(said, str) and one.side is LentOnSide.GIVEN else ""
 
     def acknowledged(self, tx: Tx, cid: bytes, n: int) -> None:
         """The proxy says that it holds keyset `n`."""
@@ -442,3 +453,7 @@ class LendingOn(LentOnKept):
 
 def _suspended(cid: bytes) -> Value:
     return ["lent-on-suspended", cid]
+
+
+def _turned_away(cid: bytes) -> Value:
+    return ["lent-on-turned-away", cid]

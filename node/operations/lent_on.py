@@ -34,6 +34,7 @@ def lent_on_infos(node: Node, tx: Tx, reads: ReadCounts, now_ms: int) -> list[Gr
             principal=names.get(one.giver, one.giver),
             deletion="said" if one.deleted else None if one.asked_ms is None else "owed",
             deletion_ms=one.deleted.t_ms if one.deleted else one.asked_ms,
+            turned_away=node.lending_on.why_turned_away(tx, one),
         )
         for one in found
     ]

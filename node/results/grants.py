@@ -77,6 +77,8 @@ class GrantInfo:
     accepted_ms: int | None = None
     # Who may serve it while its owner is away.
     helpers: tuple[str, ...] = ()
+    # Of what is lent on: who did not take it, and why, in their words.
+    turned_away: str = ""
 
 
 @dataclass(frozen=True, slots=True)

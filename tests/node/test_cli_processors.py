@@ -82,3 +82,13 @@ def test_who_reads_for_another_is_told_to_say_so(run: CommandLine) -> None:
         done = run("fetch", "volt/k7Qz81Ab", PATH, *words)
         assert done.code == 4
         assert "--acting-for volt" in done.err
+
+
+def test_what_its_reader_did_not_take_is_listed_as_such(run: CommandLine) -> None:
+    why = "analytics: this node does not process for the one who lends on to it"
+    run.node.answers |= {"grants": [replace(LENT_ON, turned_away=why)]}
+    done = run("grants")
+    assert done.code == 0, done.err
+    told = " ".join(done.out.split())
+    assert "analytics: turned away" in told
+    assert f"not taken by {why}" in told

@@ -280,9 +280,21 @@ async def test_nothing_is_lent_on_to_who_does_not_process_for_it(
 ) -> None:
     async with a_town() as town:
         one = await trade(town, processes=False)
-        await lent(one)
+        given, made = await lent(one)
         assert await one.processor.read(one.processor.node.borrowing.all) == []
         assert await one.processor.read(one.processor.node.peers.reading) == []
+        (told,) = [it for it in await client_of(one.utility).grants() if it.side == "lent-on"]
+        assert told.id == made.cid
+        assert told.turned_away.startswith("processor: ")
+        assert "does not process" in told.turned_away
+        customer = await one.processor.peer("utility")
+        await one.processor.write(
+            lambda tx: one.processor.node.processors.process_for(tx, customer, one.processor.now_ms)
+        )
+        again = await lend_on(one, given.cid)
+        listed = {it.id: it.turned_away for it in await client_of(one.utility).grants()}
+        assert listed[again.cid] == ""
+        assert await reads(one) == 7
 
 
 async def test_deletion_goes_down_the_chain_and_its_words_come_up(
