@@ -6,11 +6,9 @@ the same account, and the logs verify.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-
-import pytest
 
 from entrenous.node.client import Client
 from entrenous.node.results.accounts import AccountInfo
@@ -18,7 +16,7 @@ from entrenous.node.steps import said_of
 from entrenous.protocol.command import Cmd
 from entrenous.protocol.window import Window
 from entrenous.protocol.wire import Value
-from entrenous.tests.flows.deaths import ForkServer, Mortal, Tally, fork_server, until
+from entrenous.tests.flows.deaths import ForkServer, Mortal, Tally, until
 from entrenous.tests.flows.test_kills import DAY, PATH, PURPOSE, Two, two_homes
 
 TERMS: dict[str, Value] = {
@@ -30,12 +28,6 @@ TERMS: dict[str, Value] = {
 def steps_of(cmd: Cmd) -> Sequence[str]:
     said = said_of(cmd)
     return said.sending, said.served, said.answered, said.kept
-
-
-@pytest.fixture(scope="module")
-def server() -> Generator[ForkServer]:
-    with fork_server() as found:
-        yield found
 
 
 async def account(mortal: Mortal) -> AccountInfo:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from pathlib import Path
@@ -36,7 +36,6 @@ from entrenous.tests.flows.deaths import (
     Mortal,
     RefusedWork,
     Tally,
-    fork_server,
     until,
 )
 from entrenous.tests.flows.sealed_homes import make_sealed, no_home_yet, words_of
@@ -76,12 +75,6 @@ FOLLOW = (
     RENEW.kept,
 )
 FOLLOW_OFTEN = (SUCCEED.answered, RENEW.served)
-
-
-@pytest.fixture(scope="module")
-def server() -> Generator[ForkServer]:
-    with fork_server() as found:
-        yield found
 
 
 def own_log(whole: Whole) -> Iterator[str]:

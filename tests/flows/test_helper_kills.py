@@ -6,7 +6,7 @@ grant back, and the helper refuses.  Then each dies at each step of it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -25,19 +25,12 @@ from entrenous.tests.flows.deaths import (
     ForkServer,
     Mortal,
     check_at_rest,
-    fork_server,
     stop_at_rest,
     until,
 )
 from entrenous.tests.flows.test_kills import A_DAY, DAY, FIRST, PATH, PURPOSE
 
 DAYS = 12
-
-
-@pytest.fixture(scope="module")
-def server() -> Generator[ForkServer]:
-    with fork_server() as found:
-        yield found
 
 
 @dataclass

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -42,7 +42,6 @@ from entrenous.tests.flows.deaths import (
     Mortal,
     Tally,
     check_at_rest,
-    fork_server,
     stop_at_rest,
     until,
 )
@@ -62,12 +61,6 @@ PURPOSE = "dpv:ServiceProvision"
 NOT_COMMITTED = (GrantStep.DECIDED, RevokeStep.DECIDED)
 
 Line = Callable[[Make, Path, int, Tally], Awaitable[None]]
-
-
-@pytest.fixture(scope="module")
-def server() -> Generator[ForkServer]:
-    with fork_server() as found:
-        yield found
 
 
 async def killed_often(

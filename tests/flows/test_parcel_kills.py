@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ from entrenous.node.steps import ParcelStep
 from entrenous.protocol.day import day_of_date
 from entrenous.protocol.window import Window
 from entrenous.simulations.files import energy_file
-from entrenous.tests.flows.deaths import ForkServer, Mortal, Tally, check_at_rest, fork_server
+from entrenous.tests.flows.deaths import ForkServer, Mortal, Tally, check_at_rest
 
 # Each round is two parcels and four lives; `make kills` asks for more.
 ROUNDS = max(1, int(os.environ.get("KILLS", "10")) // 10)
@@ -44,12 +44,6 @@ WRITING = (
 PAGES_WRITTEN = "deliver.written"
 TAKING = (ParcelStep.RESUMED, ParcelStep.ACTED, PAGES_WRITTEN, ParcelStep.MARKED)
 HEARING = (ParcelStep.WORD_KEPT,)
-
-
-@pytest.fixture(scope="module")
-def server() -> Generator[ForkServer]:
-    with fork_server() as found:
-        yield found
 
 
 @dataclass

@@ -6,7 +6,7 @@ a death too; and what was read goes, each says so, and the word reaches her.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -26,19 +26,12 @@ from entrenous.tests.flows.deaths import (
     ForkServer,
     Mortal,
     check_at_rest,
-    fork_server,
     stop_at_rest,
     until,
 )
 from entrenous.tests.flows.test_kills import A_DAY, DAY, FIRST, PATH, PURPOSE
 
 DAYS = 12
-
-
-@pytest.fixture(scope="module")
-def server() -> Generator[ForkServer]:
-    with fork_server() as found:
-        yield found
 
 
 @dataclass

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from entrenous.node.results.grants import RequestInfo
 from entrenous.node.steps import said_of
 from entrenous.protocol.command import Cmd
 from entrenous.protocol.wire import Value
-from entrenous.tests.flows.deaths import ForkServer, Mortal, Tally, fork_server, until
+from entrenous.tests.flows.deaths import ForkServer, Mortal, Tally, until
 from entrenous.tests.flows.test_kills import DAY, PATH, Two, two_homes
 
 TIGHT_DAYS = 5
@@ -29,12 +29,6 @@ RULES: dict[str, Value] = {
     "ask_again_days": 30,
     "rules": [{"name": "never my health", "does": "refuse", "collections": ["health"]}],
 }
-
-
-@pytest.fixture(scope="module")
-def server() -> Generator[ForkServer]:
-    with fork_server() as found:
-        yield found
 
 
 def steps_of(cmd: Cmd) -> Sequence[tuple[str, bool]]:

@@ -7,12 +7,10 @@ the same two histories, and the logs verify.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-
-import pytest
 
 from entrenous.crypto.entropy import SystemEntropy
 from entrenous.node.client import Client
@@ -28,7 +26,7 @@ from entrenous.node.store.home import Home
 from entrenous.node.store.inline import InlineDatabase
 from entrenous.node.store.objects import Kind
 from entrenous.protocol.command import Cmd
-from entrenous.tests.flows.deaths import ForkServer, Mortal, Tally, fork_server, until
+from entrenous.tests.flows.deaths import ForkServer, Mortal, Tally, until
 from entrenous.tests.flows.test_kills import Two, two_homes
 
 PATH = "identity/contacts"
@@ -38,12 +36,6 @@ WHOLE = '{"id": "c1", "kind": "individual", "name": "Ada Example", "note": "NOTE
 def steps_of(cmd: Cmd) -> Sequence[str]:
     said = said_of(cmd)
     return said.sending, said.served, said.answered, said.kept
-
-
-@pytest.fixture(scope="module")
-def server() -> Generator[ForkServer]:
-    with fork_server() as found:
-        yield found
 
 
 async def record(mortal: Mortal, id: str = "c1") -> SharedInfo | None:
