@@ -11,6 +11,7 @@ import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ..protocol.day import DAY_MS
+from .text import quoted
 
 Zone = datetime.tzinfo | None
 """None is the zone that this machine is set to."""
@@ -27,7 +28,9 @@ def zone_named(name: str | None) -> Zone:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"there is no time zone {name!r} here; one is Europe/Paris") from None
+        raise ValueError(
+            f"there is no time zone {quoted(name)} here; one is Europe/Paris"
+        ) from None
 
 
 def local(t_ms: int, zone: Zone) -> datetime.datetime:
@@ -66,11 +69,11 @@ def month_of(date: datetime.date) -> str:
 def first_of(month: str) -> datetime.date:
     """The first day of `2026-10`.  Raises ValueError for what is no month."""
     if len(month) != 7 or month[4] != "-" or not (month[:4] + month[5:]).isdecimal():
-        raise ValueError(f"{month!r} is no month; one is 2026-10")
+        raise ValueError(f"{quoted(month)} is no month; one is 2026-10")
     try:
         return datetime.date(int(month[:4]), int(month[5:]), 1)
     except ValueError:
-        raise ValueError(f"{month!r} is no month; one is 2026-10") from None
+        raise ValueError(f"{quoted(month)} is no month; one is 2026-10") from None
 
 
 def months_later(month: str, count: int) -> str:
@@ -92,7 +95,7 @@ def date_named(text: str) -> datetime.date:
             raise ValueError(text)
         return datetime.date.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text!r} is no day; one is 2026-10-31") from None
+        raise ValueError(f"{quoted(text)} is no day; one is 2026-10-31") from None
 
 
 def in_words(month: str) -> str:

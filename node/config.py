@@ -49,8 +49,10 @@ class IdentitySettings:
             raise UsageError("config.toml: identity is a table: [identity]")
         found = dict(cast("dict[str, object]", written))
         names = [field.name for field in fields(cls)]
-        for key in found.keys() - set(names):
-            raise UsageError(f"config.toml names a setting that does not exist: identity.{key}")
+        for key in sorted(found.keys() - set(names)):
+            raise UsageError(
+                f"config.toml names a setting that does not exist: identity.{key[:64]}"
+            )
         for name in names:
             variable = f"{ENVIRONMENT_PREFIX}IDENTITY_{name.upper()}"
             if (text := environment.get(variable)) is not None:
@@ -101,8 +103,8 @@ class Config:
         identity = IdentitySettings.read(found.pop(_IDENTITY, {}), environment)
         terms = TermsSettings.read(found.pop(_TERMS, {}), environment)
         names = {field.name for field in fields(cls)} - {_IDENTITY, _TERMS}
-        for key in found.keys() - names:
-            raise UsageError(f"config.toml names a setting that does not exist: {key}")
+        for key in sorted(found.keys() - names):
+            raise UsageError(f"config.toml names a setting that does not exist: {key[:64]}")
         for name in names:
             if (text := environment.get(ENVIRONMENT_PREFIX + name.upper())) is not None:
                 found[name] = text

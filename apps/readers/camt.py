@@ -53,7 +53,7 @@ from ..account import PATH as ACCOUNTS_PATH
 from ..account import Balance, Holding, account_batch, number_of
 from ..iso20022 import inner, text_at
 from ..markup import Element, first_tag, read_xml
-from ..text import printable, shortened
+from ..text import printable, quoted, shortened
 from ..transactions import transaction_batch
 
 _NAME: Final = "camt"
@@ -161,7 +161,7 @@ class _Statements:
         found = iso.amount_of(element.child("Amt"))
         if found is None:
             said = shown(element.value("Amt"))
-            raise self._refuse(f"{said!r} is no amount with a currency (Ntry/Amt)", line)
+            raise self._refuse(f"{quoted(said)} is no amount with a currency (Ntry/Amt)", line)
         amount = iso.signed(found[0], element.value("CdtDbtInd"))
         if amount is None:
             raise self._refuse("the entry says neither CRDT nor DBIT (CdtDbtInd)", line)
@@ -348,7 +348,7 @@ class _Statements:
         if moment is None:
             raise self._refuse(f"{shown(text)!r} is not a date", line)
         if not TIME_MIN_MS <= moment[0] <= TIME_MAX_MS:
-            raise self._refuse(f"the date {text!r} lies outside the years 1900 to 2079", line)
+            raise self._refuse(f"the date {quoted(text)} lies outside the years 1900 to 2079", line)
         return moment
 
     def _text(self, text: str) -> str:

@@ -55,7 +55,7 @@ from ..account import PATH as ACCOUNTS_PATH
 from ..account import Balance, Holding, account_batch, number_of
 from ..markup import Builder, Element, first_tag, read_xml
 from ..ofx_markup import scan, text_of
-from ..text import printable
+from ..text import printable, quoted
 from ..transactions import transaction_batch
 
 _NAME: Final = "ofx"
@@ -296,7 +296,7 @@ class _Statements:
             plain = text.replace(".", "").replace(",", ".")
         elif "," in text and "." not in text:
             if _THOUSAND_OR_FRACTION.fullmatch(text) and currency not in _THREE_DECIMALS:
-                raise self._refuse(f"the amount {text!r} can be read in two ways", line)
+                raise self._refuse(f"the amount {quoted(text)} can be read in two ways", line)
             plain = text.replace(",", ".")
         amount = decimal_of(plain)
         if amount is None:
@@ -311,7 +311,7 @@ class _Statements:
         if moment is None:
             raise self._refuse(f"{shown(text)!r} is not a date (DTPOSTED)", line)
         if not TIME_MIN_MS <= moment[0] <= TIME_MAX_MS:
-            raise self._refuse(f"the date {text!r} lies outside the years 1900 to 2079", line)
+            raise self._refuse(f"the date {quoted(text)} lies outside the years 1900 to 2079", line)
         return moment
 
     def _refuse(self, sentence: str, line: int | None = None) -> Exception:

@@ -100,6 +100,8 @@ def test_own_rules_win_and_the_longest_decides() -> None:
     [
         ("[[rule]\n", "cannot be understood"),
         ("rules = 3\n", "no place for 'rules'"),
+        (f"{'r' * 5_000} = 3\n", "no place for 'r"),
+        (f'[[rule]]\nwords = "x"\ncategory = "{"b" * 5_000}"\n', "no category 'b"),
         ("rule = 3\n", "under \\[\\[rule\\]\\]"),
         ("rule = [3]\n", "under \\[\\[rule\\]\\]"),
         ('[[rule]]\nwords = "x"\n', "rule 1 needs words and category"),
@@ -111,8 +113,9 @@ def test_own_rules_win_and_the_longest_decides() -> None:
     ],
 )
 def test_rules_that_cannot_be_read_are_refused_with_their_number(text: str, why: str) -> None:
-    with pytest.raises(BadRules, match=why):
+    with pytest.raises(BadRules, match=why) as refused:
         own_rules(text)
+    assert len(str(refused.value)) < 400
 
 
 @given(st.text(max_size=300))

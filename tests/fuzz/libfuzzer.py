@@ -45,12 +45,16 @@ def instrumented() -> Generator[None]:
         yield
 
 
-def run(target: Target, place: Place, limits: Limits, current: Current) -> NoReturn:
-    """Fuzz in this process, which ends: 0, or another code with the input in `current`."""
+def run(target: Target, place: Place, limits: Limits, current: Current, seed: int) -> NoReturn:
+    """Fuzz in this process, which ends: 0, or another code with the input in `current`.
+
+    `seed` is of what is drawn; 0: another each time.
+    """
     atheris = _atheris()
     options: dict[str, object] = {
         "max_total_time": limits.seconds,
         "runs": limits.runs,
+        "seed": seed,
         "max_len": target.bytes_max,
         "timeout": limits.hang_s,
         "rss_limit_mb": MEMORY_MB,

@@ -24,3 +24,10 @@ def test_a_key_of_many_parts_is_refused_at_once(key: str) -> None:
     with pytest.raises(ValueError, match=f"line 2 has more than {DOTS_MAX} points"):
         toml_table(f"x = 1\n{key}\n")
     assert time.process_time() - began < 1  # it took minutes
+
+
+def test_what_is_wrong_is_said_shortly_however_long_a_key_is() -> None:
+    with pytest.raises(ValueError, match="twice") as refused:
+        toml_table(f"[{'a' * 60_000}]\n" * 2)
+    assert len(str(refused.value)) < 250
+    assert "line 2" in str(refused.value)

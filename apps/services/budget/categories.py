@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from ...text import quoted
+
 CATEGORIES: Final = (
     "groceries", "restaurants", "housing", "energy", "telecoms", "transport", "health",
     "insurance", "leisure", "clothing", "education", "children", "taxes", "savings", "gifts",
@@ -29,4 +31,4 @@ def categories_of(name: str) -> tuple[str, ...]:
     if name in CATEGORIES:
         return (name,)
     known = ", ".join((*GROUPS, *CATEGORIES))
-    raise ValueError(f"there is no category {name!r}; there are {known}")
+    raise ValueError(f"there is no category {quoted(name)}; there are {known}")

@@ -25,6 +25,7 @@ from importlib.resources import files
 from typing import Final, cast
 
 from ....protocol.toml_text import toml_table
+from ...text import quoted
 from .categories import CATEGORIES
 from .words import Means, plain
 
@@ -94,7 +95,7 @@ def own_rules(text: str) -> list[Rule]:
     except (ValueError, RecursionError) as error:  # a number may have too many digits for either
         raise BadRules(f"budget.toml cannot be understood: {error}") from None
     if unknown := sorted(table.keys() - {"rule"}):
-        raise BadRules(f"budget.toml has no place for {unknown[0]!r}, only [[rule]]")
+        raise BadRules(f"budget.toml has no place for {quoted(unknown[0])}, only [[rule]]")
     found: object = table.get("rule", [])
     if not isinstance(found, list):
         raise BadRules("budget.toml: rules stand under [[rule]], each its own")
@@ -109,9 +110,11 @@ def own_rule(words: str, category: str, bound: str = "any") -> Rule:
     if len(words) > WORDS_CHARS_MAX or not plain(words).strip():
         raise BadRules(f"the words of a rule are 1 to {WORDS_CHARS_MAX} characters")
     if category not in CATEGORIES:
-        raise BadRules(f"there is no category {category!r}; there are {', '.join(CATEGORIES)}")
+        raise BadRules(
+            f"there is no category {quoted(category)}; there are {', '.join(CATEGORIES)}"
+        )
     if bound not in _BOUND:
-        raise BadRules(f"a rule is for {', '.join(sorted(_BOUND))}, not for {bound!r}")
+        raise BadRules(f"a rule is for {', '.join(sorted(_BOUND))}, not for {quoted(bound)}")
     return Rule(plain(words), category, bound)
 
 

@@ -18,6 +18,7 @@ from typing import Final, cast
 from ....protocol.record import Batch
 from ...exact import ONE, units
 from ...local_days import Zone, local, midnight_ms
+from ...text import quoted
 
 WH: Final = 3600 * ONE
 KWH: Final = 1000 * WH
@@ -148,7 +149,7 @@ def _energy(value: int, unit: str, seconds: int) -> int:
         return value * _ENERGIES[unit]
     if unit in _POWERS:
         return value * _POWERS[unit] * seconds
-    raise BadCurve(f"these readings are in {unit!r}, which is neither energy nor power")
+    raise BadCurve(f"these readings are in {quoted(unit)}, which is neither energy nor power")
 
 
 def _midnights(intervals: Sequence[Interval]) -> dict[datetime.date, int]:

@@ -30,6 +30,7 @@ from typing import Final, cast
 
 from ....protocol.toml_text import toml_table
 from ...local_days import last_of, month_of
+from ...text import quoted
 from .curve import KWH, Curve, Interval
 
 _PRICES_MAX: Final = 1000
@@ -157,12 +158,12 @@ def tariff_of(text: str, name: str) -> Tariff:
         # Also a number with more digits, or a larger exponent, than can be held.
         raise BadTariff(f"{name} cannot be understood: {error}") from None
     if unknown := sorted(table.keys() - {"name", "currency", "price"}):
-        raise BadTariff(f"{name}: there is no place for {unknown[0]!r}")
+        raise BadTariff(f"{name}: there is no place for {quoted(unknown[0])}")
     title, currency = table.get("name", name), table.get("currency", "EUR")
     if not isinstance(title, str) or not isinstance(currency, str) or len(title) > 100:
         raise BadTariff(f"{name}: name and currency are short texts")
     if re.fullmatch("[A-Z]{3}", currency) is None:
-        raise BadTariff(f"{name}: {currency!r} is no currency of three letters")
+        raise BadTariff(f"{name}: {quoted(currency)} is no currency of three letters")
     given: object = table.get("price")
     if not isinstance(given, list) or not 0 < len(cast("list[object]", given)) <= _PRICES_MAX:
         raise BadTariff(f"{name}: prices stand under [[price]], each with the day it holds from")
@@ -178,7 +179,7 @@ def _price(value: object, name: str) -> Price:
         raise BadTariff(f"{name}: prices stand under [[price]], each with the day it holds from")
     given = cast("dict[str, object]", value)
     if unknown := sorted(given.keys() - _KEYS):
-        raise BadTariff(f"{name}: a price has no place for {unknown[0]!r}")
+        raise BadTariff(f"{name}: a price has no place for {quoted(unknown[0])}")
     since = given.get("from")
     if not isinstance(since, datetime.date) or isinstance(since, datetime.datetime):
         raise BadTariff(f"{name}: each price says from which day it holds: from = 2025-02-01")
