@@ -151,8 +151,8 @@ class Enrolling:
             return JoinOut("joined", found.sealed).value()
         if not serves:
             raise GrantRefused(
-                "this node serves nothing until its log is confirmed: let another of its devices "
-                "run, then try again",
+                "this device serves nothing until it has heard another of its person's devices, or a "
+                "witness: let one of them run, then try again",
                 Code.SUSPENDED,
             )
         if now_ms >= found.exp_s * 1000:

@@ -272,5 +272,8 @@ class OwnDevices:
         if not (others := self.others(tx)):
             return None
         spoken = [self.synced_ms(tx, other.device) for other in others]
-        last_ms = max((one for one in spoken if one is not None), default=row.since_ms)
+        # One that has spoken with none of them counts from when the first came: before, it was the
+        # only one, and there was nobody to hear of.
+        never_ms = max(row.since_ms, min(other.since_ms for other in others))
+        last_ms = max((one for one in spoken if one is not None), default=never_ms)
         return last_ms + row.serves_within_s * 1000

@@ -15,7 +15,7 @@ a start serves nothing until a witness has said that what it last saw of the log
 BEHIND is proof, and stands in the store: this home is stopped, and the newest copy is run, or a
 backup restored.
 
-While it waits, a node answers two questions only (`SERVED_WHILE_WAITING`).  A checkpoint that
+While it waits, a node hears two questions only (`HEARD_WHILE_WAITING`).  A checkpoint that
 another shows it as *its* witness: two nodes that witness each other and lost power together would
 wait for ever.  What it says then is no worse for it: the checkpoint that it shows is signed by the
 other's own key.  And a device that joins and was given what it asks for, of which the answer was
@@ -42,7 +42,10 @@ class HeadState(StrEnum):
     BEHIND = "behind"
 
 
-SERVED_WHILE_WAITING: Final = frozenset((Cmd.LOG_WITNESS, Cmd.DEVICE_JOIN))
+HEARD_WHILE_WAITING: Final = frozenset((Cmd.LOG_WITNESS, Cmd.DEVICE_JOIN))
+# What a device hears that has not spoken with the others for too long: them, and in the same way
+# whoever becomes one of them.
+_HEARD_WHEN_LAPSED: Final = OWN_DEVICES | {Cmd.DEVICE_JOIN}
 
 _SENTENCES: Final = {
     HeadState.WAITING: "this node serves nothing until its log is confirmed: try again later",
@@ -83,9 +86,9 @@ class LogHead:
 
     def refusal(self, cmd: str) -> str | None:
         """Why a command is not served now, in a sentence; None if it is."""
-        if self.state is HeadState.WAITING and cmd in SERVED_WHILE_WAITING:
+        if self.state is HeadState.WAITING and cmd in HEARD_WHILE_WAITING:
             return None
-        if self.state not in _SENTENCES and self.lapsed and cmd not in OWN_DEVICES:
+        if self.state not in _SENTENCES and self.lapsed and cmd not in _HEARD_WHEN_LAPSED:
             return LAPSED
         return _SENTENCES.get(self.state)
 

@@ -14,6 +14,7 @@ from entrenous.node.joining import NewDevice, ask_to_join, join_home, new_device
 from entrenous.node.network.memory import MemoryNetwork
 from entrenous.node.offload import InlineOffload
 from entrenous.node.opening import Passphrase, open_home
+from entrenous.node.store.database import Tx
 from entrenous.protocol.errors import Code, GrantRefused, WireError
 from entrenous.protocol.joining import Given, join_code, parse_join_link
 from entrenous.protocol.pairing import parse_link
@@ -196,3 +197,54 @@ def test_the_code_follows_from_everything_that_both_know() -> None:
     }
     assert len(codes) == 4
     assert all(len(code) == 6 and code.isdigit() for code in codes)
+
+
+async def test_a_device_that_was_the_only_one_takes_another_however_long_that_was(
+    autojump_clock: MockClock,
+) -> None:
+    """It may serve alone for an hour only, and of the others none was left for a day; it starts
+    again before the new one has heard its answer."""
+    async with a_town() as town:
+        home = await town.party("home")
+        await alone_for(home, 3_600)
+        await trio.sleep(86_400)
+        new = NewDevice.create(await make_link(home), "laptop", town.entropy.fork("laptop"))
+        given = await joins(town, home, new)
+        await home.down()
+        await home.up()
+        assert not home.node.log_head.lapsed
+        assert await joins(town, home, new) == given
+        # The time that it may serve alone counts from here.
+        await trio.sleep(3_700)
+        assert home.node.log_head.lapsed
+
+
+async def test_what_was_given_is_given_again_by_a_device_that_may_serve_no_more(
+    autojump_clock: MockClock,
+) -> None:
+    async with a_town() as town:
+        home = await town.party("home")
+        await alone_for(home, 300)
+        new = NewDevice.create(await make_link(home), "laptop", town.entropy.fork("laptop"))
+        given = await joins(town, home, new)
+        await home.read(home.node.keeping.look_at_lease)
+        await trio.sleep(400)
+        assert home.node.log_head.lapsed
+        assert await joins(town, home, new) == given
+        # Nobody else joins by it: what it would give may be old.
+        other = NewDevice.create(await make_link(home), "tablet", town.entropy.fork("tablet"))
+        with pytest.raises(Refused) as refused:
+            await joins(town, home, other)
+        assert refused.value.code == Code.SUSPENDED.value
+        assert len(await home.read(home.node.own_devices.all)) == 2
+
+
+async def alone_for(home: Party, seconds: int) -> None:
+    """Let a device serve for so long only without having spoken with another."""
+    devices = home.node.own_devices
+
+    def unit(tx: Tx) -> None:
+        row = devices.begin(tx, home.node.addresses(), home.now_ms)
+        devices.change(tx, row, home.now_ms, name=row.name, serves_within_s=seconds)
+
+    await home.write(unit)
