@@ -151,7 +151,7 @@ class Enrolling:
             return JoinOut("joined", found.sealed).value()
         if not serves:
             raise GrantRefused(
-                "this device serves nothing until it has heard another of its person's devices, or a "
+                "this device serves nothing until it has heard another device of its person, or a "
                 "witness: let one of them run, then try again",
                 Code.SUSPENDED,
             )
