@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import trio
@@ -110,8 +109,10 @@ async def confirm(
     Example: entrenous devices confirm 123456
     """
     if code is None:
-        if not sys.stdin.isatty():
-            raise UsageError("give the six digits that the new device shows")
+        if not options.screen.asks:
+            raise UsageError(
+                "give the six digits that the new device shows: `entrenous devices confirm 123456`"
+            )
         code = await trio.to_thread.run_sync(input, "The six digits that the new device shows: ")
     async with node_of(options, network=True) as client:
         made = await client.device_confirm(code)

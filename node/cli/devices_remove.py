@@ -44,7 +44,7 @@ async def remove(
     from ..clock import SystemClock
     from ..leaving_behind import leave_behind
 
-    words = recovery_words(words_fd)
+    words = recovery_words(words_fd, screen)
     left = await leave_behind(
         folder,
         device,
@@ -101,7 +101,7 @@ def say_left(screen: Screen, left: LeftBehind) -> None:
     )
 
 
-def recovery_words(words_fd: int | None) -> str:
+def recovery_words(words_fd: int | None, screen: Screen) -> str:
     """The words, from a descriptor or from the person; never from an argument.
 
     Raises UsageError.
@@ -112,7 +112,7 @@ def recovery_words(words_fd: int | None) -> str:
                 return " ".join(given.read(4_096).split())
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"no words can be read from descriptor {words_fd}") from error
-    if not sys.stdin.isatty():
+    if not screen.asks:
         raise UsageError("the recovery words are needed: give them by --words-fd")
     print("Recovery words, all in order, then an empty line:", file=sys.stderr)
     lines: list[str] = []

@@ -58,7 +58,7 @@ async def erase(
     if collection is None:
         raise UsageError("name a collection, a collection and a record, or --everything")
     screen = options.screen
-    if record is None and not yes and not sys.stdin.isatty():
+    if record is None and not yes and not screen.asks:
         # `erase PATH $ID` in a script, with nothing in ID, is not meant to take all of it.
         raise UsageError(f"nobody can be asked here: `erase {collection} --yes` erases all of it")
     what = f"all of {collection}" if record is None else f"this record of {collection}"
@@ -118,7 +118,7 @@ async def _everything(options: Options, wait: int, yes: bool) -> int:
     from ..store.home import Home
 
     screen, folder = options.screen, options.folder
-    if not yes and not sys.stdin.isatty():
+    if not yes and not screen.asks:
         raise UsageError("nobody can be asked here: `erase --everything --yes` does not ask")
     if not screen.confirm(
         f"Destroy everything in {folder}: keys, records, grants, log? Nothing brings it back.",

@@ -254,7 +254,7 @@ async def restore(
     from ..restoring import restore_home
     from .devices_remove import recovery_words, say_left
 
-    words = recovery_words(words_fd)
+    words = recovery_words(words_fd, screen)
     recovery_secret(words)  # a slip is said before a passphrase is asked for twice
     entropy = SystemEntropy()
     unlock = _new_unlock(options, entropy)

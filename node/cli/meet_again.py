@@ -15,7 +15,9 @@ from .visible import visible
 
 async def meet(
     peer: Annotated[str | None, Parameter(help="The peer that made the link.")] = None,
-    link: Annotated[str, Parameter(help="Its link; - reads it from standard input.")] = "-",
+    link: Annotated[
+        str | None, Parameter(help="Its link; without it, or with -, it is read from stdin.")
+    ] = None,
     /,
     *,
     options: Options = USUAL,
@@ -38,7 +40,8 @@ async def meet(
             screen.note(f"Where this node is, until {moment(made.exp_s * 1000)}. There they run:")
             screen.note("  entrenous meet PEER -     with what they call you, and paste the link")
         return
-    if link == "-":
+    # A program that named no link shall not wait for one at a terminal.
+    if link == "-" or (link is None and (screen.asks or not sys.stdin.isatty())):
         link = sys.stdin.readline().strip()
     if not link:
         raise UsageError("give the link that `entrenous meet` prints on the other side")

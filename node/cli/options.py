@@ -8,7 +8,6 @@ holds a `Client`, and cannot tell which.
 from __future__ import annotations
 
 import getpass
-import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -71,23 +70,25 @@ class Options:
         return Screen(self.json)
 
     def unlock(self, *, new: bool = False) -> Unlock:
-        """What opens the home; on a terminal the person is asked, for a new one twice.
+        """What opens the home; on a terminal, and without `--json`, the person is asked, for a new
+        one twice.
 
         Raises NotAllowed, UsageError, HomeError.
         """
         # Opening needs the cipher library; a command that speaks to a running node does not.
         from ..opening import unlock_from
 
-        ask = (_ask_new if new else _ask) if sys.stdin.isatty() else None
+        ask = (_ask_new if new else _ask) if self.screen.asks else None
         try:
             return unlock_from(passphrase_fd=self.passphrase_fd, key_file=self.key_file, ask=ask)
         except NotAllowed as error:
             if new:
                 raise NotAllowed(
                     "a new home needs a passphrase: give it by --passphrase-fd or "
-                    "--key-file, or run this on a terminal"
+                    "--key-file, or run this on a terminal and without --json"
                 ) from error
-            raise NotAllowed(f"no node runs on {self.folder}, and {error}") from error
+            asked = "; at a terminal it is asked for without --json" if self.json else ""
+            raise NotAllowed(f"no node runs on {self.folder}, and {error}{asked}") from error
 
 
 USUAL = Options()

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
+from ..errors import UsageError
 from .names import SHORT_CHARS
 from .shapes import SHAPES
 from .visible import visible
@@ -139,10 +140,21 @@ class Screen:
         lines = [line.rstrip() for line in captured.get().splitlines()]
         print("\n".join(lines), flush=True)
 
+    @property
+    def asks(self) -> bool:
+        """Whether somebody can be asked: there is a terminal, and nobody wants JSON."""
+        return not self.json and sys.stdin.isatty()
+
     def confirm(self, question: str, *, yes: bool) -> bool:
-        """Ask on a terminal; where nobody can be asked, the command itself was the answer."""
+        """Ask on a terminal; without one, the command itself was the answer.
+
+        Raises UsageError under `--json` on a terminal: a person is there who was not asked, and a
+        program that would wait for an answer for ever.
+        """
         if yes or not sys.stdin.isatty():
             return True
+        if self.json:
+            raise UsageError(f"with --json nothing is asked; --yes does it without: {question}")
         _write(sys.stderr, f"{question} [y/N]", end=" ")
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 

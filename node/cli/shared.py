@@ -191,7 +191,7 @@ async def accept(
     screen = options.screen
     async with node_of(options) as client:
         found = await client.shared_show(record)
-        if not yes and sys.stdin.isatty():
+        if not yes and screen.asks:
             _show(screen, found)
         if not screen.confirm(f"Sign the record as {found.peer} has it?", yes=yes):
             screen.note("Nothing was said.")

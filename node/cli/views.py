@@ -171,10 +171,11 @@ async def release(
     async with node_of(options) as client:
         if path not in {one.path for one in await client.views()}:
             raise NotFound(f"there is no view {path}: see `entrenous views`")
-    screen.note(
-        "Whoever read this period before can subtract, and learn what was corrected; what is "
-        "missing of it is not marked."
-    )
+    if not screen.json:
+        screen.note(
+            "Whoever read this period before can subtract, and learn what was corrected; what is "
+            "missing of it is not marked."
+        )
     if not screen.confirm(f"Tell {period} of {path} as it is now?", yes=yes):
         screen.note("Nothing was changed.")
         return Exit.FAILED

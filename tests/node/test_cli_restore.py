@@ -8,6 +8,7 @@ import pytest
 
 from entrenous.node import cli
 from entrenous.node.cli import devices_remove, house
+from entrenous.node.cli.screen import Screen
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,7 @@ def test_words_that_cannot_be_right_are_said_before_a_passphrase_is_asked_for(
     def asked(*_: object) -> None:
         pytest.fail("a passphrase was asked for")
 
-    def typed(_words_fd: int | None) -> str:
+    def typed(_words_fd: int | None, _screen: Screen) -> str:
         return words
 
     monkeypatch.setattr(devices_remove, "recovery_words", typed)
