@@ -182,7 +182,8 @@ class LendingCalls(Caller):
         return await self._many(results.grants.GrantInfo, "grants", at_ms=at_ms)
 
     async def revoke(self, grant: bytes | str) -> results.grants.Revoked:
-        """Take one grant back.  Raises NotFound, UsageError."""
+        """Take one grant back; one that was taken back before changes nothing, and is told as
+        such.  Raises NotFound, UsageError for an id that names several."""
         return await self._one(results.grants.Revoked, "revoke", grant=grant, peer=None)
 
     async def revoke_peer(self, peer: str) -> results.grants.Revoked:

@@ -8,9 +8,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ...protocol.duty import Duty, has_duty
-from ..client import Client
-from ..errors import Exit, NotFound, UsageError
-from ..results.grants import GrantInfo, Revoked
+from ..errors import Exit, NotFound
+from ..results.grants import GrantInfo, RevokedBefore
 from .days import days_in_words, moment
 from .encrypting import encrypted_again
 from .history import moment_of
@@ -75,27 +74,33 @@ async def revoke(
     """Take a grant back, or all grants of a peer.  It holds at once.
 
     Nothing more is served under it, and nothing written from now on opens with its keys.  What was
-    read by then stays read.
+    read by then stays read.  Of one that was taken back before, it says when, and nothing changes.
 
     Example: entrenous revoke 5hr7q2ka
     """
     async with node_of(options) as client:
         screen = options.screen
-        done, taken = await _revoke(client, what)
-        if done is None:
-            if not (again := await encrypted_again(client, screen)):
-                raise UsageError("this grant was taken back already")
-            screen.note(f"Taken back before; {counted(again, 'page')} encrypted again now.")
-            return Exit.DONE
+        known = [one for one in await client.grants() if one.side in ("given", "lent-on")]
+        if what in {peer.name for peer in await client.peers()}:
+            done = await client.revoke_peer(what)
+        else:
+            cid = find(what, [one.id for one in known], "grant (or peer)", "entrenous grants --all")
+            done = await client.revoke(cid)
+        taken = [one for one in known if one.id in done.grants]
         # Said before it is waited for what follows: who presses Ctrl-C then shall know.
         screen.show("revoke", done)
         _say_taken(screen, taken)
-        await encrypted_again(client, screen)
+        for one in done.before:
+            _say_before(screen, one, next(it for it in known if it.id == one.grant))
+        again = await encrypted_again(client, screen)
         standing = await client.grants()
     if not taken:
-        screen.say(f"{what} holds no grant of yours: there was nothing to take back.")
-        return Exit.DONE
-    if any(has_duty(grant.terms, Duty.ENCRYPT_AGAIN) for grant in taken):
+        if not done.before:
+            screen.say(f"{what} holds no grant of yours: there was nothing to take back.")
+            return Exit.DONE
+        pages = f"{counted(again, 'page')} encrypted again, which had been cut short."
+        screen.say(pages if again else "Nothing was changed.")
+    elif any(has_duty(grant.terms, Duty.ENCRYPT_AGAIN) for grant in taken):
         screen.say("What these days hold is encrypted again, as its terms say.")
     if done.survivors:
         screen.say(f"{counted(done.survivors, 'other grant')} got new keys.")
@@ -126,23 +131,13 @@ def _say_taken(screen: Screen, taken: Sequence[GrantInfo]) -> None:
             screen.fact("", f"{window.collection}, {days_in_words(window.first, window.last)}")
 
 
-async def _revoke(client: Client, what: str) -> tuple[Revoked | None, list[GrantInfo]]:
-    """What was taken back, and of which grants; None of one that was taken back before: then what
-    it left to be encrypted again, if that was cut short, goes on."""
-    before = [one for one in await client.grants() if one.side in ("given", "lent-on")]
-    if what in {peer.name for peer in await client.peers()}:
-        ended = ("revoked", "expired")
-        taken = [
-            one
-            for one in before
-            if (one.side, one.peer) == ("given", what) and one.status not in ended
-        ]
-        return await client.revoke_peer(what), taken
-    cid = find(what, [one.id for one in before], "grant (or peer)", "entrenous grants --all")
-    taken = [one for one in before if one.id == cid]
-    if [(one.side, one.status) for one in taken] == [("given", "revoked")]:
-        return None, taken
-    return await client.revoke(cid), taken
+def _say_before(screen: Screen, one: RevokedBefore, grant: GrantInfo) -> None:
+    """A grant that held no more when it was named, and since when."""
+    since = "" if one.ended_ms is None else f", {moment(one.ended_ms)}"
+    screen.say(
+        f"{short(grant.id)} was taken back from {grant.peer} already{since} "
+        f"({purpose_in_words(grant.purpose)})"
+    )
 
 
 async def keep(

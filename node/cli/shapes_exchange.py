@@ -146,5 +146,8 @@ EXCHANGE: Final[Mapping[str, Shape]] = {
         survivors="other grants that got new keys",
         still="grants under which the same reader goes on reading some of the same days",
         not_heard="helpers that may serve until they hear of it: `peer`, `until_ms`",
+        grants="what was taken back, in the order of `revocations`",
+        before="what was named and had been taken back already, which changes nothing: `grant`, "
+        "`ended_ms`",
     ),
 }

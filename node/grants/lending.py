@@ -255,7 +255,7 @@ class Lending(KeysSent):
         args = RevokeArgs(grant.their, revocation.signed.raw)
         self._outgoing.put(tx, pair, Cmd.REVOKE, args.value(), now_ms)
         self.ended(tx, ended, now_ms)
-        return TakenBack(cid, revocation.cid, survivors, self._still(tx, grant, now_ms))
+        return TakenBack(cid, revocation.cid, survivors, self.still(tx, grant, now_ms))
 
     def expire(self, tx: Tx, now_ms: int) -> int:
         """Rotate the paths of the grants that have run out; how many grants.
@@ -308,7 +308,8 @@ class Lending(KeysSent):
                 log.error("survivor_without_keys", reason=str(error))
         return len(survivors)
 
-    def _still(self, tx: Tx, gone: GrantGiven, now_ms: int) -> tuple[bytes, ...]:
+    def still(self, tx: Tx, gone: GrantGiven, now_ms: int) -> tuple[bytes, ...]:
+        """Other grants that hold, under which the reader of `gone` reads some of the same days."""
         others: set[bytes] = set()
         for window in gone.windows:
             for grant in self.live_on(tx, window.collection, now_ms):
@@ -316,7 +317,7 @@ class Lending(KeysSent):
                     _overlap(window, other) for other in grant.windows
                 ):
                     others.add(grant.cid)
-        return tuple(sorted(others))
+        return tuple(sorted(others - {gone.cid}))
 
 
 def _nobody(_tx: Tx, _cid: bytes, _asked: Asked, _reason: str | None, _now_ms: int) -> None:

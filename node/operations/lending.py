@@ -29,7 +29,7 @@ from ..grants.inbox import Asked, Inbox, RequestState
 from ..household.mandate_kept import Side
 from ..node import Node
 from ..peers.peers import Pair
-from ..results.grants import GrantInfo, RequestInfo, Revoked
+from ..results.grants import GrantInfo, RequestInfo, Revoked, RevokedBefore
 from ..results.node import Invoked
 from ..results.peers import StandingInfo
 from ..shape import to_value
@@ -298,26 +298,33 @@ async def revoke(host: Host, args: Args, emit: Emit) -> Value:
     over: list[bytes] = []
 
     def unit(tx: Tx) -> Revoked:
+        nonlocal over
         if peer is None:
             given = [one.cid for one in node.lending.all(tx)]
             lent_on = {one.cid for one in node.lending_on.all(tx)}
             cid = args.id("grant", (*given, *lent_on), "grant")
             if cid in lent_on:
-                revocations, survivors = lent_on_taken_back(node, tx, cid, now_ms)
+                done = lent_on_taken_back(node, tx, cid, now_ms)
                 node.checkpoint.reached(RevokeStep.DECIDED)
-                return Revoked(revocations, survivors, ())
-            cids = node.renewals.family(tx, cid, now_ms)
+                return done
+            over = node.renewals.family(tx, cid, now_ms)
         else:
-            cids = _standing(node, tx, node.peers.named(tx, peer), now_ms)
-        over.extend(cids)
-        taken = [node.lending.revoke(tx, cid, now_ms) for cid in cids]
+            over = _standing(node, tx, node.peers.named(tx, peer), now_ms)
+        # What is named may have been taken back before, and go on in one that holds.
+        named = [node.lending.get(tx, one) for one in over]
+        before = [one for one in named if one.kept is GrantStatus.REVOKED]
+        ended = {one.cid for one in before}
+        taken = [node.lending.revoke(tx, one, now_ms) for one in over if one not in ended]
         node.checkpoint.reached(RevokeStep.DECIDED)
-        still = {cid for one in taken for cid in one.still} - set(cids)
+        still = {cid for one in taken for cid in one.still}
+        still.update(cid for one in before for cid in node.lending.still(tx, one, now_ms))
         return Revoked(
             tuple(one.revocation for one in taken),
             # The last rotation is the one whose survivors stay.
             taken[-1].survivors if taken else 0,
-            tuple(sorted(still)),
+            tuple(sorted(still - set(over))),
+            grants=tuple(one.grant for one in taken),
+            before=tuple(RevokedBefore(one.cid, one.ended_ms) for one in before),
         )
 
     done = await node.store.database.write(unit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..grants.lent_on_again import family
 from ..node import Node
-from ..results.grants import GrantInfo
+from ..results.grants import GrantInfo, Revoked, RevokedBefore
 from ..store.database import Tx
 from .as_of import ReadCounts
 from .household import names_of
@@ -40,15 +40,21 @@ def lent_on_infos(node: Node, tx: Tx, reads: ReadCounts, now_ms: int) -> list[Gr
     ]
 
 
-def lent_on_taken_back(
-    node: Node, tx: Tx, cid: bytes, now_ms: int
-) -> tuple[tuple[bytes, ...], int]:
-    """Take back what was lent on as `cid`, with what it goes on from and what goes on from it: the
-    revocations, and how many grants got new keys.  Raises NotFound, UsageError."""
+def lent_on_taken_back(node: Node, tx: Tx, cid: bytes, now_ms: int) -> Revoked:
+    """Take back what was lent on as `cid`, with what it goes on from and what goes on from it.
+
+    Raises NotFound.
+    """
     one = node.lending_on.one(tx, cid)
-    taken = [
-        node.lending_on.revoke(tx, it.cid, now_ms)
-        for it in family(node.lending_on, node.lending.lines, tx, one)
-    ]
-    # The last rotation is the one whose survivors stay.
-    return tuple(revocation.cid for revocation, _ in taken), taken[-1][1]
+    over = family(node.lending_on, node.lending.lines, tx, one)
+    before = [it for it in over if it.ended_ms is not None]
+    standing = [it for it in over if it.ended_ms is None]
+    taken = [node.lending_on.revoke(tx, it.cid, now_ms) for it in standing]
+    return Revoked(
+        tuple(revocation.cid for revocation, _ in taken),
+        # The last rotation is the one whose survivors stay.
+        taken[-1][1] if taken else 0,
+        (),
+        grants=tuple(it.cid for it in standing),
+        before=tuple(RevokedBefore(it.cid, it.ended_ms) for it in before),
+    )

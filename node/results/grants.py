@@ -106,15 +106,25 @@ class EncryptingProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class RevokedBefore:
+    """A grant that had been taken back already, and when: nothing was changed."""
+
+    grant: bytes
+    ended_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Revoked:
-    """What was taken back.
+    """What was taken back: of each of `grants` one of `revocations` says so.
 
     `survivors` other grants got new keys; under `still` the same reader goes on reading some of
     the same days.  `not_heard` are helpers that may serve until they hear of it, or their leases
-    end.
+    end.  `before` is what was named, and had been taken back before.
     """
 
     revocations: tuple[bytes, ...]
     survivors: int
     still: tuple[bytes, ...]
     not_heard: tuple[NotHeard, ...] = ()
+    grants: tuple[bytes, ...] = ()
+    before: tuple[RevokedBefore, ...] = ()

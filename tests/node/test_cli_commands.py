@@ -14,7 +14,7 @@ from entrenous.node.cli.names import short
 from entrenous.node.cli.shapes import SHAPES, as_markdown
 from entrenous.node.errors import Away, NodeError, Refused
 from entrenous.node.results.deliveries import Delivered, DeliveryState
-from entrenous.node.results.grants import EncryptedAgain, Revoked
+from entrenous.node.results.grants import EncryptedAgain, Revoked, RevokedBefore
 from entrenous.node.results.history import HistoryEvent, Renewed
 from entrenous.node.results.log import CheckpointInfo, ForkInfo, LogSummary, WitnessInfo
 from entrenous.node.results.node import BackedUp, Invoked
@@ -181,7 +181,7 @@ def test_a_request_that_was_decided_stays_so(run: CommandLine) -> None:
 def test_revoking_says_what_stays_readable(run: CommandLine) -> None:
     other = replace(GIVEN, id=OTHER_GRANT, windows=(Window(PATH, FIRST + 10, FIRST + 12),))
     run.node.answers["grants"] = [GIVEN, other]
-    run.node.answers["revoke"] = Revoked((cid_of(b"r"),), 1, (OTHER_GRANT,))
+    run.node.answers["revoke"] = Revoked((cid_of(b"r"),), 1, (OTHER_GRANT,), (), (GRANT,))
     done = run("revoke", short(GRANT))
     assert done.code == 0
     assert "Still readable by the same peer" in done.out
@@ -190,14 +190,42 @@ def test_revoking_says_what_stays_readable(run: CommandLine) -> None:
 
 
 def test_a_peer_is_revoked_by_name(run: CommandLine) -> None:
-    run.node.answers["revoke"] = Revoked((cid_of(b"r"),), 0, ())
+    run.node.answers["revoke"] = Revoked((cid_of(b"r"),), 0, (), (), (GRANT,))
     done = run("revoke", "volt")
     assert "Nothing of these days remains readable" in done.out
     assert run.node.asked("revoke") == {"grant": None, "peer": "volt"}
 
 
+def test_of_what_was_taken_back_before_it_is_said_when_and_nothing_changes(
+    run: CommandLine,
+) -> None:
+    before = RevokedBefore(GRANT, 1_767_225_600_000)
+    run.node.answers["revoke"] = Revoked((), 0, (), before=(before,))
+    done = run("revoke", short(GRANT))
+    assert done.code == 0
+    assert f"{short(GRANT)} was taken back from volt already, 2026-01-01 00:00" in done.out
+    assert "Nothing was changed." in done.out
+    assert "Taken back from" not in done.out
+    told = json.loads(run("revoke", short(GRANT), "--json").out)
+    assert (told["revocations"], told["grants"]) == ([], [])
+    assert told["before"] == [{"grant": cid_text(GRANT), "ended_ms": 1_767_225_600_000}]
+    run.node.answers["encrypt_again"] = EncryptedAgain(7)
+    assert "7 pages encrypted again, which had been cut short." in run("revoke", short(GRANT)).out
+
+
+def test_what_was_taken_back_before_may_have_gone_on_in_another(run: CommandLine) -> None:
+    run.node.answers["grants"] = [GIVEN, replace(GIVEN, id=OTHER_GRANT)]
+    run.node.answers["revoke"] = Revoked(
+        (cid_of(b"r"),), 0, (), grants=(OTHER_GRANT,), before=(RevokedBefore(GRANT, None),)
+    )
+    done = run("revoke", short(GRANT))
+    assert f"{short(GRANT)} was taken back from volt already (" in done.out
+    assert f"Taken back from volt: {short(OTHER_GRANT)} (" in done.out
+    assert "Nothing was changed." not in done.out
+
+
 def test_what_terms_want_encrypted_again_is_said_however_fast_it_went(run: CommandLine) -> None:
-    run.node.answers["revoke"] = Revoked((cid_of(b"r"),), 0, ())
+    run.node.answers["revoke"] = Revoked((cid_of(b"r"),), 0, (), (), (GRANT,))
     assert "encrypted again" not in run("revoke", short(GRANT)).out
     again = replace(TERMS, clauses=(Clause(Duty.ENCRYPT_AGAIN.value, Force.ENFORCED),))
     run.node.answers["grants"] = [replace(GIVEN, terms=again)]
@@ -207,7 +235,7 @@ def test_what_terms_want_encrypted_again_is_said_however_fast_it_went(run: Comma
 
 
 def test_who_stops_waiting_has_read_that_it_is_taken_back(run: CommandLine) -> None:
-    run.node.answers["revoke"] = Revoked((cid_of(b"r"),), 0, ())
+    run.node.answers["revoke"] = Revoked((cid_of(b"r"),), 0, (), (), (GRANT,))
     run.node.answers["encrypt_again"] = NodeError("the node was stopped")
     done = run("revoke", short(GRANT))
     assert done.code == 1
@@ -424,7 +452,7 @@ READ_ONCE = HistoryEvent(
     pages=30, bytes=61_440, within=True, delete_by_ms=1_702_592_000_000, log=("7", "8"),
 )  # fmt: skip
 ANSWERS: dict[str, object] = {
-    "revoke": Revoked((cid_of(b"r"),), 0, ()),
+    "revoke": Revoked((cid_of(b"r"),), 0, (), (), (GRANT,)),
     "ask": {"request": REQUEST},
     "invite": Invitation("entrenous:link", 4_000_000_000),
     "pair": Paired("alice", "did:key:z6Mk"),

@@ -91,7 +91,9 @@ def test_helping_is_allowed_and_refused(run: CommandLine) -> None:
 
 
 def test_revoke_says_which_helpers_have_not_heard(run: CommandLine) -> None:
-    run.node.answers["revoke"] = Revoked((cid_of(b"r"),), 0, (), (NotHeard("ann", UNTIL_MS),))
+    run.node.answers["revoke"] = Revoked(
+        (cid_of(b"r"),), 0, (), (NotHeard("ann", UNTIL_MS),), (GRANT,)
+    )
     done = run("revoke", short(GRANT))
     assert "ann has not heard of it yet" in done.out
     assert "2026-01-02" in done.out
