@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
 from ...protocol.cid import cid_text
+from ...protocol.currency import amount_from_text, amount_text, check_currency
+from ...protocol.errors import ProtocolError
 from ...protocol.remuneration import LICENCE
 from ..errors import Exit, NotFound, UsageError
 from ..results.accounts import AccountInfo, AccountLine, InvoiceInfo, PaymentInfo, TransferInfo
@@ -26,8 +29,24 @@ Peer = Annotated[str, Parameter(help="With whom.")]
 Id = Annotated[str, Parameter(help="The payment, or the first characters of its id.")]
 Yes = Annotated[bool, Parameter(name=("--yes", "-y"), help="Do not ask before doing it.")]
 _WAYS = {"to-me": "{peer} owes you", "by-me": "You owe {peer}"}
-# Of a long account the newest lines are shown; --json has all.
+# Of a long account the newest lines are shown, of payments of one amount too; --json has all.
 _LINES_SHOWN = 20
+_SAME_SHOWN = 3
+_WAITING = ("said", "heard")
+# How a payment stands, for who said it and for who is to answer it.
+_STANDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "by-me": {
+        "said": "their node has not heard it yet",
+        "heard": "it waits for their word",
+        "confirmed": "they confirmed that it came",
+        "disputed": "they say that it did not come so",
+    },
+    "to-me": {
+        "heard": "it waits for your word",
+        "confirmed": "you confirmed that it came",
+        "disputed": "you said that it did not come so",
+    },
+}
 
 
 @accounts_app.default
@@ -69,21 +88,45 @@ async def paid(
     /,
     *,
     note: Annotated[str, Parameter(help="What they should know of it; 140 characters.")] = "",
+    yes: Yes = False,
     options: Options = USUAL,
-) -> None:
+) -> int:
     """Say to a peer that you have paid.  It counts once they confirm that it came.
 
-    No money moves by this: pay as you pay, then say so.
+    No money moves by this: pay as you pay, then say so, once for each time.  Where the same amount
+    was said before, it says when; while that still waits for their word, it asks first.
 
     Example: entrenous accounts paid alice 12.50 EUR --note "for March"
     """
+    screen, currency = options.screen, currency.upper()
+    try:
+        minor = amount_from_text(amount, check_currency(currency, "a payment"))
+    except ProtocolError as error:
+        raise UsageError(str(error)) from error
+    paying = amount_text(minor, currency)
     async with node_of(options) as client:
-        said = await client.account_paid(peer, amount, currency.upper(), note)
-    options.screen.show("accounts paid", said)
-    options.screen.say(
+        found = await client.accounts(peer)
+        account = next(
+            (one for one in found if (one.owed, one.currency) == ("by-me", currency)), None
+        )
+        same = _same([] if account is None else account.payments, paying)
+        _say_same(screen, same)
+        if account is not None:
+            _say_too_much(screen, account, paying)
+        if any(one.state in _WAITING for one in same) and not screen.confirm(
+            f"Say that you have paid {paying} {currency} once more?", yes=yes
+        ):
+            screen.note("Nothing was said.")
+            return Exit.FAILED
+        said = await client.account_paid(peer, amount, currency, note)
+    before = (None, None) if account is None else (account.open, account.said)
+    fields = {name: getattr(said, name) for name in type(said).__dataclass_fields__}
+    screen.show("accounts paid", {**fields, "same": same, "open": before[0], "said": before[1]})
+    screen.say(
         f"Told {peer} that you paid {said.amount} {said.currency} (payment {_id(said)}); "
         "it counts once they confirm it."
     )
+    return Exit.DONE
 
 
 @accounts_app.command
@@ -104,6 +147,13 @@ async def confirm(payment: Id, /, *, yes: Yes = False, options: Options = USUAL)
             screen.say(
                 f"{one.peer} says: paid {one.amount} {one.currency}, {moment(one.t_ms)}{note}"
             )
+            beside = [
+                each
+                for each in said
+                if (each.peer, each.owed, each.currency) == (one.peer, one.owed, one.currency)
+                and each.id != cid
+            ]
+            _say_same(screen, _same(beside, one.amount))
             if not screen.confirm("Confirm that this payment came?  It is final.", yes=yes):
                 screen.note("Nothing was said.")
                 return Exit.FAILED
@@ -257,6 +307,39 @@ async def on(*, options: Options = USUAL) -> None:
         done = await client.set_paid_terms(on=True)
     options.screen.show("accounts on", done)
     options.screen.say("Paid terms are allowed.")
+
+
+# --- said twice -----------------------------------------------------------------------------------
+
+
+def _same(payments: Sequence[PaymentInfo], amount: str) -> list[PaymentInfo]:
+    """Payments of this amount that were said, the newest first; not those that were refused."""
+    found = [one for one in payments if one.amount == amount and one.state != "refused"]
+    return sorted(found, key=lambda one: one.t_ms, reverse=True)
+
+
+def _say_same(screen: Screen, same: Sequence[PaymentInfo]) -> None:
+    """That the same was said before, and what came of it: it may be the same money."""
+    for one in same[:_SAME_SHOWN]:
+        who = "You" if one.owed == "by-me" else one.peer
+        note = f" ({one.note})" if one.note else ""
+        screen.say(
+            f"{who} said the same amount before: {one.amount} {one.currency}, {moment(one.t_ms)}"
+            f"{note}, payment {_id(one)}: {_STANDS[one.owed][one.state]}."
+        )
+    if len(same) > _SAME_SHOWN:
+        screen.say(f"… and {counted(len(same) - _SAME_SHOWN, 'time')} before that.")
+
+
+def _say_too_much(screen: Screen, account: AccountInfo, amount: str) -> None:
+    """That more would be said to be paid than is owed, if it is so."""
+    if Decimal(amount) <= Decimal(account.open) - Decimal(account.said):
+        return
+    said = Decimal(account.said)
+    waits = f", and {account.said} {account.currency} of it is said to be paid" if said else ""
+    screen.say(
+        f"That is more than is left to pay: {account.open} {account.currency} is open{waits}."
+    )
 
 
 # --- in words -------------------------------------------------------------------------------------

@@ -48,12 +48,18 @@ ACCOUNTS: Final[Mapping[str, Shape]] = {
         grants="the grants: `grant`, `remuneration` (`amount`, `currency`, `per`, `cap`, `for`), "
         "`count` of events, `amount`, `unsigned` windows that are not counted, `waived_ms` since "
         "when nothing more becomes owed, or null",
-        payments="each as in `accounts paid`",
+        payments="each as in `accounts confirm`",
         invoice="the newest, as in `accounts invoice`, or null",
         lines="what it stands on: `peer`, `owed`, `grant`, `t_ms`, `count`, `amount`, `currency`, "
         "`receipt` (null: the day of `t_ms`)",
     ),
-    "accounts paid": one(**_PAYMENT),
+    "accounts paid": one(
+        **_PAYMENT,
+        same="payments of this amount that were said before, the newest first, each as in "
+        "`accounts confirm`; not those that were refused",
+        open="what was open before it, or null",
+        said="what was said before it to be paid, and waits for a word; or null",
+    ),
     "accounts confirm": one(**_PAYMENT),
     "accounts dispute": one(**_PAYMENT),
     "accounts invoice": one(**_INVOICE),

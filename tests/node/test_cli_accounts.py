@@ -167,6 +167,115 @@ def test_what_is_confirmed_is_shown_before_it_is_asked(
     assert not [name for name, _ in node.calls if name == "account_answer"]
 
 
+OURS = replace(PAYMENT, id=GRANT, owed="by-me", note="for March", t_ms=T_MS)
+OWED = replace(
+    ACCOUNT, owed="by-me", accrued="10.00", paid="0.00", said="4.00", open="10.00", payments=(OURS,)
+)
+ONCE_MORE = "Say that you have paid 4.00 EUR once more?"
+
+
+def test_the_same_said_twice_is_asked_about_while_the_first_waits(
+    node: FakeNode, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be true twice: it is asked, and never refused."""
+    node.answers["accounts"] = [ACCOUNT, OWED]
+    before = "You said the same amount before: 4.00 EUR, 2026-01-01 00:00 (for March), payment "
+    for state, stands in (
+        ("said", "their node has not heard it yet"),
+        ("heard", "it waits for their word"),
+    ):
+        node.calls.clear()
+        node.answers["accounts"] = [ACCOUNT, replace(OWED, payments=(replace(OURS, state=state),))]
+        monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+        code, out, err = run("accounts", "paid", "volt", "4", "eur")
+        assert (code, before in out, f"{short(GRANT)}: {stands}." in out) == (1, True, True)
+        assert ONCE_MORE in err
+        assert "Nothing was said." in err
+        assert "account_paid" not in [name for name, _ in node.calls]
+        monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+        assert run("accounts", "paid", "volt", "4.00", "EUR")[0] == 0
+        assert node.calls[-1][0] == "account_paid"
+    # By a script it is said, and the hint with it.
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    code, out, err = run("accounts", "paid", "volt", "4", "eur")
+    assert (code, before in out, ONCE_MORE in err) == (0, True, False)
+
+
+def test_what_was_answered_is_a_hint_and_no_question(
+    node: FakeNode, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each month the same amount is owed, and confirmed."""
+    monkeypatch.setattr("sys.stdin", Terminal(""))
+    told = {"confirmed": "they confirmed that it came", "disputed": "they say that it did not come"}
+    for state, stands in told.items():
+        some = tuple(replace(OURS, state=state, t_ms=T_MS + number) for number in range(5))
+        node.answers["accounts"] = [replace(OWED, payments=some)]
+        code, out, err = run("accounts", "paid", "volt", "4", "eur")
+        assert (code, err) == (0, "")
+        assert out.count("said the same amount before") == out.count(stands) == 3
+        assert "… and 2 times before that." in out
+    # Not what their node would not hear, another amount, or another currency.
+    others = (
+        replace(OURS, state="refused"),
+        replace(OURS, amount="4.01"),
+    )
+    node.answers["accounts"] = [
+        replace(OWED, payments=others),
+        replace(OWED, currency="USD", payments=(replace(OURS, currency="USD"),)),
+    ]
+    assert "before" not in run("accounts", "paid", "volt", "4", "eur")[1]
+
+
+@pytest.mark.parametrize(
+    ("amount", "words"),
+    [
+        ("6.00", None),
+        ("6.01", "more than is left to pay: 10.00 EUR is open, and 4.00 EUR of it is said to be"),
+    ],
+)
+def test_more_than_is_owed_is_said(
+    node: FakeNode, run: Run, amount: str, words: str | None
+) -> None:
+    node.answers["accounts"] = [OWED]
+    code, out, _ = run("accounts", "paid", "volt", amount, "eur")
+    assert code == 0  # who pays ahead may say so
+    assert ("more than is left to pay" in out) is (words is not None)
+    assert words is None or words in out
+    node.answers["accounts"] = [replace(OWED, said="0.00", open="-2.00", payments=())]
+    _, out, _ = run("accounts", "paid", "volt", amount, "eur")
+    assert "more than is left to pay: -2.00 EUR is open." in out
+
+
+def test_a_program_is_told_what_was_said_before(node: FakeNode, run: Run) -> None:
+    newer = replace(OURS, id=REQUEST, state="confirmed", t_ms=T_MS + 1)
+    node.answers["accounts"] = [replace(OWED, payments=(OURS, newer))]
+    code, out, err = run("accounts", "paid", "volt", "4", "eur", "--json")
+    assert (code, err) == (0, "")
+    told = json.loads(out)
+    assert [one["state"] for one in told["same"]] == ["confirmed", "heard"]
+    assert (told["open"], told["said"]) == ("10.00", "4.00")
+    node.answers["accounts"] = []
+    told = json.loads(run("accounts", "paid", "volt", "4", "eur", "--json")[1])
+    assert (told["same"], told["open"], told["said"]) == ([], None, None)
+
+
+def test_the_creditor_is_told_that_the_same_was_said_before_it_confirms(
+    node: FakeNode, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is confirmed is final: twice the same money would be lost."""
+    for state, stands in (
+        ("confirmed", "you confirmed that it came"),
+        ("heard", "it waits for your word"),
+    ):
+        other = replace(PAYMENT, id=GRANT, state=state)
+        node.answers["accounts"] = [replace(ACCOUNT, payments=(other, PAYMENT))]
+        monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+        _, out, _ = run("accounts", "confirm", short(REQUEST))
+        assert "volt said the same amount before: 4.00 EUR" in out
+        assert f"{short(GRANT)}: {stands}." in out
+        assert out.count("said the same amount before") == 1
+
+
 def test_only_who_owes_is_pointed_to_the_code(node: FakeNode, run: Run) -> None:
     assert "accounts qr" not in run("accounts", "volt")[1]
     node.answers["accounts"] = [replace(ACCOUNT, owed="by-me")]

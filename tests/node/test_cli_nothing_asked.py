@@ -35,7 +35,7 @@ from entrenous.tests.node.cli_node import (
     install,
     standing,
 )
-from entrenous.tests.node.test_cli_accounts import ACCOUNT
+from entrenous.tests.node.test_cli_accounts import ACCOUNT, OWED
 from entrenous.tests.node.test_cli_shared import ASKS
 from entrenous.tests.node.test_cli_terms import FOUND, OFFERED, WAITS
 
@@ -55,6 +55,7 @@ QUESTIONS = {
     f"renew {short(GRANT)} --until 2070-01-01": "Let this go on until",
     f"renew {short(GRANT)} --until 2070-01-01 --always": "Renew this by itself, 30 days at a time",
     f"accounts confirm {short(REQUEST)}": "Confirm that this payment came?  It is final.",
+    "accounts paid volt 4 EUR": "Say that you have paid 4.00 EUR once more?",
     "accounts off": "Switch paid terms off",
     f"shared accept {short(REQUEST)}": "Sign the record as bank has it?",
     "vouch bank": "Vouch for bank?",
@@ -138,7 +139,7 @@ def run(
             terms=FOUND,
             people=[],
             waiting_for=[WAITS],
-            accounts=[ACCOUNT],
+            accounts=[ACCOUNT, OWED],
             account_lines=[],
             shared_show=ASKS,
             acquaintances=["ann", "bank"],
