@@ -36,6 +36,7 @@ from .devices.mandate_rows import mandate_spaces
 from .devices.money_rows import money_spaces
 from .devices.own_devices import OwnDevices
 from .devices.page_spaces import PageSpaces
+from .devices.peer_device_space import PeerDeviceSpace
 from .devices.reading_rows import reading_spaces
 from .devices.shared_record_space import SharedRecordSpace
 from .devices.shared_rows import SharedRows
@@ -783,6 +784,7 @@ class Node:
             devices=self.own_devices,
             epochs=self.epochs,
             introduce=self._say_where,
+            replaced=self.peer_devices.replaced,
             erased=erased_spaces(objects, self.vault.erased, sweeping.facts),
             more=self._more_spaces(),
         )
@@ -819,6 +821,7 @@ class Node:
         objects = self.store.objects
         yield LentOnSpace(self.lending_on)
         yield from reading_spaces(objects, self.peers)
+        yield PeerDeviceSpace(objects, self.peers, self.peer_devices)
         yield from deletion_spaces(objects, self.deletion_duty)
         yield from acquaintance_spaces(objects, self.cards)
         yield from household_spaces(self.household)

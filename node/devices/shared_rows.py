@@ -79,11 +79,13 @@ class SharedRows:
         devices: OwnDevices,
         epochs: Epochs,
         introduce: Callable[[Tx, Pair, int], None],
+        replaced: Callable[[Tx, Pair, Pair], None],
         erased: Iterable[Space] = (),
         more: Iterable[Space] = (),
     ) -> None:
-        """`introduce` is done in the unit of work that brings a pair; `erased` are fetched before
-        what pages came with, `more` last."""
+        """`introduce` is done in the unit of work that brings a pair, `replaced` in one that brings
+        another device of a peer, with the pair before; `erased` are fetched before what pages came
+        with, `more` last."""
         self._objects = objects
         self._peers = peers
         self._lines = lines
@@ -93,6 +95,7 @@ class SharedRows:
         self._collections = collections
         self._devices = devices
         self._introduce = introduce
+        self._replaced = replaced
         self._erased = tuple(erased)
         standing = ChosenSpace(
             "standing",
@@ -209,6 +212,7 @@ class SharedRows:
 
         def keep(tx: Tx, _name: Value, before: Pair | None, row: Pair, taking: Taking) -> None:
             if before is not None:
+                self._replaced(tx, before, row)
                 self._peers.save(tx, row)
                 return
             self._introduce(tx, self._peers.add(tx, row), taking.now_ms)

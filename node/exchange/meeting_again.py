@@ -73,9 +73,10 @@ class MeetingAgain:
                     raise
 
         def found(tx: Tx) -> Pair:
-            self._devices.found_at(tx, pair, place.device, place.addresses)
-            self._say_where(tx, pair, self._clock.now_ms())
-            self._store.outbox.hurry(tx, pair.their, self._clock.now_ms())
+            now_ms = self._clock.now_ms()
+            self._devices.found_at(tx, pair, place.device, place.addresses, now_ms)
+            self._say_where(tx, pair, now_ms)
+            self._store.outbox.hurry(tx, pair.their, now_ms)
             return self._peers.pair(tx, pair.own, pair.their)
 
         fresh = await self._store.database.write(found)
