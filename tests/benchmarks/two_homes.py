@@ -25,6 +25,7 @@ from entrenous.crypto.entropy import SystemEntropy
 from entrenous.crypto.keys import RecoverySecret
 from entrenous.node.clock import SystemClock
 from entrenous.node.config import Config, Role
+from entrenous.node.exchange.turns import ALONE_S
 from entrenous.node.keystore import Keystore
 from entrenous.node.network.libp2p import Libp2pNetwork
 from entrenous.node.node import Ground, Node
@@ -190,6 +191,9 @@ async def reader(invite: str, windows: Sequence[Window]) -> AsyncGenerator[tuple
             )
             node.outgoing.notify()
             await _until_keys_came(node)
+            # To the lender, whoever paired is a stranger who is about for a moment longer, and
+            # beside others it serves smaller windows.
+            await trio.sleep(1.2 * ALONE_S)
             yield node, pair
 
 
