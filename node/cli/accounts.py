@@ -16,7 +16,14 @@ from ...protocol.currency import amount_from_text, amount_text, check_currency
 from ...protocol.errors import ProtocolError
 from ...protocol.remuneration import LICENCE
 from ..errors import Exit, NotFound, UsageError
-from ..results.accounts import AccountInfo, AccountLine, InvoiceInfo, PaymentInfo, TransferInfo
+from ..results.accounts import (
+    AccountInfo,
+    AccountLine,
+    InvoiceInfo,
+    PayeeInfo,
+    PaymentInfo,
+    TransferInfo,
+)
 from .days import moment
 from .names import HEAD, SHORT_CHARS, find, short
 from .options import USUAL, Options, node_of
@@ -33,6 +40,10 @@ _WAYS = {"to-me": "{peer} owes you", "by-me": "You owe {peer}"}
 _LINES_SHOWN = 20
 _SAME_SHOWN = 3
 _WAITING = ("said", "heard")
+_FORGOTTEN = (
+    "No IBAN is set any more.  Who was sent it with an invoice may go on paying to it, until an "
+    "invoice gives another."
+)
 # How a payment stands, for who said it and for who is to answer it.
 _STANDS: Final[Mapping[str, Mapping[str, str]]] = {
     "by-me": {
@@ -202,6 +213,11 @@ async def invoice(
     screen.show("accounts invoice", sent)
     screen.say(f"{peer} is told that {sent.open} {currency.upper()} is open.")
     screen.say("Your name and IBAN go with it." if iban else "Your IBAN does not go with it.")
+    if not iban and sent.payee is not None:
+        screen.say(
+            f"They have {sent.payee.name}, {sent.payee.iban} from your invoice of "
+            f"{moment(sent.payee.t_ms)}, which holds until one gives another."
+        )
     screen.say(f"`entrenous accounts {peer}` tells what their node counted.")
 
 
@@ -228,6 +244,10 @@ async def qr(
     _draw(found)
     screen.fact("to", found.name)
     screen.fact("IBAN", found.iban)
+    if found.payee is not None:
+        said = f"with the invoice of {moment(found.payee.t_ms)} ({short(found.payee.invoice)})"
+        screen.fact("", f"they said it {said}")
+        _show_changed(screen, found.payee, found.payee_before)
     screen.fact("amount", f"{found.amount} {found.currency}")
     screen.fact("for", found.reference)
     screen.say("Compare them with what your bank's app shows before you pay.")
@@ -267,7 +287,7 @@ async def iban(
     screen = options.screen
     screen.show("accounts iban", found)
     if found.iban is None:
-        screen.say("No IBAN is kept." if forget else "No IBAN is set.")
+        screen.say("No IBAN is set." if not forget else _FORGOTTEN)
     else:
         screen.say(f"{found.name}, {found.iban}")
 
@@ -351,6 +371,10 @@ def _show(screen: Screen, one: AccountInfo, *, full: bool) -> None:
     if one.said.strip("0.") and not full:
         screen.fact("", f"{one.said} {one.currency} is said to be paid, and waits for a word")
     if not full:
+        if one.owed == "by-me" and one.invoice is not None and one.invoice.payee_before is not None:
+            screen.fact(
+                "", f"the IBAN to pay it to has changed: see `entrenous accounts {one.peer}`"
+            )
         return
     for grant in one.grants:
         screen.fact("grant", f"{short(grant.grant)}: {grant.remuneration.words()}")
@@ -384,9 +408,8 @@ def _show_lines(screen: Screen, lines: Sequence[AccountLine]) -> None:
 def _show_invoice(screen: Screen, one: InvoiceInfo, account: AccountInfo) -> None:
     whose = "They say" if account.owed == "by-me" else "You said"
     screen.fact("invoice", f"{moment(one.t_ms)}: {whose} {one.open} {account.currency} is open")
-    if one.iban is not None:
-        hint = f"; `entrenous accounts qr {account.peer}`" if account.owed == "by-me" else ""
-        screen.fact("", f"to {one.name}, {one.iban}{hint}")
+    if one.payee is not None:
+        _show_payee(screen, one, one.payee, account)
     if not one.answered:
         screen.fact("", "what their node has counted is not known yet")
         return
@@ -402,6 +425,37 @@ def _show_invoice(screen: Screen, one: InvoiceInfo, account: AccountInfo) -> Non
         )
     elif not one.differences:
         screen.fact("", "both sides count the same")
+
+
+def _show_payee(screen: Screen, one: InvoiceInfo, payee: PayeeInfo, account: AccountInfo) -> None:
+    """Whom to pay; where the newest invoice does not say it, which one did."""
+    mine = account.owed == "by-me"
+    hint = f"; `entrenous accounts qr {account.peer}`" if mine else ""
+    if payee.invoice == one.id:
+        screen.fact("", f"to {payee.name}, {payee.iban}{hint}")
+    else:
+        whose = "the invoice" if mine else "your invoice"
+        screen.fact(
+            "",
+            f"it gives no IBAN: still to {payee.name}, {payee.iban}, as {whose} of "
+            f"{moment(payee.t_ms)} says ({short(payee.invoice)}){hint}",
+        )
+    if mine:
+        _show_changed(screen, payee, one.payee_before)
+
+
+def _show_changed(screen: Screen, payee: PayeeInfo, before: PayeeInfo | None) -> None:
+    """What speaks for asking the creditor before paying: a changed IBAN is how money is stolen."""
+    if before is not None:
+        screen.fact(
+            "CHANGED",
+            f"until {moment(payee.t_ms)} it was {before.iban} ({before.name}), as their invoice of "
+            f"{moment(before.t_ms)} says",
+        )
+    if payee.left:
+        screen.fact("BEFORE", "they lost a device they said this: it may be the thief's")
+    if before is not None or payee.left:
+        screen.fact("", "before you pay, ask them in person or by a number that you had before")
 
 
 def _id(payment: PaymentInfo) -> str:

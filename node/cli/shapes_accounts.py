@@ -19,17 +19,23 @@ _PAYMENT = {
     "reason": "why it is disputed or refused",
     "t_ms": "when it was said",
 }
+_PAYEES = {
+    "payee": "the last that an invoice gave: `name`, `iban`, `invoice`, `t_ms`, `left` (said "
+    "before its creditor lost a device); or null",
+    "payee_before": "the last before that with another IBAN, or null: if there is one, it changed",
+}
 _INVOICE = {
     "id": "its CID",
     "t_ms": "until when it counts",
     "open": "what its creditor says is left to pay",
-    "name": "whom to pay, or null",
+    "name": "whom to pay, as this invoice says, or null",
     "iban": "their IBAN, or null: the creditor's choice",
     "answered": "whether the debtor's count is known",
     "creditor_paid": "what the creditor has confirmed by then",
     "debtor_paid": "what the debtor knows to be confirmed, or null",
     "differences": "grants on which the two differ: `grant`, `creditor_count`, `creditor_amount`, "
     "`debtor_count`, `debtor_amount`",
+    **_PAYEES,
 }
 _SWITCH = {
     "on": "whether paid terms are on",
@@ -72,6 +78,7 @@ ACCOUNTS: Final[Mapping[str, Shape]] = {
         currency="EUR",
         reference="what stands on the transfer",
         payload="the text of the QR code (EPC069-12)",
+        **_PAYEES,
     ),
     "accounts iban": one(name="whom to pay, or null", iban="the IBAN, or null"),
     "accounts off": one(**_SWITCH),

@@ -2,7 +2,8 @@
 
     paid-off, creditor     what the person chose, whichever was chosen later
     payments               confirmed > disputed > refused > heard > said: as far as any has come
-    invoices               of one pair, way and currency the newest, with the debtor's count
+    invoices               of one pair, way and currency the newest, with the debtor's count, and
+                           the last that says whom to pay
     waivers                of one grant the first
     paid-reads             receipts under grants on paid terms, of which a device has logged each
 
@@ -67,12 +68,9 @@ def payment(one: PaymentKept, other: PaymentKept) -> PaymentKept:
 
 
 def invoice(one: InvoiceKept, other: InvoiceKept) -> InvoiceKept:
-    """The newer invoice; of one and the same, that of which the count was heard."""
-    return max(
-        one,
-        other,
-        key=lambda kept: (kept.invoice.t_ms, kept.theirs is not None, encode(kept.value())),
-    )
+    """The newer invoice; of one and the same, that of which the count was heard.  With whom to pay,
+    which an older one may say."""
+    return one.joined(other)
 
 
 def waiver(one: WaiverKept, other: WaiverKept) -> WaiverKept:
@@ -83,7 +81,9 @@ def waiver(one: WaiverKept, other: WaiverKept) -> WaiverKept:
 def _invoice(name: Value, value: Value) -> InvoiceKept:
     found = InvoiceKept.from_value(value)
     match name:
-        case [str(), str(), str(), str(currency)] if currency == found.invoice.currency:
+        case [str(), str(), str(), str(currency)] if all(
+            one.currency == currency for one in found.invoices
+        ):
             return found
         case _:
             raise WireError("an invoice stands under another name than its own")

@@ -7,13 +7,18 @@ So each side has the other's count, and shows where the two differ.  The newest 
 and currency is kept.
 
 The IBAN is the creditor's own to say: it lies sealed in the store, and goes out in no other word
-than an invoice for which the person chose to send it.
+than an invoice for which the person chose to send it.  What was said holds until another is said:
+an invoice without one takes none away.  Beside the newest invoice are kept the last that says whom
+to pay, and the last before that with another IBAN, so that a changed one is shown as changed:
+whoever has got hold of a creditor's node would like to be paid in its place.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from ...crypto.canonical import encode
 from ...protocol.command import Cmd, InvoiceArgs, InvoiceOut
 from ...protocol.command_account import invoice_out
 from ...protocol.did import Did
@@ -35,22 +40,55 @@ _CREDITOR: Value = "creditor"
 
 @dataclass(frozen=True, slots=True)
 class InvoiceKept:
-    """The newest invoice of its kind, and what the debtor counted, None if it has not said."""
+    """The newest invoice of its kind, and what the debtor counted, None if it has not said.
+
+    `payee` is the last invoice that says whom to pay, `before` the last before it that gave another
+    IBAN; each None if there is none.
+    """
 
     invoice: Invoice
     theirs: InvoiceOut | None
+    payee: Invoice | None = None
+    before: Invoice | None = None
+
+    @classmethod
+    def of(cls, invoice: Invoice, theirs: InvoiceOut | None) -> InvoiceKept:
+        return cls(invoice, theirs, *_payees([invoice]))
 
     def value(self) -> Value:
         theirs = None if self.theirs is None else self.theirs.value()
-        return {"invoice": self.invoice.signed.raw, "theirs": theirs}
+        kept: dict[str, Value] = {"invoice": self.invoice.signed.raw, "theirs": theirs}
+        if self.payee is not None and self.payee != self.invoice:
+            kept["payee"] = self.payee.signed.raw
+        if self.before is not None:
+            kept["before"] = self.before.signed.raw
+        return kept
 
     @classmethod
     def from_value(cls, value: Value) -> InvoiceKept:
-        body = Body.open(value, "an invoice in the store", ("invoice", "theirs"))
+        more = [k for k in ("payee", "before") if isinstance(value, Mapping) and k in value]
+        body = Body.open(value, "an invoice in the store", ("invoice", "theirs", *more))
         theirs = body.value("theirs")
+        newest = parse_invoice(body.data("invoice"))
+        others = [parse_invoice(body.data(key)) for key in more]
         return cls(
-            parse_invoice(body.data("invoice")), None if theirs is None else invoice_out(theirs)
+            newest, None if theirs is None else invoice_out(theirs), *_payees([newest, *others])
         )
+
+    @property
+    def invoices(self) -> tuple[Invoice, ...]:
+        """All that are kept."""
+        return tuple(one for one in (self.invoice, self.payee, self.before) if one is not None)
+
+    def beside(self, other: InvoiceKept) -> InvoiceKept:
+        """This one as the newest; whom to pay is what either knows to have been said last."""
+        payee, before = _payees((*self.invoices, *other.invoices))
+        return replace(self, payee=payee, before=before)
+
+    def joined(self, other: InvoiceKept) -> InvoiceKept:
+        """As two devices of one side keep it together: the newer, with the debtor's count."""
+        newest, older = sorted((self, other), key=_age, reverse=True)
+        return newest.beside(older)
 
     @property
     def differing(self) -> tuple[tuple[Counted, Counted], ...]:
@@ -120,7 +158,9 @@ class Invoices:
             iban=None if creditor is None else creditor.iban,
             t_ms=now_ms,
         )
-        kept = InvoiceKept(invoice, None)
+        kept = InvoiceKept.of(invoice, None)
+        before = self.find(tx, own, pair.their, Owed.TO_ME, currency)
+        kept = kept if before is None else kept.beside(before)
         self._save(tx, own, pair.their, Owed.TO_ME, kept)
         args = InvoiceArgs(pair.their, invoice.signed.raw)
         self._outgoing.put(tx, pair, Cmd.INVOICE, args.value(), now_ms)
@@ -153,8 +193,12 @@ class Invoices:
             raise GrantRefused("nothing is held here on such terms", Code.UNKNOWN_GRANT)
         before = self.find(tx, own, pair.their, Owed.BY_ME, invoice.currency)
         counted = InvoiceOut(invoice.cid, _counted(sheet), sheet.paid_minor)
-        if before is None or invoice.t_ms > before.invoice.t_ms:
-            self._save(tx, own, pair.their, Owed.BY_ME, InvoiceKept(invoice, counted))
+        fresh = InvoiceKept.of(invoice, counted)
+        if before is not None and invoice.t_ms > before.invoice.t_ms:
+            fresh = fresh.beside(before)
+        elif before is not None:
+            fresh = before.beside(fresh)  # one that was late may still say whom to pay
+        self._save(tx, own, pair.their, Owed.BY_ME, fresh)
         return counted.value()
 
     # the store
@@ -167,6 +211,27 @@ class Invoices:
     def _save(self, tx: Tx, own: Did, their: Did, owed: Owed, kept: InvoiceKept) -> None:
         name: Value = [own, their, owed.value, kept.invoice.currency]
         self._objects.put(tx, Kind.INVOICE, name, kept.value())
+
+
+def _payees(invoices: Iterable[Invoice]) -> tuple[Invoice | None, Invoice | None]:
+    """Of these, the last that says whom to pay, and the last before it that gave another IBAN.
+
+    In whatever order they come to be known, and on whichever device: the same two are left.
+    """
+    said = sorted(
+        (one for one in invoices if one.creditor is not None),
+        key=lambda one: (one.t_ms, one.cid),
+        reverse=True,
+    )
+    if not said:
+        return None, None
+    return said[0], next((one for one in said if one.iban != said[0].iban), None)
+
+
+def _age(kept: InvoiceKept) -> tuple[int, bool, bytes]:
+    """Which of two is the newer; of one and the same, that of which the count was heard."""
+    theirs = None if kept.theirs is None else kept.theirs.value()
+    return kept.invoice.t_ms, kept.theirs is not None, encode([kept.invoice.signed.raw, theirs])
 
 
 def _counted(sheet: Sheet) -> tuple[Counted, ...]:

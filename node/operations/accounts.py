@@ -10,7 +10,7 @@ from ...protocol.currency import amount_from_text, amount_text, check_currency
 from ...protocol.did import Did
 from ...protocol.errors import ProtocolError
 from ...protocol.limits import PAYMENT_NOTE_CHARS_MAX
-from ...protocol.payment import PaymentWord
+from ...protocol.payment import Invoice, PaymentWord
 from ...protocol.sepa import Creditor, check_creditor, transfer_payload
 from ...protocol.wire import Value
 from ..errors import NotFound, UsageError
@@ -27,6 +27,7 @@ from ..results.accounts import (
     GrantOwed,
     InvoiceInfo,
     PaidTermsInfo,
+    PayeeInfo,
     PaymentInfo,
     TransferInfo,
 )
@@ -112,7 +113,8 @@ async def invoice(host: Host, args: Args, emit: Emit) -> Value:
 
     def unit(tx: Tx) -> InvoiceInfo:
         pair = node.peers.named(tx, peer)
-        return _invoice(node.invoices.send(tx, pair, currency, iban=iban, now_ms=now_ms))
+        sent = node.invoices.send(tx, pair, currency, iban=iban, now_ms=now_ms)
+        return _invoice(sent, pair.their_before)
 
     sent = await node.store.database.write(unit)
     node.outgoing.notify()
@@ -140,7 +142,7 @@ def _transfer(node: Node, tx: Tx, peer: str, amount: int | None, now_ms: int) ->
         )
     own = Did(pair.own)
     owed, kept = Owed.BY_ME, node.invoices.find(tx, own, pair.their, Owed.BY_ME, "EUR")
-    creditor = None if kept is None else kept.invoice.creditor
+    creditor = None if kept is None or kept.payee is None else kept.payee.creditor
     if creditor is None and any(sheet.owed is Owed.TO_ME for sheet in sheets):
         owed, kept = Owed.TO_ME, node.invoices.find(tx, own, pair.their, Owed.TO_ME, "EUR")
         creditor = node.invoices.creditor(tx)
@@ -156,8 +158,19 @@ def _transfer(node: Node, tx: Tx, peer: str, amount: int | None, now_ms: int) ->
         raise UsageError(f"nothing is open with {peer}: give an amount to pay ahead")
     reference = "entrenous" if kept is None else f"entrenous {_short(kept.invoice.cid)}"
     payload = _usage(lambda: transfer_payload(payee, due, reference))
-    text = amount_text(due, "EUR")
-    return TransferInfo(peer, owed.value, payee.name, payee.iban, text, "EUR", reference, payload)
+    said = _invoice(kept, pair.their_before) if kept is not None and owed is Owed.BY_ME else None
+    return TransferInfo(
+        peer=peer,
+        owed=owed.value,
+        name=payee.name,
+        iban=payee.iban,
+        amount=amount_text(due, "EUR"),
+        currency="EUR",
+        reference=reference,
+        payload=payload,
+        payee=None if said is None else said.payee,
+        payee_before=None if said is None else said.payee_before,
+    )
 
 
 # --- whom to pay, and whether anything is paid at all ---------------------------------------------
@@ -240,7 +253,7 @@ def _info(
             for one in sheet.grants
         ),
         payments=tuple(_payment(one, peer, short[one.cid]) for one in sheet.payments),
-        invoice=None if kept is None else _invoice(kept),
+        invoice=None if kept is None else _invoice(kept, _before(node, tx, sheet)),
     )
 
 
@@ -277,7 +290,13 @@ def _payment(kept: PaymentKept, peer: str, short: str) -> PaymentInfo:
     )
 
 
-def _invoice(kept: InvoiceKept) -> InvoiceInfo:
+def _before(node: Node, tx: Tx, sheet: Sheet) -> Sequence[Did]:
+    """Who the peer of a sheet was before it lost a device."""
+    pair = node.peers.find(tx, sheet.own, sheet.their)
+    return () if pair is None else pair.their_before
+
+
+def _invoice(kept: InvoiceKept, left: Sequence[Did]) -> InvoiceInfo:
     sent, theirs, currency = kept.invoice, kept.theirs, kept.invoice.currency
     return InvoiceInfo(
         id=sent.cid,
@@ -298,7 +317,16 @@ def _invoice(kept: InvoiceKept) -> InvoiceInfo:
             )
             for one, other in kept.differing
         ),
+        payee=_payee(kept.payee, left),
+        payee_before=_payee(kept.before, left),
     )
+
+
+def _payee(said: Invoice | None, left: Sequence[Did]) -> PayeeInfo | None:
+    """Whom to pay, as `said` says it; `left` are personas of its creditor that were followed."""
+    if said is None or (creditor := said.creditor) is None:
+        return None
+    return PayeeInfo(creditor.name, creditor.iban, said.cid, said.t_ms, said.by in left)
 
 
 def _names(node: Node, tx: Tx) -> dict[tuple[str, str], str]:

@@ -69,9 +69,28 @@ class AccountDifference:
 
 
 @dataclass(frozen=True, slots=True)
+class PayeeInfo:
+    """Whom to pay, as an invoice of `t_ms` says.
+
+    `left`: its creditor said that by a persona that another has followed since, because a device
+    was lost.
+    """
+
+    name: str
+    iban: str = field(repr=False)
+    invoice: bytes
+    t_ms: int
+    left: bool
+
+
+@dataclass(frozen=True, slots=True)
 class InvoiceInfo:
     """The newest invoice: what its creditor says is open, and where the other side counts
-    differently; `answered` once the debtor's count is known."""
+    differently; `answered` once the debtor's count is known.
+
+    `name` and `iban` are its own; `payee` is the last that any gave, `payee_before` the last before
+    that with another IBAN.
+    """
 
     id: bytes
     t_ms: int
@@ -82,6 +101,8 @@ class InvoiceInfo:
     creditor_paid: str
     debtor_paid: str | None
     differences: tuple[AccountDifference, ...]
+    payee: PayeeInfo | None = None
+    payee_before: PayeeInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +133,10 @@ class CreditorInfo:
 
 @dataclass(frozen=True, slots=True)
 class TransferInfo:
-    """A SEPA transfer to be made: `payload` is what stands in its QR code."""
+    """A SEPA transfer to be made: `payload` is what stands in its QR code.
+
+    `payee` is who said to whom, for what this node owes, and `payee_before` as in an invoice.
+    """
 
     peer: str
     owed: str
@@ -122,6 +146,8 @@ class TransferInfo:
     currency: str
     reference: str
     payload: str = field(repr=False)
+    payee: PayeeInfo | None = None
+    payee_before: PayeeInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)

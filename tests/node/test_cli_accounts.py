@@ -20,6 +20,7 @@ from entrenous.node.results.accounts import (
     GrantOwed,
     InvoiceInfo,
     PaidTermsInfo,
+    PayeeInfo,
     PaymentInfo,
     TransferInfo,
 )
@@ -45,7 +46,7 @@ PAYMENT = PaymentInfo(
 )  # fmt: skip  # one line a kind of thing
 INVOICE = InvoiceInfo(
     GRANT, T_MS, "6.00", "Ann", IBAN, True, "4.00", "0.00",
-    (AccountDifference(GRANT, 4, "10.00", 3, "7.50"),),
+    (AccountDifference(GRANT, 4, "10.00", 3, "7.50"),), PayeeInfo("Ann", IBAN, GRANT, T_MS, False),
 )  # fmt: skip  # as above
 ACCOUNT = AccountInfo(
     "volt", "to-me", "EUR", "10.00", "0.00", "4.00", "10.00",
@@ -165,6 +166,75 @@ def test_what_is_confirmed_is_shown_before_it_is_asked(
         assert code == 3
         assert "[y/N]" not in err
     assert not [name for name, _ in node.calls if name == "account_answer"]
+
+
+SAID = PayeeInfo("Ann", IBAN, GRANT, T_MS, left=False)
+OLD_IBAN = "DE89370400440532013000"
+BEFORE = PayeeInfo("Ann Example", OLD_IBAN, REQUEST, T_MS - 86_400_000, left=False)
+ASK_THEM = "before you pay, ask them in person or by a number that you had before"
+
+
+def _told(run: Run, *words: str) -> str:
+    code, out, err = run(*words)
+    assert code == 0, err
+    return " ".join(out.split())
+
+
+def test_an_iban_that_an_older_invoice_gave_says_which(node: FakeNode, run: Run) -> None:
+    """The newest gives none, and takes none away."""
+    invoice = replace(INVOICE, id=REQUEST, name=None, iban=None, payee=SAID)
+    node.answers["accounts"] = [replace(ACCOUNT, owed="by-me", invoice=invoice)]
+    out = _told(run, "accounts", "volt")
+    assert f"it gives no IBAN: still to Ann, {IBAN}, as the invoice of 2026-01-01 00:00 says" in out
+    assert f"({short(GRANT)}); `entrenous accounts qr volt`" in out
+    assert ASK_THEM not in out
+    node.answers["accounts"] = [replace(ACCOUNT, invoice=invoice)]
+    out = _told(run, "accounts", "volt")
+    assert f"still to Ann, {IBAN}, as your invoice of 2026-01-01 00:00 says" in out
+    node.answers["invoice"] = invoice
+    out = _told(run, "accounts", "invoice", "volt")
+    assert f"They have Ann, {IBAN} from your invoice of 2026-01-01 00:00" in out
+    assert "They have" not in _told(run, "accounts", "invoice", "volt", "--iban")
+    # One that no invoice gave is nobody's.
+    node.answers["accounts"] = [replace(ACCOUNT, invoice=replace(invoice, payee=None))]
+    assert "IBAN" not in _told(run, "accounts", "volt")
+
+
+def test_a_changed_iban_is_shown_wherever_it_would_be_paid(node: FakeNode, run: Run) -> None:
+    invoice = replace(INVOICE, payee=SAID, payee_before=BEFORE)
+    node.answers["accounts"] = [replace(ACCOUNT, owed="by-me", invoice=invoice)]
+    node.answers["transfer"] = replace(TRANSFER, payee=SAID, payee_before=BEFORE)
+    changed = (
+        f"CHANGED until 2026-01-01 00:00 it was {OLD_IBAN} (Ann Example), as their invoice of "
+        "2025-12-31 00:00 says"
+    )
+    for words in (("accounts", "volt"), ("accounts", "qr", "volt")):
+        out = _told(run, *words)
+        assert changed in out
+        assert ASK_THEM in out
+        assert IBAN in out
+    assert "the IBAN to pay it to has changed: see `entrenous accounts volt`" in _told(
+        run, "accounts"
+    )
+    told = json.loads(run("accounts", "qr", "volt", "--json")[1])
+    assert (told["payee"]["iban"], told["payee_before"]["iban"]) == (IBAN, OLD_IBAN)
+    # The creditor has changed it itself.
+    node.answers["accounts"] = [replace(ACCOUNT, invoice=invoice)]
+    assert "CHANGED" not in _told(run, "accounts", "volt")
+    assert "has changed" not in _told(run, "accounts")
+
+
+def test_an_iban_of_before_a_theft_is_doubted(node: FakeNode, run: Run) -> None:
+    said = replace(SAID, left=True)
+    node.answers["transfer"] = replace(TRANSFER, payee=said)
+    out = _told(run, "accounts", "qr", "volt")
+    assert "BEFORE they lost a device they said this: it may be the thief's" in out
+    assert ASK_THEM in out
+    assert "CHANGED" not in out
+    node.answers["transfer"] = replace(TRANSFER, payee=SAID)
+    out = _told(run, "accounts", "qr", "volt")
+    assert f"they said it with the invoice of 2026-01-01 00:00 ({short(GRANT)})" in out
+    assert ASK_THEM not in out
 
 
 OURS = replace(PAYMENT, id=GRANT, owed="by-me", note="for March", t_ms=T_MS)
