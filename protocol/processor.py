@@ -37,14 +37,14 @@ class Processor:
     def line(self) -> str:
         """The recipient that names it.  Raises WireError for a name that has no such line."""
         line = f"{self.name} <{self.did}>"
-        if processor_of(line) != self or len(line) > LINE_CHARS_MAX:
+        if processor_of(line) != self:
             raise WireError("terms: a processor is called by a short line without < and >")
         return line
 
 
 def processor_of(recipient: str) -> Processor | None:
     """The processor that a recipient names; None for one that is named in words only."""
-    found = _LINE.fullmatch(recipient)
+    found = _LINE.fullmatch(recipient) if len(recipient) <= LINE_CHARS_MAX else None
     if found is None or not found[1].isprintable() or found[1] != found[1].strip():
         return None
     try:
