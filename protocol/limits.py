@@ -36,6 +36,8 @@ COMMANDS_MAX = 64
 INVOCATION_AHEAD_S_MAX = 300
 # What this program signs: a minute for a slow link, a minute for the clocks.
 INVOCATION_LIFE_S = 120
+# A window is dated as it is signed, and may be long on its way over a slow link.
+WINDOW_CLOCK_S_MAX = 900
 # A spent invocation is remembered until it expired on any clock within the skew.
 REPLAY_KEPT_S = 60
 # A succession or an inception is three short fields and a signature.

@@ -244,6 +244,17 @@ def check_next(body: ReceiptBody, asked: Asked, previous: ReceiptBody | None) ->
         raise RemoteProtocolError(f"a window of pages {wrong}")
 
 
+def check_dated(body: ReceiptBody, earliest_ms: int, latest_ms: int) -> None:
+    """Accept the moment at which a server says that it served: what is owed for a read, and whether
+    its certificate held then, hang on it, so the reader signs no other than its own clock bears
+    out.  Raises RemoteProtocolError."""
+    if not earliest_ms <= body.t_ms <= latest_ms:
+        raise RemoteProtocolError(
+            "a window of pages is dated at another time than it came: the clocks differ, or its "
+            "server does not say when it served"
+        )
+
+
 def _continues(first: int, asked_first: int, previous: ReceiptBody | None) -> bool:
     if previous is None:
         return first == asked_first

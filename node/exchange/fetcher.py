@@ -17,8 +17,9 @@ from ...crypto.errors import CryptoError
 from ...protocol.command import Cmd
 from ...protocol.errors import Code, ProtocolError
 from ...protocol.invocation import Invocation
+from ...protocol.limits import WINDOW_CLOCK_S_MAX
 from ...protocol.offer import Offer
-from ...protocol.receipt import countersign, with_countersignature
+from ...protocol.receipt import check_dated, countersign, with_countersignature
 from ...protocol.session_event import WindowReceived
 from ...protocol.window import Window
 from ..checkpoint import Checkpoint
@@ -54,6 +55,7 @@ T = TypeVar("T")
 
 # Work on so many bytes of pages takes about as long as handing it to a thread and back.
 AT_ONCE_BYTES_MAX = 32 * 1024
+WINDOW_MS_OFF = WINDOW_CLOCK_S_MAX * 1000
 # Of grants that open the same days, so many are tried.
 TRIED_MAX = 8
 _OF_ONE_GRANT = (Code.SUSPENDED, Code.REVOKED, Code.EXPIRED, Code.UNKNOWN_GRANT)
@@ -197,14 +199,15 @@ class Fetcher:
         pages: Sequence[bytes],
     ) -> tuple[CheckedWindow, bytes, int | None]:
         """Verify and store one window; our signature and the newest keyset's number."""
-        certificate = link.server
+        certificate, now_ms = link.server, self._clock.now_ms()
         persona = fetching.persona
         if link.leased:
             # By this node's own clock, whatever the helper's says.
-            certificate.check(self._clock.now_ms())
+            certificate.check(now_ms)
 
         def check() -> tuple[CheckedWindow, bytes]:
             checked = check_window(fetching, offer, pages, certificate)
+            check_dated(checked.receipt.body, now_ms - WINDOW_MS_OFF, now_ms + WINDOW_MS_OFF)
             return checked, countersign(checked.receipt, persona.key)
 
         checked, sig = await self._computed(offer.receipt.size, check)

@@ -18,11 +18,11 @@ from ...crypto.entropy import Entropy
 from ...crypto.errors import CryptoError
 from ...protocol.command import Cmd
 from ...protocol.errors import ProtocolError, RemoteProtocolError, WireError
-from ...protocol.limits import OFFER_BYTES_MAX, PARCEL_LIFE_S_MAX
+from ...protocol.limits import OFFER_BYTES_MAX, PARCEL_CLOCK_S_MAX, PARCEL_LIFE_S_MAX
 from ...protocol.offer import Arriving, Offer, parse_offer
 from ...protocol.parcel_head import READ_ID_BYTES, ParcelCall, ParcelSignature, read_meta
 from ...protocol.persona import Certificate, parse_certificate
-from ...protocol.receipt import Answer, countersign, with_countersignature
+from ...protocol.receipt import Answer, check_dated, countersign, with_countersignature
 from ...protocol.window import Window
 from ...protocol.wire import decode
 from ..errors import NotFound, UsageError
@@ -182,6 +182,10 @@ class ParcelFetching:
 
             def check() -> tuple[CheckedWindow, bytes]:
                 checked = check_window(came.fetching, offer, pages, shown)
+                # It was served after it was asked for, and before it came.
+                clock_ms = PARCEL_CLOCK_S_MAX * 1000
+                asked_ms = 0 if came.read.previous else came.read.since_ms - clock_ms
+                check_dated(checked.receipt.body, asked_ms, now_ms + clock_ms)
                 return checked, countersign(checked.receipt, key)
 
             checked, sig = await self._offload.run(check)

@@ -7,22 +7,26 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+import trio
 from trio.testing import MockClock
 
 from entrenous.crypto.keys import DeviceKey
 from entrenous.node.errors import NotFound, UsageError
 from entrenous.node.grants.grant_given import GrantGiven
 from entrenous.node.log.receipts import Logged, Way
+from entrenous.node.parcels import lending
 from entrenous.node.parcels.reads_by_file import PATIENCE_MS, READS_MAX, ReadsByFile
 from entrenous.node.peers.peers import Pair
+from entrenous.node.reads.serving import Slice
 from entrenous.node.results.parcels import Fate, ParcelTaken, ParcelWindow
 from entrenous.node.store.database import Tx
 from entrenous.protocol.command import Cmd
 from entrenous.protocol.day import month_of
 from entrenous.protocol.persona import make_certificate
 from entrenous.protocol.reading import Decimal
-from entrenous.protocol.receipt import Receipt
+from entrenous.protocol.receipt import Receipt, ReceiptBody
 from entrenous.protocol.record import Batch
+from entrenous.protocol.trust import VerifiedRead
 from entrenous.protocol.window import Window
 from entrenous.tests.node.test_parcels import Stick
 from entrenous.tests.node.two_nodes import (
@@ -524,3 +528,30 @@ async def test_what_was_corrected_since_counts_as_it_was_last_read(
         assert min(second) == 5_000
         assert len(second) == 3 * 24
         assert len(first) == 5 * 24
+
+
+@pytest.mark.parametrize(
+    "off_ms", [-86_400_000, 3_600_000], ids=["before it was asked for", "after it came"]
+)
+async def test_a_window_that_is_dated_at_another_time_is_refused(
+    autojump_clock: MockClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, off_ms: int
+) -> None:
+    """The reader signs for no time that its own clock does not bear out, and keeps nothing."""
+    async with a_town() as town:
+        home, shop, stick, _ = await lent_apart(town, tmp_path)
+        honest = lending.receipt_body
+
+        def lying(
+            read: VerifiedRead, n: int, window: Slice, last: bool, t_ms: int, prev: bytes | None
+        ) -> ReceiptBody:
+            return honest(read, n, window, last, t_ms + off_ms, prev)
+
+        monkeypatch.setattr(lending, "receipt_body", lying)
+        await trio.sleep(2 * DAY_S)  # a certificate that was made now does not hold yesterday
+        await want(shop)
+        await stick.carry(shop, home)
+        taken = await stick.carry(home, shop)
+        (told,) = [one for one in taken.items if one.cmd is Cmd.READ]
+        assert told.fate is Fate.REFUSED
+        assert "dated at another time" in (told.reason or "")
+        assert await receipts(shop) == []

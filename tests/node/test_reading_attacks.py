@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
+import trio
 from trio.testing import MockClock
 
 from entrenous.crypto.digest import sha256
@@ -209,6 +210,14 @@ LIES: dict[str, tuple[Callable[[ReceiptBody], ReceiptBody], str]] = {
         lambda body: replace(body, t_ms=body.t_ms + 366 * 86_400_000),
         "has expired",
     ),
+    "an hour ago": (
+        lambda body: replace(body, t_ms=body.t_ms - 3_600_000),
+        "dated at another time",
+    ),
+    "in an hour": (
+        lambda body: replace(body, t_ms=body.t_ms + 3_600_000),
+        "dated at another time",
+    ),
 }
 
 
@@ -231,6 +240,7 @@ async def test_a_receipt_for_other_bytes(
             return tell(honest(read, n, window, last, t_ms, prev))
 
         monkeypatch.setattr(serving, "receipt_body", lying)
+        await trio.sleep(2 * 3_600)  # a certificate that was made now does not hold an hour ago
         await refuses(reader, owner, TEN, sentence)
 
 
