@@ -16,8 +16,10 @@ import trio
 
 from ..crypto.entropy import Entropy
 from ..protocol.command import Cmd, PairDeviceArgs
+from ..protocol.delegation import Delegation
 from ..protocol.duty import Duty, has_duty
 from ..protocol.limits import ADDRESSES_MAX, WINDOW_PAGES_MAX
+from ..protocol.receipt import Receipt
 from ..protocol.trust import GrantStatus
 from .checkpoint import UNWATCHED, Checkpoint
 from .clock import Clock
@@ -336,6 +338,7 @@ class Node:
         )
         self.lending.ended = self._given_ended
         self.borrowing.ended = self.deletion_duty.held_ended
+        self.log_proving.grant_of = self._grant_of
         self.borrowing.began = self.deletion_duty.held_began
         self.renewals = Renewals(
             objects,
@@ -852,6 +855,16 @@ class Node:
         now_ms = self.clock.now_ms()
         self.lending.expire_on(tx, path, now_ms)
         self.lending_on.expire(tx, now_ms)
+
+    def _grant_of(self, tx: Tx, read: Receipt) -> Delegation | None:
+        """The root of the chain that a read was under, whichever side of it this node was."""
+        dlg = read.body.dlg
+        if (given := self.lending.find(tx, dlg)) is not None:
+            return given.bundle.root.delegation
+        held = self.borrowing.find(tx, dlg)
+        lent_on = (one for one in self.borrowing.all(tx) if one.bundle.root.cid == dlg)
+        found = held or next(lent_on, None)
+        return None if found is None else found.bundle.root.delegation
 
     def _given_ended(self, tx: Tx, grant: GrantGiven, now_ms: int) -> None:
         """What the terms of a grant want once it has ended."""

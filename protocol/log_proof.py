@@ -13,6 +13,12 @@ checkpoint}]`, not signed itself: everything in it is.
     checkpoint   the root, signed by the log's key, with the cosignatures of witnesses
     call         only with a receipt that its reader did not sign: the signed call of its read,
                  where it was kept (`read_call.py`); the key is left out where there is none
+    delegation   only with a receipt: the grant that the read was under, where it is kept
+
+A certificate is signed by a persona and not by the device, so anybody can certify any device: that
+it is this persona for whom the device served follows from `delegation` (the receipt names it, the
+persona signed it) or from `call` (the receipt names it, and it names the persona), and from nothing
+else.
 
 `k_r` and `leaf_key` belong to this word and this place, so a file opens one leaf.  The hashes of
 the path tell its reader nothing about the others, even if it guesses which words they are: each
@@ -33,6 +39,8 @@ from ..crypto.keys import KEY_BYTES, DeviceKey, LogSigningKey
 from ..crypto.labels import Signed, label
 from ..crypto.merkle import SIZE_MAX, leaf_hash, verify_inclusion
 from .checkpoint_note import CheckpointNote, parse_checkpoint
+from .command import Cmd
+from .delegation import Delegation, parse_delegation
 from .did import Did, check_did, did_of, public_of
 from .errors import WireError
 from .helped import is_lease
@@ -61,6 +69,7 @@ _KEYS = (
     "path",
     "checkpoint",
 )
+_MORE_KEYS = ("call", "delegation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +110,12 @@ class LogProof:
     path: tuple[bytes, ...]
     checkpoint: CheckpointNote
     call: Invocation | None = None
+    delegation: Delegation | None = None
+
+    @property
+    def shows_for_whom(self) -> bool:
+        """Whether it follows that the device spoke for the persona of its certificate."""
+        return self.call is not None or self.delegation is not None
 
     @property
     def served(self) -> bool:
@@ -123,6 +138,8 @@ class LogProof:
         }
         if self.call is not None:
             body["call"] = self.call.raw
+        if self.delegation is not None:
+            body["delegation"] = self.delegation.raw
         return encode([label(Signed.LOG_PROOF), body])
 
 
@@ -130,11 +147,12 @@ def parse_log_proof(raw: bytes) -> LogProof:
     """Read a proof file and verify all of it.
 
     Raises WireError for what is no such file, BadSignature, CapabilityError for a certificate that
-    did not hold, BadProof for a word that does not stand where it is said to.
+    did not hold or a token that is none, BadProof for a word that is not where it is said to stand.
     """
     match decode(raw, bytes_max=LOG_PROOF_BYTES_MAX):
         case [str(name), dict(found)] if name == label(Signed.LOG_PROOF):
-            body = Body.open(found, "a proof", (*_KEYS, "call") if "call" in found else _KEYS)
+            more = [key for key in _MORE_KEYS if key in found]
+            body = Body.open(found, "a proof", (*_KEYS, *more))
         case _:
             raise WireError("this is not a proof that `entrenous log prove` has written")
     word = _word(body.data("word", bytes_max=SIGNED_BYTES_MAX))
@@ -149,6 +167,7 @@ def parse_log_proof(raw: bytes) -> LogProof:
         tuple(_hash(one) for one in body.items("path", items_max=PROOF_HASHES_MAX)),
         parse_checkpoint(body.data("checkpoint", bytes_max=CHECKPOINT_BYTES_MAX)),
         _call(body.data("call"), word) if "call" in found else None,
+        parse_delegation(body.data("delegation")) if "delegation" in found else None,
     )
     check_log_proof(proof)
     return proof
@@ -170,9 +189,22 @@ def check_log_proof(proof: LogProof) -> None:
             raise WireError("a proof names another persona than the one that served")
     elif isinstance(word, Receipt) and proof.owner.persona not in _who_may_log(proof, word):
         raise WireError("a proof is from the log of one who neither served nor read")
+    if proof.call is not None and proof.call.sub != proof.certificate.persona:
+        raise WireError("a call is to another persona than the one whose device served")
+    if proof.delegation is not None:
+        _check_grant(proof, proof.delegation)
     f = fingerprint(proof.k_r, word.cid)
     leaf = leaf_hash(hmac_sha256(proof.leaf_key, f))
     verify_inclusion(head.size, proof.index, leaf, proof.path, head.root)
+
+
+def _check_grant(proof: LogProof, grant: Delegation) -> None:
+    word = proof.word
+    if not isinstance(word, Receipt) or grant.cid != word.body.dlg:
+        raise WireError("a proof holds a grant that its word does not name")
+    owner = proof.certificate.persona
+    if (grant.iss, grant.sub, grant.cmd) != (owner, owner, Cmd.READ):
+        raise WireError("a proof holds a grant of another persona than the one that served")
 
 
 def _who_may_log(proof: LogProof, word: Receipt) -> tuple[Did, ...]:

@@ -80,6 +80,11 @@ def _proves(proof: LogProof) -> list[str]:
                 f"{body.reader} signed that it asked that device for {args.window.collection}, "
                 f"{asked}, for {args.purpose}, under this grant and its terms"
             )
+        if proof.delegation is not None:
+            found.append(
+                f"{proof.certificate.persona} signed that grant, to {proof.delegation.aud}"
+                + _until(proof.delegation.exp)
+            )
     else:
         said = (
             "did what it was asked"
@@ -106,6 +111,12 @@ def _does_not_prove(proof: LogProof) -> list[str]:
         "when it happened: the dates are by the clocks of those who signed",
         "which people or organisations are behind these keys",
     ]
+    if not proof.shows_for_whom:
+        found.insert(
+            0,
+            f"that the device acted for {proof.certificate.persona}: whoever writes such a file "
+            "can certify any device, and neither grant nor call of this persona is in it",
+        )
     if isinstance(proof.word, Receipt) and proof.word.one_sided:
         found.insert(0, "that the pages arrived: the reader has not signed for them")
     if not isinstance(proof.word, Receipt) and not proof.served:
@@ -132,6 +143,8 @@ def _facts(proof: LogProof, proves: list[str], not_proven: list[str]) -> dict[st
         "reader": None if body is None else body.reader,
         "two_sided": isinstance(word, Receipt) and not word.one_sided,
         "called": proof.call is not None,
+        "granted": proof.delegation is not None,
+        "shows_for_whom": proof.shows_for_whom,
         "grant": None if body is None else body.dlg,
         "window": None if body is None else body.window,
         "first": None if body is None else date_of(body.first),
@@ -147,3 +160,7 @@ def _facts(proof: LogProof, proves: list[str], not_proven: list[str]) -> dict[st
         "proves": proves,
         "does_not_prove": not_proven,
     }
+
+
+def _until(exp_s: int | None) -> str:
+    return "" if exp_s is None else f", until {moment(exp_s * 1000)}"

@@ -7,7 +7,10 @@ files that are written after they have answered.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ...protocol.checkpoint_note import CheckpointNote
+from ...protocol.delegation import Delegation
 from ...protocol.invocation import Invocation
 from ...protocol.log_proof import LogProof, check_log_proof, make_log_owner
 from ...protocol.persona import Certificate, parse_certificate
@@ -21,7 +24,7 @@ from ..store.errors import StoreDamaged
 from ..store.objects import Kind
 from ..store.store import Store
 from .head import HeadState, LogHead
-from .receipts import Logged, Way
+from .receipts import Logged, Way, Word
 from .witnesses import Witnesses
 
 
@@ -42,6 +45,8 @@ class LogProving:
         self._witnesses = witnesses
         self._keystore = keystore
         self._head = head
+        # The root of the grant that a read was under, if it is kept.
+        self.grant_of: Callable[[Tx, Receipt], Delegation | None] = _nowhere
 
     def prove(self, tx: Tx, logged: Logged, now_ms: int) -> LogProof:
         """The proof of one word, verified as a stranger would.
@@ -50,17 +55,19 @@ class LogProving:
         """
         note = self._witnesses.covering(tx, logged.index) or self.publish(tx, now_ms)
         tree = self._store.log.tree(tx, note.head.size)
+        certificate = self._certificate(tx, logged.certificate)
         proof = LogProof(
             index=logged.index,
             leaf_key=self._store.log.leaf_key(logged.index),
             k_r=logged.k_r,
             word=logged.word,
-            certificate=self._certificate(tx, logged.certificate),
+            certificate=certificate,
             owner=self._owner(tx, logged),
             log=make_log_owner(self._keystore.device, self._keystore.log_signing),
             path=tuple(tree.inclusion_proof(logged.index)),
             checkpoint=note,
             call=_call(logged),
+            delegation=self._grant(tx, logged.word, certificate),
         )
         check_log_proof(proof)
         return proof
@@ -81,6 +88,11 @@ class LogProving:
             return self._certificate(tx, logged.certificate)
         return self._peers.persona(tx, logged.own).certificate
 
+    def _grant(self, tx: Tx, word: Word, certificate: Certificate) -> Delegation | None:
+        """What shows that the device served for the persona that certified it."""
+        found = self.grant_of(tx, word) if isinstance(word, Receipt) else None
+        return found if found is not None and found.iss == certificate.persona else None
+
     def _certificate(self, tx: Tx, cid: bytes) -> Certificate:
         raw = self._store.objects.get(tx, Kind.CERTIFICATE, cid)
         if not isinstance(raw, bytes):
@@ -94,3 +106,7 @@ def _call(logged: Logged) -> Invocation | None:
     if logged.call is None or not isinstance(word, Receipt) or not word.one_sided:
         return None
     return parse_call_of(logged.call, word.body)
+
+
+def _nowhere(_tx: Tx, _word: Receipt) -> Delegation | None:
+    return None

@@ -38,7 +38,7 @@ from entrenous.node.store.inline import InlineDatabase
 from entrenous.node.store.objects import Kind
 from entrenous.node.store.transaction import commit_group
 from entrenous.node.vault.sealing import pieces_of
-from entrenous.protocol.command import HelperDecideArgs
+from entrenous.protocol.command import HelperDecideArgs, PairDeviceArgs
 from entrenous.protocol.errors import WireError
 from entrenous.protocol.mandate import Office
 from entrenous.protocol.mandate_limits import Limits
@@ -176,6 +176,9 @@ async def _more(ada: Party) -> None:
         reading = replace(bank, own=bank.their, name="reads", reads_only=True)
         node.peers.add(tx, reading)
         node.reencryption.claim(tx, bytes(36), [Window(CURVE, 0, DAY)])
+        listens = ("/ip4/10.0.0.1/tcp/1",)
+        told = PairDeviceArgs(bank.own, bank.certificate.signed.raw, listens)
+        node.peer_devices.told(tx, bank, told, now_ms)
         node.keeping.note(tx, now_ms)
 
     await ada.write(unit)
@@ -285,9 +288,21 @@ def _target(name: str, covers: tuple[str, ...], *spaces: str) -> Target:
 TARGETS: Final = (
     _target(
         "rows-of-lines",
-        ("line_rows", "epoch_space", "own_device", "own_devices", "node.peers.pair"),
-        *("family", "devices", "personas", "personas-left", "follows", "epochs", "pairs"),
-        *("steps-said", "steps-heard", "inceptions-left"),
+        (
+            *("line_rows", "epoch_space", "own_device", "own_devices", "peer_device_space"),
+            *("node.peers.pair", "node.peers.peer_devices"),
+        ),
+        *(
+            "family",
+            "devices",
+            "peer-devices",
+            "personas",
+            "personas-left",
+            "follows",
+            "epochs",
+            "pairs",
+        ),
+        *("pairs", "steps-said", "steps-heard", "inceptions-left"),
     ),
     _target(
         "rows-of-grants",

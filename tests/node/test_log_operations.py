@@ -59,15 +59,22 @@ async def test_both_sides_prove_one_read_and_a_stranger_checks_it(
             assert proof.word.one_sided is False
             assert proof.served is (name == "owner")
             assert proof.checkpoint.head.size % 64 == 0
+            assert proof.delegation is not None
+            assert proof.delegation.iss == proof.certificate.persona
             (tmp_path / name).write_bytes(made.proof)
         said = checked(tmp_path / "owner")
         assert said.returncode == 0, said.stderr
         assert "that it served 3 pages (" in said.stdout
         assert "signed that it has these pages" in said.stdout
+        assert "signed that grant, to did:key:" in said.stdout
+        assert "can certify any device" not in said.stdout
         assert "no witness has cosigned" in said.stdout
-        facts = json.loads(checked(tmp_path / "reader", "--json").stdout)
+        said = checked(tmp_path / "reader", "--json")
+        assert said.returncode == 0, said.stderr
+        facts = json.loads(said.stdout)
         assert (facts["kind"], facts["pages"], facts["two_sided"]) == ("receipt", 3, True)
         assert facts["log_persona"] == facts["reader"]
+        assert (facts["granted"], facts["shows_for_whom"]) == (True, True)
         damaged = bytearray((tmp_path / "owner").read_bytes())
         damaged[len(damaged) // 2] ^= 1
         (tmp_path / "damaged").write_bytes(damaged)

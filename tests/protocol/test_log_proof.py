@@ -48,6 +48,8 @@ from entrenous.protocol.receipt import (
 )
 from entrenous.protocol.signed import sign
 from entrenous.protocol.wire import Value, decode, encode
+from entrenous.tests.vectors import open_proofs
+from entrenous.tests.vectors.open_world import PERSON, STRANGER, certify
 
 T_MS = 1_767_225_600_000
 ENTROPY = SeededEntropy(b"proofs")
@@ -339,3 +341,16 @@ def test_no_bit_of_a_proof_can_be_changed(place: int, bit: int) -> None:
 def test_anything_else_is_no_proof(raw: bytes) -> None:
     with pytest.raises((ProtocolError, CryptoError)):
         parse_log_proof(raw)
+
+
+def test_a_persona_that_only_certified_the_device_has_not_served() -> None:
+    """Whoever has a proof file can put certificates of their own into it, for the same device."""
+    granted = open_proofs.with_grant()
+    assert parse_log_proof(granted.raw).shows_for_whom
+    stranger = certify(STRANGER.key, PERSON.device)
+    for proof in (granted, open_proofs.with_call()):
+        with pytest.raises(WireError, match="another persona"):
+            parse_log_proof(replace(proof, certificate=stranger, owner=stranger).raw)
+    # Without the grant nothing contradicts them, and nothing bears them out.
+    bare = replace(granted, certificate=stranger, owner=stranger, delegation=None)
+    assert not parse_log_proof(bare.raw).shows_for_whom

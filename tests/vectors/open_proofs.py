@@ -13,6 +13,7 @@ from entrenous.crypto.labels import Signed
 from entrenous.crypto.merkle import EMPTY_ROOT, inclusion_proof, tree_hash
 from entrenous.protocol.checkpoint_note import CheckpointNote, cosign, sign_checkpoint
 from entrenous.protocol.cid import cid_text
+from entrenous.protocol.delegation import Delegation
 from entrenous.protocol.did import did_of
 from entrenous.protocol.invocation import Invocation
 from entrenous.protocol.log_proof import LogProof, make_log_owner
@@ -28,7 +29,7 @@ from entrenous.protocol.receipt import (
 from entrenous.protocol.signed import sign
 from entrenous.protocol.wire import decode
 from entrenous.tests.vectors.open_form import Case, Fault, Json, Subject
-from entrenous.tests.vectors.open_grants import supplier_bundle
+from entrenous.tests.vectors.open_grants import bank_bundle, supplier_bundle
 from entrenous.tests.vectors.open_log import PLACES, SIZE, answered, log_leaves
 from entrenous.tests.vectors.open_reads import asked, helped, lease, one_sided, two_sided
 from entrenous.tests.vectors.open_tokens import call, links_of
@@ -103,6 +104,7 @@ def _proof_case(name: str, proof: LogProof) -> Case:
             "owner": proof.owner.persona,
             "served": proof.served,
             "called": proof.call is not None,
+            "granted": proof.delegation is not None,
             "log": proof.log.key.hex(),
             "index": proof.index,
             "size": proof.checkpoint.head.size,
@@ -144,6 +146,49 @@ def with_call() -> LogProof:
     return replace(proof_of(one_sided(), "receipt"), call=asked())
 
 
+@cache
+def with_grant() -> LogProof:
+    """The grant that the read was under shows for whom the device served."""
+    return replace(proof_of(two_sided(), "receipt"), delegation=_granted())
+
+
+def _granted() -> Delegation:
+    return supplier_bundle().root.delegation
+
+
+def _of_a_grant() -> list[Fault]:
+    of = "log-proof: a receipt, with its grant"
+    stranger = certify(STRANGER.key, PERSON.device)
+
+    def has(name: str, why: str, proof: LogProof, case: str = of) -> Fault:
+        return Fault(f"log-proof: {name}", case, why, {"file": proof.raw.hex()})
+
+    return [
+        has(
+            "of a persona that only certified the device",
+            "log-proof",
+            replace(with_grant(), certificate=stranger, owner=stranger),
+        ),
+        has(
+            "of a persona that only certified the device that was called",
+            "log-proof",
+            replace(with_call(), certificate=stranger, owner=stranger),
+            "log-proof: a receipt of one side, with its reader's call",
+        ),
+        has(
+            "another grant",
+            "log-proof",
+            replace(with_grant(), delegation=bank_bundle().root.delegation),
+        ),
+        has(
+            "a grant beside an answer",
+            "log-proof",
+            replace(proof_of(answered(), "answer"), delegation=_granted()),
+            "log-proof: an answer",
+        ),
+    ]
+
+
 def _of_a_call() -> list[Fault]:
     of = "log-proof: a receipt of one side, with its reader's call"
     other = call(SUPPLIER, asked().args, links_of(supplier_bundle()), exp=T_S + 1)
@@ -171,13 +216,14 @@ def proofs() -> Subject:
         _proof_case("a receipt, by who served", proof_of(two_sided(), "receipt")),
         _proof_case("a receipt of one side", proof_of(one_sided(), "receipt")),
         _proof_case("a receipt of one side, with its reader's call", with_call()),
+        _proof_case("a receipt, with its grant", with_grant()),
         _proof_case("a receipt, by who read", by_reader()),
         _proof_case("a receipt, by a helper that served", by_helper()),
         _proof_case("a receipt, by whom a helper served for", by_who_was_helped()),
         _proof_case("an answer", proof_of(answered(), "answer")),
     ]
     about = "Checkpoints, cosignatures, and files that prove one word to a stranger."
-    faults = [*_checkpoint_faults(), *_proof_faults(), *_of_a_call()]
+    faults = [*_checkpoint_faults(), *_proof_faults(), *_of_a_call(), *_of_a_grant()]
     return Subject("proofs.json", about, cases, faults)
 
 

@@ -166,7 +166,7 @@ KINDS: Mapping[str, str] = {
     "checkpoint": "a checkpoint as a signed note; its log, its head, who cosigned it and when",
     "log-proof": (
         "a proof file; the word, whose log, whether its owner served, whether its reader's call "
-        "is in it, the checkpoint"
+        "and the grant of the read are in it, the checkpoint"
     ),
     "account": (
         "what its reader owes for a grant by these receipts (of both sides or one), accepted at "

@@ -350,9 +350,9 @@ const KINDS = {
 
   // A file that shows one word in a log, to whoever has nothing else.
   'log-proof'({ file }) {
-    const { word, owner, head, served, called, index, key } = proof(unhex(file))
+    const { word, owner, head, served, called, granted, index, key } = proof(unhex(file))
     const { size, cosigned } = head
-    return { word: inText(word.cid), owner: owner.persona, served, called, log: key, index, size, cosigned }
+    return { word: inText(word.cid), owner: owner.persona, served, called, granted, log: key, index, size, cosigned }
   },
 
   account({ bundle, receipts, accepted_ms: acceptedMs, end_ms: endMs, now_ms: nowMs }) {

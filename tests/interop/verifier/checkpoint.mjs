@@ -8,7 +8,7 @@ import { certificate, checkKey, didOf, keyOf, parseSigned, signedBy, verify } fr
 import { hashes, leafHash, rootOfPath, treeHash } from './merkle.mjs'
 import { parseAnswer, parseReceipt, readArgs } from './reading.mjs'
 import { refuse, require } from './refused.mjs'
-import { parseInvocation } from './token.mjs'
+import { parseDelegation, parseInvocation } from './token.mjs'
 
 const LOG = /^entrenous\/log\/([0-9a-f]{64})$/
 const WITNESS = /^entrenous\/witness\/([0-9a-f]{64})$/
@@ -99,7 +99,7 @@ const KEYS = ['v', 'index', 'leaf_key', 'k_r', 'word', 'certificate', 'owner', '
 export function proof(raw) {
   const [type, value] = tuple(decode(raw), 'a proof', 2)
   require(text(type, 'a type') === label('log-proof'), 'form', 'not a proof')
-  const file = exactly(value, 'a proof', KEYS, ['call'])
+  const file = exactly(value, 'a proof', KEYS, ['call', 'delegation'])
   const word = parseWord(data(file.word, 'word'))
   const receipt = word.type === 'receipt'
   const by = certificateOf(data(file.certificate, 'certificate'))
@@ -119,17 +119,27 @@ export function proof(raw) {
     const may = lease ? [word.body.reader, by.persona] : [word.body.reader]
     require(may.includes(owner.persona), 'log-proof', 'of one who neither served nor read')
   }
-  if ('call' in file) calledFor(data(file.call, 'call'), word)
+  if ('call' in file) calledFor(data(file.call, 'call'), word, by.persona)
+  if ('delegation' in file) grantedBy(data(file.delegation, 'delegation'), word, by.persona)
   const print = hmac(data(file.k_r, 'k_r', 32), word.cid)
   const leaf = leafHash(hmac(data(file.leaf_key, 'leaf_key', 32), print))
   const path = hashes(list(file.path, 'path'), 'path')
   const root = rootOfPath(head.size, integer(file.index, 'index', 0), leaf, path)
   require(same(root, head.root), 'proof', 'not in this log')
-  return { word, owner, head, served, called: 'call' in file, index: file.index, key: hex(log.key) }
+  return { word, owner, head, served, called: 'call' in file, granted: 'delegation' in file, index: file.index, key: hex(log.key) }
+}
+
+// The grant that a read was under: it shows that the device served for the one who certified it.
+function grantedBy(raw, word, persona) {
+  const fits = (holds, sentence) => require(holds, 'log-proof', sentence)
+  const grant = parseDelegation(raw)
+  fits(word.type === 'receipt' && same(grant.cid, word.body.dlg), 'a grant that the word does not name')
+  fits(grant.iss === persona && grant.sub === persona, 'a grant of another persona')
+  fits(grant.cmd === '/record/read', 'a grant of something else than reads')
 }
 
 // The signed call of a read, beside a receipt that its reader did not sign.
-function calledFor(raw, word) {
+function calledFor(raw, word, persona) {
   const fits = (holds, sentence) => require(holds, 'receipt', sentence)
   fits(word.type === 'receipt' && word.sigs.length === 1, 'a call beside another word than a receipt of one side')
   fits(raw.length <= CALL_BYTES_MAX, 'a call of a read that is too long')
@@ -140,4 +150,5 @@ function calledFor(raw, word) {
   fits(inv.iss === body.reader && inv.aud === body.server, 'of another reader or device')
   fits(inv.prf.length > 0 && same(linkBytes(inv.prf[0]), body.dlg), 'of another grant')
   fits(args.from <= body.from && body.to <= args.to, 'of other days')
+  require(inv.sub === persona, 'log-proof', 'a call to another persona')
 }
