@@ -75,6 +75,7 @@ from .grants.given_again import GivenAgain
 from .grants.grant_given import GrantGiven
 from .grants.inbox import Asked, Inbox, Side
 from .grants.lending_on import LendingOn
+from .grants.lent_on_left import LentOnLeft
 from .grants.offered import Offers
 from .grants.processors import Processors
 from .grants.reencryption import Reencryption
@@ -437,6 +438,7 @@ class Node:
             config.name,
             self.cards.introduce,
         )
+        self.lent_on_left = LentOnLeft(self.store, self.peers, self.lending_on, self.clock)
         self.succession = Succession(
             objects=objects,
             peers=self.peers,
@@ -444,6 +446,7 @@ class Node:
             devices=self.peer_devices,
             lending=self.lending,
             borrowing=self.borrowing,
+            lent_on_left=self.lent_on_left,
             mandates=self.mandates,
             cards=self.cards,
             keystore=keystore,
@@ -955,5 +958,6 @@ class Node:
 
         await self.store.database.write(unit)
         await self.erasing.go_on()
+        await self.lent_on_left.go_on()
         await self.rows.catch_up()
         self.outgoing.notify()

@@ -37,6 +37,7 @@ from .checkpoint import UNWATCHED, Checkpoint
 from .errors import UsageError
 from .grants.borrowing import Borrowing
 from .grants.given_again import Again, GivenAgain
+from .grants.lent_on_left import LentOnLeft
 from .household.mandates import Mandates
 from .keystore import NEXT_DIGESTS, Keystore
 from .peers.cards import Cards
@@ -84,6 +85,7 @@ class Succession:
         devices: PeerDevices,
         lending: GivenAgain,
         borrowing: Borrowing,
+        lent_on_left: LentOnLeft,
         mandates: Mandates,
         cards: Cards,
         keystore: Keystore,
@@ -97,6 +99,7 @@ class Succession:
         self._devices = devices
         self._lending = lending
         self._borrowing = borrowing
+        self._lent_on_left = lent_on_left
         self._mandates = mandates
         self._cards = cards
         self._keystore = keystore
@@ -198,6 +201,7 @@ class Succession:
         self._peers.save(tx, fresh)
         self._devices.forget(tx, fresh)
         self._borrowing.suspend_left(tx, [fresh], now_ms)
+        self._lent_on_left.note(tx, fresh)
         self._mandates.leave(tx, fresh.their_before, now_ms)
         again = self._lending.follow(tx, fresh, now_ms)
         self._rekey(tx, [again], now_ms)

@@ -139,6 +139,8 @@ EXCHANGE: Final[Mapping[str, Shape]] = {
         deletion_ms="since when, or null",
         helpers="who may serve it while its owner is away",
         turned_away="of what is lent on: who did not take it, and why; empty if nobody said so",
+        why="who lost a device and is another persona since, where it ended or waits by that; else "
+        "empty",
     ),
     "keep": one(grant="the grant that holds again"),
     "revoke": one(

@@ -128,6 +128,7 @@ def show_grant(screen: Screen, grant: GrantInfo) -> None:
         *([f"read for {grant.principal}"] if grant.principal else []),
         *([f"not taken by {grant.turned_away}"] if grant.turned_away else []),
         *([f"goes on from {short(grant.renews)}"] if grant.renews else []),
+        *_why(grant),
         *([_deletion(grant)] if grant.deletion else []),
     )
 
@@ -154,6 +155,13 @@ def _how_it_stands(grant: GrantInfo) -> str:
     if grant.turned_away and grant.status == "live":
         return "turned away"
     return grant.status
+
+
+def _why(grant: GrantInfo) -> list[str]:
+    """Why it ended or waits, and in which it goes on all the same."""
+    if not grant.why:
+        return []
+    return [grant.why, *([f"goes on in {short(grant.renewed_by)}"] if grant.renewed_by else [])]
 
 
 def _deletion(grant: GrantInfo) -> str:

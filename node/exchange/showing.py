@@ -15,11 +15,11 @@ from ...protocol.did import Did
 from ...protocol.errors import Code, ProtocolError
 from ...protocol.persona import parse_certificate
 from ...protocol.showing import authorise_showing, links_claimed
-from ...protocol.trust import Heard
+from ...protocol.trust import GrantStatus, Heard
 from ...protocol.window import Window
 from ...protocol.wire import Value
 from ..clock import Clock
-from ..errors import Refused
+from ..errors import NotAllowed, Refused
 from ..grants.borrowing import Borrowing
 from ..grants.grant_held import GrantHeld
 from ..grants.lending import Lending
@@ -81,7 +81,11 @@ class Showing:
         def look(tx: Tx) -> tuple[GrantHeld, bool]:
             now_ms = self._clock.now_ms()
             held = self._borrowing.grant_for(tx, pair, window, now_ms, principal)
-            return held, self._processors.was_shown(tx, held)
+            shown = self._processors.was_shown(tx, held)
+            if held.kept is GrantStatus.REVOKED:
+                # Whoever is asked may be a device that its owner has lost, and does not know.
+                raise NotAllowed("this grant has been taken back")
+            return held, shown
 
         held, was_shown = await self._store.database.read(look)
         if was_shown:

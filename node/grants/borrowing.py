@@ -189,10 +189,10 @@ class Borrowing(ReadingHeld):
         followed = {(pair.own, pair.their): pair for pair in pairs}
         suspended = 0
         for held in self.all(tx):
-            pair = followed.get((held.own, held.their))
-            if pair is None:
-                continue
-            if held.kept is GrantStatus.LIVE and not _is_between(held, pair):
+            pair, via = followed.get((held.own, held.their)), followed.get(held.keyed)
+            left = pair is not None and not _is_between(held, pair)
+            left = left or (via is not None and held.via is not None and _was_lent_on(held, via))
+            if held.kept is GrantStatus.LIVE and left:
                 self._kept.save(tx, replace(held, kept=GrantStatus.SUSPENDED))
                 self.lines.happened(tx, Side.HELD, held.cid, Happened.SUSPENDED, now_ms)
                 suspended += 1
@@ -369,6 +369,13 @@ def _is_between(held: GrantHeld, pair: Pair) -> bool:
         pair.their_now,
         pair.own_now,
     )
+
+
+def _was_lent_on(held: GrantHeld, via: Pair) -> bool:
+    """Whether what is read for the peer of `via` was lent on by who it was, or to who we were."""
+    delegation = held.bundle.grant.delegation
+    before = {*via.theirs, *via.ours} - {via.their_now, via.own_now}
+    return delegation.iss in before or delegation.aud in before
 
 
 def _no_clock(_tx: Tx, _held: GrantHeld) -> None:

@@ -379,8 +379,11 @@ class DeletionDuty:
         if not left and not due.erased:
             self._borrowing.forget_keys(tx, held)
         now_ms = self._clock.now_ms()
+        # What was lent on is answered for by who it was lent on to: whoever lent it knows no other.
+        reader = held.own if held.via is None else held.bundle.grant.delegation.aud
+        persona = self._peers.persona if held.via is None else self._peers.persona_as
         deletion = make_deletion(
-            self._peers.persona(tx, held.own).key,
+            persona(tx, reader).key,
             dlg=held.cid,
             pages=due.pages,
             left=left,

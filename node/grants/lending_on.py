@@ -311,6 +311,13 @@ class LendingOn(LentOnKept):
                 self.save(tx, replace(one, ended_ms=revocation.t_ms))
                 self._pass_on(tx, one, revocation)
 
+    def tell_over(self, tx: Tx, one: LentOn, now_ms: int) -> None:
+        """`one` has ended, because what it was of was given again to or by somebody's next persona:
+        its reader is told.  The owner of the data has ended what it was of."""
+        key = self._peers.persona_as(tx, one.giver).key
+        paths = one.bundle.grant.paths
+        self._pass_on(tx, one, make_revocation(key, dlg=one.cid, paths=paths, t_ms=now_ms))
+
     def _pass_on(self, tx: Tx, one: LentOn, revocation: Revocation) -> None:
         pair = self._peers.find(tx, one.own, one.their)
         if pair is not None:
@@ -396,7 +403,8 @@ class LendingOn(LentOnKept):
             raise UsageError("this was taken back already")
         signer = one.giver if one.side is LentOnSide.GIVEN else one.owner
         revocation = make_revocation(
-            self._peers.persona(tx, signer).key,
+            # By who we were then, where another persona has followed: nobody else gave it.
+            self._peers.persona_as(tx, signer).key,
             dlg=cid,
             paths=one.bundle.grant.paths,
             t_ms=now_ms,

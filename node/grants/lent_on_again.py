@@ -65,36 +65,54 @@ def lend_on_again(reader: Reader, tx: Tx, held: GrantHeld, keys: GrantKeys, now_
         return 0
     again, lending_on = 0, reader.lending_on
     known = {_nonce(one) for one in lending_on.of_root(tx, LentOnSide.GIVEN, held.cid)}
+    # Its owner gave it again because one of the two is somebody else now.
+    over = before.kept is GrantStatus.REVOKED
     for one in lending_on.of_root(tx, LentOnSide.GIVEN, before.cid):
         if one.ended_ms is not None or lending_on.is_suspended(tx, one):
             continue
-        if before.kept is GrantStatus.REVOKED:
-            # Its owner gave it again because one of the two is somebody else now.
+        if over:
             lending_on.save(tx, replace(one, ended_ms=before.ended_ms or now_ms))
-        nonce = nonce_after(one.cid, held.cid)
-        if nonce in known or one.bundle.grant.exp_s != before.bundle.grant.exp_s:
-            continue
-        to = reader.peers.find(tx, one.own, one.their)
-        if to is None or (may_process(one.bundle.terms, one.reader) and to.their_now != one.reader):
-            log.warning("not_lent_on_again", reason="its reader is somebody else now")
-            continue
-        try:
-            lending_on.lend_on(
-                tx,
-                held,
-                keys,
-                to,
-                one.reader,
-                windows=windows_after(one.windows, before.windows, held.windows),
-                exp_s=held.bundle.grant.exp_s,
-                now_ms=now_ms,
-                nonce=nonce,
-            )
-            again += 1
-        except EntrenousError as error:
-            # The keys that came are kept all the same.
-            log.warning("not_lent_on_again", reason=str(error))
+        if nonce_after(one.cid, held.cid) not in known:
+            again += _goes_on(reader, tx, one, before, held, keys, now_ms)
+        if over:
+            # After it was told of what it goes on in, if it does: that keeps what it has read.
+            lending_on.tell_over(tx, one, now_ms)
     return again
+
+
+def _goes_on(
+    reader: Reader,
+    tx: Tx,
+    one: LentOn,
+    before: GrantHeld,
+    held: GrantHeld,
+    keys: GrantKeys,
+    now_ms: int,
+) -> bool:
+    """Lend on of `held`, which goes on from `before`, what `one` lends on of that; whether."""
+    if one.bundle.grant.exp_s != before.bundle.grant.exp_s:
+        return False
+    to = reader.peers.find(tx, one.own, one.their)
+    if to is None or (may_process(one.bundle.terms, one.reader) and to.their_now != one.reader):
+        log.warning("not_lent_on_again", reason="its reader is somebody else now")
+        return False
+    try:
+        reader.lending_on.lend_on(
+            tx,
+            held,
+            keys,
+            to,
+            one.reader,
+            windows=windows_after(one.windows, before.windows, held.windows),
+            exp_s=held.bundle.grant.exp_s,
+            now_ms=now_ms,
+            nonce=nonce_after(one.cid, held.cid),
+        )
+    except EntrenousError as error:
+        # The keys that came are kept all the same.
+        log.warning("not_lent_on_again", reason=str(error))
+        return False
+    return True
 
 
 def windows_after(

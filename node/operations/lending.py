@@ -36,6 +36,7 @@ from ..shape import to_value
 from ..steps import GrantStep, RevokeStep
 from ..store.database import Tx
 from .as_of import ReadCounts, as_it_stood, lent_on_stood, shown_at
+from .followed_grants import with_reasons
 from .helpers import not_heard, with_helpers
 from .history import ready
 from .household import acting_for, check_whose, names_of, through
@@ -233,11 +234,8 @@ async def grants(host: Host, args: Args, emit: Emit) -> Value:
         infos = [
             as_it_stood(_grant_info(one, names, short, reads, now_ms), lines, at_ms) for one in both
         ]
-        infos += [
-            one
-            for one in lent_on_infos(node, tx, reads, now_ms)
-            if lent_on_stood(node, tx, one, at_ms)
-        ]
+        lent_on = node.lending_on.all(tx)
+        infos += lent_on_infos(node, tx, lent_on, reads, now_ms)
         for place, held_one in enumerate(held, len(given)):
             if held_one.via is not None:
                 principal = personas.get(held_one.via[1], held_one.via[1])
@@ -247,7 +245,10 @@ async def grants(host: Host, args: Args, emit: Emit) -> Value:
             if by is not None:
                 decider = personas.get(by.proxy, by.proxy)
                 infos[place] = replace(infos[place], decided_by=decider)
-        return [*with_helpers(node, tx, both, infos), *infos[len(both) :]]
+        infos[: len(both)] = with_helpers(node, tx, both, infos)
+        infos = with_reasons(node, tx, [*both, *lent_on], infos)
+        here = infos[: len(both)]
+        return [*here, *(it for it in infos[len(both) :] if lent_on_stood(node, tx, it, at_ms))]
 
     for info in await node.store.database.read(unit):
         await emit.item(to_value(info))

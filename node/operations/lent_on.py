@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ...protocol.did import Did
+from ..grants.lent_on import LentOn
 from ..grants.lent_on_again import family
 from ..node import Node
 from ..results.grants import GrantInfo, Revoked, RevokedBefore
@@ -11,16 +15,23 @@ from .household import names_of
 from .operation import shorts
 
 
-def lent_on_infos(node: Node, tx: Tx, reads: ReadCounts, now_ms: int) -> list[GrantInfo]:
+def lent_on_infos(
+    node: Node, tx: Tx, found: Sequence[LentOn], reads: ReadCounts, now_ms: int
+) -> list[GrantInfo]:
     """What a proxy reads for another: at the one who lends it on, and at the owner of the data."""
-    names, found = names_of(node, tx), node.lending_on.all(tx)
+    names = names_of(node, tx)
+
+    def called(did: Did) -> str:
+        # A peer is named by who it was when the two met.
+        return names.get(did) or names.get(node.peers.first_of(tx, did), did)
+
     short = shorts(one.cid for one in found)
     return [
         GrantInfo(
             id=one.cid,
             short=short[one.cid],
             side="lent-on",
-            peer=names.get(one.reader, one.reader),
+            peer=called(one.reader),
             windows=one.windows,
             purpose=one.bundle.terms.purpose,
             terms=one.bundle.terms,
@@ -31,7 +42,7 @@ def lent_on_infos(node: Node, tx: Tx, reads: ReadCounts, now_ms: int) -> list[Gr
             reads=reads.of(one.root, one.reader),
             acknowledged=0 < one.n == one.acknowledged,
             chain=tuple(link.delegation.raw for link in one.bundle.links),
-            principal=names.get(one.giver, one.giver),
+            principal=called(one.giver),
             deletion="said" if one.deleted else None if one.asked_ms is None else "owed",
             deletion_ms=one.deleted.t_ms if one.deleted else one.asked_ms,
             turned_away=node.lending_on.why_turned_away(tx, one),

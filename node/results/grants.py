@@ -79,6 +79,8 @@ class GrantInfo:
     helpers: tuple[str, ...] = ()
     # Of what is lent on: who did not take it, and why, in their words.
     turned_away: str = ""
+    # Of one that ended or waits for another reason than that it was taken back: why.
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,6 +209,9 @@ async def test_what_is_taken_back_ends_for_the_processor_too(
         # Known there by its chain alone: without it, it is not known at all.
         await settle()
         owner = await owner_of(one)
+        # A link that is open from before stays so where nothing more was asked over it.
+        await one.processor.down()
+        await one.processor.up()
         with pytest.raises(Refused) as refused:
             await one.processor.node.links.link_to(owner)
         assert refused.value.code == "unpaired"
