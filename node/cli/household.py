@@ -319,16 +319,32 @@ async def revoke(
 ) -> int:
     """Take a mandate back that you gave, or lay one down that you hold.
 
+    Of one that ended before, it says when, and nothing changes.
+
     Example: entrenous mandate revoke 5hr7q2ka
     """
+    screen = options.screen
     async with node_of(options) as client:
-        known = [one.id for one in await client.mandates()]
-        ended = await client.mandate_end(
-            find(mandate, known, "mandate", "entrenous mandates --all")
-        )
-    options.screen.show("mandate revoke", {"mandate": ended})
-    options.screen.say(f"Mandate {short(ended)} holds no longer; everyone it concerns is told.")
+        known = await client.mandates()
+        cid = find(mandate, [one.id for one in known], "mandate", "entrenous mandates --all")
+        # Handed in here, it is neither ours to end nor ended by us.
+        mine = [one for one in known if one.id == cid and one.side in ("given", "held")]
+        over = [one for one in mine if one.status in ("revoked", "expired")]
+        before_ms = min((_end_ms(one) for one in over), default=None)
+        if not mine or len(over) < len(mine):
+            before_ms = None
+            await client.mandate_end(cid)
+    screen.show("mandate revoke", {"mandate": cid, "before_ms": before_ms})
+    if before_ms is None:
+        screen.say(f"Mandate {short(cid)} holds no longer; everyone it concerns is told.")
+    else:
+        screen.say(f"Mandate {short(cid)} ended already, {moment(before_ms)}.")
+        screen.say("Nothing was changed.")
     return Exit.DONE
+
+
+def _end_ms(one: MandateInfo) -> int:
+    return one.exp_s * 1000 if one.ended_ms is None else one.ended_ms
 
 
 def _id(one: MandateInfo) -> str:

@@ -53,5 +53,8 @@ HOUSE: Final[Mapping[str, Shape]] = {
         left_out="hours of your own days that whole UTC days leave out, in words",
     ),
     "mandate again": one(**_MANDATE),
-    "mandate revoke": one(mandate="the mandate that holds no longer"),
+    "mandate revoke": one(
+        mandate="the mandate that holds no longer",
+        before_ms="when it had ended already, which changes nothing; null if it ended now",
+    ),
 }

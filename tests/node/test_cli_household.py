@@ -102,6 +102,31 @@ def test_a_mandate_is_given_and_taken_back(run: CommandLine) -> None:
     assert run.node.asked("mandate_end") == {"mandate": MANDATE}
 
 
+@pytest.mark.parametrize(
+    ("status", "ended_ms", "said"),
+    [("revoked", 1_767_225_600_000, "2026-01-01 00:00"), ("expired", None, "2096-10-02 07:06")],
+)
+def test_of_a_mandate_that_ended_before_it_is_said_when_and_nothing_changes(
+    run: CommandLine, status: str, ended_ms: int | None, said: str
+) -> None:
+    ended = replace(GIVEN, status=status, ended_ms=ended_ms, exp_s=4_000_000_000)
+    for side in ("given", "held"):
+        run.node.answers["mandates"] = [replace(ended, side=side)]
+        done = run("mandate", "revoke", short(MANDATE))
+        assert (done.code, done.err) == (0, "")
+        assert f"Mandate {short(MANDATE)} ended already, {said}.\nNothing was changed." in done.out
+    told = json.loads(run("mandate", "revoke", short(MANDATE), "--json").out)
+    assert told["before_ms"] == (ended_ms or 4_000_000_000_000)
+    assert not [op for op, _ in run.node.calls if op == "mandate_end"]
+    # One that still holds on a side of ours, or that was only handed in, is for the node to judge.
+    for others in ([ended, replace(GIVEN, side="held")], [replace(ended, side="lodged")]):
+        run.node.calls.clear()
+        run.node.answers["mandates"] = others
+        told = json.loads(run("mandate", "revoke", short(MANDATE), "--json").out)
+        assert told["before_ms"] is None
+        assert run.node.asked("mandate_end") == {"mandate": MANDATE}
+
+
 def test_a_mandate_has_an_end_and_something_to_do(run: CommandLine) -> None:
     for wrong in (
         ("--may", "request"),
