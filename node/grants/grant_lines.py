@@ -127,6 +127,12 @@ class GrantLine:
             case _:
                 return None
 
+    @property
+    def renewed_by(self) -> tuple[bytes, ...]:
+        """The grants that go on from it: one that was renewed, and then given again because one of
+        the two is somebody else now, goes on in two."""
+        return tuple(one.cid for one in self.events if one.what is Happened.RENEWED and one.cid)
+
     def last(self, what: Happened) -> int | None:
         """When that last happened."""
         return max((one.t_ms for one in self.events if one.what is what), default=None)

@@ -16,7 +16,7 @@ Everything here is a function of a transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
@@ -31,7 +31,7 @@ from ...protocol.window import Window
 from ..peers.peers import Peers
 from ..store.database import Tx
 from .grant_held import GrantHeld
-from .grant_lines import GrantLines, Happened, Side
+from .grant_lines import GrantLines, Side
 from .grants_held import GrantsHeld
 from .lending_on import LendingOn
 from .lent_on import LentOn, LentOnSide
@@ -134,40 +134,62 @@ def family(lending_on: LendingOn, lines: GrantLines, tx: Tx, one: LentOn) -> lis
     """`one`, and what it goes on from or what goes on from it, each that was not taken back: for
     whoever takes it back they are one."""
     side = Side.HELD if one.side is LentOnSide.GIVEN else Side.GIVEN
-    found, before, root = [one], one, one.root
-    for _ in range(FOLLOWED_MAX):
-        line = lines.find(tx, side, root)
-        if line is None or line.renews is None:
+    above = _above(lines, tx, side, one.root)
+    of_root = {root: lending_on.of_root(tx, one.side, root) for root in above}
+    near: dict[bytes, list[LentOn]] = {}
+    for it in (it for some in of_root.values() for it in some):
+        before = _goes_on_from(it, above, of_root)
+        if before is not None:
+            near.setdefault(it.cid, []).append(before)
+            near.setdefault(before.cid, []).append(it)
+    found = {one.cid: one}
+    looked = [one]
+    for it in looked:
+        fresh = [other for other in near.get(it.cid, ()) if other.cid not in found]
+        found |= {other.cid: other for other in fresh}
+        looked += fresh
+    return [it for it in looked if it is one or it.ended_ms is None]
+
+
+def _above(lines: GrantLines, tx: Tx, side: Side, root: bytes) -> dict[bytes, bytes | None]:
+    """The grants that go on from one another, `root` among them, each with what it goes on from."""
+    found: dict[bytes, bytes | None] = {}
+    looked = [root]
+    for cid in looked:
+        line = lines.find(tx, side, cid)
+        if cid in found or len(found) >= FOLLOWED_MAX:
+            continue
+        found[cid] = None if line is None else line.renews
+        near = () if line is None else (line.renews, *line.renewed_by)
+        looked += [it for it in near if it is not None]
+    return found
+
+
+def _goes_on_from(
+    one: LentOn, above: Mapping[bytes, bytes | None], of_root: Mapping[bytes, Sequence[LentOn]]
+) -> LentOn | None:
+    """What `one` goes on from: of the grant before its own, or of one before that whose keys had
+    not come when it was given again."""
+    root = above.get(one.root)
+    for _ in range(len(above)):
+        if root is None:
             break
-        root = line.renews
-        earlier = [
-            it
-            for it in lending_on.of_root(tx, one.side, root)
-            if _nonce(before) == nonce_after(it.cid, before.root)
-        ]
-        if earlier:
-            before = earlier[0]
-            found.append(before)
-    after = one
-    for root in renewed_after(lines, tx, side, one.root):
-        nonce = nonce_after(after.cid, root)
-        later = [it for it in lending_on.of_root(tx, one.side, root) if _nonce(it) == nonce]
-        if later:
-            after = later[0]
-            found.append(after)
-    return [it for it in found if it is one or it.ended_ms is None]
+        for other in of_root.get(root, ()):
+            if _nonce(one) == nonce_after(other.cid, one.root):
+                return other
+        root = above.get(root)
+    return None
 
 
 def renewed_after(lines: GrantLines, tx: Tx, side: Side, cid: bytes) -> Iterable[bytes]:
-    """The grants that go on from `cid`, one from the other."""
-    for _ in range(FOLLOWED_MAX):
-        line = lines.find(tx, side, cid)
-        events = () if line is None else line.events
-        following = next((one.cid for one in events if one.what is Happened.RENEWED), None)
-        if following is None:
-            return
-        yield following
-        cid = following
+    """The grants that go on from `cid`, and from these."""
+    found, looked = {cid}, [cid]
+    for one in looked:
+        line = lines.find(tx, side, one)
+        fresh = [it for it in (() if line is None else line.renewed_by) if it not in found]
+        found.update(fresh)
+        looked += fresh[: FOLLOWED_MAX - len(looked)]
+    return looked[1:]
 
 
 def _before(reader: Reader, tx: Tx, held: GrantHeld) -> GrantHeld | None:

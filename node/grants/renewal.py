@@ -212,20 +212,16 @@ class Renewals:
         """The grant given as `cid`, and of those that it goes on from, or that go on from it, each
         that still holds: for whoever takes it back they are one."""
         found = [cid]
-        before = self._lending.lines.find(tx, Side.GIVEN, cid)
-        while before is not None and before.renews is not None:
-            found.append(before.renews)
-            before = self._lending.lines.find(tx, Side.GIVEN, before.renews)
-        after = self.renewed_by(tx, cid)
-        while after is not None:
-            found.append(after)
-            after = self.renewed_by(tx, after)
+        for one in found:
+            line = self._lending.lines.find(tx, Side.GIVEN, one)
+            near = () if line is None else (line.renews, *line.renewed_by)
+            found += [it for it in near if it is not None and it not in found]
+        return [one for one in found if one == cid or self._stands(tx, one, now_ms)]
+
+    def _stands(self, tx: Tx, cid: bytes, now_ms: int) -> bool:
+        given = self._lending.find(tx, cid)
         ended = (GrantStatus.REVOKED, GrantStatus.EXPIRED)
-        return [
-            one
-            for one in found
-            if one == cid or self._lending.get(tx, one).status(now_ms) not in ended
-        ]
+        return given is not None and given.status(now_ms) not in ended
 
     def windows(self, tx: Tx, old: GrantGiven, exp_s: int) -> tuple[Window, ...]:
         """The days of a renewal until `exp_s`: those of `old`; what its end cut off goes on, as

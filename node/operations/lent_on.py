@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...protocol.did import Did
+from ...protocol.trust import GrantStatus
 from ..grants.lent_on import LentOn
 from ..grants.lent_on_again import family
 from ..node import Node
@@ -58,8 +59,10 @@ def lent_on_taken_back(node: Node, tx: Tx, cid: bytes, now_ms: int) -> Revoked:
     """
     one = node.lending_on.one(tx, cid)
     over = family(node.lending_on, node.lending.lines, tx, one)
-    before = [it for it in over if it.ended_ms is not None]
-    standing = [it for it in over if it.ended_ms is None]
+    ended = GrantStatus.REVOKED
+    # Some ended with the grant that they are of.
+    before = [it for it in over if node.lending_on.status(tx, it, now_ms) is ended]
+    standing = [it for it in over if it not in before]
     taken = [node.lending_on.revoke(tx, it.cid, now_ms) for it in standing]
     return Revoked(
         tuple(revocation.cid for revocation, _ in taken),
@@ -67,5 +70,11 @@ def lent_on_taken_back(node: Node, tx: Tx, cid: bytes, now_ms: int) -> Revoked:
         taken[-1][1] if taken else 0,
         (),
         grants=tuple(it.cid for it in standing),
-        before=tuple(RevokedBefore(it.cid, it.ended_ms) for it in before),
+        before=tuple(RevokedBefore(it.cid, _ended_ms(node, tx, it)) for it in before),
     )
+
+
+def _ended_ms(node: Node, tx: Tx, one: LentOn) -> int | None:
+    """When it ended, by itself or with the grant that it is of."""
+    root = node.lending.find(tx, one.root)
+    return one.ended_ms if one.ended_ms is not None or root is None else root.ended_ms

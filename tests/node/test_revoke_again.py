@@ -13,10 +13,15 @@ from trio.testing import MockClock
 from entrenous.node.errors import Refused
 from entrenous.node.grants.lent_on import LentOnSide
 from entrenous.node.results.grants import Revoked, RevokedBefore
+from entrenous.protocol.trust import GrantStatus
 from entrenous.protocol.window import Window
 from entrenous.tests.node.lost_device import a_theft, came_back, client_of
-from entrenous.tests.node.test_processor_renewal import lent_on_by
+from entrenous.tests.node.test_processor_followed import chain
+from entrenous.tests.node.test_processor_renewal import DAYS as TEN_DAYS
+from entrenous.tests.node.test_processor_renewal import lent_on_by, live
+from entrenous.tests.node.test_processor_renewal import renewed as renewed_grant
 from entrenous.tests.node.test_processors import lent, trade
+from entrenous.tests.node.test_renewal import renewed
 from entrenous.tests.node.test_succession import lent_to_bank, read
 from entrenous.tests.node.two_nodes import CURVE, DAY, Party, a_town, lend, meet, settle
 
@@ -73,6 +78,48 @@ async def test_what_goes_on_from_it_is_taken_back(
         assert done.before == (RevokedBefore(old.cid, old.ended_ms),)
         with pytest.raises(Refused, match="taken back"):
             await read(bank)
+
+
+@pytest.mark.parametrize("which", range(4))
+async def test_one_that_was_renewed_and_then_given_again_is_one(
+    which: int, autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    """It goes on in two: in what renewed it, and in what was given in its place.  Whichever of the
+    four a person names, they mean all that still stand."""
+    async with a_theft(tmp_path) as lost:
+        bank = await lent_to_bank(lost)
+        (old,) = await lost.alice.read(lost.alice.node.lending.all)
+        await renewed(lost.alice, old, 40)
+        await settle()
+        await lost.stolen()
+        back = await came_back(lost)
+        all_four = await back.read(back.node.lending.all)
+        standing = {one.cid for one in all_four if one.status(back.now_ms) is GrantStatus.LIVE}
+        assert (len(all_four), len(standing)) == (4, 2)
+        done = await client_of(back).revoke(all_four[which].cid)
+        assert (set(done.grants), done.still) == (standing, ())
+        with pytest.raises(Refused, match="taken back"):
+            await read(bank)
+
+
+@pytest.mark.parametrize("which", range(4))
+@pytest.mark.parametrize("side", LentOnSide)
+async def test_what_was_lent_on_of_such_a_grant_is_one(
+    side: LentOnSide, which: int, autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    async with chain("ada", tmp_path) as followed:
+        (given,) = await followed.one.ada.read(followed.one.ada.node.lending.all)
+        await renewed_grant(followed.one, given, 3 * TEN_DAYS)
+        one = await followed.comes_back()
+        who = one.utility if side is LentOnSide.GIVEN else one.ada
+        all_four = await lent_on_by(who, side)
+        standing = set(await live(who, side))
+        assert (len(all_four), len(standing)) == (4, 2)
+        done = await client_of(who).revoke(all_four[which].cid)
+        assert set(done.grants) == standing
+        assert {one.grant for one in done.before}.isdisjoint(standing)
+        assert all(one.ended_ms is not None for one in done.before)
+        assert await live(who, side) == []
 
 
 @pytest.mark.parametrize("side", LentOnSide)
