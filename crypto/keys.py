@@ -190,7 +190,9 @@ class BackupSecret(ReaderSecret):
 
 
 def verify_signature(public: bytes, message: bytes, signature: bytes) -> None:
-    """Check an Ed25519 signature (RFC 8032; libsodium refuses small-order keys).
+    """Check an Ed25519 signature: RFC 8032 without the cofactor, S below the order, key and R in
+    their one spelling and not of small order.  Others must judge alike, so tests hold libsodium to
+    each of these.
 
     Raises BadSignature, also for a key or signature of the wrong length.
     """

@@ -14,6 +14,18 @@ from entrenous.crypto.errors import BadKey, BadSignature
 from entrenous.crypto.key_tree import TreeNode
 from entrenous.crypto.keys import DeviceKey, NodeKey, PersonaKey, Secret, verify_signature
 from entrenous.crypto.unlock import KeyFileSecret
+from entrenous.tests.protocol.forge import (
+    HONEST_BARE,
+    IDENTITY,
+    IDENTITY_UNREDUCED,
+    MIXED_BARE,
+    ORDER_EIGHT,
+    ORDER_FOUR,
+    ORDER_TWO,
+    POINT_UNREDUCED,
+    BareKey,
+    malleable,
+)
 
 RAW = bytes(range(32))
 REPRS = {
@@ -121,3 +133,52 @@ def test_a_signature_by_another_or_over_another_message_is_refused() -> None:
     ):
         with pytest.raises(BadSignature):
             verify_signature(public, message, claimed)
+
+
+# Libraries of Ed25519 differ in these, and versions of libsodium may; the specification decides.
+MESSAGE = b"message"
+
+
+def test_a_signature_made_by_its_scalar_verifies() -> None:
+    assert HONEST_BARE.public != MIXED_BARE.public
+    verify_signature(HONEST_BARE.public, MESSAGE, HONEST_BARE.sign(MESSAGE))
+
+
+def test_a_key_of_mixed_order_verifies_what_holds_without_the_cofactor() -> None:
+    holds, eightfold = (MIXED_BARE.drawn(MESSAGE, cancels=it) for it in (True, False))
+    verify_signature(MIXED_BARE.public, MESSAGE, holds)
+    # The same equation holds for this one times eight: what a check with the cofactor takes.
+    with pytest.raises(BadSignature):
+        verify_signature(MIXED_BARE.public, MESSAGE, eightfold)
+
+
+@pytest.mark.parametrize("point", [ORDER_TWO, ORDER_FOUR, ORDER_EIGHT])
+def test_r_with_a_point_of_small_order_added_is_refused(point: bytes) -> None:
+    with pytest.raises(BadSignature):
+        verify_signature(HONEST_BARE.public, MESSAGE, HONEST_BARE.sign_added(point, MESSAGE))
+
+
+@pytest.mark.parametrize("point", [IDENTITY, IDENTITY_UNREDUCED])
+def test_r_of_small_order_is_refused_though_the_equation_holds(point: bytes) -> None:
+    signature = HONEST_BARE.sign_with(point, MESSAGE)
+    with pytest.raises(BadSignature):
+        verify_signature(HONEST_BARE.public, MESSAGE, signature)
+
+
+def test_s_that_is_not_below_the_order_is_refused() -> None:
+    signature = HONEST_BARE.sign(MESSAGE)
+    for _ in range(15):
+        signature = malleable(signature)
+        with pytest.raises(BadSignature):
+            verify_signature(HONEST_BARE.public, MESSAGE, signature)
+
+
+@pytest.mark.parametrize(
+    "point", [IDENTITY, IDENTITY_UNREDUCED, ORDER_TWO, ORDER_FOUR, ORDER_EIGHT, POINT_UNREDUCED]
+)
+def test_a_key_of_small_order_or_in_another_spelling_verifies_nothing(point: bytes) -> None:
+    for n in range(32):
+        message, r = bytes([n]), BareKey(bytes([n + 1]) + bytes(31))
+        # S = r and R = rB hold wherever the order of the key divides k.
+        with pytest.raises(BadSignature):
+            verify_signature(point, message, r.public + r.secret)

@@ -7,9 +7,12 @@ fault itself can be the reason for a refusal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
+
+from nacl import bindings
 
 from entrenous.crypto.keys import PersonaKey
 from entrenous.protocol.cid import cid_of
@@ -151,6 +154,70 @@ def malleable(signature: bytes) -> bytes:
     """The same signature with S + L for S: verifies wherever S is not required to be reduced."""
     s = int.from_bytes(signature[32:], "little") + ORDER
     return signature[:32] + s.to_bytes(32, "little")
+
+
+def _scalar(*parts: bytes) -> bytes:
+    """SHA-512 of the parts modulo the order: the `k` of a signature, or a secret of these tests."""
+    return bindings.crypto_core_ed25519_scalar_reduce(hashlib.sha512(b"".join(parts)).digest())
+
+
+@dataclass(frozen=True, slots=True)
+class BareKey:
+    """An Ed25519 key by its scalar, which signs in ways that no honest program signs.
+
+    `added` is a point of small order that is added to its public key: with one, what the key signs
+    holds up to that point, and without it only where `k` happens to cancel it.
+    """
+
+    secret: bytes
+    added: bytes = IDENTITY
+
+    @property
+    def public(self) -> bytes:
+        sound = bindings.crypto_scalarmult_ed25519_base_noclamp(self.secret)
+        return bindings.crypto_core_ed25519_add(sound, self.added)
+
+    def sign(self, message: bytes, *, nonce: bytes = b"") -> bytes:
+        """Another nonce is another signature: both are sound if the key is."""
+        r = _scalar(self.secret, nonce, message)
+        return self._with(r, bindings.crypto_scalarmult_ed25519_base_noclamp(r), message)
+
+    def sign_with(self, point: bytes, message: bytes) -> bytes:
+        """With a point of small order as R, in any spelling of it: r is zero."""
+        return self._with(bytes(32), point, message)
+
+    def sign_added(self, point: bytes, message: bytes) -> bytes:
+        """With a point of small order added to R: holds up to that point."""
+        r = _scalar(self.secret, message)
+        sound = bindings.crypto_scalarmult_ed25519_base_noclamp(r)
+        return self._with(r, bindings.crypto_core_ed25519_add(sound, point), message)
+
+    def multiplier(self, signature: bytes, message: bytes) -> int:
+        """`k`, which multiplies the public key where a signature is verified."""
+        return int.from_bytes(_scalar(signature[:32], self.public, message), "little")
+
+    def drawn(self, message: bytes, *, cancels: bool) -> bytes:
+        """A signature whose `k` cancels what was added to the key, or one whose `k` does not."""
+        return next(
+            found
+            for found in self._drawn(message)
+            if (self.multiplier(found, message) % 8 == 0) is cancels
+        )
+
+    def _drawn(self, message: bytes) -> Iterator[bytes]:
+        for n in range(256):
+            yield self.sign(message, nonce=bytes([n]))
+
+    def _with(self, r: bytes, point: bytes, message: bytes) -> bytes:
+        k = _scalar(point, self.public, message)
+        product = bindings.crypto_core_ed25519_scalar_mul(k, self.secret)
+        return point + bindings.crypto_core_ed25519_scalar_add(r, product)
+
+
+HONEST_BARE = BareKey(_scalar(b"an honest key, by its scalar"))
+MIXED_BARE = BareKey(_scalar(b"a key of mixed order"), ORDER_EIGHT)
+# No multiple of anything known: y is 3, written as 3 + p.
+POINT_UNREDUCED = (PRIME + 3).to_bytes(32, "little")
 
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"

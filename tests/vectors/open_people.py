@@ -18,7 +18,18 @@ from entrenous.protocol.pairing import Invite, pair_key
 from entrenous.protocol.persona import make_inception, make_reader_key, make_succession
 from entrenous.protocol.receipt import make_answer
 from entrenous.protocol.signed import sign
-from entrenous.tests.protocol.forge import IDENTITY, ORDER_EIGHT, raw_did
+from entrenous.tests.protocol.forge import (
+    HONEST_BARE,
+    IDENTITY,
+    IDENTITY_UNREDUCED,
+    MIXED_BARE,
+    ORDER_EIGHT,
+    ORDER_TWO,
+    POINT_UNREDUCED,
+    BareKey,
+    malleable,
+    raw_did,
+)
 from entrenous.tests.vectors.open_form import Case, Fault, Subject, hexes, plain
 from entrenous.tests.vectors.open_world import (
     BANK,
@@ -97,6 +108,7 @@ def encoding() -> Subject:
 
 
 def identity() -> Subject:
+    mixed = MIXED_BARE.drawn(_bare_message(MIXED_BARE), cancels=True)
     later = [
         make_reader_key(SUPPLIER.key, key=ReaderSecret(random(f"reader key {n}", 32)).public, n=n)
         for n in (1, 2)
@@ -155,6 +167,18 @@ def identity() -> Subject:
             },
         ),
         Case(
+            "persona: a key of mixed order",
+            "persona",
+            {"inception": _signed_bare(MIXED_BARE, mixed).hex(), "reader_keys": []},
+            {
+                "did": raw_did(MIXED_BARE.public),
+                "cid": cid_text(cid_of(_bare_message(MIXED_BARE))),
+                "next": begun.next_digest.hex(),
+                "n": 0,
+                "reader_key": begun.reader_key.hex(),
+            },
+        ),
+        Case(
             "succession",
             "succession",
             {
@@ -182,8 +206,53 @@ def identity() -> Subject:
         "identity.json",
         "Personas, reader keys, successions, certificates of devices.",
         cases,
-        [*_persona_faults(), *_certificate_faults()],
+        [*_persona_faults(), *_signature_faults(), *_certificate_faults()],
     )
+
+
+def _bare_body(key: BareKey) -> dict[str, Value]:
+    return {**SUPPLIER.inception.signed.body, "did": raw_did(key.public)}
+
+
+def _bare_message(key: BareKey) -> bytes:
+    return encode(["entrenous/1/inception", _bare_body(key)])
+
+
+def _signed_bare(key: BareKey, signature: bytes) -> bytes:
+    return encode(["entrenous/1/inception", _bare_body(key), signature])
+
+
+def _signature_faults() -> list[Fault]:
+    """What libraries of Ed25519 judge differently: one answer to each."""
+    of = "persona: begun"
+    raw, body = SUPPLIER.inception.signed.raw, SUPPLIER.inception.signed.body
+    honest, mixed = _bare_message(HONEST_BARE), _bare_message(MIXED_BARE)
+    unreduced = {**body, "did": raw_did(POINT_UNREDUCED)}
+    found = {
+        "S + L for S": raw[:-64] + malleable(raw[-64:]),
+        "R of small order": _signed_bare(HONEST_BARE, HONEST_BARE.sign_with(IDENTITY, honest)),
+        "R of small order, in another spelling": _signed_bare(
+            HONEST_BARE, HONEST_BARE.sign_with(IDENTITY_UNREDUCED, honest)
+        ),
+        "R with a point of order two added": _signed_bare(
+            HONEST_BARE, HONEST_BARE.sign_added(ORDER_TWO, honest)
+        ),
+        "under a key of mixed order, holds times eight only": _signed_bare(
+            MIXED_BARE, MIXED_BARE.drawn(mixed, cancels=False)
+        ),
+    }
+    return [
+        *(
+            Fault(f"persona: a signature, {name}", of, "signature", {"inception": one.hex()})
+            for name, one in found.items()
+        ),
+        Fault(
+            "persona: a key not below the prime",
+            of,
+            "key",
+            {"inception": encode(["entrenous/1/inception", unreduced, raw[-64:]]).hex()},
+        ),
+    ]
 
 
 def _persona_faults() -> list[Fault]:

@@ -35,6 +35,8 @@ export function u32be(n) {
   return bytes
 }
 
+export const littleEndian = (bytes) => BigInt(`0x${hex(Uint8Array.from(bytes).reverse())}`)
+
 export const byText = (a, b) => compare(ascii(a), ascii(b))
 
 // Ascending, and nothing twice.
