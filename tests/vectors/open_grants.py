@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+from nacl.bindings import crypto_aead_chacha20poly1305_ietf_encrypt
 
 from entrenous.crypto.canonical import Value, encode
-from entrenous.crypto.key_tree import FIRST_GENERATION
-from entrenous.crypto.keys import PersonaKey
+from entrenous.crypto.key_tree import DEPTH, FIRST_GENERATION, TreeNode
+from entrenous.crypto.keys import NodeKey, PersonaKey
 from entrenous.crypto.labels import Signed
-from entrenous.crypto.seal import seal
+from entrenous.crypto.seal import (
+    _decapsulated,  # pyright: ignore[reportPrivateUsage]  # what `seal` refuses to make
+    _schedule,  # pyright: ignore[reportPrivateUsage]
+    seal,
+)
 from entrenous.protocol.cid import cid_text
 from entrenous.protocol.command import Cmd, RequestArgs
 from entrenous.protocol.grant import Bundle, make_bundle
-from entrenous.protocol.keyset import Keyset, path_keys
+from entrenous.protocol.keyset import GrantKeys, Keyset, PathKeys, path_keys
 from entrenous.protocol.signed import sign
 from entrenous.protocol.terms import Terms
 from entrenous.protocol.window import Window
@@ -255,7 +262,73 @@ def keysets() -> Subject:
             {"n": FIRST_N, "k_grant": key, "sets": bank},
         ),
     ]
-    return Subject("keysets.json", "Keysets, sealed to a reader key.", cases, _keyset_faults())
+    early, late = (_money_nodes(*days) for days in ((-5, -3), (-8, -4)))
+    both = GrantKeys(GRANT_KEYS["bank"], [early, late]).sets
+    # A node of either keyset stands above one of the other, so the sum is neither's nodes.
+    assert len(both[0].nodes) < len(early.nodes) + len(late.nodes)
+    cases.append(
+        Case(
+            "keyset: two add up",
+            "keyset",
+            {
+                **keyset_input(bank_bundle(), BANK, []),
+                "keysets": hexes([_of_nodes(early, n=FIRST_N), _of_nodes(late, n=FIRST_N + 1)]),
+            },
+            {"n": FIRST_N + 1, "k_grant": key, "sets": sets_of(both)},
+        )
+    )
+    faults = [*_keyset_faults(), *_contradictions()]
+    return Subject("keysets.json", "Keysets, sealed to a reader key.", cases, faults)
+
+
+def _money_nodes(first: int, last: int) -> PathKeys:
+    """The nodes of some days, counted from today."""
+    found = path_keys(
+        VAULTS[EPOCH],
+        epoch=EPOCH,
+        path=MONEY,
+        gen=FIRST_GENERATION,
+        windows=[Window(MONEY, TODAY + first, TODAY + last)],
+        exp_s=bank_bundle().grant.exp_s,
+    )
+    assert found is not None
+    return found
+
+
+def _of_nodes(found: PathKeys, *, n: int) -> bytes:
+    k_grant = GRANT_KEYS["bank"].secret_bytes()
+    return _sealed({"k_grant": k_grant, "sets": [found.value()]}, n=n)
+
+
+def _contradictions() -> list[Fault]:
+    """A second keyset that cannot stand beside the first."""
+    of, found = "keyset: two add up", _money_nodes(-8, -4)
+    above = min(_money_nodes(-5, -3).nodes, key=lambda node: node.depth)
+    assert above.depth < DEPTH
+    day = TreeNode(DEPTH, above.first, NodeKey(bytes(range(32))))
+    other = {
+        "another key for a node that is held": replace(
+            found, nodes=(replace(above, key=NodeKey(bytes(32))),)
+        ),
+        "another key for a day below a node that is held": replace(found, nodes=(day,)),
+    }
+    other_grant = {"k_grant": bytes(32), "sets": [found.value()]}
+    second = {name: _of_nodes(one, n=FIRST_N + 1) for name, one in other.items()}
+    second["another k_grant"] = _sealed(other_grant, n=FIRST_N + 1)
+    return [
+        Fault(f"keyset: {name}", of, "keyset", {"keysets.1": raw.hex()})
+        for name, raw in second.items()
+    ]
+
+
+def _to_everybody(inside: Value) -> bytes:
+    """Sealed by an `enc` of order one: the shared secret is zero under any reader key."""
+    sealing, enc = bank_bundle().sealing(), bytes(32)
+    secret = _decapsulated(bytes(32), enc + sealing.reader_key)
+    key, nonce = _schedule(secret, sealing.info(FIRST_N))
+    sealed = enc + crypto_aead_chacha20poly1305_ietf_encrypt(encode(inside), b"", nonce, key)
+    body: dict[str, Value] = {"v": 1, "dlg": sealing.grant, "n": FIRST_N, "sealed": sealed}
+    return sign(Signed.KEYSET, body, PERSON.key).raw
 
 
 def _sealed(
@@ -316,6 +389,11 @@ def _keyset_faults() -> list[Fault]:
         ),
         fault(
             "sealed for something else", "sealed", _sealed(inside([one(granted_nodes)]), info=b"")
+        ),
+        fault(
+            "sealed by a key of small order",
+            "sealed",
+            _to_everybody(inside([one(granted_nodes)])),
         ),
         fault(
             "cut short",

@@ -143,10 +143,12 @@ def _bundle(given: Given) -> None:
 def _keyset(given: Given) -> None:
     bundle, secret = parse_bundle(_raw(given, "bundle")), ReaderSecret(_raw(given, "reader_secret"))
     seen = list(cast("list[int]", given["seen"]))
+    held: GrantKeys | None = None
     _require(secret.public == bundle.reader_key, "for another reader key")
     for raw in _raws(given, "keysets"):
         keyset = parse_keyset(raw, bundle.grant.delegation.iss)
-        open_keyset(keyset, bundle.sealing(), secret, seen=seen)
+        opened = open_keyset(keyset, bundle.sealing(), secret, seen=seen)
+        held = opened if held is None else held.with_keys(opened)
         seen.append(keyset.n)
 
 

@@ -78,7 +78,8 @@ CLASSES: Mapping[str, str] = {
     "grant": "not of the one form of a grant, wider than asked, or for another reader key",
     "terms": "not the terms, or not the purpose, that are named",
     "revocation": "not by who may, of another grant or path, or not over yet",
-    "keyset": "of another grant, its nodes not ascending and apart, a generation of a path twice",
+    "keyset": "of another grant, its nodes not ascending and apart, a generation of a path twice, "
+    "or it contradicts one before it",
     "replay": "a number that was taken before",
     "sealed": "HPKE does not open it",
     "no-key": "no set with this path, epoch and generation has a node above the day",

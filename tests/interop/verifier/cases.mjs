@@ -7,7 +7,7 @@ import { hex, same, unhex } from './bytes.mjs'
 import { decode, encode, plain } from './cbor.mjs'
 import { parseCheckpoint, proof } from './checkpoint.mjs'
 import { cidFromText, cidOf, inText, kdf, label, sha256 } from './digest.mjs'
-import { asAsked, openKeyset, parseBundle, parseRequest } from './granting.mjs'
+import { addUp, asAsked, openKeyset, parseBundle, parseRequest } from './granting.mjs'
 import { certificate, inception, readerKey, signedBy, succession } from './identity.mjs'
 import { line, logBefore } from './lines.mjs'
 import { grows, rootOfPath } from './merkle.mjs'
@@ -47,14 +47,14 @@ function keysets(input) {
   const secret = unhex(input.reader_secret)
   require(same(publicOf(secret), bundle.readerKey), 'grant', 'for another reader key')
   const seen = [...(input.seen ?? [])]
-  const sets = []
+  let sets = []
   let key = null
   for (const raw of input.keysets) {
     const opened = openKeyset(unhex(raw), bundle, secret, seen)
     require(key === null || same(key, opened.key), 'keyset', 'k_grant is always the same')
     key = opened.key
     seen.push(opened.n)
-    sets.push(...opened.sets)
+    sets = addUp(sets, opened.sets)
   }
   return { bundle, sets, key, n: Math.max(...seen) }
 }

@@ -2,14 +2,14 @@
 
 import { remuneration } from './accounts.mjs'
 import { data, days, exactly, integer, list, maybe, text, tuple } from './body.mjs'
-import { compare, rises, same } from './bytes.mjs'
+import { compare, hex, rises, same } from './bytes.mjs'
 import { alike, decode, encode } from './cbor.mjs'
 import { cid, cidFromText, cidOf, label } from './digest.mjs'
 import { keyOf, parseSigned, signedBy } from './identity.mjs'
 import { require } from './refused.mjs'
 import { open } from './seal.mjs'
 import { parseDelegation } from './token.mjs'
-import { path, span } from './tree_of_days.mjs'
+import { descend, path, span } from './tree_of_days.mjs'
 
 const WINDOWS_MAX = 64
 const TERMS_BYTES_MAX = 32_768
@@ -155,4 +155,26 @@ export function openKeyset(raw, bundle, secret, seen) {
   const total = sets.reduce((sum, set) => sum + set.nodes.length, 0)
   require(total <= NODES_MAX, 'keyset', 'there are too many nodes')
   return { n, key: data(inside.k_grant, 'k_grant', 32), sets }
+}
+
+// What two keysets open together: of a node above another the higher, if both say the same.
+export function addUp(held, later) {
+  const sums = new Map(held.map((set) => [hex(place(set)), set]))
+  for (const set of later) {
+    const name = hex(place(set))
+    const nodes = [...(sums.get(name)?.nodes ?? []), ...set.nodes]
+    sums.set(name, { ...set, nodes: summed(nodes) })
+  }
+  return [...sums.values()]
+}
+
+function summed(nodes) {
+  const found = []
+  for (const node of nodes.toSorted((a, b) => span(a)[0] - span(b)[0] || a[0] - b[0])) {
+    const [first] = span(node)
+    const above = found.at(-1)
+    if (above === undefined || span(above)[1] < first) found.push(node)
+    else require(same(descend(above, first), descend(node, first)), 'keyset', 'another key for one day')
+  }
+  return found
 }
